@@ -1,0 +1,87 @@
+"""What the environment says: every variable that modelsync reads, read in one place.
+
+`MODELSYNC_…` are ours; `HF_…`, `MODEL_ENDPOINT`, `XDG_CACHE_HOME` and `NO_COLOR` mean what they mean to the
+Hugging Face tools, llama.cpp and the terminal world.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from modelsync.errors import ConfigError
+
+DEFAULT_ENDPOINT = "https://huggingface.co"
+DEFAULT_HTTP_TIMEOUT = 10.0
+TRUE_WORDS = frozenset({"1", "ON", "YES", "TRUE"})
+
+
+class Settings(NamedTuple):
+    """The environment's settings; flags and arguments override them field by field."""
+
+    store: Path | None = None  # None: the platform's user cache folder
+    readonly_stores: tuple[Path, ...] = ()
+    manifest: Path | None = None
+    variant: str | None = None
+    endpoint: str | None = None  # MODEL_ENDPOINT, HF_ENDPOINT; never a manifest's
+    token: str | None = None  # HF_TOKEN as a variable; the files are read where a request needs them
+    token_path: Path | None = None
+    implicit_token: bool = True
+    offline: bool = False
+    http_timeout: float = DEFAULT_HTTP_TIMEOUT  # seconds without a byte
+    config_file: Path | None = None  # MODELSYNC_CONFIG; None: the platform's user config folder
+
+
+def truth(word: str | None) -> bool:
+    """Whether a variable's value is one of the true words, in any case."""
+    return word is not None and word.strip().upper() in TRUE_WORDS
+
+
+def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
+    """Reads the settings from `environ` (default: the process's own).
+
+    Raises:
+        ConfigError: a variable holds a value that it cannot have.
+    """
+    env = os.environ if environ is None else environ
+
+    def text(*names: str) -> str | None:
+        return next((env[name].strip() for name in names if env.get(name, "").strip()), None)
+
+    def path(*names: str) -> Path | None:
+        value = text(*names)
+        return Path(value).expanduser() if value else None
+
+    readonly = text("MODELSYNC_READONLY_STORES") or ""
+    return Settings(
+        store=path("MODELSYNC_STORE"),
+        readonly_stores=tuple(Path(part).expanduser() for part in readonly.split(os.pathsep) if part),
+        manifest=path("MODELSYNC_MANIFEST"),
+        variant=text("MODELSYNC_VARIANT"),
+        endpoint=text("MODEL_ENDPOINT", "HF_ENDPOINT"),
+        token=text("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
+        token_path=path("HF_TOKEN_PATH") or hf_home(env) / "token",
+        implicit_token=not truth(env.get("HF_HUB_DISABLE_IMPLICIT_TOKEN")),
+        offline=truth(env.get("MODELSYNC_OFFLINE")) or truth(env.get("HF_HUB_OFFLINE")),
+        http_timeout=_seconds("MODELSYNC_HTTP_TIMEOUT", text("MODELSYNC_HTTP_TIMEOUT")),
+        config_file=path("MODELSYNC_CONFIG"),
+    )
+
+
+def hf_home(env: Mapping[str, str]) -> Path:
+    """Hugging Face's home: `HF_HOME`, else `${XDG_CACHE_HOME:-~/.cache}/huggingface`."""
+    if env.get("HF_HOME"):
+        return Path(env["HF_HOME"]).expanduser()
+    return Path(env.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface"
+
+
+def _seconds(name: str, value: str | None) -> float:
+    if value is None:
+        return DEFAULT_HTTP_TIMEOUT
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 86_400:
+        raise ConfigError(f"{name}={value!r} is not a number of seconds", hint=f"for example {name}=30")
+    return seconds
