@@ -1,0 +1,120 @@
+"""What every source speaks: a question about one URI, the files found, and where their bytes are now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from modelsync.errors import ModelsyncError
+    from modelsync.spec.lockfile import LockedFile, Role
+    from modelsync.spec.uri import Reference, Uri
+    from modelsync.transfer.jobs import Segment
+
+
+class Question(NamedTuple):
+    """What one URI of a request means now, and for what.
+
+    Attributes:
+        reference: The URI with its revision.
+        role: What its files are to be.
+        endpoint: The hub that is asked, without a trailing slash.
+        canonical_endpoint: The hub that the lock's URLs are written with: never the environment's.
+        folder: What a relative `file:` path is relative to: the manifest's folder.
+        beside: Paths of the model's files, for a projector that is to fit them.
+        previous: What the lock says now. Nothing in it is believed unasked: it spares reading what the
+            source says has not changed. Empty: ask as if for the first time.
+    """
+
+    reference: Reference
+    role: Role
+    endpoint: str
+    canonical_endpoint: str
+    folder: Path
+    beside: tuple[str, ...] = ()
+    previous: tuple[LockedFile, ...] = ()
+
+
+class FoundPiece(NamedTuple):
+    """One of the pieces that are joined into a file; `sha256` is None where the source publishes none."""
+
+    path: str
+    url: str
+    size: int | None
+    sha256: str | None
+    etag: str | None = None
+
+
+class Found(NamedTuple):
+    """One file as its source describes it: a `LockedFile` that may lack a size and a hash.
+
+    Attributes:
+        role: What the file is to be.
+        path: Its path in the repo, or its own name; relative and safe on every system.
+        url: As the lock writes it; None for a file that is joined from `pieces`.
+        size: Bytes; None where a server does not say.
+        sha256: 64 hex digits; None: the file must be read once to be locked.
+        etag: The source's own validator without quotes, if it is a strong one.
+        repo: The hub's repo it is in; a whole request's answer has it only where it is not the model's own.
+        revision: The commit it is taken from; goes with `repo`.
+        pieces: What the file is joined from, in order.
+    """
+
+    role: Role
+    path: str
+    url: str | None
+    size: int | None
+    sha256: str | None
+    etag: str | None = None
+    repo: str | None = None
+    revision: str | None = None
+    pieces: tuple[FoundPiece, ...] = ()
+
+
+class Answer(NamedTuple):
+    """The files that a question or a whole request means, all of them.
+
+    Attributes:
+        files: In the lock's order: the model's parts, its projector, its adapters.
+        revision: The commit of the model's own repo, where its source has commits.
+        license: The model's license as its source names it.
+        notes: What a person should be told: a choice that was made for them.
+    """
+
+    files: tuple[Found, ...]
+    revision: str | None = None
+    license: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """A place models come from. One module, and one line in `modelsync.sources`."""
+
+    def accepts(self, uri: Uri) -> bool:
+        """Whether this source is the one for `uri`."""
+        ...
+
+    def resolve(self, question: Question) -> Answer:
+        """Finds every file that the question's URI means now, or raises; never some of them.
+
+        Raises:
+            NotFoundError: it is not there; the hint names what is.
+            GatedError: the source wants credentials, or other ones.
+            RefusedError: what is there must not be taken.
+            NetworkError: the source could not be asked.
+        """
+        ...
+
+    def locate(self, file: LockedFile | Found, endpoint: str, folder: Path) -> tuple[Segment, ...]:
+        """Where the bytes of `file` are, in order: one segment, or one for each piece. Asks nobody."""
+        ...
+
+    def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
+        """The error in words that say what to do, or the same error.
+
+        Args:
+            error: What asking this source, or fetching from it, came to.
+            subject: The URL or URI that was asked for; no signed one.
+        """
+        ...
