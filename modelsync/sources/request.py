@@ -1,0 +1,154 @@
+"""A whole request: the model, its projector and its adapters, each asked of the source it comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from modelsync.errors import HashMismatchError, UsageError
+from modelsync.settings import DEFAULT_ENDPOINT
+from modelsync.sources import source_for
+from modelsync.sources.base import Answer, Question
+from modelsync.spec.names import file_name, printable
+from modelsync.spec.uri import HfUri, Reference, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from modelsync.sources.base import Found, Source
+    from modelsync.spec.lockfile import LockedFile, Role
+    from modelsync.spec.request import Request
+    from modelsync.spec.uri import Uri
+
+
+def resolve(
+    request: Request,
+    sources: Sequence[Source],
+    *,
+    folder: Path,
+    endpoint: str = DEFAULT_ENDPOINT,
+    previous: Sequence[LockedFile] = (),
+) -> Answer:
+    """Finds all files that `request` means: the model's parts, its projector, its adapters, in this order.
+
+    Args:
+        request: What the manifest asks for.
+        sources: From `modelsync.sources.sources`.
+        folder: The manifest's, for relative `file:` paths.
+        endpoint: The hub to ask: a flag's, the environment's, the request's or the default.
+        previous: The files of the lock that answered the same request; spares reading what has not changed.
+
+    Raises:
+        HashMismatchError: a source says another sha256 than the request pins.
+        UsageError: a pin names no file, or no source reads a URI.
+        ModelsyncError: whatever `Source.resolve` raises.
+    """
+    canonical = (request.endpoint or DEFAULT_ENDPOINT).rstrip("/")
+
+    def ask(reference: Reference, role: Role, beside: tuple[str, ...] = ()) -> Answer:
+        question = Question(
+            reference, role, endpoint.rstrip("/"), canonical, folder, beside, previous=tuple(previous)
+        )
+        return source_for(reference.uri, sources).resolve(question)
+
+    model = ask(request.reference, "model")
+    answers = [model]
+    beside = tuple(file.path for file in model.files)
+    if request.mmproj is True:
+        # The model's own commit, not its branch once more: the two belong together.
+        answers.append(ask(Reference(request.uri, model.revision or request.revision), "mmproj", beside))
+    elif request.mmproj is not None:
+        answers.append(ask(request.mmproj, "mmproj", beside))
+    answers.extend(ask(lora, "lora") for lora in request.loras)
+
+    home = (request.uri.repo if isinstance(request.uri, HfUri) else None, model.revision)
+    files = tuple(
+        file._replace(repo=None, revision=None) if (file.repo, file.revision) == home else file
+        for answer in answers
+        for file in answer.files
+    )
+    check_pins(request, files)
+    return Answer(
+        files,
+        revision=model.revision,
+        license=model.license,
+        notes=tuple(dict.fromkeys(note for answer in answers for note in answer.notes)),
+    )
+
+
+def check_pins(request: Request, files: Sequence[Found | LockedFile]) -> None:
+    """Holds what a source says, or what was read, against the sha256 that the request pins.
+
+    A file whose sha256 is not known yet passes: check it again once it was read.
+
+    Raises:
+        HashMismatchError: a file has another sha256 than its pin.
+        UsageError: a pin names no file, or is one hash for a model of several files.
+    """
+    if not request.sha256:
+        return
+    if isinstance(request.sha256, str):
+        model = [file for file in files if file.role == "model"]
+        if len(model) != 1:
+            names = ", ".join(printable(file_name(file.path)) for file in model)
+            raise UsageError(
+                f"{request.uri} is {len(model)} files, and one sha256 is pinned",
+                hint=f"make sha256 a table of file name to hash: {names}",
+            )
+        pins = ((model[0], request.sha256),)
+    else:
+        pins = tuple((_named(name, request, files), sha256) for name, sha256 in request.sha256)
+    for file, sha256 in pins:
+        if file.sha256 is not None and file.sha256 != sha256:
+            raise HashMismatchError(
+                f"{printable(file_name(file.path))} of {request.uri}: "
+                f"the pinned sha256 is {sha256}, the source has {file.sha256}",
+                hint="if the new file is the one you want, change `sha256` in the manifest; "
+                "to stay with the old one, pin its `revision`",
+            )
+
+
+def _named(name: str, request: Request, files: Sequence[Found | LockedFile]) -> Found | LockedFile:
+    for file in files:
+        if name in (file.path, file_name(file.path)):
+            return file
+    names = ", ".join(printable(file_name(file.path)) for file in files)
+    raise UsageError(
+        f"`sha256` pins {printable(name)!r}, which is no file of {request.uri}", hint=f"its files: {names}"
+    )
+
+
+class Owned(NamedTuple):
+    """A file of a request, the URI that asked for it and the source that reads that."""
+
+    file: LockedFile | Found
+    uri: Uri
+    source: Source
+
+
+def owners(
+    request: Mapping[str, Any], files: Sequence[LockedFile | Found], sources: Sequence[Source]
+) -> tuple[Owned, ...]:
+    """Says which source has each of `files`: what to ask for segments, and for words when they fail.
+
+    Args:
+        request: As `Request.to_dict` gives it and a lock has it.
+        files: In the lock's order.
+        sources: From `modelsync.sources.sources`.
+
+    Raises:
+        UsageError: no source reads a URI, or there are adapters that no URI asks for.
+    """
+    own = str(request["uri"])
+    mmproj = request.get("mmproj")
+    loras = iter(request.get("loras", ()))
+    owned = []
+    for file in files:
+        text = own
+        if file.role == "lora":
+            text = str(next(loras, ""))
+        elif file.role == "mmproj" and isinstance(mmproj, str):
+            text = mmproj
+        uri = parse(text).uri
+        owned.append(Owned(file, uri, source_for(uri, sources)))
+    return tuple(owned)
