@@ -1,0 +1,123 @@
+"""What one call works with: settings, store, sources and, once something needs it, a client."""
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
+
+from modelsync import settings as environment
+from modelsync.errors import OfflineError
+from modelsync.settings import DEFAULT_ENDPOINT, Settings
+from modelsync.store.layout import Store, open_store
+
+if TYPE_CHECKING:
+    from modelsync.net.client import Client
+    from modelsync.sources.base import Source
+    from modelsync.spec.uri import Uri
+    from modelsync.transfer.progress import Listener
+
+
+class Context:
+    """Shared by the steps of one call; a context manager that closes its connections.
+
+    Nothing here touches the network, and none of its packages is imported, before `client` is first used.
+
+    Args:
+        settings: Where defaults come from; the process's environment when None.
+        endpoint: The hub to ask, over every other setting.
+        token: A token for that hub.
+        headers: Pairs of a URL and a `Name: value` header that belongs to the URL's origin.
+        offline: True rules the network out; None leaves it to the settings.
+        streams: The most connections at once; None leaves it to the transfer.
+        listener: Is told of progress.
+        cancel: Set by another thread to interrupt the work.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        endpoint: str | None = None,
+        token: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        offline: bool | None = None,
+        streams: int | None = None,
+        listener: "Listener | None" = None,
+        cancel: threading.Event | None = None,
+    ) -> None:
+        self.settings = environment.from_environment() if settings is None else settings
+        self.offline = self.settings.offline if offline is None else offline
+        self.streams = streams
+        self.listener = listener
+        self.cancel = cancel
+        self._endpoint = endpoint.rstrip("/") if endpoint else None
+        self._token = token
+        self._headers = tuple(headers)
+        self._store: Store | None = None
+        self._client: Client | None = None
+        self._sources: tuple[Source, ...] | None = None
+        self._guard = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        with self._guard:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    @property
+    def store(self) -> Store:
+        """The store of blobs on this machine."""
+        if self._store is None:
+            self._store = open_store(self.settings)
+        return self._store
+
+    def endpoint(self, asked: str | None = None) -> str:
+        """The hub to talk to: a flag's, the environment's, what the request asks for, the default."""
+        return (self._endpoint or self.settings.endpoint or asked or DEFAULT_ENDPOINT).rstrip("/")
+
+    def client(self) -> "Client":
+        """The one client of this call.
+
+        Raises:
+            OfflineError: the network was ruled out.
+        """
+        if self.offline:
+            raise OfflineError(
+                "this needs the network, and the network is ruled out",
+                hint="leave out --offline, and unset MODELSYNC_OFFLINE and HF_HUB_OFFLINE",
+            )
+        with self._guard:
+            if self._client is None:
+                from modelsync.net import config, credentials
+                from modelsync.net.client import Client
+
+                user = config.load(self.settings.config_file)
+                self._client = Client(
+                    credentials=credentials.gather(
+                        self.settings, user, token=self._token, endpoint=self._endpoint, headers=self._headers
+                    ),
+                    insecure_hosts=user.insecure_hosts,
+                    timeout=self.settings.http_timeout,
+                    cancel=self.cancel,
+                )
+            return self._client
+
+    def source(self, uri: "Uri") -> "Source":
+        """The source that reads `uri`."""
+        from modelsync.sources import source_for
+
+        return source_for(uri, self.sources())
+
+    def sources(self) -> "tuple[Source, ...]":
+        """All sources, over this call's client."""
+        if self._sources is None:
+            from modelsync import sources
+
+            self._sources = sources.sources(self.client)
+        return self._sources

@@ -1,0 +1,42 @@
+"""Tells a GGUF file by its first bytes, and says what else the bytes may be.
+
+Source: the GGUF specification, "File structure": the file begins with the four bytes `GGUF`.
+"""
+
+from modelsync.errors import NotAModelError
+
+MAGIC = b"GGUF"
+
+
+def check_magic(head: bytes, what: str) -> None:
+    """Refuses bytes that do not begin a GGUF file.
+
+    Args:
+        head: The first bytes of the file, at least four of them unless the file is shorter.
+        what: The file's name, for the message.
+
+    Raises:
+        NotAModelError: they begin something else; the message says what it looks like.
+    """
+    if head.startswith(MAGIC):
+        return
+    looks, hint = _guess(head)
+    raise NotAModelError(f"{what} is not a GGUF file: {looks}", hint=hint)
+
+
+def _guess(head: bytes) -> tuple[str, str | None]:
+    start = head.lstrip()[:64].lower()
+    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+        return (
+            "it begins like a web page (a login or an error page?)",
+            "open the URL in a browser, and give credentials in config.toml or .netrc",
+        )
+    if start.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer, not the file itself", "run `git lfs pull` in that checkout"
+    if start.startswith((b"tjgg", b"fmgg", b"lmgg")):
+        return "it is in a GGML format from before GGUF", "look for a GGUF conversion of the model"
+    if head[:2] == b"PK" or head[:2] == b"\x1f\x8b":
+        return "it is an archive", "unpack it and name the .gguf file inside"
+    if head[8:9] == b"{":
+        return "it looks like safetensors", "look for a GGUF conversion of the model"
+    return (f"it begins with {head[:4]!r}" if head else "it is empty"), None
