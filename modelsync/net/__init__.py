@@ -1,0 +1,1 @@
+"""One client for every server: origins, credentials, redirects, retries, rate limits."""

@@ -1,0 +1,37 @@
+"""What a server answered, as values. Addresses are kept out of every repr: a signed one is a secret."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class JsonReply:
+    """A parsed JSON document.
+
+    Attributes:
+        value: What the document says.
+        headers: The answer's headers, names in lower case.
+        url: Where it came from in the end.
+    """
+
+    value: Any
+    headers: Mapping[str, str] = field(repr=False)
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The answer to a HEAD request.
+
+    Attributes:
+        status: 200 and its like, 304, or a redirect's status where `redirect_to` is set.
+        headers: The answer's headers, names in lower case.
+        url: The address that gave this answer.
+        redirect_to: The absolute address on another origin that the answer points at, or None.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    url: str = field(repr=False)
+    redirect_to: str | None = field(default=None, repr=False)
