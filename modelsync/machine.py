@@ -1,0 +1,91 @@
+"""What this machine is: its disks, and since when it has been up."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from modelsync.errors import StoreError
+
+
+def free_bytes(path: Path) -> int:
+    """Bytes that this user may still write on the disk where `path` is, or will be.
+
+    Raises:
+        StoreError: nothing of the path can be looked at.
+    """
+    place = _existing(path)
+    try:
+        return shutil.disk_usage(place).free
+    except OSError as error:
+        raise StoreError(f"cannot see how much space is free at {place}: {error.strerror}") from error
+
+
+def same_device(a: Path, b: Path) -> bool:
+    """Whether `a` and `b` are, or will be, on one file system: a rename or a hard link can join them."""
+    return device(a) == device(b)
+
+
+def device(path: Path) -> int:
+    """The number of the file system where `path` is, or will be.
+
+    Raises:
+        StoreError: nothing of the path can be looked at.
+    """
+    place = _existing(path)
+    try:
+        return place.stat().st_dev
+    except OSError as error:
+        raise StoreError(f"cannot look at {place}: {error.strerror}") from error
+
+
+def boot_id() -> str | None:
+    """A word that stays the same until this machine starts anew, or None where nothing says so.
+
+    What a killed process wrote outlives it in the page cache; what a machine that went down had not flushed
+    is gone. This tells the two apart.
+    """
+    if sys.platform == "linux":
+        word = _read_word(Path("/proc/sys/kernel/random/boot_id"))
+    elif sys.platform == "darwin":
+        word = _run_word("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
+    elif sys.platform == "win32":
+        word = _windows_boot_count()
+    else:
+        word = None
+    return word
+
+
+def _existing(path: Path) -> Path:
+    """`path`, or the nearest folder above it that there is."""
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links, and fail on loops
+    return next((place for place in (path, *path.parents) if place.exists()), path)
+
+
+def _read_word(path: Path) -> str | None:
+    try:
+        return path.read_text("ascii").strip() or None
+    except (OSError, UnicodeError):
+        return None
+
+
+def _run_word(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+if sys.platform == "win32":
+
+    def _windows_boot_count() -> str | None:
+        import winreg
+
+        where = r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters"
+        try:
+            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, where) as key:
+                return str(winreg.QueryValueEx(key, "BootId")[0])
+        except OSError:
+            return None

@@ -1,0 +1,63 @@
+"""What can be asked of a transfer, and what it answers: values only."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Segment(NamedTuple):
+    """Where the bytes of a file, or of one piece of it, come from.
+
+    Attributes:
+        url: `https:`, `http:` or `file:` (an absolute path). The canonical one, never a signed one.
+        size: Bytes that it must have, or None if that is not known.
+    """
+
+    url: str
+    size: int | None = None
+
+
+class Job(NamedTuple):
+    """One file to fetch.
+
+    Attributes:
+        label: The file's name for people, in progress and in errors.
+        folder: Where the partial lives. It belongs to the digest (or, where none is known, to the URLs), and
+            to one process at a time: the caller holds the lock.
+        size: Bytes of the whole file, or None if that is not known.
+        sha256: What the whole must hash to, 64 lower-case hex digits, or None: then it is only computed.
+        segments: Where it comes from; several are joined in order, and then each must have its size.
+        check: Called once with the first bytes (at least 4, or all there are) before the rest is fetched;
+            raises a `ModelsyncError` if this cannot be the file that is meant.
+    """
+
+    label: str
+    folder: Path
+    size: int | None
+    sha256: str | None
+    segments: tuple[Segment, ...]
+    check: Callable[[bytes], None] | None = None
+
+
+class Fetched(NamedTuple):
+    """A file that has arrived whole, and is what its job said.
+
+    Attributes:
+        path: The file, inside the job's folder. Who is told may move it away.
+        size: Bytes.
+        sha256: Of the whole, 64 lower-case hex digits.
+        blake3: Of the whole, 64 lower-case hex digits.
+        fetched: Bytes that were read from the source this time.
+        resumed: Bytes that were here already, from an earlier run.
+        etag: The ETag that the URL's own host gave (without `W/` and quotes), or None; None for joined files.
+        pieces: For a joined file, the sha256 of each segment in order; else empty.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    blake3: str
+    fetched: int
+    resumed: int
+    etag: str | None = None
+    pieces: tuple[str, ...] = ()

@@ -1,0 +1,37 @@
+"""What a transfer tells about itself while it runs."""
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Literal, NamedTuple, TypeAlias
+
+Phase = Literal["waiting", "resolving", "fetching", "checking", "linking", "done", "failed"]
+
+
+class Event(NamedTuple):
+    """How far one file is.
+
+    Attributes:
+        phase: What is being done with it now.
+        label: The file, in the words that the job was given.
+        done: Bytes that are here, those of earlier runs too. It can fall, when a file must start anew.
+        total: Bytes of the whole file, or None while nobody knows.
+    """
+
+    phase: Phase
+    label: str
+    done: int
+    total: int | None
+
+
+Listener: TypeAlias = Callable[[Event], None]
+
+
+def serialised(listener: Listener) -> Listener:
+    """`listener`, safe to be called from several threads: it runs in one of them at a time."""
+    lock = Lock()
+
+    def tell(event: Event) -> None:
+        with lock:
+            listener(event)
+
+    return tell
