@@ -1,0 +1,58 @@
+# The two commands of a newcomer are `make demo` and `make test`; `make help` lists the rest.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+JOBS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format bench dist clean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## Show the whole story on a hub of its own, under a minute
+	$(BIN)/python -m tests.demo
+
+test: $(VENV)/.test ## Install all that tests need (llama-cpp-python compiles once), then lint, types, layers, tests
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -n $(JOBS)
+
+check: $(VENV)/.test ## The tests alone
+	$(BIN)/python -m pytest -n $(JOBS)
+
+lint: $(VENV)/.test ## Style, types and the layers of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test ## Put the code into its shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.test ## Time what the README claims, ratios in one run
+	$(BIN)/python -m bench.startup
+
+dist: $(VENV)/.test ## Build the sdist and the wheel into dist/
+	$(PIP) wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) .demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit("modelsync needs Python 3.11 or newer: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.python pyproject.toml
+	$(PIP) install --quiet --editable . --group demo
+	@touch $@
+
+# Two steps: pip keeps the wheel it compiles in its cache, so only the first run on a machine takes minutes.
+$(VENV)/.test: $(VENV)/.python pyproject.toml
+	$(PIP) install --quiet --editable . --group dev
+	$(PIP) install --quiet --prefer-binary --editable ".[llama]"
+	@touch $@
