@@ -1,0 +1,1 @@
+"""The store: content-addressed blobs on this machine, shared by every project."""
