@@ -1,0 +1,58 @@
+"""What every test stands on: an environment of its own, and a hub to talk to."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hub import Hub
+
+_LEAKS = ("MODELSYNC_", "HF_", "HUGGING", "XDG_", "LLAMA_")
+_LEAK_NAMES = {
+    "NETRC",
+    "MODEL_ENDPOINT",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "CI",
+    "COLUMNS",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+}
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty home of the test's own: no settings, tokens, proxies or caches of the person's are seen."""
+    for name in list(os.environ):
+        upper = name.upper()
+        if upper.startswith(_LEAKS) or upper.endswith("_PROXY") or upper in _LEAK_NAMES:
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    places = {
+        "HOME": home,
+        "USERPROFILE": home,
+        "XDG_CACHE_HOME": home / ".cache",
+        "XDG_CONFIG_HOME": home / ".config",
+        "XDG_DATA_HOME": home / ".local" / "share",
+        "XDG_STATE_HOME": home / ".local" / "state",
+        "LOCALAPPDATA": home / "AppData" / "Local",
+        "APPDATA": home / "AppData" / "Roaming",
+        "MODELSYNC_STORE": home / "store",
+    }
+    for name, place in places.items():
+        monkeypatch.setenv(name, str(place))
+    return home
+
+
+@pytest.fixture
+def store_root(home: Path) -> Path:
+    """Where this test's store is (`MODELSYNC_STORE`); nothing is there yet."""
+    return home / "store"
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """A hub with nothing on it."""
+    with Hub() as running:
+        yield running
