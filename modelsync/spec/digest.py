@@ -1,0 +1,34 @@
+"""Digests and validators as servers and people write them, brought to one form."""
+
+import re
+
+from modelsync.errors import UsageError
+from modelsync.spec.names import printable
+
+_SHA256 = re.compile(r"(?:sha256[:-])?([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
+
+
+def sha256_hex(text: str, what: str = "sha256") -> str:
+    """The 64 lower-case hex digits of `sha256:<hex>` or `<hex>`.
+
+    Args:
+        text: The digest as it was written, in any case.
+        what: What it is the digest of, for the message.
+
+    Raises:
+        UsageError: it is no SHA-256.
+    """
+    match = _SHA256.fullmatch(text.strip())
+    if not match:
+        raise UsageError(
+            f"{what}: `{printable(text, 80)}` is no SHA-256",
+            hint="a SHA-256 is 64 hex digits, with or without `sha256:` before them",
+        )
+    return match[1].lower()
+
+
+def etag(text: str | None) -> str | None:
+    """The value of an `ETag` header without the weak mark and the quotes; None where there is nothing in it."""
+    if text is None:
+        return None
+    return text.strip().removeprefix("W/").strip('"') or None

@@ -1,0 +1,162 @@
+"""Names: of models, of a hub's files, and as they are shown to people and to llama.cpp.
+
+What a hub, a lock or a manifest calls a file is data. `safe_path` is the gate through which such a name becomes part of
+a path on this machine, `printable` the one through which such a text reaches a terminal.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from modelsync.errors import RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from modelsync.spec.lockfile import LockedFile
+
+MAX_PATH = 1024  # characters
+MAX_SEGMENT = 255  # bytes of UTF-8: the limit of ext4, APFS and NTFS
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_+.-]*", re.ASCII)
+_FORBIDDEN = re.compile(r'[\\:*?"<>|]')  # a separator, a drive or stream, or impossible in a Windows name
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])[ ]*(?:\..*)?", re.IGNORECASE)
+
+
+def check_name(name: str) -> str:
+    """Returns `name` if a model, variant or group may be called so.
+
+    Raises:
+        UsageError: it may not; the message says what is near and right.
+    """
+    if _NAME.fullmatch(name) and name[-1] != "." and not _RESERVED.fullmatch(name):
+        return name
+    if _RESERVED.fullmatch(name):
+        raise UsageError(f"`{printable(name)}` cannot be a name: Windows keeps it for a device")
+    near = re.sub(r"[^a-z0-9._-]+", "-", name.lower()[:64], flags=re.ASCII).lstrip("-._").rstrip("-.")
+    usable = _NAME.fullmatch(near) and not _RESERVED.fullmatch(near)
+    suggestion = f"; did you mean `{near}`?" if usable else ""
+    raise UsageError(
+        f"`{printable(name)}` cannot be a name{suggestion}",
+        hint="a name has 1 to 64 of a-z, 0-9, `.`, `_`, `-`, begins with a letter or digit and does not end with `.`",
+    )
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """`text` safe for a terminal: control, bidirectional and other invisible characters escaped, long texts cut.
+
+    Args:
+        text: Anything that came from outside.
+        limit: How many characters of it are shown.
+    """
+    tail = "…" if len(text) > limit else ""
+    text = text[:limit]
+    if text.isprintable():
+        return text + tail
+    return "".join(c if c.isprintable() else _escaped(c) for c in text) + tail
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def path_fault(text: str) -> str | None:
+    """Why `text` cannot be the path of a file inside a folder on every system; None if it can."""
+    if not text:
+        return "it is empty"
+    if len(text) > MAX_PATH:
+        return f"it is longer than {MAX_PATH} characters"
+    for segment in text.split("/"):
+        fault = _segment_fault(segment)
+        if fault:
+            return fault
+    return None
+
+
+def _segment_fault(segment: str) -> str | None:
+    if not _PLAIN_PATH.fullmatch(segment):
+        if not segment:
+            return "it is absolute, ends with `/` or has an empty part"
+        if segment in {".", ".."}:
+            return f"it has a part `{segment}`"
+        if not segment.isprintable():
+            return "it has a control or invisible character"
+        forbidden = _FORBIDDEN.search(segment)
+        if forbidden:
+            return f"it has the character `{forbidden[0]}`"
+    if segment[-1] in ". ":
+        return "a part of it ends with a dot or a space"
+    if len(segment) > MAX_SEGMENT or (not segment.isascii() and len(segment.encode()) > MAX_SEGMENT):
+        return f"a part of it is longer than {MAX_SEGMENT} bytes"
+    if segment[0] in "cpanlCPANL" and _RESERVED.fullmatch(segment):
+        return f"Windows keeps the name `{segment}` for a device"
+    return None
+
+
+def safe_path(text: str) -> str:
+    """Returns `text` if it is a relative posix path that stays inside its folder, and can exist, on every system.
+
+    Raises:
+        RefusedError: it is absolute, leaves its folder, has a backslash, a drive, a control character, …
+    """
+    fault = path_fault(text)
+    if fault:
+        raise RefusedError(f"the file name `{printable(text)}` is refused: {fault}")
+    return text
+
+
+def file_name(path: str) -> str:
+    """The last part of a posix path."""
+    return path.rpartition("/")[2]
+
+
+def nearest(word: str, words: Sequence[str]) -> str | None:
+    """The one of `words` that `word` was most likely meant to be, or None."""
+    import difflib  # only an error needs it
+
+    return next(iter(difflib.get_close_matches(word, words, n=1, cutoff=0.6)), None)
+
+
+def did_you_mean(word: str, words: Sequence[str]) -> str:
+    """`; did you mean …?` for the end of a message, or nothing."""
+    near = nearest(word, words)
+    return f"; did you mean `{printable(near)}`?" if near is not None else ""
+
+
+def shown_names(files: "Sequence[LockedFile]") -> tuple[str, ...]:
+    """What each file of a model is called in a view or a project folder, in the order of `files`.
+
+    That is its base name. Where two would be the same on a file system that knows no case, the later file and its
+    sibling parts get a folder of their own by role: `lora-2/adapter.gguf`. Depends on nothing but roles and paths.
+    """
+    from modelsync.spec.parts import part_of
+
+    groups: dict[tuple[str, str], list[int]] = {}  # (role, split model or own path) -> indexes, in order
+    for index, file in enumerate(files):
+        part = part_of(file.path)
+        groups.setdefault((file.role, f"{part.prefix}\0{part.count}" if part else f"{file.path}\0{index}"), []).append(index)
+    shown = [file_name(file.path) for file in files]
+    taken: set[str] = set()
+    folders = {_folded(name) for name in shown}  # a folder must not be called like a file either
+    ordinals: dict[str, int] = {}
+    for (role, _), indexes in groups.items():
+        ordinals[role] = ordinals.get(role, 0) + 1
+        folded = {_folded(shown[index]) for index in indexes}
+        if taken.isdisjoint(folded) and len(folded) == len(indexes):
+            taken |= folded
+            continue
+        folder = f"{role}-{ordinals[role]}"
+        while folder in folders:
+            folder += "-"
+        folders.add(folder)
+        for index in indexes:
+            shown[index] = f"{folder}/{shown[index]}"
+    return tuple(shown)
+
+
+def _folded(name: str) -> str:
+    """What a file system that knows neither case nor Unicode forms compares."""
+    if name.isascii():
+        return name.lower()
+    import unicodedata
+
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())

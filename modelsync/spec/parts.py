@@ -1,0 +1,62 @@
+"""How model files are cut up, as their names tell it.
+
+Split models, made by llama.cpp's `gguf-split`, stay cut: `name-00001-of-00003.gguf`; each part is a GGUF file and llama.cpp
+finds the others by name. Pieces are one file cut for a hub's size limit: `name.gguf.part1of2`; they are joined.
+"""
+
+import re
+from typing import NamedTuple
+
+from modelsync.errors import RefusedError
+from modelsync.spec.names import printable
+
+MAX_PARTS = 1000  # the largest models on hubs have a few dozen
+
+_PART = re.compile(r"(.+)-([0-9]{5})-of-([0-9]{5})(\.gguf)", re.ASCII | re.IGNORECASE | re.DOTALL)
+_PIECE = re.compile(r"(.+\.gguf)\.part([0-9]{1,4})of([0-9]{1,4})", re.ASCII | re.IGNORECASE | re.DOTALL)
+
+
+class Part(NamedTuple):
+    """Where a file stands among those that it was cut into; `index` counts from 1."""
+
+    prefix: str  # what all the siblings' names begin with
+    index: int
+    count: int
+    joined: bool  # pieces of one file, not parts of a split model
+
+    def sibling(self, index: int) -> str:
+        """The name of another one."""
+        if self.joined:
+            return f"{self.prefix}.part{index}of{self.count}"
+        return f"{self.prefix}-{index:05d}-of-{self.count:05d}.gguf"
+
+
+def part_of(path: str) -> Part | None:
+    """What the name of `path` says about parts or pieces; None if it is a file of its own."""
+    if "of" not in path:
+        return None
+    match = _PART.fullmatch(path) or _PIECE.fullmatch(path)
+    if not match:
+        return None
+    part = Part(match[1], int(match[2]), int(match[3]), joined=match.re is _PIECE)
+    return part if 1 <= part.index <= part.count and part.sibling(part.index) == path else None
+
+
+def siblings(path: str) -> tuple[str, ...]:
+    """All the parts or pieces that belong together with `path`, in order, itself among them.
+
+    Raises:
+        RefusedError: the name speaks of more parts than any model has.
+    """
+    part = part_of(path)
+    if part is None:
+        return (path,)
+    if part.count > MAX_PARTS:
+        raise RefusedError(f"`{printable(path)}` speaks of {part.count} parts; more than {MAX_PARTS} are not believed")
+    return tuple(part.sibling(index) for index in range(1, part.count + 1))
+
+
+def joined_name(path: str) -> str | None:
+    """The name of the one file that the pieces make, or None if `path` is not a piece."""
+    part = part_of(path)
+    return part.prefix if part and part.joined else None
