@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from modelsync.errors import ModelsyncError
@@ -118,3 +119,23 @@ class Source(Protocol):
             subject: The URL or URI that was asked for; no signed one.
         """
         ...
+
+
+def joined(
+    role: Role, path: str, pieces: tuple[FoundPiece, ...], previous: Sequence[LockedFile] = ()
+) -> Found:
+    """The file that `pieces` make. Its sha256 is known if an earlier lock joined the same pieces."""
+    digests = tuple(piece.sha256 for piece in pieces)
+    known = next(
+        (
+            file.sha256
+            for file in previous
+            if file.role == role
+            and file.path == path
+            and tuple(piece.sha256 for piece in file.pieces) == digests
+        ),
+        None,
+    )
+    sizes = [piece.size for piece in pieces if piece.size is not None]
+    size = sum(sizes) if len(sizes) == len(pieces) else None
+    return Found(role, path, None, size, known, pieces=pieces)

@@ -1,0 +1,133 @@
+"""A hub's refusals in words that say what to do.
+
+The hub tells with `X-Error-Code` and `X-Error-Message`. Without a token it answers 401 for what is missing, private
+or gated alike; the words here claim no more than that.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from modelsync.errors import GatedError, HttpStatusError, ModelsyncError, NetworkError, NotFoundError
+from modelsync.settings import DEFAULT_ENDPOINT
+from modelsync.spec.names import nearest, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_BAD_CREDENTIALS = re.compile(
+    r"invalid (credentials|(user )?(access )?token)|token .*(expired|revoked)", re.IGNORECASE
+)
+_LISTED = 8
+
+
+def explain(
+    error: ModelsyncError,
+    endpoint: str,
+    repo: str,
+    *,
+    revision: str | None = None,
+    path: str | None = None,
+    refs: Callable[[], Sequence[str]] = tuple,
+) -> ModelsyncError:
+    """What a hub's refusal means for `repo`; the same error where there is nothing more to say.
+
+    Args:
+        error: What the request came to.
+        endpoint: The hub that was asked.
+        repo: `user/model`.
+        revision: The branch, tag or commit that was asked for.
+        path: The file that was asked for.
+        refs: Gives the branches and tags there are; called where they are the hint.
+    """
+    if not isinstance(error, HttpStatusError) or error.redirected:
+        return error
+    page, code, status = f"{endpoint}/{repo}", error.error_code, error.status
+    said = error.error_message or ""
+    if status == 401 and _BAD_CREDENTIALS.search(said):
+        return GatedError(
+            f"{_host(endpoint)} does not accept the token it was sent: {printable(said)}",
+            hint=f"make a new one at {endpoint}/settings/tokens and set HF_TOKEN to it; public models need none",
+        )
+    if code == "GatedRepo":
+        return _gated(endpoint, repo)
+    if status in (403, 451) and "disabled" in said.lower():
+        return disabled(endpoint, repo)
+    if code == "RevisionNotFound":
+        return _no_revision(page, repo, revision or "main", refs())
+    if code == "EntryNotFound":
+        return NotFoundError(
+            f"{repo} has no file {printable(path or '?')} at {printable(revision or 'main')}",
+            hint=f"see what there is at {page}/tree/{printable(revision or 'main')}",
+        )
+    if code == "RepoNotFound" or status == 401:
+        return NotFoundError(
+            f"{_host(endpoint)} shows no repo {repo}: there is none, or it is private or gated",
+            hint=f"look for it at {page}; if it needs an account, {_token(endpoint)}",
+        )
+    if status == 403:
+        return GatedError(
+            f"{_host(endpoint)} does not let this token read {repo}"
+            + (f": {printable(said)}" if said else ""),
+            hint=f'give the token read access to the repo (for a gated one the box "read access to public gated '
+            f'repositories") at {endpoint}/settings/tokens',
+        )
+    if status in (404, 410):
+        return NotFoundError(
+            f"{_host(endpoint)} has no repo {repo}, or is not a model hub",
+            hint=f"look for {page}; the hub is set by HF_ENDPOINT or `endpoint` in the manifest",
+        )
+    if status == 429 and error.hint is None:
+        error.hint = f"wait some minutes; a hub gives accounts a larger quota: {_token(endpoint)}"
+    return error
+
+
+def not_a_hub(endpoint: str, why: str) -> NetworkError:
+    """The error for an endpoint whose answers are not a hub's."""
+    return NetworkError(
+        f"{_host(endpoint)} does not answer like a model hub: {why}",
+        hint="is that the right address? It is set by HF_ENDPOINT or `endpoint` in the manifest; "
+        "a proxy's login page answers like this too",
+    )
+
+
+def disabled(endpoint: str, repo: str) -> NotFoundError:
+    """The error for a repo that its hub has shut."""
+    return NotFoundError(
+        f"{_host(endpoint)} has disabled {repo}: nobody can read it",
+        hint=f"{endpoint}/{repo} may say why; look for the model in another repo",
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some names for a hint: all of a few, the first of many."""
+    shown = ", ".join(printable(name) for name in names[:_LISTED])
+    return shown + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+
+
+def _gated(endpoint: str, repo: str) -> GatedError:
+    return GatedError(
+        f"{repo} is gated: only accounts that its owner let in may read it",
+        hint=f"accept the form at {endpoint}/{repo}, then {_token(endpoint)}; "
+        'a fine-grained token needs the box "read access to public gated repositories"',
+    )
+
+
+def _no_revision(page: str, repo: str, revision: str, refs: Sequence[str]) -> NotFoundError:
+    near = nearest(revision, refs)
+    guess = f"; did you mean {printable(near)!r}?" if near else ""
+    there = f"it has {listed(refs)}" if refs else f"see {page}/commits/main"
+    return NotFoundError(f"{repo} has no branch, tag or commit {printable(revision)!r}{guess}", hint=there)
+
+
+def _token(endpoint: str) -> str:
+    """How a token comes to this hub: HF_TOKEN belongs to the hub of the environment, never to a manifest's."""
+    if endpoint == DEFAULT_ENDPOINT:
+        return f"set HF_TOKEN to a token from {endpoint}/settings/tokens"
+    return f"set HF_TOKEN (it goes to the hub that HF_ENDPOINT names), or give {_host(endpoint)} its header in config.toml"
+
+
+def _host(endpoint: str) -> str:
+    return printable(urlsplit(endpoint).netloc or endpoint)

@@ -1,0 +1,150 @@
+"""Models by URL: a server that says a size and an ETag, and publishes no sha256."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+from modelsync.errors import GatedError, HttpStatusError, ModelsyncError, NotFoundError
+from modelsync.sources.base import Answer, Found, FoundPiece, joined
+from modelsync.spec import digest
+from modelsync.spec.names import file_name, printable, safe_path
+from modelsync.spec.parts import joined_name, siblings
+from modelsync.spec.uri import WebUri
+from modelsync.transfer.jobs import Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from modelsync.net.client import Client
+    from modelsync.sources.base import Question
+    from modelsync.spec.lockfile import LockedFile, Piece
+    from modelsync.spec.uri import Uri
+
+MAX_SIZE = 2**50
+_NO_HEAD = frozenset({403, 405, 501})  # 403: an address signed for GET alone
+
+
+class Direct:
+    """The source of `https:` URLs, and of `http:` ones where the client lets them pass."""
+
+    def __init__(self, client_factory: Callable[[], Client]) -> None:
+        self._client = client_factory
+
+    def accepts(self, uri: Uri) -> bool:
+        """Whether `uri` is a plain URL."""
+        return isinstance(uri, WebUri)
+
+    def resolve(self, question: Question) -> Answer:
+        """Asks the server for the size and ETag of the file, and of all that belong together by name."""
+        uri = question.reference.uri
+        if not isinstance(uri, WebUri):
+            raise TypeError(f"{uri} is not a URL")
+        split = urlsplit(uri.url)
+        known = {file.url: file for file in _flat(question) if file.url and file.etag}
+        found, missing = [], []
+        for path in siblings(split.path):
+            url = urlunsplit(split._replace(path=path))
+            try:
+                found.append(self._ask(url, known.get(url)))
+            except ModelsyncError as error:
+                told = self.explain(error, url)
+                if not isinstance(told, NotFoundError) or path == split.path:
+                    raise told from error
+                missing.append(_name(path))
+        if missing:
+            raise NotFoundError(
+                f"{_public(split)} is one of several parts, and of these the server lacks {', '.join(missing)}",
+                hint="all parts must lie side by side under the names that belong together",
+            )
+        name = joined_name(found[0].path)
+        if name is not None:
+            return Answer((joined(question.role, name, tuple(found), question.previous),))
+        return Answer(
+            tuple(
+                Found(question.role, file.path, file.url, file.size, file.sha256, file.etag) for file in found
+            )
+        )
+
+    def locate(self, file: LockedFile | Found, endpoint: str, folder: Path) -> tuple[Segment, ...]:  # noqa: ARG002
+        """The lock's URLs, as they are."""
+        return tuple(Segment(piece.url or "", piece.size) for piece in file.pieces or (file,))
+
+    def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
+        """What a server's refusal to give `subject` means."""
+        if not isinstance(error, HttpStatusError):
+            return error
+        split = urlsplit(subject)
+        if error.status in (401, 403):
+            return GatedError(
+                f"{split.hostname} does not let everyone read {_public(split)} (HTTP {error.status})",
+                hint=f"give the credentials for {split.hostname} in .netrc, by --header, or in config.toml",
+            )
+        if error.status in (404, 410):
+            return NotFoundError(
+                f"there is no file at {_public(split)} (HTTP {error.status})", hint="check the URL"
+            )
+        return error
+
+    def _ask(self, url: str, known: LockedFile | Piece | None) -> FoundPiece:
+        """What the server says of one file; its sha256 where the file is still the one of `known`."""
+        path = safe_path(_name(urlsplit(url).path))
+        condition = {"If-None-Match": f'"{known.etag}"'} if known else {}
+        told = self._head(url, condition)
+        if known and (told is None or (told.etag == known.etag and told.size == known.size)):
+            return FoundPiece(path, url, known.size, known.sha256, known.etag)
+        if told is None:
+            raise ModelsyncError(
+                f"{_public(urlsplit(url))}: the server answers what it was not asked (HTTP 304)"
+            )
+        return FoundPiece(path, url, told.size, None, told.etag)
+
+    def _head(self, url: str, condition: Mapping[str, str]) -> _Told | None:
+        """The size and ETag of `url`, or None: the condition says that it has not changed."""
+        client = self._client()
+        try:
+            head = client.head(url, headers=condition, redirects="all")
+        except HttpStatusError as error:
+            if error.status not in _NO_HEAD:
+                raise
+        else:
+            length = head.headers.get("content-length", "")
+            encoded = head.headers.get("content-encoding", "identity").lower() != "identity"
+            size = int(length) if length.isdecimal() and len(length) < 20 and not encoded else None
+            return None if head.status == 304 else _Told.of(size, head.headers)
+        try:
+            with client.open(url, start=0, end=1, headers=condition) as body:
+                return _Told.of(body.total, body.headers)
+        except HttpStatusError as error:
+            if error.status == 304:
+                return None
+            raise
+
+
+class _Told(NamedTuple):
+    size: int | None
+    etag: str | None
+
+    @classmethod
+    def of(cls, size: int | None, headers: Mapping[str, str]) -> _Told:
+        tag = headers.get("etag")
+        # A weak ETag does not promise the same bytes, and a lock speaks of bytes.
+        strong = digest.etag(tag) if tag is not None and not tag.startswith("W/") else None
+        return cls(size if size is not None and 0 <= size <= MAX_SIZE else None, strong)
+
+
+def _flat(question: Question) -> list[LockedFile | Piece]:
+    files: list[LockedFile | Piece] = []
+    for file in question.previous:
+        if file.role == question.role:
+            files.extend(file.pieces or (file,))
+    return files
+
+
+def _name(path: str) -> str:
+    return unquote(file_name(path))
+
+
+def _public(split: SplitResult) -> str:
+    return printable(urlunsplit(split._replace(query="", fragment="")))

@@ -1,0 +1,213 @@
+"""What a hub says of a repo: which commit a revision is, and the model files in it.
+
+The protocol is the one of huggingface.co, which its mirrors speak too.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+
+from modelsync.errors import ModelsyncError, NetworkError, RefusedError
+from modelsync.sources import complaints
+from modelsync.spec.names import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from modelsync.net.answers import JsonReply
+    from modelsync.net.client import Client
+
+MAX_PAGES = 200
+MAX_ENTRIES = 200_000
+MAX_SIZE = 2**50
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MODEL_FILE = re.compile(r"\.gguf(\.part\d+of\d+)?$", re.IGNORECASE)
+_LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[\w-]+\s*=\s*(?:\"[^\"]*\"|[^\s,;\"]*))*)")
+
+
+class RemoteFile(NamedTuple):
+    """A file in a commit.
+
+    Attributes:
+        size: Bytes.
+        sha256: Of the content, for a file in LFS; else None.
+        etag: What `/resolve` gives as the file's ETag: the sha256 of an LFS file, the git blob id of another.
+    """
+
+    size: int
+    sha256: str | None
+    etag: str | None
+
+
+class Repo(NamedTuple):
+    """A repo at one commit.
+
+    Attributes:
+        id: `user/model`, as it was asked for.
+        commit: 40 hex digits.
+        license: As its model card says, or None.
+    """
+
+    id: str
+    commit: str
+    license: str | None
+
+
+class Hubs:
+    """Asks hubs about repos, each thing once: a branch that moves during a run is one commit for all of it."""
+
+    def __init__(self, client_factory: Callable[[], Client]) -> None:
+        self._client = client_factory
+        self._guard = threading.Lock()
+        self._answers: dict[tuple[str, ...], Future[Any]] = {}
+
+    def repo(self, endpoint: str, repo: str, revision: str | None) -> Repo:
+        """Resolves a revision (None: `main`) to its commit.
+
+        Raises:
+            NotFoundError, GatedError, RefusedError, NetworkError: see `complaints.explain`.
+        """
+        revision = revision or "main"
+        found: Repo = self._once(
+            ("repo", endpoint, repo, revision), lambda: self._ask_repo(endpoint, repo, revision)
+        )
+        return found
+
+    def files(self, endpoint: str, repo: Repo) -> Mapping[str, RemoteFile]:
+        """Lists the model files (and pieces of such) of a repo at its commit, by path, all pages of them.
+
+        The paths are the hub's words and may be unsafe.
+        """
+        files: Mapping[str, RemoteFile] = self._once(
+            ("files", endpoint, repo.id, repo.commit), lambda: self._ask_files(endpoint, repo)
+        )
+        return files
+
+    def _once(self, key: tuple[str, ...], ask: Callable[[], object]) -> Any:
+        """Answers from memory, or asks; whoever wants the same meanwhile waits. Failures are not kept."""
+        with self._guard:
+            future = self._answers.get(key)
+            if future is not None:
+                mine = False
+            else:
+                mine = True
+                future = self._answers[key] = Future()
+        if mine:
+            try:
+                future.set_result(ask())
+            except BaseException as error:
+                with self._guard:
+                    del self._answers[key]
+                future.set_exception(error)
+                raise
+        return future.result()
+
+    def _ask_repo(self, endpoint: str, repo: str, revision: str) -> Repo:
+        info = self._get(
+            f"{endpoint}/api/models/{repo}/revision/{quote(revision, safe='')}", endpoint, repo, revision
+        )
+        value = info.value
+        commit = value.get("sha") if isinstance(value, dict) else None
+        if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
+            raise complaints.not_a_hub(endpoint, f"it names no commit for {repo}")
+        if _COMMIT.fullmatch(revision) and commit != revision:
+            raise RefusedError(
+                f"{endpoint} was asked for commit {revision} of {repo} and answers with {commit}"
+            )
+        if value.get("disabled") is True:
+            raise complaints.disabled(endpoint, repo)
+        return Repo(repo, commit, license_of(value))
+
+    def _ask_files(self, endpoint: str, repo: Repo) -> Mapping[str, RemoteFile]:
+        first = f"{endpoint}/api/models/{repo.id}/tree/{repo.commit}?recursive=true"
+        files: dict[str, RemoteFile] = {}
+        url: str | None = first
+        seen: set[str] = set()
+        entries = 0
+        while url is not None:
+            seen.add(url)
+            reply = self._get(url, endpoint, repo.id, repo.commit)
+            if not isinstance(reply.value, list):
+                raise complaints.not_a_hub(endpoint, f"its list of the files of {repo.id} is not a list")
+            entries += len(reply.value)
+            url = next_page(reply.headers.get("link", ""), first)
+            if entries > MAX_ENTRIES or len(seen) > MAX_PAGES or url in seen:
+                raise RefusedError(f"{endpoint} does not come to an end of the files of {repo.id}")
+            for entry in reply.value:
+                if isinstance(entry, dict) and entry.get("type") == "file":
+                    path = entry.get("path")
+                    if isinstance(path, str) and _MODEL_FILE.search(path):
+                        files[path] = remote_file(entry, endpoint, repo.id)
+        return files
+
+    def _get(self, url: str, endpoint: str, repo: str, revision: str) -> JsonReply:
+        client = self._client()
+        try:
+            return client.get_json(url)
+        except ModelsyncError as error:
+            raise complaints.explain(
+                error, endpoint, repo, revision=revision, refs=lambda: self._refs(endpoint, repo)
+            ) from error
+
+    def _refs(self, endpoint: str, repo: str) -> tuple[str, ...]:
+        """The branches and tags of a repo; none where the hub does not say. For a hint only."""
+        try:
+            value = self._client().get_json(f"{endpoint}/api/models/{repo}/refs").value
+        except (NetworkError, RefusedError):
+            return ()
+        groups = [value.get(kind) for kind in ("branches", "tags")] if isinstance(value, dict) else []
+        refs = [
+            ref.get("name")
+            for group in groups
+            if isinstance(group, list)
+            for ref in group
+            if isinstance(ref, dict)
+        ]
+        return tuple(name for name in refs if isinstance(name, str))
+
+
+def remote_file(entry: Mapping[str, Any], endpoint: str, repo: str) -> RemoteFile:
+    """Reads one entry of a tree; an LFS file's `oid` there is the sha256 of its content."""
+    lfs = entry.get("lfs")
+    name = printable(str(entry.get("path")))
+    size = lfs.get("size") if isinstance(lfs, dict) else entry.get("size")
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_SIZE:
+        raise complaints.not_a_hub(endpoint, f"it gives no size for {name} of {repo}")
+    if isinstance(lfs, dict):
+        sha256 = lfs.get("oid")
+        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+            raise complaints.not_a_hub(endpoint, f"it gives no sha256 for {name} of {repo}")
+        return RemoteFile(size, sha256, sha256)
+    oid = entry.get("oid")
+    return RemoteFile(size, None, oid if isinstance(oid, str) and _COMMIT.fullmatch(oid) else None)
+
+
+def next_page(link: str, first: str) -> str | None:
+    """The URL of the next page by a `Link` header, or None.
+
+    Only the query of the hub's link is taken, onto the URL that was asked first: mirrors hand out the links of
+    the hub they mirror, and no link is to lead a request elsewhere.
+    """
+    for target, parameters in _LINK.findall(link):
+        if re.search(r";\s*rel\s*=\s*\"?next\"?\s*(;|$)", parameters, re.IGNORECASE):
+            query = urlsplit(urljoin(first, target)).query
+            return urlunsplit(urlsplit(first)._replace(query=query)) if query else None
+    return None
+
+
+def license_of(info: Mapping[str, Any]) -> str | None:
+    """The license of a repo by its card: one word, several, or the own name of an `other` one."""
+    card = info.get("cardData")
+    if not isinstance(card, dict):
+        return None
+    said = card.get("license")
+    names = [name for name in (said if isinstance(said, list) else [said]) if isinstance(name, str) and name]
+    own = card.get("license_name")
+    if names == ["other"] and isinstance(own, str) and own:
+        names = [own]
+    return printable(", ".join(names[:8]), limit=200) if names else None

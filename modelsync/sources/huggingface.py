@@ -1,0 +1,130 @@
+"""Models on Hugging Face, and on hubs that speak its protocol: a repo at a commit, with a sha256 for what is in LFS."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from modelsync.errors import NotFoundError
+from modelsync.sources import complaints
+from modelsync.sources.base import Answer, Found, FoundPiece, joined
+from modelsync.sources.hub import Hubs
+from modelsync.spec import choose
+from modelsync.spec.lockfile import hf_url
+from modelsync.spec.names import file_name, safe_path
+from modelsync.spec.parts import joined_name
+from modelsync.spec.uri import HfUri
+from modelsync.transfer.jobs import Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from modelsync.errors import ModelsyncError
+    from modelsync.net.client import Client
+    from modelsync.sources.base import Question
+    from modelsync.sources.hub import RemoteFile, Repo
+    from modelsync.spec.choose import Choice
+    from modelsync.spec.lockfile import LockedFile, Role
+    from modelsync.spec.uri import Uri
+
+_RESOLVE = re.compile(
+    r"(?P<endpoint>.+?)/(?P<tail>(?P<repo>[^/]+/[^/]+)/resolve/(?P<commit>[0-9a-f]{40})/(?P<path>.+))"
+)
+
+
+class HuggingFace:
+    """The source of `hf:` URIs."""
+
+    def __init__(self, client_factory: Callable[[], Client]) -> None:
+        self.hubs = Hubs(client_factory)
+
+    def accepts(self, uri: Uri) -> bool:
+        """Whether `uri` is an `hf:` one."""
+        return isinstance(uri, HfUri)
+
+    def resolve(self, question: Question) -> Answer:
+        """Finds the commit, chooses among its files, and takes all of them from that commit."""
+        uri = question.reference.uri
+        if not isinstance(uri, HfUri):
+            raise TypeError(f"{uri} is not an hf: URI")
+        repo = self.hubs.repo(question.endpoint, uri.repo, question.reference.revision)
+        files = self.hubs.files(question.endpoint, repo)
+        choice = choose_files(uri, question.role, tuple(files), question.beside)
+        found = [_found(question, repo, safe_path(path), files[path]) for path in choice.files]
+        if choice.joined:
+            found = [_join(found, question.previous)]
+        notes = (choice.note,) if choice.note else ()
+        return Answer(tuple(found), revision=repo.commit, license=repo.license, notes=notes)
+
+    def locate(self, file: LockedFile | Found, endpoint: str, folder: Path) -> tuple[Segment, ...]:  # noqa: ARG002
+        """The lock's URLs with the hub that is to be asked in them."""
+        return tuple(
+            Segment(_RESOLVE.sub(rf"{endpoint.rstrip('/')}/\g<tail>", piece.url or ""), piece.size)
+            for piece in file.pieces or (file,)
+        )
+
+    def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
+        """What a hub's refusal to give a file means; `subject` is the `/resolve/` URL that was asked."""
+        match = _RESOLVE.fullmatch(subject)
+        if match is None:
+            return error
+        return complaints.explain(
+            error, match["endpoint"], match["repo"], revision=match["commit"], path=unquote(match["path"])
+        )
+
+
+def choose_files(uri: HfUri, role: Role, paths: Sequence[str], beside: Sequence[str] = ()) -> Choice:
+    """Which of a repo's model files `uri` means in this role.
+
+    Raises:
+        NotFoundError: none, or not all of them are there, or several would do for an adapter.
+    """
+    if uri.path is None and role == "mmproj":
+        fitting = [path for path in paths if uri.quant is None or _is_quant(path, uri.quant)]
+        path = choose.choose_mmproj(fitting, beside[0] if beside else "", uri.repo)
+        uri = uri._replace(path=path, quant=None)
+    elif uri.path is None and role == "lora" and uri.quant is None:
+        uri = uri._replace(path=_only(uri.repo, paths))
+    return choose.choose_model(paths, quant=uri.quant, path=uri.path, repo=uri.repo)
+
+
+def _is_quant(path: str, quant: str) -> bool:
+    return (choose.quant_of(path) or "").casefold() == quant.casefold()
+
+
+def _only(repo: str, paths: Sequence[str]) -> str:
+    if len(paths) == 1:
+        return paths[0]
+    if not paths:
+        raise NotFoundError(
+            f"{repo} has no .gguf file", hint="llama.cpp's convert_lora_to_gguf.py makes one of an adapter"
+        )
+    raise NotFoundError(
+        f"{repo} has {len(paths)} .gguf files, and the URI of an adapter names none of them",
+        hint=f"write one of hf:{repo}/…: {complaints.listed(paths)}",
+    )
+
+
+def _found(question: Question, repo: Repo, path: str, remote: RemoteFile) -> Found:
+    sha256 = remote.sha256
+    if sha256 is None and remote.etag is not None:
+        # A git blob id stands for the bytes: what was read under it once need not be read again.
+        for file in question.previous:
+            if (file.role, file.path, file.size, file.etag) == (
+                question.role,
+                path,
+                remote.size,
+                remote.etag,
+            ):
+                sha256 = file.sha256
+    url = hf_url(question.canonical_endpoint, repo.id, repo.commit, path)
+    return Found(question.role, path, url, remote.size, sha256, remote.etag, repo.id, repo.commit)
+
+
+def _join(found: Sequence[Found], previous: Sequence[LockedFile]) -> Found:
+    first = found[0]
+    pieces = tuple(FoundPiece(file.path, file.url or "", file.size, file.sha256, file.etag) for file in found)
+    path = joined_name(first.path) or file_name(first.path)
+    return joined(first.role, path, pieces, previous)._replace(repo=first.repo, revision=first.revision)

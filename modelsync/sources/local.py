@@ -1,0 +1,123 @@
+"""Models that lie on this machine already, named by a path. Regular files only."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+from typing import TYPE_CHECKING
+
+from modelsync.errors import NotFoundError, RefusedError, StoreError
+from modelsync.sources import complaints
+from modelsync.sources.base import Answer, Found, FoundPiece, joined
+from modelsync.spec import choose
+from modelsync.spec.names import file_name, nearest, printable, safe_path
+from modelsync.spec.parts import joined_name, siblings
+from modelsync.spec.uri import FileUri, parse
+from modelsync.transfer.jobs import Segment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from modelsync.errors import ModelsyncError
+    from modelsync.sources.base import Question
+    from modelsync.spec.lockfile import LockedFile
+    from modelsync.spec.uri import Uri
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class Local:
+    """The source of `file:` URIs and plain paths. It publishes no sha256: a file is read to be locked."""
+
+    def accepts(self, uri: Uri) -> bool:
+        """Whether `uri` is a path."""
+        return isinstance(uri, FileUri)
+
+    def resolve(self, question: Question) -> Answer:
+        """Looks for the file and those that belong together with it by name.
+
+        A folder, for a projector, means the one in it that fits the model.
+        """
+        uri = question.reference.uri
+        if not isinstance(uri, FileUri):
+            raise TypeError(f"{uri} is not a path")
+        path = uri.path
+        if question.role == "mmproj" and (question.folder / path).is_dir():
+            names = sorted(os.listdir(question.folder / path))
+            path = posixpath.join(path, choose.choose_mmproj(names, next(iter(question.beside), ""), path))
+        paths = siblings(path)
+        sizes = [_size(question.folder, each, needed_by=path) for each in paths]
+        found = [
+            FoundPiece(safe_path(file_name(each)), str(FileUri(each)), size, None)
+            for each, size in zip(paths, sizes, strict=True)
+        ]
+        name = joined_name(file_name(path))
+        if name is not None:
+            return Answer((joined(question.role, name, tuple(found)),))
+        return Answer(tuple(Found(question.role, file.path, file.url, file.size, None) for file in found))
+
+    def locate(self, file: LockedFile | Found, endpoint: str, folder: Path) -> tuple[Segment, ...]:  # noqa: ARG002
+        """The files' own addresses on this machine.
+
+        Raises:
+            NotFoundError: there is no such file any more.
+            RefusedError: something else than a regular file has its name.
+        """
+        segments = []
+        for piece in file.pieces or (file,):
+            uri = parse(piece.url or "").uri
+            if not isinstance(uri, FileUri):
+                raise TypeError(f"{uri} is not a path")
+            _size(folder, uri.path)
+            segments.append(Segment((folder / uri.path).absolute().as_uri(), piece.size))
+        return tuple(segments)
+
+    def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:  # noqa: ARG002
+        """The same error: those about files say what there is to say."""
+        return error
+
+
+def _size(folder: Path, path: str, needed_by: str | None = None) -> int:
+    """The size of a regular file. It is not opened: opening a pipe would wait, and a device may act."""
+    shown = printable(path)
+    try:
+        found = (folder / path).stat()
+    except FileNotFoundError:
+        if needed_by not in (None, path):
+            raise NotFoundError(
+                f"{printable(needed_by or '')} is one of several parts, and {shown} is missing",
+                hint="all parts must lie side by side",
+            ) from None
+        raise NotFoundError(f"there is no file {shown}", hint=_nearby(folder, path)) from None
+    except OSError as error:
+        raise StoreError(f"cannot read {shown}: {error.strerror}") from error
+    if not stat.S_ISREG(found.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "no regular file")
+        raise RefusedError(
+            f"{shown} is {kind}; a model is a regular file", hint=_nearby(folder, posixpath.join(path, "_"))
+        )
+    return found.st_size
+
+
+def _nearby(folder: Path, path: str) -> str:
+    """A hint with the model files where `path` would be."""
+    place = posixpath.dirname(path)
+    try:
+        names = sorted(name for name in os.listdir(folder / place) if ".gguf" in name.lower())
+    except OSError:
+        return f"a relative path begins at {folder}, the manifest's folder"
+    near = nearest(file_name(path), names)
+    if near is not None:
+        return f"did you mean {printable(posixpath.join(place, near))}?"
+    return (
+        f"there are {complaints.listed(names)}"
+        if names
+        else f"a relative path begins at {folder}, the manifest's folder"
+    )
