@@ -56,3 +56,11 @@ def hub() -> Iterator[Hub]:
     """A hub with nothing on it."""
     with Hub() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real llama model of half a megabyte that llama.cpp loads. Read it, do not change it."""
+    from tests.gguf_files import make_llama  # gguf imports numpy, which most tests do not need
+
+    return make_llama(tmp_path_factory.mktemp("gguf") / "tiny-Q4_K_M.gguf")
