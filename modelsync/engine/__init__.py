@@ -1,0 +1,1 @@
+"""What modelsync does: lock, sync, path, plan, freshness. It knows no terminal."""

@@ -38,7 +38,9 @@ def compare(manifest: Manifest, lock: Lock | None) -> Freshness:
             reasons.append(f"{title(entry)} is not in the lock")
         elif (wanted := entry.request.to_dict()) != model.request:
             stale.append(entry)
-            keys = sorted(k for k in wanted.keys() | model.request.keys() if wanted.get(k) != model.request.get(k))
+            keys = sorted(
+                k for k in wanted.keys() | model.request.keys() if wanted.get(k) != model.request.get(k)
+            )
             reasons.append(f"{title(entry)} changed in the manifest ({', '.join(keys)})")
         else:
             answered.append((entry, model))
@@ -53,7 +55,9 @@ def require(freshness: Freshness, lock_name: str) -> None:
         return
     shown = "; ".join(freshness.reasons[:3])
     more = f"; and {len(freshness.reasons) - 3} more" if len(freshness.reasons) > 3 else ""
-    raise StaleLockError(f"{lock_name} is stale: {shown}{more}", hint="run `modelsync lock` and commit the result")
+    raise StaleLockError(
+        f"{lock_name} is stale: {shown}{more}", hint="run `modelsync lock` and commit the result"
+    )
 
 
 def title(model: Entry | LockedModel) -> str:

@@ -93,7 +93,9 @@ def find(
         if path.is_dir():
             path /= MANIFEST
         if path.suffix != ".toml":
-            raise UsageError(f"{path} is not a manifest", hint="a manifest's name ends in .toml; its lock's in .lock")
+            raise UsageError(
+                f"{path} is not a manifest", hint="a manifest's name ends in .toml; its lock's in .lock"
+            )
         if not path.is_file():
             raise ManifestError(f"there is no {path}", hint="`modelsync init` makes a models.toml")
         return Project(path.absolute())
@@ -149,12 +151,15 @@ def _in_package(name: str) -> Path:
     except (ImportError, ValueError):
         spec = None
     if spec is None or not spec.submodule_search_locations:
-        raise NotFoundError(f"no package {name!r} is installed here", hint=f"install it with `pip install {name}`")
+        raise NotFoundError(
+            f"no package {name!r} is installed here", hint=f"install it with `pip install {name}`"
+        )
     for folder in spec.submodule_search_locations:
         if (path := Path(folder) / MANIFEST).is_file():
             return path.absolute()
     raise NotFoundError(
-        f"the package {name!r} ships no {MANIFEST}", hint="its models.toml and models.lock belong in its package data"
+        f"the package {name!r} ships no {MANIFEST}",
+        hint="its models.toml and models.lock belong in its package data",
     )
 
 

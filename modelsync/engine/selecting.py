@@ -45,7 +45,9 @@ def select(
     for group in (*groups.plus, *groups.only, *groups.minus):
         if group not in known:
             listed = ", ".join(sorted(known)) or "none"
-            raise NotFoundError(f"no model is in the group {group!r}", hint=f"groups in the manifest: {listed}")
+            raise NotFoundError(
+                f"no model is in the group {group!r}", hint=f"groups in the manifest: {listed}"
+            )
 
     bases = [entry for entry in manifest.entries if entry.variant is None]
     if names:

@@ -1,0 +1,1 @@
+"""GGUF files: what their bytes say. Pure."""

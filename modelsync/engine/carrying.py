@@ -1,0 +1,93 @@
+"""Carrying out a plan: blobs, then views, then links, and removals last."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from modelsync.engine import fetching, plan
+from modelsync.engine.context import Context
+from modelsync.engine.plan import Plan, Step
+from modelsync.engine.snapshot import Target
+from modelsync.errors import HashMismatchError, NotSyncedError, StoreError
+from modelsync.spec.lockfile import LockedFile, LockedModel
+from modelsync.store import blobs, links, views
+
+
+class Done(NamedTuple):
+    """What carrying out a plan came to, in bytes, with notes."""
+
+    fetched: int = 0
+    reused: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def carry_out(context: Context, steps: Plan, folder: Path, target: Target | None) -> Done:
+    """Takes the steps of a plan, in their order.
+
+    Args:
+        context: What to work with.
+        steps: The plan.
+        folder: The manifest's, for relative `file:` paths.
+        target: Where links go.
+    """
+    fetched, reused, damaged = 0, 0, []
+    for step in steps.of("check"):
+        try:
+            blobs.recheck(context.store, step.target)
+            reused += step.bytes
+        except (HashMismatchError, NotSyncedError):
+            damaged.append(step)
+    if missing := (*damaged, *steps.of("adopt", "fetch")):
+        needs = list(_needs(context, missing, folder, target))
+        brought = fetching.bring(context, needs)
+        fetched, reused = fetched + brought.fetched, reused + brought.reused
+    for step in steps.of("view"):
+        assert step.model is not None
+        views.make(context.store, step.model.files)
+    notes = _link(context, steps.of("link"), target) if target is not None else ()
+    if target is not None and (gone := steps.of("unlink")):
+        left = {step.target for step in gone} - set(
+            links.remove(context.store, target.folder, [s.target for s in gone])
+        )
+        notes += tuple(f"{path} was changed since it was linked, and stays" for path in sorted(left))
+    notes += tuple(
+        f"{s.file.path}: damaged in the store, fetched again" for s in damaged if s.file is not None
+    )
+    return Done(fetched, reused, notes)
+
+
+def _needs(
+    context: Context, steps: Sequence[Step], folder: Path, target: Target | None
+) -> list[fetching.Need]:
+    by_model: dict[int, tuple[LockedModel, list[LockedFile]]] = {}
+    for step in steps:
+        assert step.model is not None
+        assert step.file is not None
+        by_model.setdefault(id(step.model), (step.model, []))[1].append(step.file)
+    adopted = {step.target for step in steps if step.verb == "adopt"}
+    needs = []
+    for model, files in by_model.values():
+        places = {file.sha256: path for file, path in plan.link_targets(model)}
+        for need in fetching.needs_of(context, model, files, folder):
+            sha256 = need.file.sha256 or ""
+            copy = (target.folder / places[sha256],) if target is not None and sha256 in adopted else ()
+            needs.append(need._replace(copies=copy))
+    return needs
+
+
+def _link(context: Context, steps: Sequence[Step], target: Target) -> tuple[str, ...]:
+    if not steps:
+        return ()
+    wanted = []
+    for step in steps:
+        assert step.file is not None
+        blob = blobs.find(context.store, step.file.sha256, step.file.size)
+        if blob is None:
+            raise StoreError(
+                f"{step.file.path} went from the store while it was linked", hint="run `modelsync sync`"
+            )
+        wanted.append(links.Wanted(step.target, blob, step.file.sha256, step.file.size))
+    used = links.place(context.store, target.folder, wanted, mode=target.mode, inside=target.inside)
+    if target.mode == "auto" and "copy" in used:
+        return (f"{target.folder.name}/ is on another file system than the store: the files are copies",)
+    return ()

@@ -1,0 +1,238 @@
+"""Makes blobs be in the store: one process fetches a digest, the others wait; nothing unverified is published."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from modelsync.engine.context import Context
+from modelsync.errors import CancelledError, HashMismatchError, ModelsyncError
+from modelsync.gguf.magic import check_magic
+from modelsync.spec.lockfile import LockedFile, LockedModel
+from modelsync.spec.names import file_name, printable
+from modelsync.store import blobs, layout
+from modelsync.store.receipts import Origin
+
+if TYPE_CHECKING:
+    from modelsync.sources.base import Found
+    from modelsync.store.guard import Held
+    from modelsync.transfer.jobs import Fetched, Job, Segment
+
+BATCH = 128  # digests locked at once: each lock is an open file
+
+
+class Need(NamedTuple):
+    """A file that is wanted in the store.
+
+    Attributes:
+        label: What progress and errors call it.
+        file: What is known of it; without a sha256, it is read to learn it.
+        segments: Where its bytes are.
+        explain: Puts a source's errors into words that say what to do.
+        copies: Files on this machine that may have its bytes; their digest decides.
+    """
+
+    label: str
+    file: "LockedFile | Found"
+    segments: "tuple[Segment, ...]"
+    explain: Callable[[ModelsyncError], ModelsyncError]
+    copies: tuple[Path, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What its partial and its lock are called: its digest, else its address."""
+        return self.file.sha256 or layout.url_key(" ".join(segment.url for segment in self.segments))
+
+
+class Brought(NamedTuple):
+    """What came over the network, and what was taken from this machine, in bytes."""
+
+    fetched: int = 0
+    reused: int = 0
+
+
+def needs_of(
+    context: Context, model: LockedModel, files: Iterable[LockedFile], folder: Path
+) -> Iterable[Need]:
+    """The needs for some files of a locked model; `folder` is the manifest's."""
+    from modelsync.sources.request import owners
+
+    endpoint = context.endpoint(model.request.get("endpoint"))
+    wanted = set(files)
+    for file, uri, source in owners(model.request, model.files, context.sources()):
+        if file in wanted:
+            subject = str(uri)
+            yield Need(
+                label=label(model.name, file.path),
+                file=file,
+                segments=source.locate(file, endpoint, folder),
+                explain=lambda error, source=source, subject=subject: source.explain(error, subject),  # type: ignore[misc]
+            )
+
+
+def label(name: str, path: str) -> str:
+    """What progress calls a file: the model's name and its own."""
+    return f"{name}: {printable(file_name(path))}"
+
+
+def bring(
+    context: Context,
+    needs: Sequence[Need],
+    *,
+    on_read: "Callable[[Need, Fetched], None] | None" = None,
+) -> Brought:
+    """Makes every need's blob be in the store.
+
+    Others go on when one fails; then the first error is raised, and what arrived stays.
+
+    Args:
+        context: What to work with.
+        needs: What is wanted; the same digest is fetched once.
+        on_read: Called for each file that was read, before it is published.
+
+    Raises:
+        ModelsyncError: the first that went wrong, as its source explains it.
+    """
+    waiting = list({need.key: need for need in needs}.values())
+    effort = _Effort(context, on_read)
+    patient = False
+    while waiting:
+        batch, waiting = waiting[:BATCH], waiting[BATCH:]
+        # Who waits holds nothing else: two processes never wait for each other.
+        missed = effort.attempt(batch, patient=patient)
+        waiting = missed + waiting
+        patient = bool(missed) and len(missed) == len(batch)
+    if effort.errors:
+        first = effort.errors[0]
+        if len(effort.errors) > 1:
+            others = "; ".join(error.message for error in effort.errors[1:4])
+            first.args = (f"{first.message} (and {len(effort.errors) - 1} more: {others})",)
+            first.message = str(first.args[0])
+        raise first
+    return Brought(effort.fetched, effort.reused)
+
+
+class _Effort:
+    """One call of `bring`: what it has come to so far."""
+
+    def __init__(self, context: Context, on_read: "Callable[[Need, Fetched], None] | None") -> None:
+        self.context = context
+        self.on_read = on_read
+        self.errors: list[ModelsyncError] = []
+        self.fetched = 0
+        self.reused = 0
+
+    def attempt(self, needs: Sequence[Need], *, patient: bool) -> list[Need]:
+        """Fetches those of `needs` that nobody else is fetching; returns the others.
+
+        When patient, waits for whoever has the first of them.
+        """
+        from modelsync.store import guard
+
+        missed: list[Need] = []
+        held: dict[str, tuple[Need, Held, ExitStack]] = {}
+        try:
+            for need in needs:
+                stack = ExitStack()
+                hold = stack.enter_context(
+                    guard.hold(
+                        self.context.store,
+                        need.key,
+                        blocking=patient and not held and not missed,
+                        cancel=self.context.cancel,
+                        on_wait=lambda need=need: self._tell_waiting(need),  # type: ignore[misc]
+                    )
+                )
+                if hold is None:
+                    missed.append(need)
+                elif need.file.sha256 and blobs.find(self.context.store, need.file.sha256, need.file.size):
+                    stack.close()  # whoever had it published it
+                    self.reused += need.file.size or 0
+                else:
+                    held[need.key] = (need, hold, stack)
+            self._fetch(held)
+        finally:
+            for _, _, stack in held.values():
+                stack.close()
+        return missed
+
+    def _fetch(self, held: "dict[str, tuple[Need, Held, ExitStack]]") -> None:
+        self._run(held, {key: _copy_job(need, hold) for key, (need, hold, _) in held.items() if need.copies})
+        self._run(held, {key: _job(need, hold) for key, (need, hold, _) in held.items()})
+
+    def _run(self, held: "dict[str, tuple[Need, Held, ExitStack]]", jobs: "dict[str, Job]") -> None:
+        """Runs the jobs; those that arrive leave `held`, and so does what fails for good."""
+        if not jobs:
+            return
+        from modelsync.transfer.fetch import Downloader
+
+        keys = {id(job): key for key, job in jobs.items()}
+
+        def done(job: "Job", fetched: "Fetched") -> None:
+            key = keys[id(job)]
+            need, _, stack = held[key]
+            try:
+                if self.on_read is not None:
+                    self.on_read(need, fetched)
+                self._publish(need, fetched)
+            except ModelsyncError as error:
+                self.errors.append(error)
+            finally:
+                del held[key]
+                stack.close()
+            if job.segments[0].url.startswith("file:"):
+                self.reused += fetched.size
+            else:
+                self.fetched += fetched.fetched
+                self.reused += fetched.resumed
+
+        def failed(job: "Job", error: ModelsyncError) -> None:
+            key = keys[id(job)]
+            need, _, stack = held[key]
+            if job.segments is not need.segments and isinstance(error, HashMismatchError):
+                return  # a copy that was no copy: the network has the file
+            self.errors.append(error if isinstance(error, CancelledError) else need.explain(error))
+            del held[key]
+            stack.close()
+
+        streams = {} if self.context.streams is None else {"streams": self.context.streams}
+        Downloader(
+            self.context.client, listener=self.context.listener, cancel=self.context.cancel, **streams
+        ).run(tuple(jobs.values()), done, failed)
+
+    def _publish(self, need: Need, fetched: "Fetched") -> None:
+        file = need.file
+        blobs.publish(
+            self.context.store,
+            fetched.path,
+            sha256=fetched.sha256,
+            size=fetched.size,
+            blake3=fetched.blake3,
+            origin=Origin(file.path, file.repo, file.revision, file.url),
+        )
+
+    def _tell_waiting(self, need: Need) -> None:
+        if self.context.listener is not None:
+            from modelsync.transfer.progress import Event
+
+            self.context.listener(Event("waiting", need.label, 0, need.file.size))
+
+
+def _job(need: Need, hold: "Held") -> "Job":
+    from modelsync.transfer.jobs import Job
+
+    return Job(
+        label=need.label,
+        folder=hold.folder,
+        size=need.file.size,
+        sha256=need.file.sha256,
+        segments=need.segments,
+        check=lambda head: check_magic(head, need.label),
+    )
+
+
+def _copy_job(need: Need, hold: "Held") -> "Job":
+    from modelsync.transfer.jobs import Segment
+
+    job = _job(need, hold)
+    return job._replace(segments=(Segment(need.copies[0].absolute().as_uri(), need.file.size),), check=None)

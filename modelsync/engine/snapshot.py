@@ -1,0 +1,54 @@
+"""What is on this machine of some locked models: stats and small files, no hashing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from modelsync.engine import plan
+from modelsync.engine.context import Context
+from modelsync.engine.plan import BlobState, Here
+from modelsync.spec.lockfile import LockedModel
+from modelsync.store import blobs, links, views
+from modelsync.store.links import LinkMode
+
+
+class Target(NamedTuple):
+    """The folder in which files are linked too: where it is, how, and what it must not leave."""
+
+    folder: Path
+    mode: LinkMode
+    inside: Path | None
+
+
+def look(context: Context, models: Sequence[LockedModel], target: Target | None) -> Here:
+    """Takes a snapshot of this machine for some models: stats and small files, no hashing."""
+    states: dict[str, BlobState] = {}
+    ready: set[int] = set()
+    for index, model in enumerate(models):
+        if views.ready(context.store, model.files) is not None:
+            ready.add(index)
+            states.update((file.sha256, "here") for file in model.files)
+        else:
+            for file in model.files:
+                known = file.sha256 and states.get(file.sha256)
+                states[file.sha256] = known or blobs.state(context.store, file.sha256, file.size)
+    if target is None:
+        return Here(states, views=frozenset(ready))
+    records = links.owned(target.folder)
+    intact: dict[str, str] = {path: record.sha256 for path, record in records.items()}
+    copies: set[str] = set()
+    for model in models:
+        for file, path in plan.link_targets(model):
+            record = records.get(path)
+            if record is not None and not links.intact(target.folder, path, record):
+                intact[path] = ""
+            if states[file.sha256] == "missing" and _has_size(target.folder / path, file.size):
+                copies.add(file.sha256)
+    return Here(states, frozenset(copies), frozenset(ready), intact)
+
+
+def _has_size(path: Path, size: int) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size == size
+    except OSError:
+        return False
