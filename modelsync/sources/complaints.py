@@ -1,7 +1,7 @@
 """A hub's refusals in words that say what to do.
 
-The hub tells with `X-Error-Code` and `X-Error-Message`. Without a token it answers 401 for what is missing, private
-or gated alike; the words here claim no more than that.
+The hub tells with `X-Error-Code` and `X-Error-Message`. Without a token it answers 401 for what is missing,
+private or gated alike; the words here claim no more than that.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def explain(
     if status == 401 and _BAD_CREDENTIALS.search(said):
         return GatedError(
             f"{_host(endpoint)} does not accept the token it was sent: {printable(said)}",
-            hint=f"make a new one at {endpoint}/settings/tokens and set HF_TOKEN to it; public models need none",
+            hint=f"set HF_TOKEN to a new one from {endpoint}/settings/tokens, or unset it for public models",
         )
     if code == "GatedRepo":
         return _gated(endpoint, repo)
@@ -71,8 +71,8 @@ def explain(
         return GatedError(
             f"{_host(endpoint)} does not let this token read {repo}"
             + (f": {printable(said)}" if said else ""),
-            hint=f'give the token read access to the repo (for a gated one the box "read access to public gated '
-            f'repositories") at {endpoint}/settings/tokens',
+            hint=f"give the token read access to the repo at {endpoint}/settings/tokens "
+            '(for a gated one the box "read access to public gated repositories")',
         )
     if status in (404, 410):
         return NotFoundError(
@@ -123,10 +123,11 @@ def _no_revision(page: str, repo: str, revision: str, refs: Sequence[str]) -> No
 
 
 def _token(endpoint: str) -> str:
-    """How a token comes to this hub: HF_TOKEN belongs to the hub of the environment, never to a manifest's."""
+    """How a token comes to this hub: HF_TOKEN belongs to the environment's hub, never to a manifest's."""
     if endpoint == DEFAULT_ENDPOINT:
         return f"set HF_TOKEN to a token from {endpoint}/settings/tokens"
-    return f"set HF_TOKEN (it goes to the hub that HF_ENDPOINT names), or give {_host(endpoint)} its header in config.toml"
+    host = _host(endpoint)
+    return f"set HF_TOKEN (it goes to the hub that HF_ENDPOINT names), or headers for {host} in config.toml"
 
 
 def _host(endpoint: str) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from modelsync.errors import GatedError, HttpStatusError, ModelsyncError, NotFoundError
 from modelsync.sources.base import Answer, Found, FoundPiece, joined
+from modelsync.sources.complaints import listed
 from modelsync.spec import digest
 from modelsync.spec.names import file_name, printable, safe_path
 from modelsync.spec.parts import joined_name, siblings
@@ -55,8 +56,8 @@ class Direct:
                 missing.append(_name(path))
         if missing:
             raise NotFoundError(
-                f"{_public(split)} is one of several parts, and of these the server lacks {', '.join(missing)}",
-                hint="all parts must lie side by side under the names that belong together",
+                f"{_public(split)} is one of several parts, and the server lacks {listed(missing)}",
+                hint="all parts must lie side by side, under the names that belong together",
             )
         name = joined_name(found[0].path)
         if name is not None:

@@ -59,7 +59,7 @@ class Repo(NamedTuple):
 
 
 class Hubs:
-    """Asks hubs about repos, each thing once: a branch that moves during a run is one commit for all of it."""
+    """Asks hubs about repos, each thing once: a branch that moves during a run is one commit all along."""
 
     def __init__(self, client_factory: Callable[[], Client]) -> None:
         self._client = client_factory
@@ -190,8 +190,8 @@ def remote_file(entry: Mapping[str, Any], endpoint: str, repo: str) -> RemoteFil
 def next_page(link: str, first: str) -> str | None:
     """The URL of the next page by a `Link` header, or None.
 
-    Only the query of the hub's link is taken, onto the URL that was asked first: mirrors hand out the links of
-    the hub they mirror, and no link is to lead a request elsewhere.
+    Only the query of the link is taken, onto the URL that was asked first: mirrors hand out the links of the
+    hub they mirror, and no link is to lead a request elsewhere.
     """
     for target, parameters in _LINK.findall(link):
         if re.search(r";\s*rel\s*=\s*\"?next\"?\s*(;|$)", parameters, re.IGNORECASE):

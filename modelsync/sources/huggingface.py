@@ -1,4 +1,4 @@
-"""Models on Hugging Face, and on hubs that speak its protocol: a repo at a commit, with a sha256 for what is in LFS."""
+"""Models on Hugging Face and hubs that speak its protocol: repos at commits, files with a sha256."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from modelsync.spec.uri import HfUri
 from modelsync.transfer.jobs import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from modelsync.errors import ModelsyncError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import stat
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from modelsync.sources.base import Answer, Found, FoundPiece, joined
 from modelsync.spec import choose
 from modelsync.spec.names import file_name, nearest, printable, safe_path
 from modelsync.spec.parts import joined_name, siblings
-from modelsync.spec.uri import FileUri, parse
+from modelsync.spec.uri import FileUri
 from modelsync.transfer.jobs import Segment
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class Local:
             raise TypeError(f"{uri} is not a path")
         path = uri.path
         if question.role == "mmproj" and (question.folder / path).is_dir():
-            names = sorted(os.listdir(question.folder / path))
+            names = sorted(file.name for file in (question.folder / path).iterdir())
             path = posixpath.join(path, choose.choose_mmproj(names, next(iter(question.beside), ""), path))
         paths = siblings(path)
         sizes = [_size(question.folder, each, needed_by=path) for each in paths]
@@ -72,11 +71,9 @@ class Local:
         """
         segments = []
         for piece in file.pieces or (file,):
-            uri = parse(piece.url or "").uri
-            if not isinstance(uri, FileUri):
-                raise TypeError(f"{uri} is not a path")
-            _size(folder, uri.path)
-            segments.append(Segment((folder / uri.path).absolute().as_uri(), piece.size))
+            path = (piece.url or "").removeprefix("file:")
+            _size(folder, path)
+            segments.append(Segment((folder / path).absolute().as_uri(), piece.size))
         return tuple(segments)
 
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:  # noqa: ARG002
@@ -110,14 +107,12 @@ def _nearby(folder: Path, path: str) -> str:
     """A hint with the model files where `path` would be."""
     place = posixpath.dirname(path)
     try:
-        names = sorted(name for name in os.listdir(folder / place) if ".gguf" in name.lower())
+        names = sorted(file.name for file in (folder / place).iterdir() if ".gguf" in file.name.lower())
     except OSError:
-        return f"a relative path begins at {folder}, the manifest's folder"
+        return f"a relative path begins at the manifest's folder, {folder}"
     near = nearest(file_name(path), names)
     if near is not None:
         return f"did you mean {printable(posixpath.join(place, near))}?"
     return (
-        f"there are {complaints.listed(names)}"
-        if names
-        else f"a relative path begins at {folder}, the manifest's folder"
+        f"in the same folder there are {complaints.listed(names)}" if names else f"looked in {folder / place}"
     )

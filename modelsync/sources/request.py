@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.errors import HashMismatchError, UsageError
@@ -9,7 +10,7 @@ from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.sources import source_for
 from modelsync.sources.base import Answer, Question
 from modelsync.spec.names import file_name, printable
-from modelsync.spec.uri import HfUri, Reference, parse
+from modelsync.spec.uri import FileUri, HfUri, Reference, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,14 +50,17 @@ def resolve(
         question = Question(
             reference, role, endpoint.rstrip("/"), canonical, folder, beside, previous=tuple(previous)
         )
-        return source_for(reference.uri, sources).resolve(question)
+        answer = source_for(reference.uri, sources).resolve(question)
+        if role != "model" and len(answer.files) > 1:
+            what = "a projector" if role == "mmproj" else "an adapter"
+            raise UsageError(f"{reference} is {len(answer.files)} files; {what} is one file")
+        return answer
 
     model = ask(request.reference, "model")
     answers = [model]
     beside = tuple(file.path for file in model.files)
     if request.mmproj is True:
-        # The model's own commit, not its branch once more: the two belong together.
-        answers.append(ask(Reference(request.uri, model.revision or request.revision), "mmproj", beside))
+        answers.append(ask(_beside(request.uri, model.revision), "mmproj", beside))
     elif request.mmproj is not None:
         answers.append(ask(request.mmproj, "mmproj", beside))
     answers.extend(ask(lora, "lora") for lora in request.loras)
@@ -73,6 +77,18 @@ def resolve(
         revision=model.revision,
         license=model.license,
         notes=tuple(dict.fromkeys(note for answer in answers for note in answer.notes)),
+    )
+
+
+def _beside(uri: Uri, commit: str | None) -> Reference:
+    """Where a projector "beside the model" is looked for: in the same commit, or the same folder."""
+    if isinstance(uri, HfUri):
+        return Reference(HfUri(uri.repo), commit)
+    if isinstance(uri, FileUri):
+        return Reference(FileUri(posixpath.dirname(uri.path) or "."))
+    raise UsageError(
+        f"`mmproj = true` cannot look beside {uri}: its source does not list files",
+        hint='name the projector: mmproj = "https://…/mmproj-F16.gguf"',
     )
 
 
