@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from modelsync.store.layout import Store
-
 RECORD = ".modelsync.json"
 
 LinkMode = Literal["auto", "reflink", "hardlink", "symlink", "copy"]
@@ -48,7 +46,6 @@ def intact(folder: Path, path: str, record: Record) -> bool:
 
 
 def place(
-    store: Store,
     folder: Path,
     wanted: Sequence[Wanted],
     *,
@@ -60,7 +57,6 @@ def place(
     is.
 
     Args:
-        store: The store; its locks keep two processes from working in one folder.
         folder: Made if need be, with a `.gitignore` of "*".
         wanted: What is to be where.
         mode: `auto` is a reflink, else a hard link, else a copy (the disk is looked at first).
@@ -76,7 +72,7 @@ def place(
     raise NotImplementedError
 
 
-def remove(store: Store, folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
+def remove(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
     """Removes what was put at `paths`, and folders that become empty; returns the paths that are gone.
 
     What was changed since, was found, or is not recorded stays; it counts as the user's from now on.
