@@ -2,25 +2,33 @@
 
 import fnmatch
 import secrets
+import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import quote, urlencode
 
 from .api import Api, error
-from .content import File, content, serve
+from .content import Content, File, content, serve
 from .faults import Fault, Trigger
 from .quotas import Kind, Quotas
 from .repos import Entry, Repo
 from .server import Server
+from .tls import make_authority
 from .wire import Reply, Request, Seen, Where, text
 
 
 class Hub:
     """A model hub on the loopback, with a CDN and a plain file server. Use it in a `with`.
+
+    Args:
+        tls: Speak https on all three, with certificates of an authority made for it (needs `openssl`).
+        port: Of the hub; 0: any free one.
 
     Attributes:
         endpoint: Of the hub, `http://127.0.0.1:<port>`.
@@ -31,24 +39,30 @@ class Hub:
         link_seconds: How long a signed URL is good for.
     """
 
-    def __init__(self, *, port: int = 0) -> None:
+    def __init__(self, *, tls: bool = False, port: int = 0) -> None:
         self.requests: list[Seen] = []
         self.link_seconds = 3600.0
         self.ca_file: Path | None = None
         self._api = Api(self._sign)
-        self._links: dict[str, tuple[str, Entry, float]] = {}
+        self._links: dict[str, _Link] = {}
         self._files: dict[str, tuple[File, Mapping[str, str]]] = {}
         self._triggers: list[Trigger] = []
         self._quotas = Quotas()
+        self._folder: TemporaryDirectory[str] | None = None
+        context = None
+        if tls:
+            self._folder = TemporaryDirectory(prefix="hub-tls-")
+            self.ca_file, context = make_authority(Path(self._folder.name))
         self._servers = [
-            Server(
-                "hub", "127.0.0.1", lambda request: self._answer("hub", request), self.requests, port=port
-            ),
-            Server("cdn", "localhost", lambda request: self._answer("cdn", request), self.requests),
-            Server("plain", "127.0.0.1", lambda request: self._answer("plain", request), self.requests),
+            self._server("hub", "127.0.0.1", context, port),
+            self._server("cdn", "localhost", context),
+            self._server("plain", "127.0.0.1", context),
         ]
         self.endpoint, self.cdn, self.plain = (server.url for server in self._servers)
         self._api.endpoint = self.endpoint
+
+    def _server(self, where: Where, host: str, tls: ssl.SSLContext | None, port: int = 0) -> Server:
+        return Server(where, host, partial(self._answer, where), self.requests, tls=tls, port=port)
 
     def __enter__(self) -> Self:
         return self
@@ -62,6 +76,8 @@ class Hub:
         """Stop. Raises what went wrong inside the hub itself: a mistake of the test's or the hub's own."""
         for server in self._servers:
             server.close()
+        if self._folder is not None:
+            self._folder.cleanup()
         wrong = [error for server in self._servers for error in server.errors]
         if wrong:
             raise ExceptionGroup("the hub failed", wrong)
@@ -163,7 +179,8 @@ class Hub:
 
     def expire_links(self) -> None:
         """Let every signed URL that was given out so far be expired."""
-        self._links = {key: (file, entry, 0.0) for key, (file, entry, _) in self._links.items()}
+        for link in list(self._links.values()):
+            link.expires = 0.0
 
     def limit(self, kind: Kind, requests: int, seconds: float) -> None:
         """Allow only so many requests in a window of so many seconds; then 429."""
@@ -189,32 +206,28 @@ class Hub:
 
     def _answer(self, where: Where, request: Request) -> Reply:
         link = self._links.get(request.query.get("Signature", "")) if where == "cdn" else None
-        struck = [
-            trigger.fault
-            for trigger in list(self._triggers)
-            if trigger.strikes(where, request, link[0] if link else request.path)
-        ]
-        reply = next((instead for fault in struck if (instead := fault.instead(request)) is not None), None)
-        asked = request
+        file = link.file if link else request.path
+        struck = [each.fault for each in list(self._triggers) if each.strikes(where, request, file)]
         for fault in struck:
-            asked = fault.before(asked)
+            request = fault.before(request)
+        instead = [reply for fault in struck if (reply := fault.instead(request)) is not None]
 
         def edit(file: File) -> File:
             for fault in struck:
                 file = fault.edit(file)
             return file
 
-        if reply is None:
-            match where:
-                case "hub":
-                    reply = self._from_hub(asked, edit)
-                case "cdn":
-                    reply = self._from_cdn(asked, edit)
-                case "plain":
-                    reply = self._plainly(asked, edit)
+        if instead:
+            reply = instead[0]
+        elif where == "hub":
+            reply = self._from_hub(request, edit)
+        elif where == "cdn":
+            reply = self._from_cdn(request, link, edit)
+        else:
+            reply = self._from_plain(request, edit)
         for fault in struck:
-            reply = fault.after(asked, reply)
-        return reply if link is None else replace(reply, file=link[0])
+            reply = fault.after(request, reply)
+        return replace(reply, file=reply.file or file)
 
     def _from_hub(self, request: Request, edit: Callable[[File], File]) -> Reply:
         allowed, told = self._quotas.spend("resolvers" if "/resolve" in request.path else "api")
@@ -224,29 +237,28 @@ class Hub:
         return replace(reply, headers={**told, **reply.headers})
 
     def _sign(self, repo: Repo, path: str, entry: Entry) -> str:
-        signature = secrets.token_urlsafe(24)
-        self._links[signature] = (f"{repo.id}/{path}", entry, time.time() + self.link_seconds)
-        name = path.rpartition("/")[2]
+        """A URL of the CDN that is good for a while."""
+        signature, expires = secrets.token_urlsafe(24), time.time() + self.link_seconds
+        address = f"/repos/{entry.what.sha256[:2]}/{repo.id}/{entry.what.sha256}"
+        self._links[signature] = _Link(f"{repo.id}/{path}", address, entry.what, expires)
         query = {
-            "response-content-disposition": f"attachment; filename*=UTF-8''{quote(name)};",
-            "Expires": str(int(time.time() + self.link_seconds)),
+            "response-content-disposition": f"attachment; filename*=UTF-8''{quote(path.rpartition('/')[2])};",
+            "Expires": str(int(expires)),
             "Signature": signature,
             "Key-Pair-Id": "K0TEST",
         }
-        return f"{self.cdn}/repos/{entry.what.sha256[:2]}/{repo.id}/{entry.what.sha256}?{urlencode(query)}"
+        return f"{self.cdn}{address}?{urlencode(query)}"
 
-    def _from_cdn(self, request: Request, edit: Callable[[File], File]) -> Reply:
-        link = self._links.get(request.query.get("Signature", ""))
-        if link is None or time.time() >= link[2] or not request.path.endswith(f"/{link[1].what.sha256}"):
+    def _from_cdn(self, request: Request, link: "_Link | None", edit: Callable[[File], File]) -> Reply:
+        if link is None or time.time() >= link.expires or request.path != link.address:
             words = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
             return text(403, words, {"Content-Type": "application/xml"})
-        _, entry, _ = link
         headers = {"Content-Disposition": request.query["response-content-disposition"]}
         # a CDN has an ETag of its own, which is no digest that the hub knows
-        file = File(entry.what, f'"{entry.what.sha256[32:]}-1"', 1_700_000_000.0)
+        file = File(link.what, f'"{link.what.sha256[32:]}-1"', 1_700_000_000.0)
         return serve(request, edit(file), headers)
 
-    def _plainly(self, request: Request, edit: Callable[[File], File]) -> Reply:
+    def _from_plain(self, request: Request, edit: Callable[[File], File]) -> Reply:
         found = self._files.get(request.path)
         if found is None:
             return text(404, "Not Found")
@@ -254,3 +266,13 @@ class Hub:
         if any(request.headers.get(name.lower()) != value for name, value in require.items()):
             return text(401, "Unauthorized", {"WWW-Authenticate": 'Basic realm="files"'})
         return serve(request, edit(file))
+
+
+@dataclass(slots=True)
+class _Link:
+    """A signed URL: the file it is for (`user/model/path`), its path, the bytes, until when it is good."""
+
+    file: str
+    address: str
+    what: Content
+    expires: float
