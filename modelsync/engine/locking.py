@@ -1,10 +1,6 @@
 """The lock: requests that it no longer answers are resolved, and the answers are written down."""
 
-import os
-import tempfile
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.engine import freshness
@@ -13,15 +9,15 @@ from modelsync.engine.context import Context
 from modelsync.engine.freshness import title
 from modelsync.engine.project import Project
 from modelsync.engine.reading import Asked, Reading, settle
-from modelsync.errors import DriftError, NotFoundError, StoreError, UsageError
+from modelsync.engine.resolving import Query, resolve_all
+from modelsync.engine.writing import replace_text
+from modelsync.errors import DriftError, NotFoundError, UsageError
 from modelsync.spec import lockfile
 from modelsync.spec.lockfile import Lock, LockedFile, LockedModel
 from modelsync.spec.manifest import Entry, Manifest
 
 if TYPE_CHECKING:
     from modelsync.sources.base import Answer
-
-RESOLVERS = 8  # requests resolved at once
 
 
 class LockReport(NamedTuple):
@@ -78,7 +74,7 @@ def lock(
     if not moving and not fresh.extra and old is not None:
         return LockReport(old, _unchanged(old), written=False)
 
-    answers = resolve_all(context, project, moving, kept)
+    answers = resolve_all(context, [_query(entry, kept) for entry in moving], project.root)
     notes = tuple(
         f"{title(entry)}: {note}"
         for entry, answer in zip(moving, answers, strict=True)
@@ -91,7 +87,7 @@ def lock(
     text = lockfile.dumps(new)
     unwritten = old is not None and text == lockfile.dumps(old)
     if not dry_run and not unwritten:
-        write_atomically(project.lock_path, text)
+        replace_text(project.lock_path, text)
     return LockReport(
         new,
         changes,
@@ -126,7 +122,7 @@ def verify(context: Context, project: Project) -> Lock:
     manifest = project.read_manifest()
     current = check(project, manifest)
     pinned = [_at_locked_commit(entry, current) for entry in manifest.entries]
-    answers = resolve_all(context, project, pinned, {})
+    answers = resolve_all(context, [Query(entry.request) for entry in pinned], project.root)
     wrong: list[str] = []
     for entry, answer in zip(pinned, answers, strict=True):
         model = current.find(entry.name, entry.variant)
@@ -143,35 +139,6 @@ def verify(context: Context, project: Project) -> Lock:
 def outdated(context: Context, project: Project) -> LockReport:
     """What `lock --upgrade` would move, without writing anything."""
     return lock(context, project, upgrade=True, dry_run=True)
-
-
-def resolve_all(
-    context: Context,
-    project: Project,
-    entries: Sequence[Entry],
-    previous: dict[tuple[str, str | None], LockedModel],
-) -> "list[Answer]":
-    """Resolves the entries side by side, in their order. The first error, in that order, is raised."""
-    from modelsync.sources import request
-
-    def one(entry: Entry) -> "Answer":
-        before = previous.get((entry.name, entry.variant))
-        return request.resolve(
-            entry.request,
-            context.sources(),
-            folder=project.root,
-            endpoint=context.endpoint(entry.request.endpoint),
-            previous=before.files if before else (),
-        )
-
-    context.sources()
-    with ThreadPoolExecutor(min(RESOLVERS, len(entries) or 1), thread_name_prefix="resolve") as pool:
-        futures = [pool.submit(one, entry) for entry in entries]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def differences(model: LockedModel, answer: "Answer") -> list[str]:
@@ -204,40 +171,13 @@ def differences(model: LockedModel, answer: "Answer") -> list[str]:
     return said
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replaces `path` by `text` with one rename, or leaves it as it was.
-
-    Raises:
-        StoreError: the folder cannot be written.
-    """
-    temporary: str | None = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
-        temporary = None
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror}", hint="check the folder's permissions"
-        ) from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def _unchanged(current: Lock) -> tuple[Change, ...]:
     return tuple(Change(model.name, model.variant, "unchanged", model, model) for model in current.models)
+
+
+def _query(entry: Entry, known: dict[tuple[str, str | None], LockedModel]) -> Query:
+    before = known.get((entry.name, entry.variant))
+    return Query(entry.request, before.files if before else ())
 
 
 def _at_locked_commit(entry: Entry, current: Lock) -> Entry:

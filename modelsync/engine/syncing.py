@@ -106,7 +106,7 @@ def sync(
         current = report.lock
     assert current is not None  # a manifest that no lock answers is stale
 
-    models = [_locked(entry, current, project) for entry in entries]
+    models = _locked(entries, current, project)
     target = _target(project, manifest, directory, link_mode)
     exact = not (inexact or names or (groups is not None and groups.given))
     here = look(context, models, target)
@@ -149,13 +149,14 @@ def _root(context: Context, project: Project, current: Lock, *, needed: bool) ->
             roots.write(context.store, project.lock_path, current.digests)
 
 
-def _locked(entry: Entry, current: Lock, project: Project) -> LockedModel:
-    model = current.find(entry.name, entry.variant)
-    if model is None:
-        raise NotSyncedError(
-            f"{title(entry)} is not in {project.lock_path.name}", hint="run `modelsync lock`"
-        )
-    return model
+def _locked(entries: Sequence[Entry], current: Lock, project: Project) -> list[LockedModel]:
+    locked = {(model.name, model.variant): model for model in current.models}
+    for entry in entries:
+        if (entry.name, entry.variant) not in locked:
+            raise NotSyncedError(
+                f"{title(entry)} is not in {project.lock_path.name}", hint="run `modelsync lock`"
+            )
+    return [locked[entry.name, entry.variant] for entry in entries]
 
 
 def _no_lock(project: Project) -> Lock:

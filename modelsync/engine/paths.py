@@ -1,0 +1,182 @@
+"""Where a model's files are: the answer to `path()`, without a network or a hash when they are here.
+
+The order of places: `MODELSYNC_PATH_<NAME>`, the project's folder, the store's view, a read-only store's view; else
+the blobs that the lock names are checked or fetched, and shown.
+"""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from modelsync.engine import plan, snapshot
+from modelsync.engine.context import Context
+from modelsync.engine.freshness import title
+from modelsync.engine.project import Project
+from modelsync.errors import NotFoundError, NotSyncedError, StaleLockError
+from modelsync.spec.lockfile import Lock, LockedFile, LockedModel
+from modelsync.spec.manifest import Entry, Manifest
+from modelsync.spec.names import printable, shown_names
+from modelsync.spec.parts import siblings
+from modelsync.store import blobs, roots, views
+
+
+class ModelFiles(NamedTuple):
+    """Absolute paths of a model's files.
+
+    Attributes:
+        model: What llama.cpp loads: the file, or the first part of a split model.
+        parts: All parts, in order; `(model,)` for a model of one file.
+        mmproj: The projector, or None.
+        loras: The adapters, in the manifest's order.
+    """
+
+    model: Path
+    parts: tuple[Path, ...]
+    mmproj: Path | None = None
+    loras: tuple[Path, ...] = ()
+
+
+def variable(name: str) -> str:
+    """The variable that names a model's path: `MODELSYNC_PATH_LLAMA3_1` for `llama3.1`."""
+    return "MODELSYNC_PATH_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+
+
+def from_environment(name: str) -> ModelFiles | None:
+    """The files that the environment names for a model, or None where it names none.
+
+    Raises:
+        NotFoundError: the variable names a file that is not there.
+    """
+    value = os.environ.get(variable(name))
+    if not value:
+        return None
+    path = Path(value).absolute()
+    parts = tuple(path.with_name(part) for part in siblings(path.name))
+    for part in parts:
+        if not part.is_file():
+            raise NotFoundError(
+                f"{variable(name)} names {printable(str(path))}, and there is no file {printable(str(part))}",
+                hint=f"unset {variable(name)}, or make it the path of the model",
+            )
+    return ModelFiles(path, parts)
+
+
+class Known(NamedTuple):
+    """A model of the manifest: its entry, what the lock says of it, and what it needs to be found."""
+
+    manifest: Manifest
+    lock: Lock
+    entry: Entry
+    model: LockedModel
+
+
+def find(context: Context, project: Project, name: str, variant: str | None = None) -> Known:
+    """The entry of that name, and what the lock says of it.
+
+    Args:
+        context: What to work with.
+        project: The manifest and its lock.
+        name: The model's name.
+        variant: Its variant; None: the environment's, where the model has it.
+
+    Raises:
+        NotFoundError: the manifest has no such name or variant.
+        StaleLockError: the lock does not answer the entry.
+    """
+    manifest, lock = project.read_manifest(), project.read_lock() or Lock()
+    entry = manifest.entry(name, variant)
+    if variant is None and (default := context.settings.variant) is not None:
+        entry = next((e for e in manifest.entries if (e.name, e.variant) == (name, default)), entry)
+    model = lock.find(entry.name, entry.variant)
+    if model is None:
+        raise StaleLockError(
+            f"{title(entry)} is not in {project.lock_path.name}", hint="run `modelsync sync`"
+        )
+    if model.request != entry.request.to_dict():
+        raise StaleLockError(
+            f"{title(entry)} changed in {project.manifest_path.name} since {project.lock_path.name} was written",
+            hint="run `modelsync sync`",
+        )
+    return Known(manifest, lock, entry, model)
+
+
+def files(context: Context, project: Project, known: Known, *, download: bool = True) -> ModelFiles:
+    """The files of a model of the manifest; neither manifest nor lock is written.
+
+    Args:
+        context: What to work with.
+        project: The manifest and its lock.
+        known: What `find` found.
+        download: Whether what is not here is fetched, as the lock says.
+
+    Raises:
+        NotSyncedError: it is not here, and was not to be fetched.
+        HashMismatchError: what is here is damaged, and nothing was to be fetched.
+    """
+    if known.manifest.dir is not None and project.package is None:
+        linked = _in_folder(project.root / known.manifest.dir, known.model)
+        if linked is not None:
+            return arranged(known.model.files, linked)
+    ready = views.ready(context.store, known.model.files)
+    if ready is None:
+        ready = obtain(
+            context,
+            known.model,
+            project.root,
+            keep=lambda: roots.write(context.store, project.lock_path, known.lock.digests),
+            download=download,
+        )
+    return arranged(known.model.files, ready)
+
+
+def obtain(
+    context: Context, model: LockedModel, folder: Path, *, keep: Callable[[], None], download: bool
+) -> Sequence[Path]:
+    """Makes a locked model be in the store, and shows it there; returns its files' paths.
+
+    Args:
+        context: What to work with.
+        model: What is wanted.
+        folder: What relative `file:` paths are relative to.
+        keep: Writes the root, before the first byte.
+        download: Whether the network may be used.
+
+    Raises:
+        NotSyncedError: a file is not here, and was not to be fetched.
+        HashMismatchError: what is here is damaged, and nothing was to be fetched.
+    """
+    from modelsync.engine.carrying import carry_out
+
+    steps = plan.make([model], snapshot.look(context, [model], None), linked=False, exact=False)
+    if context.offline or not download:
+        if steps.of("fetch"):
+            why = "the network is ruled out" if context.offline else "it was not to be fetched"
+            raise NotSyncedError(
+                f"{title(model)} is not on this machine, and {why}", hint="run `modelsync sync`"
+            )
+        for step in steps.of("check"):
+            blobs.recheck(context.store, step.target)
+    keep()
+    carry_out(context, steps, folder, None)
+    return views.ready(context.store, model.files) or views.view_paths(context.store, model.files)
+
+
+def arranged(files: Sequence[LockedFile], paths: Sequence[Path]) -> ModelFiles:
+    """Paths, in the order of the locked files, by their roles."""
+    by_role: dict[str, list[Path]] = {"model": [], "mmproj": [], "lora": []}
+    for file, path in zip(files, paths, strict=True):
+        by_role[file.role].append(path)
+    parts = tuple(by_role["model"])
+    return ModelFiles(parts[0], parts, next(iter(by_role["mmproj"]), None), tuple(by_role["lora"]))
+
+
+def _in_folder(folder: Path, model: LockedModel) -> Sequence[Path] | None:
+    """The files as `<folder>/<name>/<file>`, when all are there and have their locked sizes."""
+    paths = [folder / model.name / name for name in shown_names(model.files)]
+    try:
+        whole = all(path.stat().st_size == file.size for file, path in zip(model.files, paths, strict=True))
+    except OSError:
+        return None
+    return [path.absolute() for path in paths] if whole else None

@@ -1,0 +1,47 @@
+"""Asks sources what requests mean, side by side."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from modelsync.engine.context import Context
+from modelsync.sources import request as requests
+from modelsync.sources.base import Answer
+from modelsync.spec.lockfile import LockedFile
+from modelsync.spec.request import Request
+
+RESOLVERS = 8  # requests resolved at once
+
+
+class Query(NamedTuple):
+    """A request, with the files that the lock has for it: what they spare need not be read again."""
+
+    request: Request
+    previous: tuple[LockedFile, ...] = ()
+
+
+def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> list[Answer]:
+    """What each query means now, in their order; relative `file:` paths are relative to `folder`.
+
+    Raises:
+        ModelsyncError: the first, in that order, that could not be resolved.
+    """
+    sources = context.sources()
+
+    def one(query: Query) -> Answer:
+        return requests.resolve(
+            query.request,
+            sources,
+            folder=folder,
+            endpoint=context.endpoint(query.request.endpoint),
+            previous=query.previous,
+        )
+
+    with ThreadPoolExecutor(min(RESOLVERS, len(queries) or 1), thread_name_prefix="resolve") as pool:
+        futures = [pool.submit(one, query) for query in queries]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
