@@ -1,1 +1,50 @@
+"""modelsync: `uv` for model files.
+
+A project lists the GGUF models it needs in `models.toml`; `models.lock` pins their exact bytes; `modelsync sync` makes
+this machine hold them; `modelsync.path("llama3")` is the local path that llama.cpp loads.
+"""
+
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from modelsync.api import files as files
+    from modelsync.api import load as load
+    from modelsync.api import lock as lock
+    from modelsync.api import path as path
+    from modelsync.api import pull as pull
+    from modelsync.api import sync as sync
+    from modelsync.api import verify as verify
+    from modelsync.engine.changes import Change as Change
+    from modelsync.engine.locking import LockReport as LockReport
+    from modelsync.engine.paths import ModelFiles as ModelFiles
+    from modelsync.engine.syncing import SyncReport as SyncReport
+    from modelsync.errors import ModelsyncError as ModelsyncError
+    from modelsync.transfer.progress import Event as Event
+
+_WHERE = {
+    **dict.fromkeys(("files", "load", "lock", "path", "pull", "sync", "verify"), "modelsync.api"),
+    "Change": "modelsync.engine.changes",
+    "LockReport": "modelsync.engine.locking",
+    "ModelFiles": "modelsync.engine.paths",
+    "SyncReport": "modelsync.engine.syncing",
+    "ModelsyncError": "modelsync.errors",
+    "Event": "modelsync.transfer.progress",
+}
+__all__ = ["__version__", *_WHERE]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for when it is asked for: `import modelsync` alone costs nearly nothing."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'modelsync' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -38,6 +38,11 @@ class ModelFiles(NamedTuple):
     loras: tuple[Path, ...] = ()
 
 
+def is_name(text: str) -> bool:
+    """Whether a word is a model's name: a URI has its scheme, and a path a separator."""
+    return not re.search(r"[:/\\\\]", text) and not text.startswith(".")
+
+
 def variable(name: str) -> str:
     """The variable that names a model's path: `MODELSYNC_PATH_LLAMA3_1` for `llama3.1`."""
     return "MODELSYNC_PATH_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
@@ -89,6 +94,15 @@ def find(context: Context, project: Project, name: str, variant: str | None = No
     entry = manifest.entry(name, variant)
     if variant is None and (default := context.settings.variant) is not None:
         entry = next((e for e in manifest.entries if (e.name, e.variant) == (name, default)), entry)
+    return answered(project, manifest, lock, entry)
+
+
+def answered(project: Project, manifest: Manifest, lock: Lock, entry: Entry) -> Known:
+    """An entry with what the lock says of it.
+
+    Raises:
+        StaleLockError: the lock does not answer the entry.
+    """
     model = lock.find(entry.name, entry.variant)
     if model is None:
         raise StaleLockError(
@@ -119,7 +133,7 @@ def files(context: Context, project: Project, known: Known, *, download: bool = 
         linked = _in_folder(project.root / known.manifest.dir, known.model)
         if linked is not None:
             return arranged(known.model.files, linked)
-    ready = views.ready(context.store, known.model.files)
+    ready: Sequence[Path] | None = views.ready(context.store, known.model.files)
     if ready is None:
         ready = obtain(
             context,

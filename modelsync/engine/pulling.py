@@ -68,38 +68,28 @@ def pull(
     if filename is not None and directory is None:
         raise UsageError("--filename names a file in a folder", hint="give --dir too")
     references = list(dict.fromkeys(uris.parse(text) for text in texts))
-    models, notes, read = _remembered(context, references), (), 0
-    if not context.offline:
-        models, notes, read = _resolve(context, references)
+    if filename is not None and len(references) != 1:
+        raise UsageError("--filename names one file", hint="pull one URI at a time with it")
+    meant = _remembered(context, references) if context.offline else _resolve(context, references)
+    models = meant.models
     target = Target(directory.absolute(), link_mode, None) if directory is not None else None
-    before = look(context, models, None)
-    steps = plan.make(models, before, linked=False, exact=False)
-
-    fetched, reused = 0, 0
+    steps = plan.make(models, look(context, models, None), linked=False, exact=False)
+    fetched, reused, notes = meant.fetched, 0, meant.notes
     if steps.steps:
         from modelsync.engine.carrying import carry_out
 
-        for reference, model in zip(references, models, strict=True):
-            if _is_new(context, reference, model):
-                roots.remember(context.store, str(reference), model.files)
+        # Prune must know the digests before the first byte; but what a URI meant before stays known while it is here.
+        _remember(context, references, models, unless_here=True)
         done = carry_out(context, steps, Path.cwd(), None)
-        fetched, reused, notes = done.fetched, done.reused, notes + done.notes
+        fetched, reused, notes = fetched + done.fetched, done.reused, notes + done.notes
+    _remember(context, references, models)
+    pulled = []
     for reference, model in zip(references, models, strict=True):
-        roots.remember(context.store, str(reference), model.files)
-    placed, changed = _place(context, models, target, filename)
-    by_model = dict.fromkeys(range(len(models)), 0)
-    for step in steps.of("fetch"):
-        by_model[next(index for index, model in enumerate(models) if model is step.model)] += step.bytes
-    touched = {id(step.model) for step in steps.steps} | changed
-    return PullReport(
-        tuple(
-            Pulled(str(reference), model, files, by_model[index], id(model) in touched)
-            for index, (reference, model, files) in enumerate(zip(references, models, placed, strict=True))
-        ),
-        fetched + read,
-        reused,
-        notes,
-    )
+        mine = [step for step in steps.steps if step.model is model]
+        where, placed = _place(context, model, target, filename)
+        wire = sum(step.bytes for step in mine if step.verb == "fetch")
+        pulled.append(Pulled(str(reference), model, where, wire, bool(mine) or placed))
+    return PullReport(tuple(pulled), fetched, reused, notes)
 
 
 def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
@@ -112,7 +102,7 @@ def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
     known = roots.recall(context.store, str(reference))
     if known is not None:
         model = _model(reference, known)
-        ready = views.ready(context.store, known)
+        ready: Sequence[Path] | None = views.ready(context.store, known)
         if ready is None:
             ready = paths.obtain(context, model, Path.cwd(), keep=lambda: None, download=download)
         return arranged(known, ready)
@@ -121,44 +111,58 @@ def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
     return pull(context, [text]).pulled[0].files
 
 
-def _resolve(
-    context: Context, references: Sequence[Reference]
-) -> tuple[list[LockedModel], tuple[str, ...], int]:
+class _Meant(NamedTuple):
+    """What the URIs mean, in order."""
+
+    models: tuple[LockedModel, ...]
+    notes: tuple[str, ...] = ()
+    fetched: int = 0
+
+
+def _resolve(context: Context, references: Sequence[Reference]) -> _Meant:
     from modelsync.engine.reading import Asked, settle
     from modelsync.engine.resolving import Query, resolve_all
 
-    requests = [Request(reference.uri, reference.revision) for reference in references]
     known = [roots.recall(context.store, str(reference)) or () for reference in references]
-    answers = resolve_all(
-        context, [Query(request, before) for request, before in zip(requests, known, strict=True)], Path.cwd()
-    )
+    queries = [
+        Query(Request(reference.uri, reference.revision), files)
+        for reference, files in zip(references, known, strict=True)
+    ]
+    answers = resolve_all(context, queries, Path.cwd())
     asked = [
-        Asked(_name(reference), request.to_dict(), answer, before)
-        for reference, request, answer, before in zip(references, requests, answers, known, strict=True)
+        Asked(_name(reference), query.request.to_dict(), answer, query.previous)
+        for reference, query, answer in zip(references, queries, answers, strict=True)
     ]
     reading = settle(context, asked, Path.cwd())
-    models = [
+    notes = tuple(f"{ask.name}: {note}" for ask in asked for note in ask.answer.notes)
+    models = tuple(
         _model(reference, files)._replace(revision=answer.revision, license=answer.license)
         for reference, files, answer in zip(references, reading.files, answers, strict=True)
-    ]
-    notes = tuple(
-        f"{reference}: {note}"
-        for reference, answer in zip(references, answers, strict=True)
-        for note in answer.notes
     )
-    return models, notes + reading.notes, reading.fetched
+    return _Meant(models, notes + reading.notes, reading.fetched)
 
 
-def _remembered(context: Context, references: Sequence[Reference]) -> list[LockedModel]:
-    if not context.offline:
-        return []
+def _remembered(context: Context, references: Sequence[Reference]) -> _Meant:
     models = []
     for reference in references:
         known = roots.recall(context.store, str(reference))
         if known is None:
             raise NotSyncedError(f"{reference} was never pulled here", hint="pull it once without --offline")
         models.append(_model(reference, known))
-    return models
+    return _Meant(tuple(models))
+
+
+def _remember(
+    context: Context,
+    references: Sequence[Reference],
+    models: Sequence[LockedModel],
+    *,
+    unless_here: bool = False,
+) -> None:
+    for reference, model in zip(references, models, strict=True):
+        known = roots.recall(context.store, str(reference)) if unless_here else None
+        if known is None or views.ready(context.store, known) is None:
+            roots.remember(context.store, str(reference), model.files)
 
 
 def _model(reference: Reference, files: Sequence[LockedFile]) -> LockedModel:
@@ -171,45 +175,31 @@ def _name(reference: Reference) -> str:
     return uri.repo.rpartition("/")[2] if isinstance(uri, HfUri) else file_name(str(uri).rstrip("/"))
 
 
-def _is_new(context: Context, reference: Reference, model: LockedModel) -> bool:
-    """Whether nothing that is here would be forgotten by remembering what the URI means now."""
-    known = roots.recall(context.store, str(reference))
-    return known is None or views.ready(context.store, known) is None
-
-
 def _place(
-    context: Context, models: Sequence[LockedModel], target: Target | None, filename: str | None
-) -> tuple[list[ModelFiles], set[int]]:
-    """Where the files of each model are in the end, and which models (by identity) had to be placed there."""
+    context: Context, model: LockedModel, target: Target | None, filename: str | None
+) -> tuple[ModelFiles, bool]:
+    """Where the model's files are in the end, and whether they had to be placed there."""
     if target is None:
-        return [
-            arranged(
-                model.files,
-                views.ready(context.store, model.files) or views.view_paths(context.store, model.files),
-            )
-            for model in models
-        ], set()
-    if filename is not None and sum(len(model.files) for model in models) != 1:
+        return arranged(model.files, views.view_paths(context.store, model.files)), False
+    if filename is not None and len(model.files) != 1:
         raise UsageError("--filename names one file, and this is more than one", hint="leave it out")
-    placed, changed = [], set()
-    for model in models:
-        wanted = []
-        for file in model.files:
-            blob = blobs.find(context.store, file.sha256, file.size)
-            assert blob is not None  # the plan was carried out
-            place = safe_path(filename) if filename is not None else _place_of(model, file)
-            wanted.append(links.Wanted(place, blob, file.sha256, file.size))
-        records = links.owned(target.folder)
-        if any(
-            want.path not in records
-            or records[want.path].sha256 != want.sha256
-            or not links.intact(target.folder, want.path, records[want.path])
-            for want in wanted
-        ):
-            changed.add(id(model))
-            links.place(context.store, target.folder, wanted, mode=target.mode)
-        placed.append(arranged(model.files, [target.folder / want.path for want in wanted]))
-    return placed, changed
+    wanted = []
+    for file in model.files:
+        blob = blobs.find(context.store, file.sha256, file.size)
+        assert blob is not None  # the plan was carried out
+        place = safe_path(filename) if filename is not None else _place_of(model, file)
+        wanted.append(links.Wanted(place, blob, file.sha256, file.size))
+    where = arranged(model.files, [target.folder / want.path for want in wanted])
+    records = links.owned(target.folder)
+    if all(
+        (record := records.get(want.path)) is not None
+        and record.sha256 == want.sha256
+        and links.intact(target.folder, want.path, record)
+        for want in wanted
+    ):
+        return where, False
+    links.place(target.folder, wanted, mode=target.mode)
+    return where, True
 
 
 def _place_of(model: LockedModel, file: LockedFile) -> str:

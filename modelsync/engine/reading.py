@@ -13,7 +13,7 @@ from modelsync.spec.names import printable
 from modelsync.store import blobs
 
 if TYPE_CHECKING:
-    from modelsync.sources.base import Answer, Found
+    from modelsync.sources.base import Answer, Found, FoundPiece
     from modelsync.transfer.jobs import Fetched
 
 
@@ -110,7 +110,8 @@ def _unknown(context: Context, asked: Sequence[Asked], folder: Path) -> "tuple[t
 
 
 def _check_pieces(file: "LockedFile | Found", fetched: "Fetched") -> None:
-    for piece, sha256 in zip(file.pieces, fetched.pieces, strict=False):
+    pieces: Sequence[Piece | FoundPiece] = file.pieces
+    for piece, sha256 in zip(pieces, fetched.pieces, strict=False):
         if piece.sha256 is not None and piece.sha256 != sha256:
             shutil.rmtree(fetched.path.parent, ignore_errors=True)
             raise HashMismatchError(

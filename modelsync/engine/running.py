@@ -6,6 +6,7 @@ from modelsync.engine import paths, selecting
 from modelsync.engine.context import Context
 from modelsync.engine.project import Project
 from modelsync.engine.selecting import Groups
+from modelsync.spec.lockfile import Lock
 
 
 def environment(
@@ -22,12 +23,10 @@ def environment(
         StaleLockError: the lock does not answer a selected model.
         NotSyncedError: one is not here.
     """
-    variant = variant or context.settings.variant
-    entries = selecting.select(project.read_manifest(), names, groups, variant)
-    variables = {}
-    for entry in entries:
-        known = paths.find(context, project, entry.name, entry.variant)
-        variables[paths.variable(entry.name)] = str(
-            paths.files(context, project, known, download=False).model
-        )
-    return variables
+    manifest, lock = project.read_manifest(), project.read_lock() or Lock()
+    entries = selecting.select(manifest, names, groups, variant or context.settings.variant)
+    known = [paths.answered(project, manifest, lock, entry) for entry in entries]
+    return {
+        paths.variable(one.entry.name): str(paths.files(context, project, one, download=False).model)
+        for one in known
+    }

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.engine import freshness, plan, selecting
-from modelsync.engine.changes import Change
+from modelsync.engine.changes import Action, Change
 from modelsync.engine.context import Context
 from modelsync.engine.freshness import title
 from modelsync.engine.plan import Here, Plan
@@ -195,13 +195,9 @@ def _changes(
         if change is not None:
             changes[model.name] = change._replace(bytes=touched.get(model.name, 0))
         elif model.name in touched:
-            action = "updated" if model.name in linked else "added"
+            action: Action = "updated" if model.name in linked else "added"
             changes[model.name] = Change(
-                model.name,
-                model.variant,
-                action,
-                after=model,
-                bytes=touched[model.name],  # type: ignore[arg-type]
+                model.name, model.variant, action, after=model, bytes=touched[model.name]
             )
     wanted = {model.name for model in models}
     for change in moved.values():

@@ -1,0 +1,351 @@
+"""The Python API: what `import modelsync` gives. Each call may be made from any thread, and from a notebook.
+
+A server that runs an event loop calls these in a thread: `await asyncio.to_thread(modelsync.path, "llama3")`.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelsync.engine import paths, project, pulling
+from modelsync.engine.context import Context
+from modelsync.engine.paths import ModelFiles
+
+if TYPE_CHECKING:
+    from llama_cpp import Llama
+
+    from modelsync.engine.locking import LockReport
+    from modelsync.engine.syncing import SyncReport
+    from modelsync.engine.verifying import Row
+    from modelsync.store.links import LinkMode
+    from modelsync.transfer.progress import Event, Listener
+
+    AnyPath = str | os.PathLike[str]
+
+
+def path(
+    name_or_uri: str,
+    *,
+    manifest: "AnyPath | None" = None,
+    package: str | None = None,
+    variant: str | None = None,
+    download: bool = True,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+) -> Path:
+    """The local path of a model, for llama.cpp to load: the file, or the first part of a split model.
+
+    A file that is here is answered without a network and without hashing. One that is not is fetched as the lock
+    says, checked, and kept in the store.
+
+    Args:
+        name_or_uri: A name of the manifest, or a URI (`hf:user/model:Q4_K_M`), resolved once and remembered.
+        manifest: The manifest; None: the nearest `models.toml` upward, or `MODELSYNC_MANIFEST`.
+        package: An installed package that ships its manifest and lock, instead.
+        variant: The variant of the model; None: `MODELSYNC_VARIANT`, where the model has it.
+        download: False raises for what is not here.
+        token: A token for the hub, over the environment's.
+        endpoint: A hub, over every other setting.
+        offline: True rules the network out; None leaves it to the environment.
+        on_progress: Told how far things are, in one thread at a time; None: a bar, where stderr is a terminal.
+        cancel: Set it in another thread to interrupt the call.
+
+    Raises:
+        NotSyncedError: it is not here, and was not to be fetched.
+        StaleLockError: the lock does not answer the manifest; the hint names `modelsync sync`.
+        ModelsyncError: anything else that has a name: see `modelsync.errors`.
+    """
+    return files(
+        name_or_uri,
+        manifest=manifest,
+        package=package,
+        variant=variant,
+        download=download,
+        token=token,
+        endpoint=endpoint,
+        offline=offline,
+        on_progress=on_progress,
+        cancel=cancel,
+    ).model
+
+
+def files(
+    name_or_uri: str,
+    *,
+    manifest: "AnyPath | None" = None,
+    package: str | None = None,
+    variant: str | None = None,
+    download: bool = True,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+) -> ModelFiles:
+    """All local files of a model: its parts, its projector, its adapters. As `path`, which see."""
+    if paths.is_name(name_or_uri) and (named := paths.from_environment(name_or_uri)) is not None:
+        return named
+    with _context(token, endpoint, offline, on_progress, cancel) as context:
+        if not paths.is_name(name_or_uri):
+            return pulling.files(context, name_or_uri, download=download)
+        found = project.find(manifest_path=manifest or context.settings.manifest, package=package)
+        known = paths.find(context, found, name_or_uri, variant)
+        return paths.files(context, found, known, download=download)
+
+
+def load(
+    name_or_uri: str,
+    *,
+    manifest: "AnyPath | None" = None,
+    package: str | None = None,
+    variant: str | None = None,
+    download: bool = True,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+    **overrides: Any,
+) -> "Llama":
+    """Loads a model with llama-cpp-python: `[models.NAME.load]` of the manifest, with `overrides` laid over.
+
+    Args:
+        name_or_uri: As for `path`, and so are the other named arguments.
+        manifest: See `path`.
+        package: See `path`.
+        variant: See `path`.
+        download: See `path`.
+        token: See `path`.
+        endpoint: See `path`.
+        offline: See `path`.
+        on_progress: See `path`.
+        cancel: See `path`.
+        overrides: Keywords for `llama_cpp.Llama`.
+
+    Raises:
+        ExtraMissingError: llama-cpp-python is not installed.
+        ModelsyncError: llama.cpp cannot load the model; or anything that `path` raises.
+    """
+    from modelsync.llama.load import load as load_files
+
+    settings: dict[str, Any] = {}
+    if paths.is_name(name_or_uri):
+        settings = _load_settings(name_or_uri, manifest, package, variant)
+    found = files(
+        name_or_uri,
+        manifest=manifest,
+        package=package,
+        variant=variant,
+        download=download,
+        token=token,
+        endpoint=endpoint,
+        offline=offline,
+        on_progress=on_progress,
+        cancel=cancel,
+    )
+    return load_files(found.model, found.loras, settings, overrides)
+
+
+def sync(
+    *names: str,
+    manifest: "AnyPath | None" = None,
+    package: str | None = None,
+    locked: bool = False,
+    frozen: bool = False,
+    check: bool = False,
+    dry_run: bool = False,
+    groups: Sequence[str] = (),
+    only_groups: Sequence[str] = (),
+    no_groups: Sequence[str] = (),
+    all_groups: bool = False,
+    variant: str | None = None,
+    dir: "AnyPath | None" = None,
+    link_mode: "LinkMode" = "auto",
+    inexact: bool = False,
+    upgrade: bool = False,
+    upgrade_models: Sequence[str] = (),
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+) -> "SyncReport":
+    """Makes this machine hold what the lock says: `modelsync sync`, whose flags these arguments are.
+
+    Returns:
+        What became of each model, the plan, and the bytes that were fetched and reused.
+
+    Raises:
+        StaleLockError: `locked`, and the lock does not answer the manifest.
+        DriftError: `check`, and something would have to be done.
+        ModelsyncError: anything else that has a name.
+    """
+    from modelsync.engine import syncing
+    from modelsync.engine.selecting import Groups
+
+    with _context(token, endpoint, offline, on_progress, cancel) as context:
+        return syncing.sync(
+            context,
+            project.find(manifest_path=manifest or context.settings.manifest, package=package),
+            names,
+            locked=locked,
+            frozen=frozen,
+            check=check,
+            dry_run=dry_run,
+            groups=Groups(tuple(groups), tuple(only_groups), tuple(no_groups), all_groups),
+            variant=variant,
+            directory=Path(dir) if dir is not None else None,
+            link_mode=link_mode,
+            inexact=inexact,
+            upgrade=upgrade,
+            upgrade_models=upgrade_models,
+        )
+
+
+def pull(
+    *uris: str,
+    dir: "AnyPath | None" = None,
+    filename: str | None = None,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+) -> list[ModelFiles]:
+    """Fetches models without a manifest: into the store, or as plain files under `dir`.
+
+    Upstream is asked what each URI means now; what is here already is not fetched again.
+
+    Args:
+        uris: What to fetch, side by side.
+        dir: A folder for plain files, at `<user>/<repo>/<path>`.
+        filename: The name of the one file in `dir`.
+        token: See `path`.
+        endpoint: See `path`.
+        offline: See `path`.
+        on_progress: See `path`.
+        cancel: See `path`.
+
+    Returns:
+        The files of each URI, in order.
+    """
+    with _context(token, endpoint, offline, on_progress, cancel) as context:
+        report = pulling.pull(
+            context, uris, directory=Path(dir) if dir is not None else None, filename=filename
+        )
+    return [pulled.files for pulled in report.pulled]
+
+
+def lock(
+    *,
+    manifest: "AnyPath | None" = None,
+    upgrade: bool = False,
+    upgrade_models: Sequence[str] = (),
+    dry_run: bool = False,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+) -> "LockReport":
+    """Brings `models.lock` up to date with the manifest: `modelsync lock`.
+
+    Args:
+        manifest: See `path`.
+        upgrade: Ask upstream about every model, not only about what the lock does not answer.
+        upgrade_models: Ask upstream about these.
+        dry_run: Write nothing.
+        token: See `path`.
+        endpoint: See `path`.
+        offline: See `path`.
+        on_progress: See `path`.
+        cancel: See `path`.
+    """
+    from modelsync.engine import locking
+
+    with _context(token, endpoint, offline, on_progress, cancel) as context:
+        found = project.find(manifest_path=manifest or context.settings.manifest)
+        return locking.lock(context, found, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run)
+
+
+def verify(
+    *names: str,
+    manifest: "AnyPath | None" = None,
+    package: str | None = None,
+    full: bool = False,
+    variant: str | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+) -> "tuple[Row, ...]":
+    """Hashes what is here again: `modelsync verify`. Each file is one row with its status.
+
+    Args:
+        names: The models; none: all that are locked.
+        manifest: See `path`.
+        package: See `path`.
+        full: Hash with SHA-256 against the lock, not with BLAKE3 against the seal.
+        variant: See `path`.
+        on_progress: See `path`.
+        cancel: See `path`.
+    """
+    from modelsync.engine import verifying
+
+    with _context(None, None, True, on_progress, cancel) as context:
+        found = project.find(manifest_path=manifest or context.settings.manifest, package=package)
+        return verifying.verify(context, found, names, full=full, variant=variant)
+
+
+@contextmanager
+def _context(
+    token: str | None,
+    endpoint: str | None,
+    offline: bool | None,
+    on_progress: "Callable[[Event], None] | None",
+    cancel: threading.Event | None,
+) -> Iterator[Context]:
+    with ExitStack() as stack:
+        listener = on_progress or _bar(stack)
+        yield stack.enter_context(
+            Context(endpoint=endpoint, token=token, offline=offline, listener=listener, cancel=cancel)
+        )
+
+
+def _bar(stack: ExitStack) -> "Listener | None":
+    """A listener that draws bars, once there is something to draw: before that, nothing is imported for it."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return None
+    drawing: list[Listener | None] = []
+
+    def tell(event: "Event") -> None:
+        if not drawing:
+            from modelsync.cli import progress
+
+            drawing.append(stack.enter_context(progress.listener(sys.stderr)))
+        if drawing[0] is not None:
+            drawing[0](event)
+
+    return tell
+
+
+def _load_settings(
+    name: str, manifest: "AnyPath | None", package: str | None, variant: str | None
+) -> dict[str, Any]:
+    """`[models.NAME.load]`; empty where a variable names the path and there is no manifest."""
+    from modelsync.errors import ManifestError, NotFoundError
+
+    context = Context()
+    try:
+        found = project.find(manifest_path=manifest or context.settings.manifest, package=package)
+        entry = found.read_manifest().entry(name, variant)
+    except (ManifestError, NotFoundError):
+        if paths.from_environment(name) is None:
+            raise
+        return {}
+    return dict(entry.load)
