@@ -1,16 +1,32 @@
 """The lock of a digest: who holds it fetches; who wants the same waits.
 
-Where the file system has no locks, everyone who wants the digest works in a folder of their own: the bytes
-are fetched twice, and both are right.
+Where the file system has no locks, everyone who wants the digest works in a folder of their own: the bytes are
+fetched twice, and both are right. A later process of the same machine resumes
+what was left in such a folder.
 """
 
-import threading
+import errno
+import os
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from modelsync.store.layout import Store
+from modelsync.errors import CancelledError
+from modelsync.store import disk
+from modelsync.store.layout import PARTIALS, Store
+
+if TYPE_CHECKING:
+    import threading
+
+    from filelock import BaseFileLock
+
+POLL = 0.1  # seconds between two tries for a lock that someone else has
+
+# What a file system without locks answers: some network shares, FUSE and Android.
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL}
 
 
 class Held(NamedTuple):
@@ -19,8 +35,7 @@ class Held(NamedTuple):
     Attributes:
         key: The digest, or what `layout.url_key` gave.
         folder: Where the partial of this key is, or is to be: only the holder touches it.
-        exclusive: Whether a file lock is held. False: `folder` is private, and others may be at work on the
-            key too.
+        exclusive: Whether a file lock is held. False: `folder` is private, and others may work on the key too.
     """
 
     key: str
@@ -34,15 +49,14 @@ def hold(
     key: str,
     *,
     blocking: bool = True,
-    cancel: threading.Event | None = None,
+    cancel: "threading.Event | None" = None,
     on_wait: Callable[[], None] | None = None,
 ) -> Iterator[Held | None]:
     """Holds the lock of `key` for a `with` block.
 
     After a wait, look for the blob again: the one who had the lock has most likely published it. Who wants
-    several keys blocking takes them in sorted order, so that two never wait for each other. Locks exclude
-    threads as well as
-    processes: do not hold a key twice.
+    several keys waits for none while holding another. Locks exclude threads as well as processes: do not hold a
+    key twice.
 
     Args:
         store: The store.
@@ -54,5 +68,120 @@ def hold(
     Raises:
         StoreError: the store cannot be written.
     """
-    raise NotImplementedError
-    yield
+    path = store.lock_path(key)
+    with disk.told(f"cannot lock {key[:16]}… in the store"):
+        disk.prepare(store)
+        path.parent.mkdir(exist_ok=True)
+    with locked(path, blocking=blocking, cancel=cancel, on_wait=on_wait) as answer:
+        if answer == "taken":
+            yield None
+        elif answer == "held":
+            yield Held(key, store.partial_path(key), exclusive=True)
+        else:
+            with disk.told(f"cannot begin {key[:16]}… in the store"):
+                folder = _private_folder(store, key)
+            yield Held(key, folder, exclusive=False)
+
+
+@contextmanager
+def locked(
+    path: Path,
+    *,
+    blocking: bool = True,
+    cancel: "threading.Event | None" = None,
+    on_wait: Callable[[], None] | None = None,
+) -> Iterator[str]:
+    """Locks a file for a `with` block, which gets `held`, `taken` (by another) or `none` (there are no locks here).
+
+    Raises:
+        StoreError: the file cannot be made or opened.
+        CancelledError: the wait was cancelled.
+    """
+    from filelock import FileLock
+
+    # thread_local: a lock may be released by another thread than took it. No soft lock: it outlives its process.
+    lock = FileLock(path, thread_local=False, fallback_to_soft=False)
+    waiting = False
+    while not (answer := _attempt(lock, path)):
+        if not blocking:
+            answer = "taken"
+            break
+        if not waiting and on_wait is not None:
+            on_wait()
+        waiting = True
+        _pause(cancel)
+    try:
+        yield answer
+    finally:
+        lock.release()
+
+
+def _attempt(lock: "BaseFileLock", path: Path) -> str | None:
+    """One try: `held`, `none` where there are no locks, None while another has it."""
+    from filelock import Timeout
+
+    with disk.told(f"cannot lock {path}"):
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            return None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            return "none"
+    return "held"
+
+
+def _pause(cancel: "threading.Event | None") -> None:
+    if cancel is None:
+        time.sleep(POLL)
+    elif cancel.wait(POLL):
+        raise CancelledError("interrupted while another process fetched the same file")
+
+
+def _private_folder(store: Store, key: str) -> Path:
+    """A name for the folder of this process alone: what a process that is no more left behind moves there.
+
+    The name tells whose it is: `<key>.<machine>-<start of the machine>-<process>-<random>`.
+    """
+    machine, start = _machine()
+    folder = store.root / PARTIALS
+    mine = folder / f"{key}.{machine}-{start}-{os.getpid()}-{os.urandom(4).hex()}"
+    for left in sorted(folder.glob(f"{key}.{machine}-*-*-*")):
+        _, begun, process, _ = left.name.removeprefix(f"{key}.").split("-", 3)
+        if begun == start and process.isdecimal() and _alive(int(process)):
+            continue
+        try:
+            left.rename(mine)  # of two that try, one gets it
+        except OSError:
+            continue
+        break
+    return mine
+
+
+def _machine() -> tuple[str, str]:
+    """8 hex digits each: for this machine or container, where a process's number means anything, and its start."""
+    import hashlib
+    import platform
+
+    from modelsync.machine import boot_id
+
+    try:
+        space = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        space = 0
+    words = (f"{platform.node()} {space}", boot_id() or "")
+    machine, start = (hashlib.sha256(word.encode()).hexdigest()[:8] for word in words)
+    return machine, start
+
+
+def _alive(process: int) -> bool:
+    if sys.platform == "win32":  # where os.kill(…, 0) ends a process, and where file locks work
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

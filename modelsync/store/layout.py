@@ -16,7 +16,6 @@ version in its name, so that old and new programs share a store. What has none o
 and is left alone.
 """
 
-import hashlib
 import os
 import sys
 from pathlib import Path
@@ -93,6 +92,8 @@ def default_root() -> Path:
 
 def url_key(url: str) -> str:
     """The key of a file of which only the URL is known yet."""
+    import hashlib
+
     return f"url-{hashlib.sha256(url.encode()).hexdigest()[:32]}"
 
 

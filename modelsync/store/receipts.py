@@ -10,11 +10,13 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from modelsync.store import disk
 from modelsync.store.layout import Store, receipt_in
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+DAMAGED = ""  # the seal of a file that was hashed and is not what it should be
 MAX_ORIGINS = 16
 _SECOND = 1_000_000_000
 
@@ -60,18 +62,22 @@ def read(place: "Path | str", sha256: str) -> Receipt | None:
         return None
 
 
-def vouched(store: Store, place: "Path | str", sha256: str, seen: os.stat_result) -> bool:
-    """Whether the blob at `place` is as it was hashed.
+def fitting(store: Store, sha256: str, seen: os.stat_result) -> Receipt | None:
+    """The receipt that tells of a file of this size and time that it is the blob; None if none does.
 
-    Its own store's receipt says so, or ours: what is found good in a store that we cannot write is noted in our own.
+    The store's own is asked first. It may also tell of a blob in a store that only is read and has no receipt of its
+    own that fits: one that was found good when it was hashed again.
     """
-    receipt = read(place, sha256)
-    if receipt is not None and receipt.fits(seen):
-        return True
-    if place == store.root:
-        return False
-    receipt = read(store.root, sha256)
-    return receipt is not None and receipt.fits(seen)
+    for place in store.places:
+        receipt = read(place, sha256)
+        if receipt is not None and receipt.fits(seen):
+            return receipt if receipt.blake3 != DAMAGED else None
+    return None
+
+
+def write(store: Store, sha256: str, receipt: Receipt) -> None:
+    """Writes a receipt into the store's own root."""
+    disk.write(store, store.receipt_path(sha256), dumps(receipt))
 
 
 def dumps(receipt: Receipt) -> bytes:

@@ -5,37 +5,47 @@ view's folder has a short name that follows from what is in it (Windows paths en
 number of projects share it.
 """
 
-import hashlib
+import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelsync.spec.names import shown_names
+from modelsync.errors import DiskFullError, NotSyncedError
+from modelsync.spec.names import printable, shown_names
+from modelsync.store import blobs, disk, receipts
 from modelsync.store.layout import VIEWS, Store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from modelsync.spec.lockfile import LockedFile
 
 
 def view_key(files: "Sequence[LockedFile]") -> str:
     """16 hex digits that follow from the files' shown names and digests."""
-    lines = (f"{file.sha256} {name}\n" for file, name in zip(files, shown_names(files), strict=True))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+    return _key(files, shown_names(files))
 
 
 def view_paths(store: Store, files: "Sequence[LockedFile]") -> tuple[Path, ...]:
     """Where `files` are, or would be, in their view in the store's own root. Nothing is looked at."""
-    return _paths_in(store.root, files)
+    names = shown_names(files)
+    folder = store.view_path(_key(files, names))
+    return tuple(folder / name for name in names)
 
 
 def ready(store: Store, files: "Sequence[LockedFile]") -> tuple[Path, ...] | None:
     """The paths of `files` in a view that is whole, here or in a read-only store; None where there is none.
 
-    Each file has its locked size, and the size and time that the blob's receipt tells. Stats only; hashes
-    nothing.
+    Each file has its locked size, and the size and time of which a receipt says that they are the blob's. Stats
+    and small files only; hashes nothing.
     """
-    raise NotImplementedError
+    names = shown_names(files)
+    key = _key(files, names)
+    for place in store.places:
+        folder = f"{place}{os.sep}{VIEWS}{os.sep}{key}{os.sep}"
+        if all(_shows(store, folder + name, file) for name, file in zip(names, files, strict=True)):
+            return tuple(Path(folder + name) for name in names)
+    return None
 
 
 def make(store: Store, files: "Sequence[LockedFile]") -> Path:
@@ -44,13 +54,95 @@ def make(store: Store, files: "Sequence[LockedFile]") -> Path:
     Hard links to the blobs, else symbolic links, else copies. Others may make the same view at the same time.
 
     Raises:
-        NotSyncedError: a blob is not here.
+        NotSyncedError: a blob is not here, or suspect.
         DiskFullError: copies were needed, and there is no space for them.
         StoreError: the store cannot be written.
     """
-    raise NotImplementedError
+    names = shown_names(files)
+    key = _key(files, names)
+    sources = [_blob(store, file) for file in files]
+    folder = store.view_path(key)
+    with disk.told("cannot show a model in the store"):
+        contents = {name: file.sha256 for name, file in zip(names, files, strict=True)}
+        if contents_of(folder) != contents:
+            disk.write(store, _contents_path(folder), json.dumps({"files": contents}).encode())
+        disk.prepare(store)
+        for name, source in zip(names, sources, strict=True):
+            target = folder / name
+            if not _same(source, target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _appear(store, source, target)
+    return folder
 
 
-def _paths_in(place: Path, files: "Sequence[LockedFile]") -> tuple[Path, ...]:
-    folder = f"{place}{os.sep}{VIEWS}{os.sep}{view_key(files)}{os.sep}"
-    return tuple(Path(folder + name) for name in shown_names(files))
+def contents_of(folder: Path) -> dict[str, str] | None:
+    """What a view shows: name to digest. None where that was not written down, or makes no sense."""
+    try:
+        value = json.loads(_contents_path(folder).read_bytes())["files"]
+        return {str(name): str(sha256) for name, sha256 in value.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _key(files: "Sequence[LockedFile]", names: "Sequence[str]") -> str:
+    import hashlib
+
+    lines = "".join(f"{file.sha256} {name}\n" for file, name in zip(files, names, strict=True))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def _contents_path(folder: Path) -> Path:
+    """Beside the folder: in it are the models and nothing else."""
+    return folder.with_name(f"{folder.name}.json")
+
+
+def _shows(store: Store, path: str, file: "LockedFile") -> bool:
+    try:
+        seen = os.stat(path)  # noqa: PTH116 - a thousand files: a third of a Path's time
+    except OSError:
+        return False
+    return seen.st_size == file.size and receipts.fitting(store, file.sha256, seen) is not None
+
+
+def _blob(store: Store, file: "LockedFile") -> Path:
+    path = blobs.find(store, file.sha256, file.size)
+    if path is None:
+        raise NotSyncedError(f"{printable(file.path)} is not in the store", hint="run `modelsync sync`")
+    return path
+
+
+def _same(source: Path, target: Path) -> bool:
+    """Whether `target` is the blob: one more name of it, a link to it, or the copy that was made of it."""
+    blob = source.stat()
+    try:
+        seen = target.stat()
+    except OSError:
+        return False
+    return os.path.samestat(blob, seen) or (
+        (blob.st_size, blob.st_mtime_ns) == (seen.st_size, seen.st_mtime_ns)
+    )
+
+
+def _appear(store: Store, source: Path, target: Path) -> None:
+    from modelsync.machine import free_bytes
+    from modelsync.store import clone
+
+    ways = [clone.hardlink, clone.symlink]
+    if not source.is_relative_to(store.root):
+        # In a container's lower layer, a hard link would first copy the whole file into the upper one.
+        ways.reverse()
+    temp = disk.temporary(store)
+    for way in ways:
+        try:
+            way(source, temp)
+            break
+        except OSError:
+            continue
+    else:
+        need, free = source.stat().st_size, free_bytes(target)
+        if free < need:
+            raise DiskFullError(
+                f"{target} would be a copy of {need} bytes, and {free} are free", hint=disk.STORE_HINT
+            )
+        clone.copy(source, temp)
+    disk.move(temp, target)

@@ -1,0 +1,151 @@
+"""Every write goes through here: by a temporary name, synced, renamed, and with words for what the disk says.
+
+Light: `roots` uses it, and so does a sync with nothing to do.
+"""
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from modelsync.errors import DiskFullError, StoreError
+from modelsync.store.layout import TEMPORARY, Store
+
+CACHEDIR_TAG = """Signature: 8a477f597d28d172789f06886806bc55
+# This file marks a cache: backups may leave the folder out (https://bford.info/cachedir/).
+# modelsync fetches again what it needs; `modelsync cache clean` empties it.
+"""
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_DENIED = {errno.EACCES, errno.EPERM}
+
+STORE_HINT = "set MODELSYNC_STORE to a folder that you can write, on a disk with space"
+
+
+@contextmanager
+def told(doing: str, *, hint: str = STORE_HINT) -> Iterator[None]:
+    """Turns what the operating system says inside the block into an error for people.
+
+    Args:
+        doing: What was being done: "cannot …".
+        hint: What to do where the place is full, read-only or not permitted.
+
+    Raises:
+        DiskFullError: no space, or no quota, is left.
+        StoreError: anything else that an `OSError` told.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _in_words(doing, hint, error) from error
+
+
+def _in_words(doing: str, hint: str, error: OSError) -> StoreError:
+    where = f"{doing}: {error.filename}" if error.filename is not None else doing
+    if error.errno in _FULL:
+        return DiskFullError(
+            f"{where}: no space is left", hint=f"free some (`modelsync cache prune` helps), or {hint}"
+        )
+    if error.errno == errno.EROFS:
+        return StoreError(f"{where} is on a read-only file system", hint=hint)
+    if error.errno in _DENIED and sys.platform == "win32":
+        return StoreError(f"{where} is in use, or not ours to change", hint="close the programs that use it")
+    if error.errno in _DENIED:
+        return StoreError(f"{where}: permission denied", hint=hint)
+    if error.errno == errno.EXDEV:
+        return StoreError(
+            f"{where} is on another file system", hint="keep the folders of a store on one file system"
+        )
+    return StoreError(f"{where}: {error.strerror or error}", hint=hint)
+
+
+def prepare(store: Store) -> None:
+    """Makes the root of the store, marked as a cache, and its folder for temporary names."""
+    with suppress(FileExistsError):
+        (store.root / TEMPORARY).mkdir(parents=True)
+    with suppress(FileExistsError), (store.root / "CACHEDIR.TAG").open("x") as tag:
+        tag.write(CACHEDIR_TAG)
+
+
+def temporary(store: Store) -> Path:
+    """A fresh name in the store's folder for what is on its way: the store must have been prepared."""
+    return store.root / TEMPORARY / unique()
+
+
+def unique() -> str:
+    """16 hex digits that nobody else has."""
+    return os.urandom(8).hex()
+
+
+def write(store: Store, target: Path, data: bytes) -> None:
+    """Writes a small file of the store, whole or not at all."""
+    prepare(store)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_by(temporary(store), target, data)
+
+
+def write_by(temp: Path, target: Path, data: bytes) -> None:
+    """Writes `target` by the name `temp`, which is on the same file system."""
+    try:
+        with temp.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        move(temp, target)
+    except BaseException:
+        unlink(temp)
+        raise
+
+
+def sync_file(path: Path) -> None:
+    """Waits until the bytes of a file are on the disk."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Waits until the names in a folder are on the disk, where the system can do that."""
+    with suppress(OSError):  # Windows opens no folders; some network file systems sync none
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def move(source: Path, target: Path) -> None:
+    """Renames a file, over whatever had the name.
+
+    A rename between two hard links of one file does nothing: the old name is then removed. On Windows a scanner
+    may have a new file open for a moment, and a read-only file is in the way of a rename.
+    """
+    for wait in (0.01, 0.05, 0.25, 1.0) if sys.platform == "win32" else ():
+        try:
+            source.replace(target)
+            break
+        except PermissionError:
+            with suppress(OSError):
+                target.chmod(0o644)
+            time.sleep(wait)
+    else:
+        source.replace(target)
+    unlink(source)
+    sync_folder(target.parent)
+
+
+def unlink(path: Path) -> bool:
+    """Removes a file; says whether it was there."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        if sys.platform == "win32":
+            path.chmod(0o644)  # Windows removes no read-only file
+            path.unlink()
+        else:
+            raise
+    return True
