@@ -1,0 +1,111 @@
+"""Whole requests: several sources at once, pinned hashes, and who owns which file."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from modelsync.errors import HashMismatchError, UsageError
+from modelsync.sources import source_for, sources
+from modelsync.sources.direct import Direct
+from modelsync.sources.huggingface import HuggingFace
+from modelsync.sources.local import Local
+from modelsync.sources.request import check_pins, owners
+from modelsync.spec.request import Request
+from modelsync.spec.uri import parse
+from tests.hub import Hub
+from tests.sources.asking import Asker, locked, model
+
+SHA = "ab" * 32
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_a_request_may_mix_sources(hub: Hub, ask: Asker) -> None:
+    """Model, projector and adapters may each come from anywhere; each file knows its source."""
+    hub.repo("u/Base").commit({"b-Q8_0.gguf": model()})
+    projector = hub.file("/mmproj-F16.gguf", model("eyes"))
+    (ask.folder / "adapter.gguf").write_bytes(model("lora"))
+    commit = hub.repo("u/Lora").commit({"lora.gguf": model()})
+    loras = ["./adapter.gguf", "hf:u/Lora"]
+    answer = ask("hf:u/Base:Q8_0", mmproj=projector, loras=loras)
+    assert [(file.role, file.path, file.repo, file.revision) for file in answer.files] == [
+        ("model", "b-Q8_0.gguf", None, None),
+        ("mmproj", "mmproj-F16.gguf", None, None),
+        ("lora", "adapter.gguf", None, None),
+        ("lora", "lora.gguf", "u/Lora", commit),
+    ]
+    request = Request(parse("hf:u/Base:Q8_0").uri, None, parse(projector), tuple(map(parse, loras)))
+    for files in (answer.files, tuple(locked(file) for file in answer.files)):
+        owned = owners(request.to_dict(), files, ask.sources)
+        assert [type(each.source) for each in owned] == [HuggingFace, Direct, Local, HuggingFace]
+        assert [each.file for each in owned] == list(files)
+
+
+def test_an_adapter_of_a_model_from_elsewhere_has_its_repo(hub: Hub, ask: Asker) -> None:
+    """Beside a model by URL, whatever comes from a hub says its repo and commit."""
+    commit = hub.repo("u/Lora").commit({"lora.gguf": model()})
+    answer = ask(hub.file("/m.gguf", model()), loras=["hf:u/Lora"])
+    assert answer.revision is None
+    assert (answer.files[1].repo, answer.files[1].revision) == ("u/Lora", commit)
+
+
+def test_a_projector_beside_a_url_cannot_be_found(hub: Hub, ask: Asker) -> None:
+    """A server that lists no files cannot be looked at: the projector's own URL is asked for."""
+    with pytest.raises(UsageError, match="mmproj = true"):
+        ask(hub.file("/m.gguf", model()), mmproj=True)
+
+
+def test_an_adapter_is_one_file(hub: Hub, ask: Asker) -> None:
+    """A split model is no adapter."""
+    hub.repo("u/Base").commit({"b-Q8_0.gguf": model()})
+    hub.repo("u/Split").commit({f"s-{n:05}-of-00002.gguf": model() for n in (1, 2)})
+    with pytest.raises(UsageError, match="an adapter is one file"):
+        ask("hf:u/Base", loras=["hf:u/Split/s-00001-of-00002.gguf"])
+
+
+def test_registries_are_not_read_yet(tmp_path: Path) -> None:
+    """An OCI URI is understood, and said to be out of reach."""
+    for uri in ("oci://registry.example.com/team/model:1", "ollama:llama3.2:3b", "docker:ai/smollm2"):
+        with pytest.raises(UsageError, match="does not read OCI registries"):
+            source_for(parse(uri).uri, sources(lambda: pytest.fail("asked")))
+
+
+def test_a_pinned_hash_is_held_against_the_source(hub: Hub, ask: Asker) -> None:
+    """The right pin passes; another is an error that names both hashes."""
+    hub.repo("u/Pinned").commit({"m-Q8_0.gguf": model("x"), "mmproj-F16.gguf": model("eyes")})
+    good = sha256(model("x"))
+    assert ask("hf:u/Pinned:Q8_0", sha256=good, mmproj=True).files[0].sha256 == good
+    with pytest.raises(HashMismatchError) as caught:
+        ask("hf:u/Pinned:Q8_0", sha256=SHA)
+    assert SHA in caught.value.message
+    assert good in caught.value.message
+
+
+def test_a_table_of_hashes_pins_each_file_by_its_name(hub: Hub, ask: Asker) -> None:
+    """Parts, projector and adapters can be pinned; a name that is no file's is an error that lists them."""
+    files = {f"d/m-Q8_0-{n:05}-of-00002.gguf": model(str(n)) for n in (1, 2)} | {
+        "mmproj-F16.gguf": model("eyes")
+    }
+    hub.repo("u/Split").commit(dict(files))
+    pins = {path.rpartition("/")[2]: sha256(data) for path, data in files.items()}
+    assert len(ask("hf:u/Split:Q8_0", sha256=pins, mmproj=True).files) == 3
+    with pytest.raises(HashMismatchError, match=r"mmproj-F16\.gguf"):
+        ask("hf:u/Split:Q8_0", sha256={**pins, "mmproj-F16.gguf": SHA}, mmproj=True)
+    with pytest.raises(UsageError, match=r"'other\.gguf'") as caught:
+        ask("hf:u/Split:Q8_0", sha256={"other.gguf": SHA})
+    assert "m-Q8_0-00001-of-00002.gguf" in (caught.value.hint or "")
+    with pytest.raises(UsageError, match="2 files, and one sha256"):
+        ask("hf:u/Split:Q8_0", sha256=SHA)
+
+
+def test_a_pin_waits_for_what_is_not_read_yet(hub: Hub, ask: Asker) -> None:
+    """A file without a digest passes its pin, and is held against it once it was read."""
+    answer = ask(hub.file("/m.gguf", model()), sha256=SHA)
+    assert answer.files[0].sha256 is None
+    request = Request(parse(f"{hub.plain}/m.gguf").uri, sha256=SHA)
+    check_pins(request, [locked(answer.files[0], SHA)])
+    with pytest.raises(HashMismatchError):
+        check_pins(request, [locked(answer.files[0], "cd" * 32)])
