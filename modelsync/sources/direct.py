@@ -110,6 +110,8 @@ class Direct:
             if error.status not in _NO_HEAD:
                 raise
         else:
+            if head.status == 304 and (head.headers.get("etag") or "").startswith("W/"):
+                return self._head(url, {})  # it says that the file means the same, not that it is the same
             length = head.headers.get("content-length", "")
             encoded = head.headers.get("content-encoding", "identity").lower() != "identity"
             size = int(length) if length.isdecimal() and len(length) < 20 and not encoded else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from modelsync.errors import NotFoundError
+from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.sources import complaints
 from modelsync.sources.base import Answer, Found, FoundPiece, joined
 from modelsync.sources.hub import Hubs
@@ -14,7 +15,7 @@ from modelsync.spec import choose
 from modelsync.spec.lockfile import hf_url
 from modelsync.spec.names import file_name, safe_path
 from modelsync.spec.parts import joined_name
-from modelsync.spec.uri import HfUri
+from modelsync.spec.uri import HfUri, parse
 from modelsync.transfer.jobs import Segment
 
 if TYPE_CHECKING:
@@ -66,10 +67,17 @@ class HuggingFace:
         )
 
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
-        """What a hub's refusal to give a file means; `subject` is the `/resolve/` URL that was asked."""
+        """What a hub's refusal to give a file means; `subject` is the `/resolve/` URL that was asked.
+
+        For an `hf:` URI the words are those for huggingface.co.
+        """
         match = _RESOLVE.fullmatch(subject)
         if match is None:
-            return error
+            reference = parse(subject)
+            if not isinstance(reference.uri, HfUri):
+                return error
+            repo, path = reference.uri.repo, reference.uri.path
+            return complaints.explain(error, DEFAULT_ENDPOINT, repo, revision=reference.revision, path=path)
         return complaints.explain(
             error, match["endpoint"], match["repo"], revision=match["commit"], path=unquote(match["path"])
         )

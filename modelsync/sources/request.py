@@ -103,6 +103,7 @@ def check_pins(request: Request, files: Sequence[Found | LockedFile]) -> None:
     """
     if not request.sha256:
         return
+    pins: tuple[tuple[Found | LockedFile, str], ...]
     if isinstance(request.sha256, str):
         model = [file for file in files if file.role == "model"]
         if len(model) != 1:
