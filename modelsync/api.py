@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelsync.engine import paths, project, pulling
+from modelsync.engine import paths, project
 from modelsync.engine.context import Context
 from modelsync.engine.paths import ModelFiles
 
@@ -94,6 +94,8 @@ def files(
         return named
     with _context(token, endpoint, offline, on_progress, cancel) as context:
         if not paths.is_name(name_or_uri):
+            from modelsync.engine import pulling
+
             return pulling.files(context, name_or_uri, download=download)
         found = project.find(manifest_path=manifest or context.settings.manifest, package=package)
         known = paths.find(context, found, name_or_uri, variant)
@@ -135,9 +137,6 @@ def load(
     """
     from modelsync.llama.load import load as load_files
 
-    settings: dict[str, Any] = {}
-    if paths.is_name(name_or_uri):
-        settings = _load_settings(name_or_uri, manifest, package, variant)
     found = files(
         name_or_uri,
         manifest=manifest,
@@ -150,6 +149,9 @@ def load(
         on_progress=on_progress,
         cancel=cancel,
     )
+    settings: dict[str, Any] = {}
+    if paths.is_name(name_or_uri):
+        settings = _load_settings(name_or_uri, manifest, package, variant)
     return load_files(found.model, found.loras, settings, overrides)
 
 
@@ -236,6 +238,8 @@ def pull(
     Returns:
         The files of each URI, in order.
     """
+    from modelsync.engine import pulling
+
     with _context(token, endpoint, offline, on_progress, cancel) as context:
         report = pulling.pull(
             context, uris, directory=Path(dir) if dir is not None else None, filename=filename
@@ -337,13 +341,13 @@ def _bar(stack: ExitStack) -> "Listener | None":
 def _load_settings(
     name: str, manifest: "AnyPath | None", package: str | None, variant: str | None
 ) -> dict[str, Any]:
-    """`[models.NAME.load]`; empty where a variable names the path and there is no manifest."""
+    """`[models.NAME.load]`; empty where the environment names the path and no manifest has the name."""
     from modelsync.errors import ManifestError, NotFoundError
 
     context = Context()
     try:
         found = project.find(manifest_path=manifest or context.settings.manifest, package=package)
-        entry = found.read_manifest().entry(name, variant)
+        entry = paths.entry(found.read_manifest(), name, variant, context.settings.variant)
     except (ManifestError, NotFoundError):
         if paths.from_environment(name) is None:
             raise

@@ -40,7 +40,7 @@ class ModelFiles(NamedTuple):
 
 def is_name(text: str) -> bool:
     """Whether a word is a model's name: a URI has its scheme, and a path a separator."""
-    return not re.search(r"[:/\\\\]", text) and not text.startswith(".")
+    return not re.search(r"[:/\\]", text) and not text.startswith(".")
 
 
 def variable(name: str) -> str:
@@ -91,29 +91,34 @@ def find(context: Context, project: Project, name: str, variant: str | None = No
         StaleLockError: the lock does not answer the entry.
     """
     manifest, lock = project.read_manifest(), project.read_lock() or Lock()
-    entry = manifest.entry(name, variant)
-    if variant is None and (default := context.settings.variant) is not None:
-        entry = next((e for e in manifest.entries if (e.name, e.variant) == (name, default)), entry)
-    return answered(project, manifest, lock, entry)
+    return answered(project, manifest, lock, entry(manifest, name, variant, context.settings.variant))
 
 
-def answered(project: Project, manifest: Manifest, lock: Lock, entry: Entry) -> Known:
+def entry(manifest: Manifest, name: str, variant: str | None, default: str | None) -> Entry:
+    """The entry of that name and variant; without one, of the default variant where the model has it."""
+    found = manifest.entry(name, variant)
+    if variant is not None or default is None:
+        return found
+    return next((one for one in manifest.entries if (one.name, one.variant) == (name, default)), found)
+
+
+def answered(project: Project, manifest: Manifest, lock: Lock, wanted: Entry) -> Known:
     """An entry with what the lock says of it.
 
     Raises:
         StaleLockError: the lock does not answer the entry.
     """
-    model = lock.find(entry.name, entry.variant)
+    model = lock.find(wanted.name, wanted.variant)
     if model is None:
         raise StaleLockError(
-            f"{title(entry)} is not in {project.lock_path.name}", hint="run `modelsync sync`"
+            f"{title(wanted)} is not in {project.lock_path.name}", hint="run `modelsync sync`"
         )
-    if model.request != entry.request.to_dict():
+    if model.request != wanted.request.to_dict():
         raise StaleLockError(
-            f"{title(entry)} changed in {project.manifest_path.name} since {project.lock_path.name} was written",
+            f"{title(wanted)} changed in {project.manifest_path.name} since {project.lock_path.name} was written",
             hint="run `modelsync sync`",
         )
-    return Known(manifest, lock, entry, model)
+    return Known(manifest, lock, wanted, model)
 
 
 def files(context: Context, project: Project, known: Known, *, download: bool = True) -> ModelFiles:
