@@ -1,0 +1,82 @@
+"""What modelsync costs when there is nothing to do, in bare interpreters: `python -m bench.startup`.
+
+Three commands are timed as whole processes, in turn with `python -c pass`, and compared by the ratio of medians: a sync
+with nothing to do of one model and of 1,000, and `import modelsync; modelsync.path(...)`. The models are a few bytes
+each: with nothing to do, their size does not matter.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.hub import Hub
+
+ROUNDS = 15
+MANY = 1_000
+
+
+def main() -> None:
+    """Prints one line for each promise: the ratio, its bound, and the medians behind it."""
+    with tempfile.TemporaryDirectory(prefix="modelsync-bench-") as place, Hub() as hub:
+        one, many = (_project(Path(place), hub, count) for count in (1, MANY))
+        python = [sys.executable]
+        modelsync = [str(Path(sys.executable).with_name("modelsync")), "-q"]
+        path = "import modelsync; modelsync.path('m0')"
+        times = _in_turn(
+            {
+                "python -c pass": ([*python, "-c", "pass"], one),
+                "path": ([*python, "-c", path], one),
+                "sync, 1 model": ([*modelsync, "sync"], one),
+                f"sync, {MANY} models": ([*modelsync, "sync"], many),
+            }
+        )
+    bare = times["python -c pass"]
+    print(f"Python {sys.version.split()[0]} on {sys.platform}, {os.cpu_count()} cores; medians of {ROUNDS} runs")
+    for name, (median, low, high) in times.items():
+        print(f"  {name:20} {median * 1e3:7.1f} ms  (min {low * 1e3:.1f}, max {high * 1e3:.1f})")
+    _promise("sync with nothing to do / bare python", times["sync, 1 model"][0] / bare[0], 5)
+    _promise("import modelsync; modelsync.path() / bare python", times["path"][0] / bare[0], 3.5)
+    _promise(f"sync of {MANY} models / of one", times[f"sync, {MANY} models"][0] / times["sync, 1 model"][0], 3)
+
+
+def _project(place: Path, hub: Hub, count: int) -> tuple[Path, dict[str, str]]:
+    """A project whose models are here: its folder, and the environment to run in."""
+    folder = place / f"project-{count}"
+    folder.mkdir()
+    repo = hub.repo(f"bench/models-{count}")
+    repo.commit({f"m{i}-Q8_0.gguf": b"GGUF" + i.to_bytes(4, "little") for i in range(count)})
+    lines = [f'm{i} = "hf:bench/models-{count}/m{i}-Q8_0.gguf"' for i in range(count)]
+    (folder / "models.toml").write_text("[models]\n" + "\n".join(lines) + "\n")
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("HF_", "MODELSYNC_", "MODEL_"))},
+        "HF_ENDPOINT": hub.endpoint,
+        "MODELSYNC_STORE": str(place / "store"),
+    }
+    subprocess.run([sys.executable, "-m", "modelsync", "-q", "sync"], cwd=folder, env=environment, check=True)
+    return folder, environment
+
+
+def _in_turn(
+    commands: "dict[str, tuple[list[str], tuple[Path, dict[str, str]]]]",
+) -> dict[str, tuple[float, float, float]]:
+    """Median, least and most seconds of each command, run in turn so that a slow moment meets them all."""
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    for turn in range(ROUNDS + 1):
+        for name, (command, (folder, environment)) in commands.items():
+            start = time.perf_counter()
+            subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+            if turn:  # the first warms the caches
+                seconds[name].append(time.perf_counter() - start)
+    return {name: (statistics.median(all_), min(all_), max(all_)) for name, all_ in seconds.items()}
+
+
+def _promise(what: str, ratio: float, bound: float) -> None:
+    print(f"{'ok  ' if ratio <= bound else 'OVER'} {what}: {ratio:.2f} (at most {bound:g})")
+
+
+if __name__ == "__main__":
+    main()
