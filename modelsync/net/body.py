@@ -1,8 +1,74 @@
 """The bytes of one answer, with what the server said of them."""
 
+import re
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
+from modelsync.errors import NetworkError
 from modelsync.net.origin import Origin
+from modelsync.spec.names import printable
+
+if TYPE_CHECKING:
+    from modelsync.net.exchange import Answer
+
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
+_LENGTH = re.compile(r"\d{1,18}", re.ASCII)
+
+
+class Span(NamedTuple):
+    """Which bytes of a file an answer holds: from `start` up to `end`, of `total`; None where it does not say."""
+
+    start: int
+    end: int | None
+    total: int | None
+
+    @property
+    def length(self) -> int | None:
+        """How many bytes those are."""
+        return None if self.end is None else self.end - self.start
+
+
+def content_length(headers: Mapping[str, str]) -> int | None:
+    """The length of the body in bytes, where the headers (names in lower case) say it and it counts."""
+    text = headers.get("content-length", "")
+    return int(text) if _LENGTH.fullmatch(text) and "transfer-encoding" not in headers else None
+
+
+def span_of(status: int, headers: Mapping[str, str], start: int, end: int | None, whom: str) -> Span:
+    """Which bytes came, for the question for those from `start` up to `end` (None: to the last).
+
+    A server may answer with the whole file (200), or with fewer bytes than asked for, as long as it says so.
+
+    Args:
+        status: 200 or 206.
+        headers: The answer's, names in lower case.
+        start: Of the question.
+        end: Of the question.
+        whom: The server, for messages.
+
+    Raises:
+        NetworkError: the answer contradicts the question, or itself.
+    """
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise NetworkError(f"{whom} sent the file encoded ({printable(encoding)}), which was not asked for")
+    length = content_length(headers)
+    if status == 200:
+        return Span(0, length, length)
+    said = headers.get("content-range", "")
+    parsed = _CONTENT_RANGE.fullmatch(said.strip())
+    if parsed is None or (start == 0 and end is None):
+        raise NetworkError(
+            f"{whom} answered with a part of the file that was not asked for ({printable(said)})"
+        )
+    first, after = int(parsed[1]), int(parsed[2]) + 1
+    total = None if parsed[3] == "*" else int(parsed[3])
+    asked = f"{start}-{'' if end is None else end - 1}"
+    if first != start or after <= first or (end is not None and after > end):
+        raise NetworkError(f"{whom} was asked for the bytes {asked} and answered with {printable(said)}")
+    if (total is not None and after > total) or (length is not None and length != after - first):
+        raise NetworkError(f"{whom} contradicts itself: {length} bytes as {printable(said)}")
+    return Span(first, after, total)
 
 
 class Body:
@@ -19,21 +85,37 @@ class Body:
         origin: The origin that gave it.
     """
 
-    status: int
-    headers: Mapping[str, str]
-    start: int
-    end: int | None
-    total: int | None
-    url: str
-    redirected: bool
-    origin: Origin
+    __slots__ = ("_answer", "end", "headers", "origin", "redirected", "start", "status", "total", "url")
+
+    def __init__(self, answer: "Answer", span: Span) -> None:
+        self._answer = answer
+        self.status: int = answer.status
+        self.headers: Mapping[str, str] = answer.headers
+        self.start, self.end, self.total = span
+        self.url: str = answer.url
+        self.redirected: bool = answer.redirected
+        self.origin: Origin = answer.origin
+
+    def __repr__(self) -> str:
+        return f"<Body {self.status} of {self.origin}, bytes {self.start}-{self.end} of {self.total}>"
 
     def chunks(self) -> Iterator[bytes]:
-        """Gives the bytes in order, as they come, in pieces of any size; once.
+        """Gives the bytes in order, as they come, in pieces of any size up to some hundred KiB; once.
 
         Raises:
             NetworkError: the connection broke, nothing came for the client's timeout, or the body was
                 shorter or longer than promised.
             CancelledError: the client's cancel event was set.
         """
-        raise NotImplementedError
+        at = self.start
+        for chunk in self._answer.chunks():
+            at += len(chunk)
+            if self.end is not None and at > self.end:
+                raise NetworkError(
+                    f"{self.origin} sent more than the bytes {self.start}-{self.end - 1} that it promised"
+                )
+            yield chunk
+        if self.end is not None and at < self.end:
+            raise NetworkError(
+                f"{self.origin} broke off {self.end - at} bytes before the end that it promised"
+            )

@@ -1,16 +1,25 @@
 """The one HTTP client: origins and credentials, redirects, retries, rate limits."""
 
+import contextlib
+import json
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
+import modelsync
+from modelsync.errors import CancelledError, NetworkError
 from modelsync.net.answers import Head, JsonReply
-from modelsync.net.body import Body
+from modelsync.net.body import Body, span_of
 from modelsync.net.credentials import Credentials
+from modelsync.net.exchange import Answer, Exchange
+from modelsync.net.origin import public_url
+from modelsync.net.refusals import refusal
+from modelsync.net.retry import LONGEST_ASKED_WAIT, Backoff, FinalNetworkError, retryable
 
-JSON_LIMIT = 64 * 2**20
+JSON_LIMIT = 64 * 2**20  # bytes
+
+T = TypeVar("T")
 
 
 class Client:
@@ -37,7 +46,18 @@ class Client:
         user_agent: str | None = None,
         on_wait: Callable[[str, float], None] | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._cancel = cancel or threading.Event()
+        self._timeout = timeout
+        self._credentials = credentials or Credentials()
+        self._exchange = Exchange(
+            credentials=self._credentials,
+            insecure_hosts=insecure_hosts,
+            timeout=timeout,
+            cancel=self._cancel,
+            max_connections=max_connections,
+            user_agent=user_agent or f"modelsync/{modelsync.__version__}",
+            on_wait=on_wait,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -52,7 +72,7 @@ class Client:
 
     def close(self) -> None:
         """Closes every connection."""
-        raise NotImplementedError
+        self._exchange.close()
 
     def get_json(
         self, url: str, *, limit: int = JSON_LIMIT, headers: Mapping[str, str] | None = None
@@ -65,7 +85,13 @@ class Client:
             RefusedError: the address, or one that it redirects to, is not safe to ask.
             CancelledError: the cancel event was set.
         """
-        raise NotImplementedError
+
+        def ask() -> JsonReply:
+            with self._exchange.ask("GET", url, headers=headers) as answer:
+                self._check(answer)
+                return JsonReply(_json(answer, limit), answer.headers, answer.url)
+
+        return self._retried(ask)
 
     def head(
         self,
@@ -85,8 +111,17 @@ class Client:
             RefusedError: the address, or one that it redirects to, is not safe to ask.
             CancelledError: the cancel event was set.
         """
-        raise NotImplementedError
 
+        def ask() -> Head:
+            elsewhere = redirects == "all"
+            with self._exchange.ask("HEAD", url, headers=headers, elsewhere=elsewhere) as answer:
+                if answer.status != 304 and answer.redirect_to is None:
+                    self._check(answer)
+                return Head(answer.status, answer.headers, answer.url, answer.redirect_to)
+
+        return self._retried(ask)
+
+    @contextlib.contextmanager
     def open(
         self,
         url: str,
@@ -95,7 +130,7 @@ class Client:
         end: int | None = None,
         if_range: str | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> AbstractContextManager[Body]:
+    ) -> Iterator[Body]:
         """Asks for the bytes from `start` up to `end` (not included), once: who reads them also retries.
 
         No range is asked for when `start` is 0 and `end` is None. All redirects are followed; `url` may be
@@ -108,4 +143,48 @@ class Client:
             RefusedError: the address, or one that it redirects to, is not safe to ask.
             CancelledError: the cancel event was set.
         """
-        raise NotImplementedError
+        range_headers: dict[str, str] = {}
+        if start or end is not None:
+            range_headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+            if if_range is not None:
+                range_headers["If-Range"] = if_range
+        with self._exchange.ask("GET", url, headers=headers, range_headers=range_headers) as answer:
+            self._check(answer)
+            yield Body(answer, span_of(answer.status, answer.headers, start, end, str(answer.origin)))
+
+    def _check(self, answer: Answer) -> None:
+        """Raises what an answer means that brings nothing."""
+        if answer.status in {200, 206}:
+            return
+        error = refusal(answer, self._credentials)
+        if answer.status == 429 and (seconds := error.retry_after or 1.0) <= LONGEST_ASKED_WAIT:
+            self._exchange.pacing.hold(answer.origin, seconds)
+        answer.drain()
+        raise error
+
+    def _retried(self, ask: Callable[[], T]) -> T:
+        backoff = Backoff()
+        while True:
+            try:
+                return ask()
+            except NetworkError as error:
+                wait = backoff.failed(getattr(error, "retry_after", None)) if retryable(error) else None
+                if wait is None:
+                    raise
+            if self._cancel.wait(wait):
+                raise CancelledError("interrupted")
+
+
+def _json(answer: Answer, limit: int) -> Any:
+    data = bytearray()
+    for chunk in Body(answer, span_of(answer.status, answer.headers, 0, None, str(answer.origin))).chunks():
+        data += chunk
+        if len(data) > limit:
+            raise FinalNetworkError(f"{public_url(answer.url)} answered with more than {limit} bytes")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise NetworkError(
+            f"{public_url(answer.url)} answered with something that is no JSON",
+            hint="is this the address of a hub? a login page of the network gives such answers too",
+        ) from None

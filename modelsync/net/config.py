@@ -1,8 +1,32 @@
-"""The user's own `config.toml`: what a repository's manifest is not trusted with."""
+"""The user's own `config.toml`: what a repository's manifest is not trusted with.
 
-from collections.abc import Mapping
+insecure-hosts = ["files.lan"]
+
+[hosts."files.corp.example"]
+headers = { Authorization = "Bearer ${TEAM_TOKEN}" }
+"""
+
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from modelsync.errors import ConfigError, UriError
+from modelsync.net.origin import of
+from modelsync.spec.names import did_you_mean
+from modelsync.spec.toml import Fault, loads
+
+MAX_TEXT = 1 << 20  # characters
+
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+# Headers that say how a message is framed, or which part of a file is meant: the client's own business.
+_RESERVED = frozenset(
+    {"connection", "content-length", "host", "if-range", "range", "te", "transfer-encoding", "upgrade"}
+)
+
+_KINDS: Mapping[type, str] = {list: "a list", dict: "a table", str: "text in quotes"}
 
 
 class UserConfig(NamedTuple):
@@ -10,7 +34,7 @@ class UserConfig(NamedTuple):
 
     Attributes:
         headers: `host` or `host:port` to headers; `${VAR}` in a value is expanded when it is sent.
-        insecure_hosts: Hosts that may be asked over plain http, without credentials.
+        insecure_hosts: Hosts, or `host:port`, that may be asked over plain http, without credentials.
         path: The file, for messages; None when there is none.
     """
 
@@ -28,4 +52,77 @@ def load(path: Path | None) -> UserConfig:
     Raises:
         ConfigError: the file, its line or key, and what is wrong there.
     """
-    raise NotImplementedError
+    import platformdirs
+
+    place = path or platformdirs.user_config_path("modelsync", appauthor=False) / "config.toml"
+    try:
+        text = place.read_text("utf-8")
+    except FileNotFoundError:
+        if path is None:
+            return UserConfig()
+        raise ConfigError(
+            f"{path} is not there", hint="it is the config file that MODELSYNC_CONFIG names"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{place} cannot be read: {error}") from None
+    document = loads(text, str(place), ConfigError, limit=MAX_TEXT)
+    try:
+        return _config(document)._replace(path=place)
+    except Fault as fault:
+        raise fault.located(text, str(place), ConfigError) from None
+
+
+def header_fault(name: str, value: str) -> str | None:
+    """Why a header cannot be sent, or None; the value is in no message."""
+    if not _NAME.fullmatch(name):
+        return "its name has characters that none can have"
+    if name.lower() in _RESERVED:
+        return f"{name} is set by modelsync itself"
+    if not _VALUE.fullmatch(value):
+        return "its value has characters that none can have"
+    return None
+
+
+def _config(document: Mapping[str, Any]) -> UserConfig:
+    _check_keys(document, ("insecure-hosts", "hosts"), ())
+    insecure = _typed(document.get("insecure-hosts", []), list, ("insecure-hosts",))
+    hosts = _typed(document.get("hosts", {}), dict, ("hosts",))
+    return UserConfig(
+        {_host(host, ("hosts", host)): _headers(table, ("hosts", host)) for host, table in hosts.items()},
+        frozenset(_host(host, ("insecure-hosts", index)) for index, host in enumerate(insecure)),
+    )
+
+
+def _headers(table: Any, at: tuple[str | int, ...]) -> dict[str, str]:
+    _check_keys(_typed(table, dict, at), ("headers",), at)
+    headers: dict[str, str] = _typed(table.get("headers", {}), dict, (*at, "headers"))
+    for name, value in headers.items():
+        here = (*at, "headers", name)
+        fault = header_fault(name, _typed(value, str, here))
+        if fault:
+            raise Fault(here, fault)
+    return headers
+
+
+def _host(text: Any, at: tuple[str | int, ...]) -> str:
+    """`host` or `host:port`, in the form that origins are compared in."""
+    try:
+        if not isinstance(text, str) or re.search(r"[/?#@\s]", text):
+            raise UriError("")
+        origin = of(f"https://{text}")
+        has_port = urlsplit(f"//{text}").port is not None
+        return f"{origin.bare_host}:{origin.port}" if has_port else origin.bare_host
+    except UriError:
+        raise Fault(at, "a host or host:port is expected, without https:// and path") from None
+
+
+def _check_keys(table: Mapping[str, Any], known: Sequence[str], at: tuple[str | int, ...]) -> None:
+    for key in table:
+        if key not in known:
+            raise Fault((*at, key), f"unknown key{did_you_mean(key, known)}", f"known: {', '.join(known)}")
+
+
+def _typed(value: Any, kind: type, at: tuple[str | int, ...]) -> Any:
+    if not isinstance(value, kind):
+        raise Fault(at, f"{_KINDS[kind]} is expected")
+    return value

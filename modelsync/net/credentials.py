@@ -1,21 +1,97 @@
 """Credentials, each bound to the origin it belongs to."""
 
-from collections.abc import Sequence
+import base64
+import netrc
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
-from modelsync.net.config import UserConfig
-from modelsync.settings import Settings
+from modelsync.errors import ConfigError, UsageError
+from modelsync.net.config import UserConfig, header_fault
+from modelsync.net.origin import DEFAULT_PORTS, Origin, is_loopback, of
+from modelsync.settings import DEFAULT_ENDPOINT, Settings
+from modelsync.spec.names import printable
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", re.ASCII)
+_SHORTEST_SECRET = 4  # characters; what is shorter would black out ordinary words
+
+
+class Rule(NamedTuple):
+    """Headers and whom they may be told.
+
+    Attributes:
+        host: The host.
+        port: Its port; None: any.
+        scheme: Its scheme; None: https, and on loopback http too.
+        headers: What it is told; `${VAR}` in a value stands for a variable if `expands`.
+        source: Where this comes from, for messages.
+        expands: Whether `${VAR}` is expanded.
+    """
+
+    host: str
+    port: int | None
+    scheme: str | None
+    headers: Mapping[str, str]
+    source: str
+    expands: bool = False
+
+    def fits(self, origin: Origin) -> bool:
+        """Whether these headers belong to that origin."""
+        return (
+            origin.host == self.host
+            and self.port in (None, origin.port)
+            and self.scheme in (None, origin.scheme)
+        )
 
 
 class Credentials:
-    """Secrets and whom each may be told. They appear in no repr."""
+    """Secrets and whom each may be told. They appear in no repr.
+
+    Args:
+        rules: The first that has a header for an origin wins.
+    """
+
+    __slots__ = ("_rules",)
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        self._rules = tuple(rules)
+
+    def __repr__(self) -> str:
+        return f"<Credentials for {sorted({rule.host for rule in self._rules})}>"
 
     def headers_for(self, url: str) -> dict[str, str]:
-        """The headers that go to this address; none over plain http, but to loopback."""
-        raise NotImplementedError
+        """The headers that go to this address; none over plain http, but to loopback.
+
+        Raises:
+            ConfigError: one of them names a variable that is not set.
+        """
+        origin = of(url)
+        if origin.scheme != "https" and not is_loopback(origin.host):
+            return {}
+        chosen: dict[str, tuple[str, str]] = {}
+        for rule in self._rules:
+            if rule.fits(origin):
+                for name, value in rule.headers.items():
+                    if name.lower() not in chosen:
+                        chosen[name.lower()] = (name, _expanded(name, value, rule))
+        return dict(chosen.values())
 
     def redact(self, text: str) -> str:
         """The text with every known secret replaced by `***`."""
-        raise NotImplementedError
+        for secret in sorted(self._secrets(), key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+    def _secrets(self) -> set[str]:
+        values = {
+            _VARIABLE.sub(lambda match: os.environ.get(match[1], ""), value) if rule.expands else value
+            for rule in self._rules
+            for value in rule.headers.values()
+        }
+        words = {word for value in values for word in (value, value.partition(" ")[2].strip())}
+        return {word for word in words if len(word) >= _SHORTEST_SECRET}
 
 
 def gather(
@@ -39,4 +115,93 @@ def gather(
         UsageError: a header is malformed.
         ConfigError: a token or .netrc is.
     """
-    raise NotImplementedError
+    rules = [_flag(url, header) for url, header in headers]
+    home = settings.endpoint or DEFAULT_ENDPOINT
+    if token:
+        rules.append(_bearer(token, endpoint or home, "the token that was given"))
+    if settings.implicit_token:
+        if settings.token:
+            rules.append(_bearer(settings.token, home, "HF_TOKEN"))
+        elif stored := _stored_token(settings.token_path):
+            rules.append(_bearer(stored, home, str(settings.token_path)))
+    rules += [_from_config(host, said, config) for host, said in config.headers.items()]
+    rules += _from_netrc()
+    return Credentials(rules)
+
+
+def _flag(url: str, header: str) -> Rule:
+    origin = of(url)
+    name, colon, value = header.partition(":")
+    name, value = name.strip(), value.strip()
+    fault = header_fault(name, value) if colon else "it has no `:`"
+    if fault:
+        raise UsageError(
+            f"the header `{printable(name)}` cannot be sent: {fault}",
+            hint='--header "Authorization: Bearer …"',
+        )
+    return Rule(origin.host, origin.port, origin.scheme, {name: value}, "--header")
+
+
+def _bearer(token: str, endpoint: str, source: str) -> Rule:
+    origin = of(endpoint)
+    if header_fault("Authorization", token) or " " in token:
+        raise ConfigError(f"{source} holds no token: there are characters in it that none has")
+    return Rule(origin.host, origin.port, origin.scheme, {"Authorization": f"Bearer {token}"}, source)
+
+
+def _stored_token(path: Path | None) -> str | None:
+    """The token that `hf auth login` wrote; a file that is not there or not ours to read holds none."""
+    try:
+        return path.read_text("utf-8").strip() if path else None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _from_config(host: str, headers: Mapping[str, str], config: UserConfig) -> Rule:
+    origin = of(f"https://{host}")
+    loopback = is_loopback(origin.host)
+    port = origin.port if origin.port != DEFAULT_PORTS["https"] or not loopback else None
+    return Rule(origin.host, port, None, headers, str(config.path or "config.toml"), expands=True)
+
+
+def _from_netrc() -> list[Rule]:
+    """Logins by host. A `default` entry belongs to no host, so it goes to none."""
+    named = os.environ.get("NETRC")
+    candidates = [Path(named)] if named else [Path.home() / name for name in (".netrc", "_netrc")]
+    for path in candidates:
+        try:
+            hosts = netrc.netrc(path).hosts
+        except OSError:
+            continue
+        except (netrc.NetrcParseError, UnicodeDecodeError) as error:
+            where = f":{error.lineno}" if isinstance(error, netrc.NetrcParseError) else ""
+            raise ConfigError(
+                f"{path}{where} is no .netrc", hint="mend it, or let NETRC name another file"
+            ) from None
+        return [_login(host, *entry, path) for host, entry in hosts.items() if host != "default"]
+    return []
+
+
+def _login(host: str, user: str, account: str, password: str, path: Path) -> Rule:
+    pair = base64.b64encode(f"{user or account}:{password}".encode()).decode()
+    return Rule(host.lower(), None, None, {"Authorization": f"Basic {pair}"}, str(path))
+
+
+def _expanded(name: str, value: str, rule: Rule) -> str:
+    if not rule.expands:
+        return value
+
+    def variable(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1])
+        if not found:
+            raise ConfigError(
+                f"{rule.source}: the header `{name}` for {rule.host} needs the variable {match[1]}, which is not set",
+                hint=f"set {match[1]}, or take the header out",
+            )
+        return found
+
+    expanded = _VARIABLE.sub(variable, value)
+    fault = header_fault(name, expanded)
+    if fault:
+        raise ConfigError(f"{rule.source}: the header `{name}` for {rule.host} cannot be sent: {fault}")
+    return expanded

@@ -1,0 +1,99 @@
+"""Words for what goes wrong on the way: what happened, to whom, and the setting that mends it."""
+
+import socket
+import ssl
+
+import httpcore2
+
+from modelsync.errors import NetworkError
+from modelsync.net.origin import Origin
+from modelsync.net.proxies import Proxy
+from modelsync.net.retry import FinalNetworkError
+from modelsync.spec.names import printable
+
+# What httpcore2, and our sockets below it, let through.
+TRANSPORT_ERRORS = (
+    OSError,
+    httpcore2.NetworkError,
+    httpcore2.TimeoutException,
+    httpcore2.ProtocolError,
+    httpcore2.ProxyError,
+)
+
+_UNKNOWN_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+_PROXY_HINT = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; NO_PROXY lists the hosts that need none"
+
+
+def explain(error: Exception, origin: Origin, proxy: Proxy | None, timeout: float) -> NetworkError:
+    """The error for people that a transport's error is.
+
+    Args:
+        error: One of `TRANSPORT_ERRORS`.
+        origin: Who was asked.
+        proxy: The proxy it was asked through.
+        timeout: Seconds without a byte after which it was given up.
+    """
+    if isinstance(error, httpcore2.ProxyError):
+        return _proxy_refusal(printable(str(error)), origin, proxy)
+    if isinstance(error, httpcore2.TimeoutException):
+        return _silence(error, origin, proxy, timeout)
+    if isinstance(error, ssl.SSLError):
+        return _tls(error, origin)
+    if isinstance(error, OSError):
+        return _unreachable(error, origin, proxy)
+    if isinstance(error, httpcore2.ProtocolError):
+        return NetworkError(f"{origin} broke off or answered in no HTTP: {printable(str(error))}")
+    return NetworkError(f"the connection to {origin} broke: {_reason(error.__cause__ or error)}")
+
+
+def _proxy_refusal(said: str, origin: Origin, proxy: Proxy | None) -> NetworkError:
+    message = f"the proxy {proxy} does not connect to {origin}: {said}"
+    if said.startswith("407") or "username" in said.lower():
+        return FinalNetworkError(
+            message, hint="put the proxy's user and password into HTTPS_PROXY: http://user:password@host:port"
+        )
+    if said.startswith("4"):
+        return FinalNetworkError(message, hint=_PROXY_HINT)
+    return NetworkError(message, hint=_PROXY_HINT)
+
+
+def _silence(error: Exception, origin: Origin, proxy: Proxy | None, timeout: float) -> NetworkError:
+    hint = f"if it is only slow, MODELSYNC_HTTP_TIMEOUT={timeout * 3:g} waits longer"
+    if isinstance(error, httpcore2.ConnectTimeout):
+        whom = f"the proxy {proxy}" if proxy else origin
+        return NetworkError(
+            f"cannot reach {whom}: no answer in {timeout:g} s", hint=_PROXY_HINT if proxy else hint
+        )
+    return NetworkError(f"{origin} went silent for {timeout:g} s", hint=hint)
+
+
+def _tls(error: ssl.SSLError, origin: Origin) -> NetworkError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        message = f"cannot trust {origin}: {printable(error.verify_message or str(error))}"
+        hint = "if your network has a certificate authority of its own, set SSL_CERT_FILE to its PEM file"
+        if "expired" in message or "not yet valid" in message:
+            hint = "check this machine's clock, then the server's certificate"
+        return FinalNetworkError(message, hint=hint)
+    if isinstance(error, ssl.SSLEOFError):
+        return NetworkError(f"{origin} broke off while TLS was being set up")
+    return FinalNetworkError(
+        f"no TLS with {origin}: {_reason(error)}",
+        hint="check that this port speaks https, and with which version of TLS",
+    )
+
+
+def _unreachable(error: OSError, origin: Origin, proxy: Proxy | None) -> NetworkError:
+    whom = f"the proxy {proxy}" if proxy else origin
+    if isinstance(error, socket.gaierror):
+        kind = FinalNetworkError if error.errno in _UNKNOWN_NAME else NetworkError
+        hint = _PROXY_HINT if proxy else "check the name and the network; behind a proxy, set HTTPS_PROXY"
+        return kind(f"cannot reach {whom}: its name does not resolve ({_reason(error)})", hint=hint)
+    return NetworkError(f"cannot reach {whom}: {_reason(error)}", hint=_PROXY_HINT if proxy else None)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return printable(error.reason.replace("_", " ").lower())
+    if isinstance(error, OSError) and error.strerror:
+        return printable(error.strerror.lower())
+    return printable(str(error)) or type(error).__name__

@@ -1,0 +1,53 @@
+"""An error status in words: who said it, what the hub adds, and what mends it in general."""
+
+from http import HTTPStatus
+
+from modelsync.errors import HttpStatusError
+from modelsync.net.credentials import Credentials
+from modelsync.net.exchange import Answer
+from modelsync.net.origin import public_url
+from modelsync.net.pacing import retry_after
+from modelsync.spec.names import printable
+
+_CREDENTIALS = (
+    "credentials come from HF_TOKEN (for the hub), --header, .netrc, or [hosts] in your own config.toml; "
+    "they go to the host that they belong to alone"
+)
+_HINTS = {
+    401: _CREDENTIALS,
+    403: _CREDENTIALS,
+    429: "try again later; with a token (HF_TOKEN) the hub allows more",
+}
+
+
+def refusal(answer: Answer, credentials: Credentials) -> HttpStatusError:
+    """The error that an answer is which brings nothing."""
+    code = answer.headers.get("x-error-code")
+    said = answer.headers.get("x-error-message")
+    words = printable(credentials.redact(said)) if said else None
+    seconds = retry_after(answer.headers)
+    message = f"{public_url(answer.url)} answered {answer.status}"
+    phrase = words or _phrase(answer.status)
+    if phrase:
+        message += f": {phrase}"
+    if answer.status == 429 and seconds is not None:
+        message += f" (it asks to wait {seconds:g} s)"
+    hint = _HINTS.get(answer.status)
+    if answer.redirected and answer.status in {401, 403}:
+        hint = "the address that the hub redirected to may have expired: try again"
+    return HttpStatusError(
+        message,
+        status=answer.status,
+        redirected=answer.redirected,
+        retry_after=seconds,
+        error_code=printable(code) if code else None,
+        error_message=words,
+        hint=hint,
+    )
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
