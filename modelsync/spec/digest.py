@@ -8,12 +8,12 @@ from modelsync.spec.names import printable
 _SHA256 = re.compile(r"(?:sha256[:-])?([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
 
 
-def sha256_hex(text: str, what: str = "sha256") -> str:
+def sha256_hex(text: str, what: str = "") -> str:
     """The 64 lower-case hex digits of `sha256:<hex>` or `<hex>`.
 
     Args:
         text: The digest as it was written, in any case.
-        what: What it is the digest of, for the message.
+        what: What the message begins with: where the digest stands.
 
     Raises:
         UsageError: it is no SHA-256.
@@ -21,14 +21,14 @@ def sha256_hex(text: str, what: str = "sha256") -> str:
     match = _SHA256.fullmatch(text.strip())
     if not match:
         raise UsageError(
-            f"{what}: `{printable(text, 80)}` is no SHA-256",
+            f"{what}{': ' * bool(what)}`{printable(text, 80)}` is no SHA-256",
             hint="a SHA-256 is 64 hex digits, with or without `sha256:` before them",
         )
     return match[1].lower()
 
 
 def etag(text: str | None) -> str | None:
-    """The value of an `ETag` header without the weak mark and the quotes; None where there is nothing in it."""
+    """The value of an `ETag` header without the weak mark and the quotes; None where nothing is left."""
     if text is None:
         return None
     return text.strip().removeprefix("W/").strip('"') or None

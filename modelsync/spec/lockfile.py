@@ -1,7 +1,15 @@
-"""`models.lock`: what each request resolved to, as values, as text and back."""
+"""`models.lock`: what each request resolved to, as values, as text and back.
+
+Reading believes nothing: types, sizes, hashes, names and counts are bounded, and each URL must be the one that the
+request, the commit and the path give.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
+
+from modelsync.errors import LockfileError
+
+MAX_TEXT = 1 << 26  # characters
 
 Role: TypeAlias = Literal["model", "mmproj", "lora"]
 
@@ -19,8 +27,8 @@ class Piece(NamedTuple):
 class LockedFile(NamedTuple):
     """One file, down to its bytes.
 
-    `repo` and `revision` (a commit) are given where they are not those of the request and the model: for a projector or
-    an adapter from elsewhere. A file with `pieces` is their concatenation and has neither url nor etag.
+    `repo` and `revision` (a commit) are given where they are not those of the model itself: for a projector or an
+    adapter from elsewhere. A file with `pieces` is what these make when joined; it has neither url nor etag.
     """
 
     role: Role
@@ -46,7 +54,7 @@ class LockedModel(NamedTuple):
 
 
 class Lock(NamedTuple):
-    """A whole lock, sorted by name and variant."""
+    """A whole lock."""
 
     models: tuple[LockedModel, ...] = ()
 
@@ -58,3 +66,39 @@ class Lock(NamedTuple):
     def digests(self) -> frozenset[str]:
         """The SHA-256 of every file: what the store must keep for this lock."""
         return frozenset(file.sha256 for model in self.models for file in model.files)
+
+
+def parse(text: str, *, where: str = "models.lock") -> Lock:
+    """Reads a lock and checks all of it.
+
+    Args:
+        text: The whole file.
+        where: The file's name, for messages.
+
+    Raises:
+        LockfileError: it cannot be read, is of a later version, or contradicts itself.
+        RefusedError: a URL, a path or a repo in it is not what the request gives.
+    """
+    from modelsync.spec.lock_check import lock
+    from modelsync.spec.lock_text import read
+    from modelsync.spec.toml import loads
+
+    text = text.replace("\r\n", "\n")
+    document = read(text) or loads(text, where, LockfileError, limit=MAX_TEXT)
+    return lock(document, where)
+
+
+def dumps(lock: Lock) -> str:
+    """The text of a lock: sorted, one file a line, the same on every machine."""
+    from modelsync.spec.lock_text import write
+
+    return write(lock)
+
+
+def hf_url(endpoint: str, repo: str, commit: str, path: str) -> str:
+    """Where a hub has the file `path` of `repo` at `commit`: the URL that a lock holds."""
+    if not path.isascii() or not path.replace("/", "").replace("-", "").replace(".", "").replace("_", "").isalnum():
+        from urllib.parse import quote
+
+        path = quote(path)
+    return f"{endpoint}/{repo}/resolve/{commit}/{path}"

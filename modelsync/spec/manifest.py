@@ -1,17 +1,23 @@
 """`models.toml`: what a project wants, as values."""
 
 from collections.abc import Mapping
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from modelsync.errors import NotFoundError
+from modelsync.errors import ManifestError, NotFoundError
+from modelsync.spec.load_values import LoadValue
 from modelsync.spec.names import did_you_mean, printable
 from modelsync.spec.request import Request
+from modelsync.spec.toml import Fault, loads
 
-LoadValue: TypeAlias = bool | int | float | str | tuple[float, ...]
+MAX_TEXT = 1 << 24  # characters
+MAX_ENTRIES = 10_000
 
 
 class Entry(NamedTuple):
-    """One name, or one variant of it, with what it asks for."""
+    """One name, or one variant of it, with what it asks for.
+
+    `load` holds arguments of `llama_cpp.Llama`.
+    """
 
     name: str
     variant: str | None
@@ -40,16 +46,35 @@ class Manifest(NamedTuple):
         Raises:
             NotFoundError: there is none; the message says what is near.
         """
-        found = next((entry for entry in self.entries if entry.name == name and entry.variant == variant), None)
-        if found is not None:
-            return found
-        variants = [entry.variant for entry in self.entries if entry.name == name and entry.variant is not None]
-        if name in self.names:
+        variants = {entry.variant: entry for entry in self.entries if entry.name == name}
+        if variant in variants:
+            return variants[variant]
+        if not variants:
             raise NotFoundError(
-                f"`{name}` has no variant `{printable(str(variant))}`{did_you_mean(str(variant), variants)}",
-                hint=f"its variants are {', '.join(variants)}" if variants else "it has no variants",
+                f"no model is called `{printable(name)}`{did_you_mean(name, self.names)}",
+                hint=f"`modelsync add {printable(name)} URI` adds one",
             )
+        others = [other for other in variants if other is not None]
         raise NotFoundError(
-            f"no model is called `{printable(name)}`{did_you_mean(name, self.names)}",
-            hint=f"`modelsync add {printable(name)} URI` adds it",
+            f"`{name}` has no variant `{printable(str(variant))}`{did_you_mean(str(variant), others)}",
+            hint=f"its variants: {', '.join(others) or 'none'}",
         )
+
+
+def parse(text: str, *, where: str = "models.toml") -> Manifest:
+    """Reads a manifest.
+
+    Args:
+        text: The whole file.
+        where: The file's name, for messages.
+
+    Raises:
+        ManifestError: with file, line and key, and what would be right.
+    """
+    from modelsync.spec.manifest_tables import manifest
+
+    document = loads(text, where, ManifestError, limit=MAX_TEXT)
+    try:
+        return manifest(document)
+    except Fault as fault:
+        raise fault.located(text, where, ManifestError) from None

@@ -1,7 +1,7 @@
 """Names: of models, of a hub's files, and as they are shown to people and to llama.cpp.
 
-What a hub, a lock or a manifest calls a file is data. `safe_path` is the gate through which such a name becomes part of
-a path on this machine, `printable` the one through which such a text reaches a terminal.
+What a hub, a lock or a manifest calls a file is data. `safe_path` is the gate through which such a name becomes part
+of a path on this machine, `printable` the one through which such a text reaches a terminal.
 """
 
 import re
@@ -19,7 +19,7 @@ MAX_SEGMENT = 255  # bytes of UTF-8: the limit of ext4, APFS and NTFS
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_+.-]*", re.ASCII)
 _FORBIDDEN = re.compile(r'[\\:*?"<>|]')  # a separator, a drive or stream, or impossible in a Windows name
-_RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])[ ]*(?:\..*)?", re.IGNORECASE)
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|con(?:in|out)\$|(?:com|lpt)[0-9¹²³]) *(?:\..*)?", re.IGNORECASE)
 
 
 def check_name(name: str) -> str:
@@ -37,16 +37,16 @@ def check_name(name: str) -> str:
     suggestion = f"; did you mean `{near}`?" if usable else ""
     raise UsageError(
         f"`{printable(name)}` cannot be a name{suggestion}",
-        hint="a name has 1 to 64 of a-z, 0-9, `.`, `_`, `-`, begins with a letter or digit and does not end with `.`",
+        hint="a name is 1 to 64 of a-z, 0-9, `.`, `_`, `-`, with a letter or digit first and no `.` last",
     )
 
 
 def printable(text: str, limit: int = 200) -> str:
-    """`text` safe for a terminal: control, bidirectional and other invisible characters escaped, long texts cut.
+    """`text` made safe for a terminal: control, bidirectional and other invisible characters escaped.
 
     Args:
         text: Anything that came from outside.
-        limit: How many characters of it are shown.
+        limit: How many characters of it are shown; `…` stands for the rest.
     """
     tail = "…" if len(text) > limit else ""
     text = text[:limit]
@@ -93,7 +93,7 @@ def _segment_fault(segment: str) -> str | None:
 
 
 def safe_path(text: str) -> str:
-    """Returns `text` if it is a relative posix path that stays inside its folder, and can exist, on every system.
+    """Returns `text` if it is a relative posix path that stays inside its folder on every system.
 
     Raises:
         RefusedError: it is absolute, leaves its folder, has a backslash, a drive, a control character, …
@@ -125,29 +125,29 @@ def did_you_mean(word: str, words: Sequence[str]) -> str:
 def shown_names(files: "Sequence[LockedFile]") -> tuple[str, ...]:
     """What each file of a model is called in a view or a project folder, in the order of `files`.
 
-    That is its base name. Where two would be the same on a file system that knows no case, the later file and its
-    sibling parts get a folder of their own by role: `lora-2/adapter.gguf`. Depends on nothing but roles and paths.
+    That is its base name. Where two would be the same to a file system that knows no case, the later one, with its
+    sibling parts, gets a folder of its own by role: `lora-2/adapter.gguf`. Only roles and paths decide.
     """
-    from modelsync.spec.parts import part_of
+    from modelsync.spec.parts import part_of  # which imports this module
 
-    groups: dict[tuple[str, str], list[int]] = {}  # (role, split model or own path) -> indexes, in order
+    together: dict[tuple[str, str], list[int]] = {}  # a file, or the parts of a split model: their indexes
     for index, file in enumerate(files):
         part = part_of(file.path)
-        groups.setdefault((file.role, f"{part.prefix}\0{part.count}" if part else f"{file.path}\0{index}"), []).append(index)
+        key = f"{part.prefix} of {part.total}" if part else f"{file.path} {index}"
+        together.setdefault((file.role, key), []).append(index)
     shown = [file_name(file.path) for file in files]
+    names = {_folded(name) for name in shown}
     taken: set[str] = set()
-    folders = {_folded(name) for name in shown}  # a folder must not be called like a file either
     ordinals: dict[str, int] = {}
-    for (role, _), indexes in groups.items():
+    for (role, _), indexes in together.items():
         ordinals[role] = ordinals.get(role, 0) + 1
-        folded = {_folded(shown[index]) for index in indexes}
-        if taken.isdisjoint(folded) and len(folded) == len(indexes):
-            taken |= folded
+        own = {_folded(shown[index]) for index in indexes}
+        if taken.isdisjoint(own):
+            taken |= own
             continue
         folder = f"{role}-{ordinals[role]}"
-        while folder in folders:
+        while folder in names:  # a file is called so
             folder += "-"
-        folders.add(folder)
         for index in indexes:
             shown[index] = f"{folder}/{shown[index]}"
     return tuple(shown)

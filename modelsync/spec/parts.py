@@ -1,7 +1,8 @@
 """How model files are cut up, as their names tell it.
 
-Split models, made by llama.cpp's `gguf-split`, stay cut: `name-00001-of-00003.gguf`; each part is a GGUF file and llama.cpp
-finds the others by name. Pieces are one file cut for a hub's size limit: `name.gguf.part1of2`; they are joined.
+Split models, made by llama.cpp's `gguf-split`, stay cut: `name-00001-of-00003.gguf`. Each part is a GGUF file, and
+llama.cpp finds the others by name. Pieces are one file cut for a hub's size limit: `name.gguf.part1of2`. They are
+joined.
 """
 
 import re
@@ -12,23 +13,23 @@ from modelsync.spec.names import printable
 
 MAX_PARTS = 1000  # the largest models on hubs have a few dozen
 
-_PART = re.compile(r"(.+)-([0-9]{5})-of-([0-9]{5})(\.gguf)", re.ASCII | re.IGNORECASE | re.DOTALL)
-_PIECE = re.compile(r"(.+\.gguf)\.part([0-9]{1,4})of([0-9]{1,4})", re.ASCII | re.IGNORECASE | re.DOTALL)
+_PART = re.compile(r"(.+)-([0-9]{5})-of-([0-9]{5})\.gguf", re.DOTALL)
+_PIECE = re.compile(r"(.+\.gguf)\.part([0-9]{1,4})of([0-9]{1,4})", re.DOTALL)
 
 
 class Part(NamedTuple):
-    """Where a file stands among those that it was cut into; `index` counts from 1."""
+    """Where a file stands among those that it was cut into."""
 
-    prefix: str  # what all the siblings' names begin with
-    index: int
-    count: int
+    prefix: str  # what all their names begin with; for pieces the name of the file that they are
+    number: int  # from 1
+    total: int
     joined: bool  # pieces of one file, not parts of a split model
 
-    def sibling(self, index: int) -> str:
-        """The name of another one."""
+    def sibling(self, number: int) -> str:
+        """The name of another of them."""
         if self.joined:
-            return f"{self.prefix}.part{index}of{self.count}"
-        return f"{self.prefix}-{index:05d}-of-{self.count:05d}.gguf"
+            return f"{self.prefix}.part{number}of{self.total}"
+        return f"{self.prefix}-{number:05d}-of-{self.total:05d}.gguf"
 
 
 def part_of(path: str) -> Part | None:
@@ -39,7 +40,7 @@ def part_of(path: str) -> Part | None:
     if not match:
         return None
     part = Part(match[1], int(match[2]), int(match[3]), joined=match.re is _PIECE)
-    return part if 1 <= part.index <= part.count and part.sibling(part.index) == path else None
+    return part if 1 <= part.number <= part.total and part.sibling(part.number) == path else None
 
 
 def siblings(path: str) -> tuple[str, ...]:
@@ -51,9 +52,9 @@ def siblings(path: str) -> tuple[str, ...]:
     part = part_of(path)
     if part is None:
         return (path,)
-    if part.count > MAX_PARTS:
-        raise RefusedError(f"`{printable(path)}` speaks of {part.count} parts; more than {MAX_PARTS} are not believed")
-    return tuple(part.sibling(index) for index in range(1, part.count + 1))
+    if part.total > MAX_PARTS:
+        raise RefusedError(f"`{printable(path)}` speaks of {part.total} parts: no model has over {MAX_PARTS}")
+    return tuple(part.sibling(number) for number in range(1, part.total + 1))
 
 
 def joined_name(path: str) -> str | None:

@@ -1,0 +1,106 @@
+"""TOML, read with errors that have words, and the few values that are written by hand."""
+
+import re
+from typing import Any
+
+from modelsync.errors import ModelsyncError
+from modelsync.spec.names import printable
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_PLAIN = re.compile(r"[^\"\\\x00-\x1f\x7f-\x9f]*")
+_AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+
+
+class Fault(Exception):  # noqa: N818 - never leaves spec/: it becomes an error with file and line
+    """Something is wrong with what stands under a path of keys.
+
+    Attributes:
+        path: The keys from the document's root; a number is an index into an array.
+    """
+
+    def __init__(self, path: tuple[str | int, ...], message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        self.message = message
+        self.hint = hint
+
+    def located(self, text: str, where: str, error: type[ModelsyncError]) -> ModelsyncError:
+        """The error for people: file, line, key and what is wrong."""
+        from modelsync.spec.locate import line_of
+
+        line = line_of(text, self.path)
+        place = f"{where}:{line}" if line else where
+        return error(f"{place}: {dotted(self.path)}: {self.message}", hint=self.hint)
+
+
+def loads(text: str, where: str, error: type[ModelsyncError], *, limit: int) -> dict[str, Any]:
+    """Reads a TOML text.
+
+    Args:
+        text: The whole file.
+        where: The file's name, for the message.
+        error: What is raised when it cannot be read.
+        limit: How many characters are read at most.
+
+    Raises:
+        ModelsyncError: of the type `error`, with file and line.
+    """
+    import tomllib
+
+    if len(text) > limit:
+        raise error(f"{where}: larger than {limit >> 20} MiB, which no such file is")
+    try:
+        return tomllib.loads(text.removeprefix("\ufeff"))
+    except RecursionError:
+        raise error(f"{where}: its values are nested too deeply") from None
+    except ValueError as fault:  # TOMLDecodeError, and the int() of far too many digits
+        raise _worded(text, where, error, str(fault)) from None
+
+
+def _worded(text: str, where: str, error: type[ModelsyncError], fault: str) -> ModelsyncError:
+    at = _AT.search(fault)
+    if at is None:
+        return error(f"{where}: not TOML: {printable(fault)}")
+    line = int(at[1]) if at[1] else text.count("\n") + (not text.endswith("\n"))
+    if re.search(r"^(?:<{7}|={7}|>{7})( |$)", text, re.MULTILINE):
+        return error(f"{where}:{line}: a merge conflict is not resolved here", hint="choose between its two sides")
+    what = fault[: at.start()]
+    if what.startswith("Cannot "):  # overwrite a value, declare a table twice, …: always a key defined twice
+        from modelsync.spec.locate import statements
+
+        here = next((one for one in statements(text) if one.first <= line <= one.last), None)
+        if here is not None:
+            return error(f"{where}:{line}: {dotted(here.path)}: it is defined twice; keep one of the two")
+    hint = "text stands in double quotes" if what == "Invalid value" else None
+    return error(f"{where}:{line}: not TOML: {printable(what[:1].lower() + what[1:])}", hint=hint)
+
+
+def dotted(path: tuple[str | int, ...]) -> str:
+    """A path of keys as people read it: `models.llama3.loras[1]`."""
+    out = ""
+    for key in path:
+        out += f"[{key}]" if isinstance(key, int) else "." * bool(out) + printable(toml_key(key), 80)
+    return out
+
+
+def toml_key(text: str) -> str:
+    """`text` as a key, in quotes where it must be."""
+    return text if _BARE_KEY.fullmatch(text) else toml_string(text)
+
+
+def toml_string(text: str) -> str:
+    """`text` as a TOML basic string. A lone surrogate, which TOML cannot say, becomes U+FFFD."""
+    if _PLAIN.fullmatch(text) and text.isprintable():
+        return f'"{text}"'
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if 0xD800 <= code < 0xE000:
+        return "\ufffd"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

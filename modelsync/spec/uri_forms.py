@@ -1,0 +1,185 @@
+"""The forms of a URI other than `hf:`, as text: pages, URLs, paths, registries, and the words about what is wrong."""
+
+import re
+
+from modelsync.errors import UriError
+from modelsync.spec.names import file_name, nearest, path_fault, printable
+
+MAX_URI = 2048  # characters
+SCHEMES = ("hf", "huggingface", "https", "http", "file", "oci", "docker", "ollama")
+# Registry, and the folder of what is named without one.
+WELL_KNOWN = {"docker": ("registry-1.docker.io", "library"), "ollama": ("registry.ollama.ai", "library")}
+HUB_PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)(?:/(.*))?", re.IGNORECASE)
+OTHER_PAGES = frozenset({"api", "blog", "collections", "datasets", "docs", "organizations", "papers", "spaces"})
+
+_HOST = r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
+_WEB = re.compile(rf"(https?)://({_HOST})(/[^?#]*)?(\?[^#]*)?", re.ASCII | re.IGNORECASE)
+_WEB_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]*", re.ASCII)
+_SECRET = re.compile(
+    r"signature|token|secret|passw|credential|api[_-]?key|access[_-]?key|key-pair-id"
+    r"|^(?:sig|auth|authorization|jwt|pwd|policy)$",
+    re.IGNORECASE,
+)
+_OCI_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_OCI = re.compile(
+    rf"({_HOST})/({_OCI_PART}(?:/{_OCI_PART})*)(:[a-z0-9_][a-z0-9_.-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?",
+    re.ASCII | re.IGNORECASE,
+)
+_MODEL_FILE = re.compile(r".*\.gguf(?:\.part[0-9]+of[0-9]+)?", re.IGNORECASE)
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
+
+
+def is_model_file(path: str) -> bool:
+    """Whether the name is one that GGUF files have: `.gguf`, or a piece of one."""
+    return path.endswith(".gguf") or _MODEL_FILE.fullmatch(path) is not None
+
+
+def unquote(text: str) -> str:
+    """`text` with its percent escapes decoded."""
+    if "%" not in text:
+        return text
+    from urllib.parse import unquote as decode
+
+    return decode(text)
+
+
+# --- pages and URLs ----------------------------------------------------------------------------------
+
+
+def shown_file(query: str) -> str | None:
+    """The file that the hub's viewer shows on a model's page, still encoded."""
+    match = re.search(r"(?:^|&)show_file_info=([^&]+)", query)
+    return match[1].replace("%2F", "/") if match else None
+
+
+def check_query(text: str, query: str) -> None:
+    """Refuses a query that holds a secret: what is in a manifest goes into a repository, and into the lock."""
+    for pair in re.split("[&;]", query):
+        key = unquote(pair.partition("=")[0])
+        if _SECRET.search(key):
+            raise UriError(
+                f"`{_shown(text)}` holds a secret or a signature (`{printable(key, 40)}`)",
+                hint="use the file's lasting URL; credentials come from the environment, .netrc or config.toml",
+            )
+
+
+def web_url(text: str) -> str:
+    """The canonical form of the URL of a file."""
+    if "#" in text:
+        raise error(text, "has a `#`: only hf: URIs have revisions")
+    scheme, host, path, query = _split_url(text)
+    if not path or path.endswith("/"):
+        raise error(text, "names no file: https://host/path is expected")
+    decoded = unquote(path)
+    fault = path_fault(file_name(decoded))
+    if fault or not {".", ".."}.isdisjoint(decoded.split("/")):
+        raise error(text, f"has a path that is refused: {fault or 'it has a part `.` or `..`'}")
+    return f"{scheme}://{host}{path}{query}"
+
+
+def check_endpoint(text: str) -> str:
+    """The canonical form of a hub's own URL: scheme, host, perhaps a path, no slash at the end.
+
+    Raises:
+        UriError: it is no such URL, or holds a password or a query.
+    """
+    scheme, host, path, query = _split_url(text)
+    if query or not {".", ".."}.isdisjoint(unquote(path).split("/")):
+        raise UriError(
+            f"`{_shown(text)}` is no endpoint: https://host is expected",
+            hint="an endpoint is the URL of a hub, such as https://huggingface.co",
+        )
+    return f"{scheme}://{host}{path}".rstrip("/")
+
+
+def _split_url(text: str) -> tuple[str, str, str, str]:
+    if len(text) > MAX_URI:
+        raise error(text, f"is longer than {MAX_URI} characters")
+    if re.match(r"[a-z]+://[^/?]*@", text, re.IGNORECASE):
+        where = "credentials come from the environment, .netrc or config.toml"
+        raise UriError(f"`{_shown(text)}` holds a user or a password", hint=where)
+    match = _WEB.fullmatch(text)
+    if match and _WEB_CHARACTERS.fullmatch(text):
+        scheme, host, path, query = match.groups(default="")
+        check_query(text, query[1:])
+        return scheme.lower(), host.lower(), path, query
+    near = None
+    if match and text.isprintable() and not match[4]:
+        from urllib.parse import quote
+
+        near = quote(text, safe="._~:/?[]@!$&'()*+,;=%-")
+    raise error(text, "is not written as a URL" if near else "is no URL", near=near)
+
+
+# --- files -------------------------------------------------------------------------------------------
+
+
+def is_path(text: str) -> bool:
+    """Whether the text, which has no scheme, is a path: by its beginning, or by a separator and `.gguf`."""
+    if text.startswith(("./", "../", "/", ".\\", "..\\", "\\")) or _DRIVE.match(text):
+        return True
+    return ":" not in text and ("/" in text or "\\" in text) and is_model_file(text)
+
+
+def file_url_path(text: str, rest: str) -> str:
+    """`file:path` is taken as written; `file://` is a URL, whose path is encoded."""
+    if not rest.startswith("//"):
+        return file_path(text, rest)
+    host, slash, path = rest[2:].partition("/")
+    if host not in {"", "localhost"} or not slash:
+        raise error(text, "names another machine", near=f"file:{rest[2:]}")
+    path = unquote(path)
+    return file_path(text, path if _DRIVE.match(path) else f"/{path}")
+
+
+def file_path(text: str, path: str) -> str:
+    """The path with posix separators and without parts that say nothing; `..` stays."""
+    path = path.replace("\\", "/")
+    if path.startswith(("//", "~")):
+        raise error(text, "is a network path" if path[0] == "/" else "begins with `~`: write the path out")
+    parts = [part for part in path.split("/") if part not in {"", "."}]
+    if not parts or parts[-1] == ".." or path.endswith("/"):
+        raise error(text, "names no file")
+    if not path.isprintable():
+        raise error(text, "has a control or invisible character")
+    return ("/" if path[0] == "/" else "") + "/".join(parts)
+
+
+# --- registries --------------------------------------------------------------------------------------
+
+
+def registry_parts(text: str, scheme: str, rest: str) -> tuple[str, str, str]:
+    """Registry, repository and reference (`:tag` or `@sha256:…`; a digest makes its tag a comment)."""
+    if scheme == "oci" and not rest.startswith("//"):
+        raise error(text, "has no registry", near=f"oci://{rest.lstrip('/')}")
+    rest = rest.removeprefix("//")
+    if scheme in WELL_KNOWN:
+        registry, library = WELL_KNOWN[scheme]
+        rest = f"{registry}/{rest}" if "/" in rest else f"{registry}/{library}/{rest}"
+    match = _OCI.fullmatch(rest)
+    if not match:
+        raise error(text, "names no model of a registry: oci://registry/repo[:tag|@sha256:…] is expected")
+    registry, repository, tag, digest = match.groups()
+    return registry.lower(), repository, digest.lower() if digest else tag or ":latest"
+
+
+# --- words -------------------------------------------------------------------------------------------
+
+
+def nearest_scheme(scheme: str) -> str | None:
+    """The scheme that was most likely meant."""
+    return scheme.lower() if scheme.lower() in SCHEMES else nearest(scheme.lower(), SCHEMES)
+
+
+def error(text: str, what: str, *, near: str | None = None) -> UriError:
+    """An error about `text`, which is shown without what may be a secret in it."""
+    suggestion = f"; did you mean {_shown(near)}?" if near is not None else ""
+    return UriError(
+        f"`{_shown(text)}` {what}{suggestion}",
+        hint="a model URI is hf:user/model[:QUANT], hf:user/model/file.gguf, https://…, file:PATH or oci://…",
+    )
+
+
+def _shown(text: str) -> str:
+    text = re.sub(r"//[^/]*@", "//…@", text)
+    return printable(re.sub(r"\?.*", "?…", text, flags=re.DOTALL))
