@@ -28,8 +28,9 @@ class Sighting(NamedTuple):
 
 
 def look(store: Store, sha256: str, size: int | None = None) -> Sighting:
-    """Looks for a blob: in the store's own root, then in the read-only ones. Stats and reads receipts,
-    hashes nothing.
+    """Looks for a blob, in the store's own root, then in the read-only ones.
+
+    That costs a stat and a small file each; nothing is hashed.
 
     Args:
         store: Where to look.
@@ -171,6 +172,7 @@ def publish(
             receipts.write(store, sha256, Receipt(size, data.stat().st_mtime_ns, blake3, origins))
             target.parent.mkdir(parents=True, exist_ok=True)
             disk.move(data, target)
+            disk.sync_folder(target.parent)
         _drop_partial(store, data.parent)
     return target
 

@@ -1,4 +1,4 @@
-"""The ways in which a blob appears under another name. Each makes a file that is not there yet, with the blob's time."""
+"""The ways in which a blob appears under another name. Each makes a new file, with the blob's time."""
 
 import errno
 import os

@@ -95,6 +95,7 @@ def write_by(temp: Path, target: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         move(temp, target)
+        sync_folder(target.parent)
     except BaseException:
         unlink(temp)
         raise
@@ -117,7 +118,7 @@ def sync_folder(path: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Renames a file, over whatever had the name.
+    """Renames a file, over whatever had the name, on one file system.
 
     A rename between two hard links of one file does nothing: the old name is then removed. On Windows a scanner
     may have a new file open for a moment, and a read-only file is in the way of a rename.
@@ -133,7 +134,6 @@ def move(source: Path, target: Path) -> None:
     else:
         source.replace(target)
     unlink(source)
-    sync_folder(target.parent)
 
 
 def unlink(path: Path) -> bool:

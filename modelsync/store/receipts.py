@@ -39,14 +39,16 @@ class Receipt(NamedTuple):
     origins: tuple[Origin, ...] = ()
 
     def fits(self, seen: os.stat_result) -> bool:
-        """Whether a file still has the size and time that it was hashed with.
+        """Whether a file still has the size and time that it was hashed with."""
+        return seen.st_size == self.size and same_time(self.mtime_ns, seen.st_mtime_ns)
 
-        Archives and image layers keep whole seconds: a store that went through one is still known.
-        """
-        return seen.st_size == self.size and seen.st_mtime_ns in (
-            self.mtime_ns,
-            self.mtime_ns - self.mtime_ns % _SECOND,
-        )
+
+def same_time(recorded: int, seen: int) -> bool:
+    """Whether two times in ns are one, where the second may have lost its fraction.
+
+    Archives and image layers keep whole seconds: what went through one is still known.
+    """
+    return seen in (recorded, recorded - recorded % _SECOND)
 
 
 def read(place: "Path | str", sha256: str) -> Receipt | None:

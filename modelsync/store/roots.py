@@ -1,36 +1,82 @@
 """Roots: who needs which digests. What any root names, prune keeps.
 
-A root of a lock says "the lock at this path needed these digests". It is written before the first byte is
-fetched. A root of a pull says "this URI meant these files": it answers `path(uri)` without a network.
+A root of a lock says "the lock at this path needed these digests". It is written before the first byte is fetched,
+and there is one for each set of digests: a lock that moves on leaves its older roots behind, which go 30 days after
+that was first noticed. A root of a pull says "this URI meant these files": it answers `path(uri)` offline.
 """
 
-from collections.abc import Iterable, Sequence
+import errno
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modelsync.store.layout import Store
+from modelsync.errors import ModelsyncError
+from modelsync.store import disk
+from modelsync.store.layout import ROOTS, Store
 
 if TYPE_CHECKING:
     from modelsync.spec.lockfile import LockedFile
 
 
+class Root(NamedTuple):
+    """Digests that are needed, and by what: a lock or a URI.
+
+    Attributes:
+        digests: The sha256 of each file, in hex.
+        lock: The absolute path of the lock, for a root of a lock.
+        uri: The canonical URI with its revision, for a root of a pull.
+        files: What the URI meant, for a root of a pull.
+        missed: When the lock was first seen gone or changed, in seconds since the epoch; None while it is alive.
+    """
+
+    digests: frozenset[str]
+    lock: str | None = None
+    uri: str | None = None
+    files: "tuple[LockedFile, ...]" = ()
+    missed: float | None = None
+
+
+class LockSeen(NamedTuple):
+    """A lock as it is now: whether it is there, and what it names (None where it cannot be read)."""
+
+    there: bool
+    digests: frozenset[str] | None = None
+
+    def needs(self, root: Root) -> bool:
+        """Whether the lock still names all that the root does. One that cannot be read may: nobody can tell."""
+        return self.there and (self.digests is None or root.digests <= self.digests)
+
+
 def write(store: Store, lock_path: Path, digests: Iterable[str]) -> None:
-    """Says that the lock at `lock_path` needs `digests`. Reads one small file and writes nothing when that
-    is known.
+    """Says that the lock at `lock_path` needs `digests`. Reads one small file, and writes nothing if that is known.
+
+    A store that cannot be written is not pruned either: there, nothing has to be said.
 
     Raises:
-        StoreError: the store cannot be written.
+        DiskFullError: there is no space for that.
+        StoreError: the store cannot be written for another reason than that it is read-only.
     """
-    raise NotImplementedError
+    root = Root(frozenset(digests), lock=str(lock_path.absolute()))
+    key = _key(f"lock {root.lock}", *sorted(root.digests))
+    if read(store.root, key) == root:
+        return
+    save(store, key, root)
+    _notice_older(store, key, root)
 
 
 def remember(store: Store, uri: str, files: "Sequence[LockedFile]") -> None:
     """Says that `uri` (canonical, with its revision) means `files`, in place of what it meant before.
 
     Raises:
-        StoreError: the store cannot be written.
+        DiskFullError, StoreError: as with `write`.
     """
-    raise NotImplementedError
+    key = _key(f"uri {uri}")
+    root = Root(frozenset(file.sha256 for file in files), uri=uri, files=tuple(files))
+    if read(store.root, key) != root:
+        save(store, key, root)
 
 
 def recall(store: Store, uri: str) -> "tuple[LockedFile, ...] | None":
@@ -38,4 +84,104 @@ def recall(store: Store, uri: str) -> "tuple[LockedFile, ...] | None":
 
     The store's own memory is asked first, then that of the read-only ones.
     """
-    raise NotImplementedError
+    key = _key(f"uri {uri}")
+    for place in store.places:
+        root = read(place, key)
+        if root is not None and root.uri == uri and root.files:
+            return root.files
+    return None
+
+
+def read(place: Path, key: str) -> Root | None:
+    """A root of the store at `place`; None where there is none, or none that makes sense."""
+    try:
+        return _parse(json.loads(Store(place).root_path(key).read_bytes()))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, ModelsyncError):
+        return None
+
+
+def read_all(store: Store) -> Mapping[str, Root | None]:
+    """Every root of the store's own by its key; None for one that makes no sense."""
+    with disk.told("cannot look at what is needed"), suppress(FileNotFoundError):
+        names = [path.stem for path in (store.root / ROOTS).glob("?" * 16 + ".json")]
+        return {name: read(store.root, name) for name in sorted(names)}
+    return {}
+
+
+def save(store: Store, key: str, root: Root) -> None:
+    """Writes a root.
+
+    Raises:
+        DiskFullError, StoreError: as with `write`.
+    """
+    value = {name: part for name, part in root._asdict().items() if part}
+    value["digests"] = sorted(root.digests)
+    if root.files:
+        value["files"] = [_file_value(file) for file in root.files]
+    with disk.told("cannot write down what is needed"):
+        try:
+            disk.write(store, store.root_path(key), json.dumps(value).encode())
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
+
+
+def look_at_lock(path: str) -> LockSeen:
+    """Reads the lock that a root names, as it is now."""
+    from modelsync.spec import lockfile
+
+    try:
+        return LockSeen(True, lockfile.parse(Path(path).read_bytes().decode()).digests)
+    except (FileNotFoundError, NotADirectoryError):
+        return LockSeen(False)
+    except (OSError, ValueError, ModelsyncError):
+        return LockSeen(True)
+
+
+def _notice_older(store: Store, key: str, root: Root) -> None:
+    """Notices which older roots of the same lock it does not need any more: their days begin to count."""
+    assert root.lock is not None
+    lock = look_at_lock(root.lock)
+    for older, other in read_all(store).items():
+        if other is not None and older != key and other.lock == root.lock:
+            missed = None if lock.needs(other) else other.missed or time.time()
+            if missed != other.missed:
+                save(store, older, other._replace(missed=missed))
+
+
+def _key(*parts: str) -> str:
+    import hashlib
+
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _file_value(file: "LockedFile") -> dict[str, Any]:
+    value = {name: part for name, part in file._asdict().items() if part is not None}
+    if file.pieces:
+        value["pieces"] = [
+            {k: v for k, v in piece._asdict().items() if v is not None} for piece in file.pieces
+        ]
+    return value
+
+
+def _parse(value: Mapping[str, Any]) -> Root | None:
+    from modelsync.spec.digest import sha256_hex
+
+    digests = frozenset(sha256_hex(digest, "a root's digest") for digest in value["digests"])
+    lock, uri, missed = value.get("lock"), value.get("uri"), value.get("missed")
+    files = tuple(_file(item) for item in value.get("files", ()))
+    if (lock is None) == (uri is None) or not isinstance(lock or uri, str):
+        return None
+    return Root(digests, lock, uri, files, float(missed) if missed is not None else None)
+
+
+def _file(value: Mapping[str, Any]) -> "LockedFile":
+    from modelsync.spec.digest import sha256_hex
+    from modelsync.spec.lockfile import LockedFile, Piece
+    from modelsync.spec.names import safe_path
+
+    pieces = tuple(Piece(**piece) for piece in value.get("pieces", ()))
+    file = LockedFile(**{**value, "pieces": pieces})
+    if file.role not in ("model", "mmproj", "lora") or type(file.size) is not int:
+        raise ValueError(value)
+    return file._replace(path=safe_path(file.path), sha256=sha256_hex(file.sha256, "a remembered file"))
