@@ -1,6 +1,7 @@
 """What can be asked of a transfer, and what it answers: values only."""
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,3 +62,28 @@ class Fetched(NamedTuple):
     resumed: int
     etag: str | None = None
     pieces: tuple[str, ...] = ()
+
+
+def segment_sizes(job: Job) -> list[int | None]:
+    """The size that each segment must have; None, for an only one, if nobody knows.
+
+    Raises:
+        ValueError: the job contradicts itself, or joins segments whose sizes are not known.
+    """
+    sizes = [segment.size for segment in job.segments]
+    if len(sizes) == 1 and sizes[0] is None:
+        sizes = [job.size]
+    known = [size for size in sizes if size is not None]
+    if not sizes or (len(sizes) > 1 and len(known) < len(sizes)):
+        raise ValueError(f"{job.label}: there must be a segment, and each of several needs a size")
+    if known and job.size not in (None, sum(known)):
+        raise ValueError(f"{job.label}: its segments have {sum(known)} bytes, not {job.size}")
+    return sizes
+
+
+def identity(job: Job) -> str:
+    """Whose bytes a partial holds: those of a digest, or those of these URLs."""
+    if job.sha256 is not None:
+        return f"sha256:{job.sha256}"
+    places = "".join(f"{segment.url}\n{segment.size}\n" for segment in job.segments)
+    return f"urls:{sha256(places.encode()).hexdigest()}"

@@ -1,0 +1,121 @@
+"""A file that many threads write and read at offsets, with its space set aside beforehand."""
+
+import ctypes
+import os
+import sys
+import threading
+from pathlib import Path
+
+from modelsync.machine import free_bytes
+
+BLOCK = 512  # bytes; what st_blocks counts, whatever the file system's own blocks are
+
+
+class DataFile:
+    """An open file; every method may be called from any thread.
+
+    Args:
+        path: Made if it is not there.
+
+    Raises:
+        OSError: it cannot be made or opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._turn = threading.Lock()  # where there is no pwrite: seek and write must not be parted
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+
+    @property
+    def size(self) -> int:
+        """Bytes from the first to the last, holes included."""
+        return os.fstat(self._fd).st_size
+
+    def allocate(self, size: int) -> bool:
+        """Makes the file `size` bytes long and sets its space aside, where the file system can.
+
+        Returns:
+            Whether there is room for it; else nothing was changed.
+        """
+        lacking = size - allocated(self.path)
+        if lacking > free_bytes(self.path):
+            return False
+        if lacking > 0:
+            _reserve(self._fd, size)
+        self.resize(size)
+        return True
+
+    def resize(self, size: int) -> None:
+        """Makes the file just `size` bytes long."""
+        if self.size != size:
+            os.ftruncate(self._fd, size)
+
+    def write(self, data: bytes | memoryview, offset: int) -> None:
+        """Writes all of `data` at `offset`."""
+        view = memoryview(data)
+        while view:
+            done = self._write_some(view, offset)
+            view, offset = view[done:], offset + done
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Reads bytes from `offset` on into `buffer`; gives how many, 0 at the end of the file."""
+        return self._read_some(buffer, offset)
+
+    def sync(self) -> None:
+        """Returns once what was written is on the disk."""
+        flush(self._fd)
+
+    def close(self) -> None:
+        """Closes the file; nothing is flushed."""
+        os.close(self._fd)
+
+    if sys.platform == "win32":
+
+        def _write_some(self, view: memoryview, offset: int) -> int:
+            with self._turn:
+                os.lseek(self._fd, offset, os.SEEK_SET)
+                return os.write(self._fd, view)
+
+        def _read_some(self, buffer: memoryview, offset: int) -> int:
+            with self._turn:
+                os.lseek(self._fd, offset, os.SEEK_SET)
+                data = os.read(self._fd, len(buffer))
+            buffer[: len(data)] = data
+            return len(data)
+    else:
+
+        def _write_some(self, view: memoryview, offset: int) -> int:
+            return os.pwrite(self._fd, view, offset)
+
+        def _read_some(self, buffer: memoryview, offset: int) -> int:
+            return os.preadv(self._fd, [buffer], offset)
+
+
+def allocated(path: Path) -> int:
+    """Bytes of disk that a file holds already; 0 if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0
+    blocks = getattr(status, "st_blocks", None)
+    return status.st_size if blocks is None else blocks * BLOCK
+
+
+def flush(fd: int) -> None:
+    """fdatasync, where there is one."""
+    getattr(os, "fdatasync", os.fsync)(fd)
+
+
+if sys.platform == "linux":
+
+    def _reserve(fd: int, size: int) -> None:
+        """fallocate(2), not posix_fallocate(3): the latter writes the whole file where the former cannot."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        call = getattr(libc, "fallocate64", None) or getattr(libc, "fallocate", None)
+        if call is not None:
+            call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+            call(fd, 0, 0, size)  # a failure is no harm: the space is then taken as the bytes come
+else:
+
+    def _reserve(fd: int, size: int) -> None:
+        """Nothing to call here: the space is taken as the bytes come."""

@@ -1,0 +1,59 @@
+"""The digests of a file, computed as its bytes come by."""
+
+import hashlib
+from collections.abc import Sequence
+
+
+class Digests:
+    """SHA-256 and BLAKE3 of a file, and the SHA-256 of each of its pieces.
+
+    Args:
+        pieces: The sizes of the pieces that the file is joined from, in order; empty if it is one.
+    """
+
+    def __init__(self, pieces: Sequence[int] = ()) -> None:
+        from blake3 import blake3
+
+        self.position = 0
+        self.pieces: list[str] = []
+        self._whole = hashlib.sha256()
+        self._seal = blake3()
+        self._piece = hashlib.sha256()
+        self._sizes = list(pieces)
+        self._room = 0
+        self._next_piece()
+
+    def update(self, data: memoryview) -> None:
+        """Takes the next bytes of the file."""
+        self._whole.update(data)
+        self._seal.update(data)
+        self.position += len(data)
+        while self._sizes and data:
+            part = data[: self._room]
+            self._piece.update(part)
+            self._room -= len(part)
+            data = data[len(part) :]
+            if not self._room:
+                self._end_piece()
+
+    @property
+    def sha256(self) -> str:
+        """Of all bytes so far, in hex."""
+        return self._whole.hexdigest()
+
+    @property
+    def blake3(self) -> str:
+        """Of all bytes so far, in hex."""
+        return self._seal.hexdigest()
+
+    def _end_piece(self) -> None:
+        self.pieces.append(self._piece.hexdigest())
+        del self._sizes[0]
+        self._piece = hashlib.sha256()
+        self._next_piece()
+
+    def _next_piece(self) -> None:
+        if self._sizes:
+            self._room = self._sizes[0]
+            if not self._room:
+                self._end_piece()

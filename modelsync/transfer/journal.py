@@ -1,0 +1,146 @@
+"""What a partial's journal says: a text that is only ever appended to. Pure.
+
+    modelsync-partial 1 <identity>     whose bytes these are; another identity: not ours
+    boot <id>                          what follows was written since this start of the machine (-: unknown)
+    + <start> <end>                    these bytes were written
+    - <start> <end>                    these do not count any more
+    = <segment> <json>                 which version of a segment the bytes are of, where no digest says so
+    synced <n>                         what the first n lines of this file say is on the disk for good
+
+A line counts once its newline is there, and nothing counts after a line that makes no sense.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from modelsync.transfer.ranges import Ranges, Span
+
+MAGIC = "modelsync-partial 1"
+UNKNOWN_BOOT = "-"
+LARGEST = 2**63 - 1
+
+
+class Validator(NamedTuple):
+    """A strong validator: equal ones from one origin mean equal bytes.
+
+    Attributes:
+        origin: Scheme, host and port of the server that gave it.
+        etag: As the server wrote it, quotes included.
+        total: Bytes of that version.
+    """
+
+    origin: str
+    etag: str
+    total: int
+
+
+class Trusted(NamedTuple):
+    """What may be believed of a partial.
+
+    Attributes:
+        ranges: The bytes that are there.
+        validators: By number of the segment.
+        lines: How many lines the journal has.
+        length: Bytes of the journal that make sense; what follows is torn.
+        boot: The start of the machine that was written down last.
+    """
+
+    ranges: Ranges = Ranges()
+    validators: Mapping[int, Validator] = {}
+    lines: int = 0
+    length: int = 0
+    boot: str | None = None
+
+
+def read(data: bytes, identity: str, boot: str | None) -> Trusted | None:
+    """What a journal says to a machine that has been up since `boot` (None: nobody knows).
+
+    Bytes that were written before the machine went down count only where they had been synced.
+
+    Returns:
+        None when the journal is not one of `identity`, or is none at all.
+    """
+    lines = _whole_lines(data)
+    if next(lines, None) != f"{MAGIC} {identity}":
+        return None
+    changes: list[tuple[int, str, Span]] = []  # line number, sign, bytes
+    validators: dict[int, Validator] = {}
+    since: str | None = None
+    safe = 0
+    length = len(f"{MAGIC} {identity}\n".encode())
+    number = 0
+    for number, line in enumerate(lines, 1):
+        try:
+            word, rest = line.split(" ", 1)
+            if word in ("+", "-"):
+                changes.append((number, word, _span(rest)))
+            elif word == "synced":
+                safe = max(safe, min(int(rest), number))
+            elif word == "boot":
+                if rest != since or rest == UNKNOWN_BOOT:
+                    changes = _survivors(changes, safe)
+                since = rest
+            elif word == "=":
+                index, value = rest.split(" ", 1)
+                validators[int(index)] = _validator(value)
+            else:
+                break
+        except (ValueError, TypeError, KeyError):
+            break
+        length += len(line.encode()) + 1
+    else:
+        number += 1
+    if boot is None or since != boot:
+        changes = _survivors(changes, safe)
+    return Trusted(_folded(changes), validators, number, length, since)
+
+
+def head(identity: str) -> str:
+    """The first line."""
+    return f"{MAGIC} {identity}\n"
+
+
+def validator_line(segment: int, validator: Validator) -> str:
+    """The line that says which version of a segment the bytes are of."""
+    return f"= {segment} {json.dumps(validator._asdict())}\n"
+
+
+def _whole_lines(data: bytes) -> Iterator[str]:
+    for line in data.split(b"\n")[:-1]:
+        try:
+            yield line.decode()
+        except UnicodeDecodeError:
+            return
+
+
+def _span(text: str) -> Span:
+    start, end = (int(part) for part in text.split(" "))
+    if not 0 <= start < end <= LARGEST:
+        raise ValueError(text)
+    return start, end
+
+
+def _validator(text: str) -> Validator:
+    value = json.loads(text)
+    origin, etag, total = value["origin"], value["etag"], value["total"]
+    if not (isinstance(origin, str) and isinstance(etag, str) and isinstance(total, int)):
+        raise TypeError(text)
+    return Validator(origin, etag, total)
+
+
+def _survivors(changes: list[tuple[int, str, Span]], safe: int) -> list[tuple[int, str, Span]]:
+    """The changes that hold after the machine went down: the synced bytes, and everything that was taken back."""
+    return [change for change in changes if change[0] < safe or change[1] == "-"]
+
+
+def _folded(changes: list[tuple[int, str, Span]]) -> Ranges:
+    ranges = Ranges()
+    added: list[Span] = []
+    for _, sign, span in changes:
+        if sign == "+":
+            added.append(span)
+        else:
+            ranges = Ranges((*ranges, *added)).remove(*span)
+            added = []
+    return Ranges((*ranges, *added))

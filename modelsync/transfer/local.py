@@ -1,0 +1,137 @@
+"""A `file:` segment: a local file that is read as if it came from a server."""
+
+import os
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from modelsync.errors import NotFoundError, RefusedError, StoreError
+from modelsync.spec.names import printable
+from modelsync.transfer.answers import ChangedError
+
+CHUNK = 2**20  # bytes that are read at once
+
+
+class LocalSource:
+    """A regular file of this machine.
+
+    Args:
+        url: `file:///…`, an absolute path.
+    """
+
+    widest = 1  # a disk gives one reader all it has
+    is_origin = False  # the validator of a local file means something on this machine alone
+
+    def __init__(self, url: str) -> None:
+        self._path = path_of(url)
+
+    @contextmanager
+    def open(self, start: int, end: int | None, if_range: str | None) -> Iterator["LocalBytes"]:
+        """Opens the file and answers as a server does: a range, or the whole where `if_range` fits no more.
+
+        Raises:
+            NotFoundError: there is no such file.
+            RefusedError: it is a device, a pipe, a folder: something other than a file.
+            StoreError: it cannot be read.
+        """
+        shown = printable(self._path)
+        try:
+            # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever
+            flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+            fd = os.open(self._path, flags)
+        except FileNotFoundError as error:
+            raise NotFoundError(
+                f"there is no file {shown}", hint="put it there, or correct the URI in models.toml"
+            ) from error
+        except OSError as error:
+            if stat.S_ISREG(_mode(self._path)):
+                raise StoreError(f"cannot read {shown}: {error.strerror}") from error
+            raise _not_regular(shown) from error
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise _not_regular(shown)
+            tag = _tag(status)
+            whole = (start == 0 and end is None) or if_range not in (None, tag)
+            first, last = (
+                (0, status.st_size) if whole else (start, min(end or status.st_size, status.st_size))
+            )
+            yield LocalBytes(200 if whole else 206, {"etag": tag}, first, last, status.st_size, fd, shown)
+        finally:
+            os.close(fd)
+
+    def worked(self) -> None:
+        """Nothing to learn from that."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBytes:
+    """The bytes of an open file from `start` up to `end`."""
+
+    status: int
+    headers: Mapping[str, str]
+    start: int
+    end: int
+    total: int
+    fd: int
+    shown: str
+    origin: str = "file:"
+
+    def chunks(self) -> Iterator[bytes]:
+        """Reads the file in order.
+
+        Raises:
+            ChangedError: somebody wrote to it meanwhile.
+            StoreError: it cannot be read.
+        """
+        position = self.start
+        try:
+            os.lseek(self.fd, position, os.SEEK_SET)
+            while position < self.end and (data := os.read(self.fd, min(CHUNK, self.end - position))):
+                yield data
+                position += len(data)
+            unchanged = _tag(os.fstat(self.fd)) == self.headers["etag"]
+        except OSError as error:
+            raise StoreError(f"cannot read {self.shown}: {error.strerror}") from error
+        if not unchanged:
+            raise ChangedError(
+                f"{self.shown} is being written while it is read",
+                hint="wait until it is whole, then run it again",
+            )
+
+
+def path_of(url: str) -> str:
+    """The path that a `file:` URL names.
+
+    Raises:
+        RefusedError: it names another machine, or no absolute path.
+    """
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if parts.netloc not in ("", "localhost") or not path.startswith("/") or "\0" in path:
+        raise RefusedError(
+            f"{printable(url)} does not name a file of this machine", hint="write file:///path"
+        )
+    return path.lstrip("/") if sys.platform == "win32" else path
+
+
+def _mode(path: str) -> int:
+    try:
+        return os.stat(path).st_mode  # noqa: PTH116 - a Path has no more to say
+    except OSError:
+        return stat.S_IFREG
+
+
+def _not_regular(shown: str) -> RefusedError:
+    return RefusedError(
+        f"{shown} is not a regular file",
+        hint="a model is copied from a file, never from a folder, pipe or device",
+    )
+
+
+def _tag(status: os.stat_result) -> str:
+    """A strong validator: any write to the file, or another file in its place, makes it another."""
+    return f'"{status.st_dev:x}-{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"'

@@ -1,0 +1,224 @@
+"""A file that is not whole yet, with a journal of which of its bytes can be trusted.
+
+The folder holds `data`, as long as the whole file, and `journal` (see `journal.py`). Bytes are written first and
+recorded after, so what the journal says is there is there: after a kill, because the page cache outlives the
+process; after a power cut, because only what was synced is believed then.
+"""
+
+import errno
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from modelsync.errors import DiskFullError, StoreError
+from modelsync.machine import boot_id, free_bytes
+from modelsync.transfer import journal
+from modelsync.transfer.datafile import DataFile, allocated, flush
+from modelsync.transfer.journal import Validator
+from modelsync.transfer.ranges import Ranges
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Partial:
+    """An open partial; every method may be called from any thread.
+
+    Args:
+        folder: Made if it is not there. One process at a time.
+        identity: Whose bytes these are to be, one word. What another identity left there is thrown away.
+        boot: Since when this machine has been up, as `machine.boot_id` says it.
+
+    Attributes:
+        ranges: The bytes that were here when it was opened or reset.
+        validators: Which version of a segment those are of, by its number, where that was recorded.
+
+    Raises:
+        DiskFullError: there is no room for it.
+        StoreError: the folder cannot be used.
+    """
+
+    def __init__(self, folder: Path, identity: str, *, boot: str | None = None) -> None:
+        self.folder = folder
+        self.ranges = Ranges()
+        self.validators: Mapping[int, Validator] = {}
+        self._identity = identity
+        self._boot = boot if boot is not None else boot_id()
+        self._turn = threading.Lock()
+        self._lines = 0
+        self._synced = 0
+        with self._named():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._data = DataFile(self.path)
+            try:
+                flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+                self._journal = os.open(folder / "journal", flags, 0o644)
+                self._load()
+            except BaseException:
+                self._data.close()
+                raise
+
+    @property
+    def path(self) -> Path:
+        """Where the bytes are."""
+        return data_path(self.folder)
+
+    def allocate(self, size: int) -> None:
+        """Makes the file `size` bytes long and sets its space aside, where the file system can.
+
+        Raises:
+            DiskFullError: there is not so much left.
+        """
+        with self._named():
+            if not self._data.allocate(size):
+                raise no_room(self.folder, size - allocated(self.path), free_bytes(self.folder))
+
+    def write(self, data: bytes | memoryview, offset: int) -> None:
+        """Writes `data` at `offset`; it does not count before it is recorded."""
+        with self._named():
+            self._data.write(data, offset)
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Reads from `offset` on into `buffer`; gives how many bytes."""
+        with self._named():
+            return self._data.read_into(buffer, offset)
+
+    def record(self, start: int, end: int) -> None:
+        """Counts bytes that have been written."""
+        if start < end:
+            self._append(f"+ {start} {end}\n")
+
+    def forget(self, start: int, end: int) -> None:
+        """Counts bytes no more. That is on the disk before this returns: others will be written in their place."""
+        if start < end:
+            self._append(f"- {start} {end}\n")
+            with self._named():
+                flush(self._journal)
+
+    def set_validator(self, segment: int, validator: Validator) -> None:
+        """Says which version of a segment the bytes that follow are of."""
+        self._append(journal.validator_line(segment, validator))
+
+    def sync(self) -> None:
+        """Brings what has been recorded to the disk, so that it outlasts a power cut too."""
+        with self._turn:
+            lines = self._lines
+        if lines == self._synced:
+            return
+        with self._named():
+            if not self._synced:
+                _flush_folders(self.folder)
+            self._data.sync()
+            self._append(f"synced {lines}\n")
+            flush(self._journal)
+        with self._turn:  # the mark itself is no news, but what came while it was made is
+            self._synced = self._lines if self._lines == lines + 1 else lines
+
+    def reset(self) -> None:
+        """Throws everything away: as new."""
+        with self._turn, self._named():
+            self._begin()
+        self.ranges, self.validators = Ranges(), {}
+
+    def cut(self, size: int) -> None:
+        """Makes the file just `size` bytes long."""
+        with self._named():
+            self._data.resize(size)
+
+    def close(self) -> None:
+        """Closes the files and leaves them for another run."""
+        with self._turn:
+            self._data.close()
+            os.close(self._journal)
+
+    def discard(self) -> None:
+        """Removes what is left of a closed partial, and its folder."""
+        with self._named():
+            for path in (self.path, self.folder / "journal"):
+                path.unlink(missing_ok=True)
+            with suppress(OSError):  # somebody else's file in it is not ours to remove
+                self.folder.rmdir()
+
+    def _load(self) -> None:
+        text = (self.folder / "journal").read_bytes()
+        trusted = journal.read(text, self._identity, self._boot)
+        if trusted is None:
+            self._begin()
+            return
+        if trusted.length < len(text):
+            os.ftruncate(self._journal, trusted.length)
+        self._lines = trusted.lines
+        self.validators = trusted.validators
+        self.ranges = trusted.ranges.within(0, self._data.size)
+        if self._boot is None or trusted.boot != self._boot:
+            self._append(f"boot {self._boot or journal.UNKNOWN_BOOT}\n")
+
+    def _begin(self) -> None:
+        os.ftruncate(self._journal, 0)
+        flush(self._journal)  # a journal of bytes that are gone must not come back with the power
+        self._data.resize(0)
+        self._lines = self._synced = 0
+        self._put(journal.head(self._identity))
+        self._put(f"boot {self._boot or journal.UNKNOWN_BOOT}\n")
+
+    def _append(self, line: str) -> None:
+        with self._turn, self._named():
+            self._put(line)
+
+    def _put(self, line: str) -> None:
+        data = line.encode()
+        before = os.fstat(self._journal).st_size
+        if os.write(self._journal, data) < len(data):  # half a line would spoil all that follow
+            os.ftruncate(self._journal, before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._lines += 1
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """What the system says, in our words."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in FULL:
+                raise DiskFullError(
+                    f"the disk is full at {self.folder}", hint="free some space and run it again: it resumes"
+                ) from error
+            raise StoreError(
+                f"cannot use {self.folder}: {error.strerror or error}",
+                hint="see that the folder is yours and writable, or set MODELSYNC_STORE to another one",
+            ) from error
+
+
+def data_path(folder: Path) -> Path:
+    """Where the bytes of the partial in `folder` are, or will be."""
+    return folder / "data"
+
+
+def no_room(folder: Path, need: int, free: int) -> DiskFullError:
+    """The error of a disk that was looked at and is too small."""
+    return DiskFullError(
+        f"not enough space at {folder}: {in_words(need)} needed, {in_words(free)} free",
+        hint="free some space, or set MODELSYNC_STORE to a folder on a larger disk",
+    )
+
+
+def in_words(size: int) -> str:
+    """A number of bytes for people: `4.6 GiB`."""
+    number = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"
+
+
+def _flush_folders(folder: Path) -> None:
+    """Makes the names of the files last, where a folder can be flushed."""
+    for place in (folder, folder.parent):
+        with suppress(OSError):
+            fd = os.open(place, os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)

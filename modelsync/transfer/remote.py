@@ -1,0 +1,105 @@
+"""An `https:` segment: where its canonical URL led is remembered, and asked for again when that runs out."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from modelsync.errors import CancelledError, HttpStatusError
+
+if TYPE_CHECKING:
+    from modelsync.net.body import Body
+    from modelsync.net.client import Client
+
+STALE = frozenset({401, 403, 404, 410})  # what a signed URL answers when its hour is over
+
+
+class RemoteSource:
+    """A URL, and the signed URL on another host that it redirects to for a while.
+
+    One thread at a time asks the canonical URL; the others wait for where it leads, so that a signature that
+    runs out under many streams costs one request.
+
+    Args:
+        client: Gives the client when it is needed.
+        url: The canonical URL.
+        stopped: Whether the work is over; waits end then.
+    """
+
+    widest = 2**16  # as many as there are
+
+    def __init__(self, client: Callable[[], "Client"], url: str, stopped: Callable[[], bool]) -> None:
+        self._client = client
+        self._url = url
+        self._stopped = stopped
+        self._turn = threading.Condition()
+        self._asking = False
+        self._located: str | None = None
+        self._fruitful = False  # whether bytes came from where it is located now
+
+    @contextmanager
+    def open(self, start: int, end: int | None, if_range: str | None) -> Iterator["Body"]:
+        """Asks for bytes, at the signed URL while that works.
+
+        Raises:
+            HttpStatusError: an error status; `redirected` if it is not the canonical URL's own. One of a signed
+                URL that has worked never comes out: the canonical URL is asked for another instead.
+            NetworkError: no answer, or one that makes no sense.
+            CancelledError: the work is over.
+        """
+        with ExitStack() as stack:
+            yield self._entered(stack, start, end, if_range)
+
+    @property
+    def is_origin(self) -> bool:
+        """Whether the canonical URL itself answers."""
+        return self._located == self._url
+
+    def worked(self) -> None:
+        """Bytes came from where it is located now."""
+        self._fruitful = True
+
+    def _entered(self, stack: ExitStack, start: int, end: int | None, if_range: str | None) -> "Body":
+        while True:
+            located = self._where()
+            try:
+                if located is None:
+                    return self._ask(stack, start, end, if_range)
+                client = self._client()
+                return stack.enter_context(client.open(located, start=start, end=end, if_range=if_range))
+            except HttpStatusError as error:
+                if located in (None, self._url) or error.status not in STALE:
+                    raise
+                if not self._leave(located):
+                    error.redirected = True
+                    raise
+
+    def _where(self) -> str | None:
+        """The located URL; None: this thread is to ask for it."""
+        with self._turn:
+            while self._located is None and self._asking:
+                if self._stopped():
+                    raise CancelledError("interrupted")
+                self._turn.wait(0.2)
+            self._asking = self._located is None
+            return self._located
+
+    def _ask(self, stack: ExitStack, start: int, end: int | None, if_range: str | None) -> "Body":
+        found: str | None = None
+        try:
+            client = self._client()
+            body = stack.enter_context(client.open(self._url, start=start, end=end, if_range=if_range))
+            found = body.url if body.redirected else self._url
+            return body
+        finally:
+            with self._turn:
+                self._located, self._fruitful, self._asking = found, False, False
+                self._turn.notify_all()
+
+    def _leave(self, located: str) -> bool:
+        """Forgets a located URL; says whether asking anew at once is right, because it had worked or is gone."""
+        with self._turn:
+            if self._located != located:
+                return True
+            self._located = None
+            return self._fruitful

@@ -1,0 +1,181 @@
+"""The threads of one run: a few streams that take ranges from whatever file has some, and one thread a file."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from modelsync.errors import CancelledError, ModelsyncError
+from modelsync.net.retry import Backoff
+from modelsync.transfer.answers import Source
+from modelsync.transfer.file import File, Lane
+from modelsync.transfer.jobs import Fetched, Job
+from modelsync.transfer.keeper import Keeper
+from modelsync.transfer.local import LocalSource
+from modelsync.transfer.progress import Event
+from modelsync.transfer.remote import RemoteSource
+from modelsync.transfer.stream import Stream
+from modelsync.transfer.track import Take
+
+if TYPE_CHECKING:
+    from modelsync.net.client import Client
+
+FILES_A_STREAM = 2  # files open at one time: those being fetched, and as many being hashed or published
+
+
+class Run:
+    """All jobs of one call, until they have ended or the run is stopped.
+
+    Attributes:
+        lock: Guards what streams, files and the run share.
+        stopped: Whether everything is to end.
+        crash: What ended the run before its time, or None.
+        over: Set when no job is left, or after a crash.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[], "Client"],
+        jobs: Sequence[Job],
+        *,
+        streams: int,
+        backoff: Callable[[], Backoff],
+        on_done: Callable[[Job, Fetched], None],
+        on_error: Callable[[Job, ModelsyncError], None],
+    ) -> None:
+        self.lock = threading.Lock()
+        self.streams = streams
+        self.backoff = backoff
+        self.stopped = False
+        self.crash: BaseException | None = None
+        self.over = threading.Event()
+        self._client = client
+        self._on_done = on_done
+        self._on_error = on_error
+        self._work = threading.Condition(self.lock)  # free streams wait for it
+        self._telling = threading.Lock()  # one call of on_done or on_error at a time
+        self._waiting = deque(jobs)
+        self._files: list[File] = []
+        self._ended: list[File] = []
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Starts the streams; they start the files."""
+        if not self._waiting:
+            self.over.set()
+            return
+        with self.lock:
+            for _ in range(self.streams):
+                self._spawn("stream", self._stream)
+
+    def stop(self) -> None:
+        """Ends everything soon, and returns when no thread is left."""
+        with self.lock:
+            self.stopped = True
+            self.wake()
+            for file in self._files:
+                file.nudge()
+        # files are started by streams: once those are gone, no thread is added to the list
+        for thread in self._threads:
+            thread.join()
+
+    def source(self, url: str) -> Source:
+        """Where a URL's bytes come from."""
+        if url[:5].lower() == "file:":
+            return LocalSource(url)
+        return RemoteSource(self._client, url, lambda: self.stopped)
+
+    def wake(self) -> None:
+        """There may be something to do for a free stream; called with the lock held."""
+        self._work.notify_all()
+
+    def news(self) -> list[Event]:
+        """How far each file is that has moved since the last call."""
+        events = []
+        with self.lock:
+            for file in (*self._ended, *self._files):
+                event = file.event()
+                if event != file.told:
+                    file.told = event
+                    events.append(event)
+            self._ended.clear()
+        return events
+
+    # --- the streams ---------------------------------------------------------------------------------
+
+    def _stream(self) -> None:
+        try:
+            while (work := self._next()) is not None:
+                file, lane, take = work
+                Stream(file, lane, take).work()
+        except BaseException as error:  # noqa: BLE001 - raised again by who waits for the run
+            self._fail(error)
+
+    def _next(self) -> tuple[File, Lane, Take] | None:
+        """What a free stream does next; None when there is nothing any more."""
+        with self.lock:
+            while not self.stopped and (self._waiting or self._files):
+                now = time.monotonic()
+                for file in self._files:
+                    taken = file.take(now)
+                    if taken is not None:
+                        return file, *taken
+                if self._waiting and len(self._files) < FILES_A_STREAM * self.streams:
+                    self._admit(self._waiting.popleft())
+                else:
+                    self._work.wait(self._until_a_retry(now))
+            return None
+
+    def _admit(self, job: Job) -> None:
+        file = File(job, self)
+        self._files.append(file)
+        self._spawn("file", lambda: self._keep(file))
+
+    def _until_a_retry(self, now: float) -> float | None:
+        """Seconds until a segment that waits before it tries again may be taken; None if none does."""
+        times = [lane.track.not_before for file in self._files for lane in file.lanes]
+        return min((then - now for then in times if then > now), default=None)
+
+    # --- the files -----------------------------------------------------------------------------------
+
+    def _keep(self, file: File) -> None:
+        try:
+            self._see_through(file)
+        except BaseException as error:  # noqa: BLE001 - raised again by who waits for the run
+            self._fail(error)
+        finally:
+            with self.lock:
+                self._files.remove(file)
+                self._ended.append(file)
+                self.wake()
+                if not (self._files or self._waiting):
+                    self.over.set()
+
+    def _see_through(self, file: File) -> None:
+        try:
+            fetched = Keeper(file).keep()
+            if fetched is None:
+                return
+            with self._telling:
+                self._on_done(file.job, fetched)
+            if not fetched.path.exists():
+                file.partial.discard()
+            file.phase = "done"
+        except CancelledError:
+            raise
+        except ModelsyncError as error:
+            file.phase = "failed"
+            with self._telling:
+                self._on_error(file.job, error)
+
+    def _fail(self, error: BaseException) -> None:
+        with self.lock:
+            self.crash = self.crash or error
+            self.over.set()
+
+    def _spawn(self, kind: str, target: Callable[[], None]) -> None:
+        name = f"modelsync-{kind}-{len(self._threads) + 1}"
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
