@@ -12,7 +12,6 @@ from modelsync.store.layout import Store, open_store
 if TYPE_CHECKING:
     from modelsync.net.client import Client
     from modelsync.sources.base import Source
-    from modelsync.spec.uri import Uri
     from modelsync.transfer.progress import Listener
 
 
@@ -54,7 +53,6 @@ class Context:
         self._headers = tuple(headers)
         self._store: Store | None = None
         self._client: Client | None = None
-        self._sources: tuple[Source, ...] | None = None
         self._guard = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -108,16 +106,8 @@ class Context:
                 )
             return self._client
 
-    def source(self, uri: "Uri") -> "Source":
-        """The source that reads `uri`."""
-        from modelsync.sources import source_for
-
-        return source_for(uri, self.sources())
-
     def sources(self) -> "tuple[Source, ...]":
-        """All sources, over this call's client."""
-        if self._sources is None:
-            from modelsync import sources
+        """All sources, over this call's client. They remember what they were told, so that one answer is one moment's."""
+        from modelsync import sources
 
-            self._sources = sources.sources(self.client)
-        return self._sources
+        return sources.sources(self.client)

@@ -64,7 +64,7 @@ def make(models: Sequence[LockedModel], here: Here, *, linked: bool, exact: bool
         models: What is wanted, one locked model for each name.
         here: What there is.
         linked: Whether the files are wanted in the project's folder too.
-        exact: Whether links that are wanted no more are removed.
+        exact: Whether links in that folder that are wanted no more are removed.
     """
     blobs: dict[str, Step] = {}
     views: list[Step] = []
@@ -85,7 +85,7 @@ def make(models: Sequence[LockedModel], here: Here, *, linked: bool, exact: bool
                 wanted.add(target)
                 if here.links.get(target) != file.sha256:
                     links.append(Step("link", model, target, file))
-    gone = _unwanted(here.links, wanted) if exact else ()
+    gone = _unwanted(here.links, wanted) if linked and exact else ()
     return Plan((*blobs.values(), *views, *links, *gone))
 
 

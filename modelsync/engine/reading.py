@@ -95,9 +95,10 @@ def _unknown(context: Context, asked: Sequence[Asked], folder: Path) -> "tuple[t
     from modelsync.sources.request import owners
 
     needs = []
+    sources = context.sources()
     for ask in asked:
         endpoint = context.endpoint(ask.request.get("endpoint"))
-        for file, uri, source in owners(ask.request, ask.answer.files, context.sources()):
+        for file, uri, source in owners(ask.request, ask.answer.files, sources):
             if file.sha256 is None or file.size is None:
                 need = Need(
                     label(ask.name, file.path),

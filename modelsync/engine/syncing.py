@@ -110,7 +110,7 @@ def sync(
     target = _target(project, manifest, directory, link_mode)
     exact = not (inexact or names or (groups is not None and groups.given))
     here = look(context, models, target)
-    steps = plan.make(models, here, linked=target is not None, exact=exact and target is not None)
+    steps = plan.make(models, here, linked=target is not None, exact=exact)
     notes = report.notes if report else ()
     changes = _changes(report, models, steps, here)
     if check and steps.steps:

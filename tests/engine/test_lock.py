@@ -1,0 +1,207 @@
+"""The lock: what it pins, when it moves, and that it tells the truth."""
+
+import pytest
+
+from modelsync.engine import locking
+from modelsync.engine.context import Context
+from modelsync.errors import (
+    DriftError,
+    HashMismatchError,
+    NotAModelError,
+    NotFoundError,
+    OfflineError,
+    RefusedError,
+    StaleLockError,
+)
+from tests.engine.conftest import REPO, Opened, Place, gguf
+
+MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
+
+
+def test_a_lock_pins_commit_size_and_hash(place: Place, context: Context) -> None:
+    """The lock names the commit, and a URL of that commit at the canonical hub, never the endpoint that was asked."""
+    report = locking.lock(context, place.write(MANIFEST))
+    (model,) = report.lock.models
+    (file,) = model.files
+    assert report.written
+    assert [change.action for change in report.changes] == ["added"]
+    assert model.revision == place.commit
+    assert file.size == 3000
+    assert file.url == f"https://huggingface.co/{REPO}/resolve/{place.commit}/tiny-Q4_K_M.gguf"
+    assert place.hub.endpoint not in place.lock_text
+
+
+def test_the_lock_is_the_same_bytes_on_every_machine(
+    place: Place, context: Context, monkeypatch: pytest.MonkeyPatch, opened: Opened
+) -> None:
+    """The same request at the same upstream gives the same bytes, whoever locks, through whatever endpoint."""
+    locking.lock(context, place.write(MANIFEST))
+    first = place.lock_text
+    (place.folder / "models.lock").unlink()
+    monkeypatch.delenv("HF_ENDPOINT")
+    monkeypatch.setenv("MODEL_ENDPOINT", place.hub.endpoint + "/")
+    monkeypatch.setenv("MODELSYNC_STORE", str(place.folder / "elsewhere"))
+    locking.lock(opened(), place.project)
+    assert place.lock_text == first
+
+
+def test_a_fresh_lock_asks_nobody(place: Place, context: Context) -> None:
+    """An entry that the lock answers stays as it is, byte for byte, whatever upstream has now."""
+    project = place.write(MANIFEST)
+    locking.lock(context, project)
+    before = place.lock_text
+    place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
+    place.hub.clear()
+    report = locking.lock(context, project)
+    assert not report.written
+    assert place.lock_text == before
+    assert place.hub.seen() == []
+
+
+def test_an_upgrade_moves_what_moved(place: Place, context: Context) -> None:
+    """`-U` asks about everything, `-P` about the names given; `outdated` says it without writing."""
+    project = place.write(MANIFEST + f'other = "hf:{REPO}:Q8_0"\n')
+    locking.lock(context, project)
+    before = place.lock_text
+    place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
+
+    said = locking.outdated(context, project)
+    assert {change.name: change.action for change in said.changes} == {"tiny": "updated", "other": "updated"}
+    assert place.lock_text == before
+
+    named = locking.lock(context, project, upgrade_models=["tiny"])
+    assert {change.name: change.action for change in named.changes} == {
+        "tiny": "updated",
+        "other": "unchanged",
+    }
+    everything = locking.lock(context, project, upgrade=True)
+    assert {change.name: change.action for change in everything.changes} == {
+        "tiny": "unchanged",
+        "other": "updated",
+    }
+    with pytest.raises(NotFoundError, match="tinny"):
+        locking.lock(context, project, upgrade_models=["tinny"])
+
+
+def test_a_changed_manifest_makes_the_lock_stale(place: Place, context: Context) -> None:
+    """A request that differs, a name that is missing and one that is extra are each a reason; other keys are none."""
+    project = place.write(MANIFEST)
+    with pytest.raises(StaleLockError, match="tiny is not in the lock"):
+        locking.check(project)
+    locking.lock(context, project)
+    place.write(
+        f'[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\ngroups = ["chat"]\n[models.tiny.load]\nn_ctx = 8\n'
+    )
+    locking.check(project)
+    place.write(f'[models]\ntiny = "hf:{REPO}:Q8_0"\n')
+    with pytest.raises(StaleLockError, match=r"tiny changed in the manifest \(uri\)") as stale:
+        locking.check(project)
+    assert "modelsync lock" in str(stale.value.hint)
+    place.write("")
+    with pytest.raises(StaleLockError, match="tiny is no longer in the manifest"):
+        locking.check(project)
+    report = locking.lock(context, project)
+    assert [(change.name, change.action) for change in report.changes] == [("tiny", "removed")]
+
+
+def test_a_dry_run_writes_nothing(place: Place, context: Context) -> None:
+    """The report says what would change; no lock is written, and no file read."""
+    report = locking.lock(context, place.write(MANIFEST), dry_run=True)
+    assert [change.action for change in report.changes] == ["added"]
+    assert not (place.folder / "models.lock").exists()
+    assert place.hub.seen("cdn") == []
+
+
+def test_all_variants_are_locked(place: Place, context: Context) -> None:
+    """A variant is a model of its own in the lock, under the same name."""
+    project = place.write(
+        f'[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\n[models.tiny.variants.server]\nuri = "hf:{REPO}:Q8_0"\n'
+    )
+    report = locking.lock(context, project)
+    assert [(m.name, m.variant, m.files[0].path) for m in report.lock.models] == [
+        ("tiny", None, "tiny-Q4_K_M.gguf"),
+        ("tiny", "server", "tiny-Q8_0.gguf"),
+    ]
+
+
+def test_a_direct_url_is_read_once(place: Place, context: Context) -> None:
+    """What has no published hash is read to be locked, says so, and is in the store then; a 304 spares it later."""
+    url = place.hub.file("/files/direct.gguf", gguf("direct"), etag="strong")
+    project = place.write(f'[models]\ndirect = "{url}"\n')
+    report = locking.lock(context, project)
+    assert report.bytes_fetched == 3000
+    assert any("read once" in note for note in report.notes)
+    place.hub.clear()
+    again = locking.lock(context, project, upgrade=True)
+    assert [change.action for change in again.changes] == ["unchanged"]
+    assert [seen.method for seen in place.hub.seen("plain")] == ["HEAD"]
+    place.hub.file("/files/direct.gguf", gguf("changed"), etag="strong")
+    assert [change.action for change in locking.outdated(context, project).changes] == ["updated"]
+    assert [change.action for change in locking.lock(context, project, upgrade=True).changes] == ["updated"]
+
+
+def test_pieces_are_joined_and_each_is_checked(place: Place, context: Context) -> None:
+    """`.part1of2` pieces are one file in the lock, with the pieces it is joined from."""
+    whole = gguf("pieces", 4000)
+    place.repo.commit(
+        {"big.Q8_0.gguf.part1of2": whole[:2500], "big.Q8_0.gguf.part2of2": whole[2500:]}, lfs=True
+    )
+    project = place.write(f'[models]\nbig = "hf:{REPO}/big.Q8_0.gguf.part1of2"\n')
+    report = locking.lock(context, project)
+    (file,) = report.lock.models[0].files
+    assert (file.path, file.size, file.url) == ("big.Q8_0.gguf", 4000, None)
+    assert [piece.size for piece in file.pieces] == [2500, 1500]
+    assert locking.lock(context, project, upgrade=True).bytes_fetched == 0
+
+
+def test_a_pinned_hash_decides(place: Place, context: Context) -> None:
+    """A `sha256` of the manifest that upstream does not have is refused, and nothing is locked."""
+    project = place.write(f'[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\nsha256 = "{"0" * 64}"\n')
+    with pytest.raises(HashMismatchError, match="0000"):
+        locking.lock(context, project)
+    assert not (place.folder / "models.lock").exists()
+
+
+def test_a_login_page_is_never_locked(place: Place, context: Context) -> None:
+    """What does not begin like a GGUF is refused with what it looks like, and stays out of the store."""
+    url = place.hub.file("/files/login.gguf", b"<!DOCTYPE html><title>Sign in</title>" * 100)
+    with pytest.raises(NotAModelError, match="web page"):
+        locking.lock(context, place.write(f'[models]\nlogin = "{url}"\n'))
+
+
+def test_verify_asks_upstream_again(place: Place, context: Context) -> None:
+    """A lock that was edited is told apart from one that is merely behind."""
+    project = place.write(MANIFEST)
+    locking.lock(context, project)
+    place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
+    locking.verify(context, project)
+    text = place.lock_text
+    (place.folder / "models.lock").write_text(text.replace("size = 3000", "size = 3001"))
+    with pytest.raises(DriftError, match="3001 bytes in the lock, 3000 upstream"):
+        locking.verify(context, project)
+    sha256 = locking.check(place.project).models[0].files[0].sha256
+    (place.folder / "models.lock").write_text(text.replace(sha256, "1" * 64))
+    with pytest.raises(DriftError, match="sha256"):
+        locking.verify(context, project)
+
+
+def test_an_edited_url_is_refused(place: Place, context: Context) -> None:
+    """A lock whose URL is not what repo, commit and path give is refused before anything is asked."""
+    project = place.write(MANIFEST)
+    locking.lock(context, project)
+    (place.folder / "models.lock").write_text(
+        place.lock_text.replace("https://huggingface.co/", "https://evil.example/")
+    )
+    place.hub.clear()
+    with pytest.raises(RefusedError, match="evil.example"):
+        locking.check(project)
+    assert place.hub.seen() == []
+
+
+def test_locking_needs_the_network_only_for_what_is_stale(place: Place, opened: Opened) -> None:
+    """Offline, a fresh lock is fine, and a stale one is an error that names the switch."""
+    project = place.write(MANIFEST)
+    with pytest.raises(OfflineError, match="network"):
+        locking.lock(opened(offline=True), project)
+    locking.lock(opened(), project)
+    locking.lock(opened(offline=True), project)

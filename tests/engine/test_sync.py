@@ -1,0 +1,352 @@
+"""Sync: from a manifest to files that are here."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from modelsync.engine import pulling, syncing
+from modelsync.engine.context import Context
+from modelsync.engine.selecting import Groups
+from modelsync.errors import DriftError, NotAModelError, OfflineError, StaleLockError, StoreError, UsageError
+from modelsync.store import blobs, prune
+from tests.engine.conftest import REPO, Opened, Place, gguf
+
+MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
+LINKED = f'[modelsync]\ndir = "models"\n{MANIFEST}'
+
+
+def actions(report: syncing.SyncReport) -> list[tuple[str, str]]:
+    return [(change.name, change.action) for change in report.changes]
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_a_sync_locks_fetches_and_shows(place: Place, context: Context, store_root: Path) -> None:
+    """From a manifest alone: a lock, a verified blob of its own name, and a view under the file's own name."""
+    report = syncing.sync(context, place.write(MANIFEST))
+    assert actions(report) == [("tiny", "added")]
+    assert (report.bytes_fetched, report.lock_written) == (3000, True)
+    blob = blobs.find(context.store, digest(gguf("q4")), 3000)
+    assert blob is not None
+    assert blob.read_bytes() == gguf("q4")
+    (view,) = (store_root / "views-v1").glob("*/tiny-Q4_K_M.gguf")
+    assert view.samefile(blob)
+    assert (store_root / "CACHEDIR.TAG").is_file()
+
+
+def test_nothing_to_do_makes_no_request(place: Place, context: Context) -> None:
+    """A second sync changes nothing and asks nobody."""
+    project = place.write(LINKED)
+    syncing.sync(context, project)
+    place.hub.clear()
+    report = syncing.sync(context, project)
+    assert (report.changes, report.plan.steps, report.bytes_fetched) == ((), (), 0)
+    assert place.hub.seen() == []
+
+
+def test_the_lock_decides_not_upstream(place: Place, context: Context, store_root: Path) -> None:
+    """A new version upstream changes nothing; an empty store gets the locked bytes, from the locked commit."""
+    project = place.write(MANIFEST)
+    syncing.sync(context, project)
+    place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
+    shutil.rmtree(store_root)
+    syncing.sync(context, project, locked=True)
+    assert blobs.find(context.store, digest(gguf("q4"))) is not None
+    assert blobs.find(context.store, digest(gguf("new"))) is None
+    report = syncing.sync(context, project, upgrade=True)
+    assert actions(report) == [("tiny", "updated")]
+    assert blobs.find(context.store, digest(gguf("new"))) is not None
+
+
+def test_locked_and_frozen(place: Place, context: Context) -> None:
+    """`locked` fails on a stale lock; `frozen` does not compare; neither writes it."""
+    project = place.write(MANIFEST)
+    with pytest.raises(StaleLockError):
+        syncing.sync(context, project, locked=True)
+    with pytest.raises(StaleLockError, match="there is no"):
+        syncing.sync(context, project, frozen=True)
+    syncing.sync(context, project)
+    before = place.lock_text
+    place.write(MANIFEST.replace("Q4_K_M", "Q8_0"))
+    with pytest.raises(StaleLockError):
+        syncing.sync(context, project, locked=True)
+    assert syncing.sync(context, project, frozen=True).changes == ()
+    assert place.lock_text == before
+    with pytest.raises(UsageError):
+        syncing.sync(context, project, locked=True, frozen=True)
+
+
+def test_check_changes_nothing_and_says_what_differs(
+    place: Place, context: Context, store_root: Path
+) -> None:
+    """`check` names the input that differs: the lock, a blob, a link."""
+    project = place.write(LINKED)
+    with pytest.raises(DriftError, match="tiny is not in the lock"):
+        syncing.sync(context, project, check=True)
+    assert not store_root.exists()
+    syncing.sync(context, project)
+    syncing.sync(context, project, check=True)
+    (place.folder / "models/tiny/tiny-Q4_K_M.gguf").unlink()
+    with pytest.raises(DriftError, match="link tiny/tiny-Q4_K_M.gguf"):
+        syncing.sync(context, project, check=True)
+    shutil.rmtree(store_root)
+    with pytest.raises(DriftError, match="fetch tiny: tiny-Q4_K_M.gguf"):
+        syncing.sync(context, project, check=True)
+    assert not store_root.exists()
+
+
+def test_a_dry_run_is_a_plan(place: Place, context: Context, store_root: Path) -> None:
+    """`dry_run` gives the plan with its bytes, and changes nothing."""
+    report = syncing.sync(context, place.write(MANIFEST), dry_run=True)
+    assert report.plan.bytes_to_fetch == 3000
+    assert [step.verb for step in report.plan.steps] == ["fetch", "view"]
+    assert not store_root.exists()
+    assert not (place.folder / "models.lock").exists()
+
+
+def test_files_are_linked_into_the_project(place: Place, context: Context) -> None:
+    """`dir` has `<name>/<file>`, out of git's sight; what is wanted no more goes, and nothing else does."""
+    project = place.write(LINKED + f'other = "hf:{REPO}:Q8_0"\n')
+    syncing.sync(context, project)
+    folder = place.folder / "models"
+    assert (folder / "tiny/tiny-Q4_K_M.gguf").read_bytes() == gguf("q4")
+    assert (folder / ".gitignore").read_text() == "*\n"
+    (folder / "notes.txt").write_text("mine")
+    (folder / "other/mine.gguf").write_text("mine")
+    place.write(LINKED)
+    report = syncing.sync(context, project)
+    assert actions(report) == [("other", "removed")]
+    assert not (folder / "other/tiny-Q8_0.gguf").exists()
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / "other/mine.gguf").read_text() == "mine"
+
+
+def test_a_part_of_a_sync_removes_nothing(place: Place, context: Context) -> None:
+    """`inexact`, names and group flags keep links that this sync does not want."""
+    project = place.write(LINKED + f'other = "hf:{REPO}:Q8_0"\n')
+    syncing.sync(context, project)
+    other = place.folder / "models/other/tiny-Q8_0.gguf"
+    place.write(LINKED.replace("[models]", "[models]\n# gone: other"))
+    syncing.sync(context, project, inexact=True)
+    syncing.sync(context, project, ["tiny"])
+    syncing.sync(context, project, groups=Groups(everything=True))
+    assert other.exists()
+    syncing.sync(context, project)
+    assert not other.exists()
+
+
+def test_a_strangers_file_is_never_overwritten(place: Place, context: Context) -> None:
+    """A file in the way that modelsync did not put there is an error with a hint, and stays."""
+    mine = place.folder / "models/tiny/tiny-Q4_K_M.gguf"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(StoreError) as refused:
+        syncing.sync(context, place.write(LINKED))
+    assert refused.value.hint
+    assert mine.read_text() == "mine"
+
+
+def test_files_of_the_project_are_taken_before_the_network(
+    place: Place, context: Context, store_root: Path
+) -> None:
+    """Where `dir` came back from a CI cache and the store did not, the files are hashed, not fetched again."""
+    project = place.write(LINKED)
+    syncing.sync(context, project)
+    shutil.rmtree(store_root)
+    place.hub.clear()
+    report = syncing.sync(context, project)
+    assert (report.bytes_fetched, report.bytes_reused) == (0, 3000)
+    assert place.hub.seen() == []
+    shutil.rmtree(store_root)
+    linked = place.folder / "models/tiny/tiny-Q4_K_M.gguf"
+    linked.chmod(0o644)
+    linked.write_bytes(gguf("q4")[:-1] + b"!")
+    linked.unlink()
+    linked.write_bytes(gguf("q4")[:-1] + b"!")
+    with pytest.raises(StoreError):  # the wrong bytes are no copy, and not ours to replace
+        syncing.sync(context, project)
+    assert blobs.find(context.store, digest(gguf("q4"))) is not None
+
+
+def test_two_projects_hold_a_file_once(
+    place: Place, context: Context, tmp_path: Path, store_root: Path
+) -> None:
+    """Two projects share one blob on disk; when both are gone, `prune --now` frees it."""
+    first = place.write(LINKED)
+    syncing.sync(context, first)
+    second = tmp_path / "second"
+    second.mkdir()
+    shutil.copy(place.folder / "models.toml", second)
+    place.hub.clear()
+    from modelsync.engine import project
+
+    report = syncing.sync(context, project.find(manifest_path=second), link_mode="hardlink")
+    assert (report.bytes_fetched, place.hub.seen("cdn")) == (0, [])
+    blob = context.store.blob_path(digest(gguf("q4")))
+    assert (second / "models/tiny/tiny-Q4_K_M.gguf").stat().st_ino == blob.stat().st_ino
+    prune.execute(context.store, prune.prune(context.store, wait=False))
+    assert blob.exists()
+    shutil.rmtree(place.folder)
+    prune.execute(context.store, prune.prune(context.store, wait=False))
+    assert blob.exists()
+    shutil.rmtree(second)
+    prune.execute(context.store, prune.prune(context.store, wait=False))
+    assert not blob.exists()
+    assert not list((store_root / "views-v1").glob("*/*.gguf"))
+
+
+def test_variants(place: Place, context: Context, monkeypatch: pytest.MonkeyPatch, opened: Opened) -> None:
+    """All variants are locked, one is synced: the flag's, else the environment's, else the entry itself."""
+    text = f'[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\n[models.tiny.variants.server]\nuri = "hf:{REPO}:Q8_0"\n'
+    project = place.write('[modelsync]\ndir = "models"\n' + text)
+    syncing.sync(context, project)
+    small, large = (place.folder / f"models/tiny/tiny-{quant}.gguf" for quant in ("Q4_K_M", "Q8_0"))
+    assert small.exists()
+    assert not large.exists()
+    syncing.sync(context, project, variant="server")
+    assert large.exists()
+    assert not small.exists()
+    monkeypatch.setenv("MODELSYNC_VARIANT", "server")
+    assert syncing.sync(opened(), project, check=True).changes == ()
+
+
+def test_split_models_come_whole_or_not_at_all(place: Place, context: Context) -> None:
+    """All parts are locked, fetched and viewed together, in one folder under their own names."""
+    names = [f"big-Q4_K_M-0000{i}-of-00003.gguf" for i in (1, 2, 3)]
+    place.repo.commit({name: gguf(name) for name in names})
+    project = place.write(f'[models]\nbig = "hf:{REPO}/{names[1]}"\n')
+    syncing.sync(context, project)
+    views = {path.name: path.parent for path in (context.store.root / "views-v1").glob("*/big*")}
+    assert sorted(views) == names
+    assert len(set(views.values())) == 1
+
+
+def test_damage_in_the_store_is_mended_by_the_next_sync(place: Place, context: Context) -> None:
+    """A blob whose time changed is checked: good, it stays without a request; bad, it is fetched again."""
+    project = place.write(MANIFEST)
+    syncing.sync(context, project)
+    blob = context.store.blob_path(digest(gguf("q4")))
+    os.utime(blob, (1, 1))
+    place.hub.clear()
+    syncing.sync(context, project)
+    assert place.hub.seen() == []
+    blob.chmod(0o644)
+    blob.write_bytes(gguf("rot"))
+    report = syncing.sync(context, project)
+    assert report.bytes_fetched == 3000
+    assert blob.read_bytes() == gguf("q4")
+    assert any("damaged" in note for note in report.notes)
+
+
+def test_offline_says_what_is_missing(
+    place: Place, context: Context, store_root: Path, opened: Opened
+) -> None:
+    """Offline, what is here is enough; what is not is an error that names the switch."""
+    project = place.write(MANIFEST)
+    syncing.sync(context, project)
+    syncing.sync(opened(offline=True), project)
+    shutil.rmtree(store_root)
+    with pytest.raises(OfflineError):
+        syncing.sync(opened(offline=True), project)
+
+
+def test_a_read_only_store_is_used_and_not_written(
+    place: Place,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    store_root: Path,
+    opened: Opened,
+) -> None:
+    """What a team's store has is neither fetched nor copied, and nothing is written there."""
+    project = place.write(MANIFEST)
+    syncing.sync(context, project)
+    team = tmp_path / "team"
+    store_root.rename(team)
+    before = sorted((path, path.lstat().st_mtime_ns) for path in team.rglob("*"))
+    monkeypatch.setenv("MODELSYNC_READONLY_STORES", str(team))
+    place.hub.clear()
+    assert syncing.sync(opened(), project).bytes_fetched == 0
+    assert place.hub.seen() == []
+    assert sorted((path, path.lstat().st_mtime_ns) for path in team.rglob("*")) == before
+
+
+def test_a_projector_and_an_adapter_come_along(place: Place, context: Context) -> None:
+    """The projector beside the model, and an adapter of another repo, each from its own commit."""
+    place.repo.commit({"mmproj-tiny-F16.gguf": gguf("proj")})
+    lora = place.hub.repo("user/adapter")
+    commit = lora.commit({"adapter.gguf": gguf("lora")})
+    project = place.write(
+        f'[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\nmmproj = true\nloras = ["hf:user/adapter/adapter.gguf"]\n'
+    )
+    syncing.sync(context, project)
+    from modelsync.engine import paths
+
+    known = paths.find(context, project, "tiny")
+    assert [(file.role, file.repo, file.revision) for file in known.model.files][2] == (
+        "lora",
+        "user/adapter",
+        commit,
+    )
+    found = paths.files(context, project, known)
+    assert found.mmproj is not None
+    assert found.mmproj.read_bytes() == gguf("proj")
+    assert [path.read_bytes() for path in found.loras] == [gguf("lora")]
+
+
+def test_one_failure_does_not_stop_the_others(place: Place, context: Context) -> None:
+    """What can arrive arrives; the error names what did not."""
+    place.repo.commit({"page-Q4_0.gguf": b"<html>" + b"x" * 5000})
+    project = place.write(f'[models]\npage = "hf:{REPO}:Q4_0"\ntiny = "hf:{REPO}/tiny-Q4_K_M.gguf"\n')
+    with pytest.raises(NotAModelError, match="page"):
+        syncing.sync(context, project)
+    assert blobs.find(context.store, digest(gguf("q4"))) is not None
+    assert blobs.find(context.store, digest(b"<html>" + b"x" * 5000)) is None
+
+
+def test_pull_without_a_manifest(place: Place, context: Context, tmp_path: Path) -> None:
+    """URIs are fetched side by side; what is here is not fetched; an update replaces what pull put there, and no more."""
+    uri = f"hf:{REPO}:Q4_K_M"
+    folder = tmp_path / "plain"
+    report = pulling.pull(context, [uri, f"hf:{REPO}:Q8_0"], directory=folder)
+    target = folder / REPO / "tiny-Q4_K_M.gguf"
+    assert report.bytes_fetched == 8000
+    assert report.pulled[0].files.model == target
+    assert target.read_bytes() == gguf("q4")
+    again = pulling.pull(context, [uri], directory=folder)
+    assert (again.bytes_fetched, again.pulled[0].changed) == (0, False)
+    place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
+    (folder / REPO / "mine.gguf").write_text("mine")
+    newer = pulling.pull(context, [uri], directory=folder)
+    assert (newer.bytes_fetched, newer.pulled[0].changed) == (3000, True)
+    assert target.read_bytes() == gguf("new")
+    assert (folder / REPO / "mine.gguf").read_text() == "mine"
+
+
+def test_pull_remembers_for_when_there_is_no_network(place: Place, context: Context, opened: Opened) -> None:
+    """A URI that was pulled answers offline; one that never was is an error."""
+    uri = f"hf:{REPO}:Q4_K_M"
+    pulled = pulling.pull(context, [uri]).pulled[0].files
+    place.hub.clear()
+    assert pulling.files(opened(offline=True), uri) == pulled
+    assert pulling.files(context, uri) == pulled
+    assert pulling.pull(opened(offline=True), [uri]).pulled[0].files == pulled
+    assert place.hub.seen() == []
+    with pytest.raises(Exception, match="never pulled"):
+        pulling.files(opened(offline=True), f"hf:{REPO}:Q8_0")
+
+
+def test_pull_names_one_file(place: Place, context: Context, tmp_path: Path) -> None:
+    """`filename` names the one file in the folder; it needs one, and one URI."""
+    uri = f"hf:{REPO}:Q4_K_M"
+    report = pulling.pull(context, [uri], directory=tmp_path / "out", filename="model.gguf")
+    assert report.pulled[0].files.model == tmp_path / "out/model.gguf"
+    with pytest.raises(UsageError):
+        pulling.pull(context, [uri], filename="model.gguf")
+    with pytest.raises(UsageError):
+        pulling.pull(context, [uri, f"hf:{REPO}:Q8_0"], directory=tmp_path, filename="model.gguf")
