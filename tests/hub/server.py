@@ -52,6 +52,7 @@ class Server:
         self.where, self.handler, self.log, self.tls = where, handler, log, tls
         self.errors: list[Exception] = []
         self._stop = threading.Event()
+        self._woken, self._wake = socket.socketpair()
         self._lock = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
         self._count = 0
@@ -67,21 +68,27 @@ class Server:
     def close(self) -> None:
         """Stop listening, break every connection, wait for the threads."""
         self._stop.set()
+        self._wake.close()
         self._accepting.join()
-        for listener in self._listeners:
-            listener.close()
-        with self._lock:
-            left = dict(self._open)
-        for connection in left:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in left.values():
-            thread.join()
+        for each in (*self._listeners, self._woken):
+            each.close()
+        while True:
+            with self._lock:
+                left = dict(self._open)
+            if not left:
+                return
+            for connection, thread in left.items():
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+                # not for ever: a connection that just became TLS is another socket the next time round
+                thread.join(0.1)
 
     def _accept(self) -> None:
-        while not self._stop.is_set():
-            ready, _, _ = select.select(self._listeners, [], [], 0.05)
+        while True:
+            ready, _, _ = select.select([*self._listeners, self._woken], [], [])
             for listener in ready:
+                if listener is self._woken:
+                    return
                 try:
                     connection, _ = listener.accept()
                 except OSError:
