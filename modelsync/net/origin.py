@@ -12,6 +12,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # Written as it stands in a request target; `%` stays, so that what is quoted already is left alone.
 _TARGET_SAFE = "%!$&'()*+,/:;=?@[]~"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
 # What inet_aton reads as an address though it does not look like one: `127.1`, `0x7f000001`, `2130706433`.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
@@ -49,6 +50,8 @@ def of(url: str) -> Origin:
     Raises:
         UriError: the address has no host, another scheme, or an impossible port.
     """
+    if _CONTROL.search(url):  # urlsplit would drop some of them without a word
+        raise UriError(f"`{_shown(url)}` has control characters in it")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
