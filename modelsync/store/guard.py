@@ -10,11 +10,11 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from modelsync.errors import CancelledError
+from modelsync.errors import CancelledError, StoreError
 from modelsync.store import disk
 from modelsync.store.layout import PARTIALS, Store
 
@@ -139,6 +139,27 @@ def _pause(cancel: "threading.Event | None") -> None:
         raise CancelledError("interrupted while another process fetched the same file")
 
 
+def is_held(store: Store, key: str) -> bool:
+    """Whether a process has the lock of `key` now, or may have it."""
+    path = store.lock_path(key)
+    if not path.exists():
+        return False
+    try:
+        with locked(path, blocking=False) as answer:
+            return answer == "taken"
+    except StoreError:
+        return True
+
+
+def is_at_work(private_folder: str) -> bool | None:
+    """Whether the process that a private folder's name tells of is alive; None if that is on another machine."""
+    machine, start, process = [*private_folder.rpartition(".")[2].split("-"), "", ""][:3]
+    here, started = _machine()
+    if machine != here:
+        return None
+    return start == started and process.isdecimal() and _alive(int(process))
+
+
 def _private_folder(store: Store, key: str) -> Path:
     """A name for the folder of this process alone: what a process that is no more left behind moves there.
 
@@ -147,15 +168,11 @@ def _private_folder(store: Store, key: str) -> Path:
     machine, start = _machine()
     folder = store.root / PARTIALS
     mine = folder / f"{key}.{machine}-{start}-{os.getpid()}-{os.urandom(4).hex()}"
-    for left in sorted(folder.glob(f"{key}.{machine}-*-*-*")):
-        _, begun, process, _ = left.name.removeprefix(f"{key}.").split("-", 3)
-        if begun == start and process.isdecimal() and _alive(int(process)):
-            continue
-        try:
-            left.rename(mine)  # of two that try, one gets it
-        except OSError:
-            continue
-        break
+    for left in sorted(folder.glob(f"{key}.{machine}-*")):
+        if is_at_work(left.name) is False:
+            with suppress(OSError):  # of two that try, one gets it
+                left.rename(mine)
+                break
     return mine
 
 

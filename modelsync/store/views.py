@@ -7,6 +7,7 @@ number of projects share it.
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,6 +83,22 @@ def contents_of(folder: Path) -> dict[str, str] | None:
         return {str(name): str(sha256) for name, sha256 in value.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def remove(folder: Path) -> None:
+    """Removes a view: what was put into it. What somebody else put there stays."""
+    contents = contents_of(folder)
+    if contents is None:  # half of it, or of another version; nothing but views has such a name
+        import shutil
+
+        shutil.rmtree(folder)
+        return
+    for name in contents:
+        disk.unlink(folder / name)
+    for name in (*contents, "."):
+        with suppress(OSError):  # not empty
+            (folder / name).parent.rmdir()
+    disk.unlink(_contents_path(folder))
 
 
 def _key(files: "Sequence[LockedFile]", names: "Sequence[str]") -> str:
