@@ -1,0 +1,134 @@
+"""How commands are declared: click's, with the global options on each, and modules imported when they run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from modelsync.cli.invocation import Invocation
+from modelsync.cli.options import GLOBAL, HELP_NAMES
+
+WIDTH = 100  # of a help page, at most: longer lines are hard to read
+
+
+class Command(click.Command):
+    """A command that takes the global options too, and shows them apart from its own."""
+
+    def __init__(self, name: str | None, **settings: Any) -> None:
+        settings["params"] = [*(settings.get("params") or ()), *GLOBAL]
+        settings["context_settings"] = HELP_NAMES | (settings.get("context_settings") or {})
+        super().__init__(name, **settings)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the command's own options, then the global ones."""
+        write_options(self, ctx, formatter)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command where `--directory` says."""
+        ctx.ensure_object(Invocation).enter()
+        return super().invoke(ctx)
+
+
+def command(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Command]:
+    """Declares a command; the function's first argument is the `Invocation`."""
+
+    def declare(function: Callable[..., Any]) -> Command:
+        made = click.command(name, cls=Command, **settings)(click.pass_obj(function))
+        assert isinstance(made, Command)
+        return made
+
+    return declare
+
+
+class Group(click.Group):
+    """A group of commands, each in a module that is imported when the command is used.
+
+    Args:
+        name: Its name.
+        sections: The commands under the headings of the help page, each with the module that has it, as
+            `module:attribute`.
+        elsewhere: What other tools call things, with the command that is meant.
+        settings: As of `click.Group`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        sections: Mapping[str, Mapping[str, str]],
+        elsewhere: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> None:
+        settings["params"] = [*(settings.get("params") or ()), *GLOBAL]
+        settings["context_settings"] = HELP_NAMES | {"max_content_width": WIDTH}
+        super().__init__(name, **settings)
+        self.sections = sections
+        self.elsewhere = elsewhere or {}
+        self.places = {name: place for section in sections.values() for name, place in section.items()}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The names, in the order of the help page."""
+        return list(self.places)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name, imported now."""
+        place = self.places.get(cmd_name)
+        if place is None:
+            return None
+        module, _, attribute = place.partition(":")
+        found = getattr(import_module(module), attribute)
+        assert isinstance(found, click.Command)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command that the next word means; a word that is none gets an answer with the nearest."""
+        word = args[0]
+        if word not in self.places and not word.startswith("-") and not ctx.resilient_parsing:
+            raise self._unknown(word, ctx)
+        return super().resolve_command(ctx, args)
+
+    def _unknown(self, word: str, ctx: click.Context) -> Exception:
+        from modelsync.errors import UsageError
+        from modelsync.spec.names import did_you_mean, printable
+
+        path = ctx.command_path
+        if word in self.elsewhere:
+            hint = f"that is `{path} {self.elsewhere[word]}`"
+        else:
+            hint = f"`{path} --help` lists the commands"
+        near = did_you_mean(word, tuple(self.places))
+        return UsageError(f"there is no command `{printable(word)}`{near}", hint=hint)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands, then the options."""
+        self.format_commands(ctx, formatter)
+        write_options(self, ctx, formatter)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands under their headings, all in the same columns."""
+        width = max(map(len, self.places))
+        for heading, names in self.sections.items():
+            rows = []
+            for name in names:
+                found = self.get_command(ctx, name)
+                assert found is not None
+                rows.append((name.ljust(width), found.get_short_help_str(formatter.width - width - 6)))
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """Writes the options of a help page in two lists: those of this command alone, and the global ones."""
+    own = [p for p in command.get_params(ctx) if p not in GLOBAL and not isinstance(p, click.Argument)]
+    for heading, parameters in (("Options", own), ("Global options, before or after the command", GLOBAL)):
+        records = _records(ctx, parameters)
+        if records:
+            with formatter.section(heading):
+                formatter.write_dl(records, col_max=26)
+
+
+def _records(ctx: click.Context, parameters: Sequence[click.Parameter]) -> list[tuple[str, str]]:
+    return [record for p in parameters if (record := p.get_help_record(ctx)) is not None]

@@ -1,0 +1,27 @@
+"""`modelsync completion SHELL`."""
+
+import click
+
+from modelsync.cli.command import command
+from modelsync.cli.invocation import Invocation
+
+
+@command("completion", short_help="Print the script that completes commands and model names.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(invocation: Invocation, shell: str) -> None:
+    """Print the script that makes a shell complete commands, options and the names of models.
+
+    \b
+    bash:  eval "$(modelsync completion bash)"    in ~/.bashrc
+    zsh:   eval "$(modelsync completion zsh)"     in ~/.zshrc
+    fish:  modelsync completion fish | source     in ~/.config/fish/config.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    from modelsync.cli.app import NAME, program
+
+    kind = get_completion_class(shell)
+    assert kind is not None  # the choices above are those that click has
+    script = kind(program, {}, NAME, f"_{NAME.upper()}_COMPLETE").source()
+    invocation.output.lines(script.splitlines())
+    invocation.output.result(shell=shell, script=script)

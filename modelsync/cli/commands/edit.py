@@ -1,0 +1,156 @@
+"""`modelsync add` and `modelsync remove`: edit the manifest, then lock and sync."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from modelsync.cli import completing, report
+from modelsync.cli.command import command
+from modelsync.cli.invocation import Invocation
+from modelsync.errors import CancelledError, ModelsyncError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from modelsync.engine.changes import Change
+    from modelsync.engine.context import Context
+    from modelsync.engine.locking import LockReport
+    from modelsync.engine.project import Project
+    from modelsync.engine.syncing import SyncReport
+
+no_sync = click.option("--no-sync", is_flag=True, help="Lock, and fetch nothing.")
+frozen = click.option("--frozen", is_flag=True, help="Edit the manifest alone; ask nobody.")
+
+
+@command("add", short_help="Add a model to the manifest, lock and sync it.")
+@click.argument("name")
+@click.argument("uri")
+@click.option("--revision", metavar="REV", help="A branch, tag or commit.")
+@click.option(
+    "--mmproj",
+    metavar="[URI]",
+    is_flag=False,
+    flag_value="",
+    help="The vision or audio projector: the one beside the model, or this.",
+)
+@click.option("--lora", "loras", metavar="URI", multiple=True, help="A LoRA adapter; may be repeated.")
+@click.option(
+    "--group",
+    "groups",
+    metavar="G",
+    multiple=True,
+    shell_complete=completing.groups,
+    help="Put the model in this group; may be repeated.",
+)
+@click.option("--sha256", metavar="HEX", help="What the model's file must be.")
+@click.option(
+    "--variant",
+    metavar="V",
+    shell_complete=completing.variants,
+    help="Add this as a variant of the model that is there.",
+)
+@no_sync
+@frozen
+def add(
+    invocation: Invocation,
+    name: str,
+    uri: str,
+    revision: str | None,
+    mmproj: str | None,
+    loras: tuple[str, ...],
+    groups: tuple[str, ...],
+    sha256: str | None,
+    variant: str | None,
+    no_sync: bool,
+    frozen: bool,
+) -> None:
+    """Add the model at URI to the manifest under NAME, or give that name another meaning; then lock and sync it.
+
+    \b
+    URI is one of
+      hf:user/model:QUANT          a quant of a repo on Hugging Face
+      hf:user/model/path/x.gguf    one file of it
+      https://…                    any web page of those, or a direct URL
+      ./x.gguf                     a file of this project
+
+    --endpoint is written into the manifest, for this model.
+    """
+    from modelsync.engine import editing
+
+    project = invocation.project()
+    with invocation.context() as context:
+        locked = editing.add(
+            context,
+            project,
+            name,
+            uri,
+            revision=revision,
+            mmproj=True if mmproj == "" else mmproj,
+            loras=loras,
+            groups=groups,
+            endpoint=invocation.endpoint,
+            sha256=sha256,
+            variant=variant,
+            frozen=frozen,
+        )
+        synced = None if no_sync or locked is None else _sync(context, project, [name])
+    _tell(invocation, locked, synced, f"{name} is in {project.manifest_path.name}")
+
+
+@command("remove", short_help="Remove models from the manifest, the lock and the project's folder.")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=completing.names)
+@no_sync
+@frozen
+def remove(invocation: Invocation, names: tuple[str, ...], no_sync: bool, frozen: bool) -> None:
+    """Remove models from the manifest and the lock; then the links of the project's folder go too.
+
+    The store keeps the files until `modelsync cache prune`.
+    """
+    from modelsync.engine import editing
+
+    project = invocation.project()
+    with invocation.context() as context:
+        locked = editing.remove(context, project, names, frozen=frozen)
+        synced = None if no_sync or locked is None else _sync(context, project, ())
+    gone = ", ".join(sorted(set(names)))
+    _tell(invocation, locked, synced, f"removed from {project.manifest_path.name}: {gone}")
+
+
+def _sync(context: "Context", project: "Project", names: "Sequence[str]") -> "SyncReport":
+    """Syncs what was just locked. What breaks off here has left manifest and lock as they are meant to be."""
+    from modelsync.engine import syncing
+
+    hint = f"{project.manifest_path.name} and {project.lock_path.name} are written; `modelsync sync` does the rest"
+    try:
+        return syncing.sync(context, project, names)
+    except ModelsyncError as error:
+        error.hint = f"{error.hint}; {hint}" if error.hint else hint
+        raise
+    except KeyboardInterrupt:
+        raise CancelledError("interrupted; what has arrived is kept", hint=hint) from None
+
+
+def _tell(
+    invocation: Invocation, locked: "LockReport | None", synced: "SyncReport | None", edited: str
+) -> None:
+    output = invocation.output
+    changes: dict[tuple[str, str | None], Change] = {}
+    for change in (*(locked.changes if locked else ()), *(synced.changes if synced else ())):
+        first = changes.setdefault((change.name, change.variant), change)
+        changes[change.name, change.variant] = (change if first.action == "unchanged" else first)._replace(
+            bytes=change.bytes
+        )
+    real = report.changed(list(changes.values()))
+    fetched = sum(done.bytes_fetched for done in (locked, synced) if done)
+    reused = synced.bytes_reused if synced else 0
+    notes = [note for done in (locked, synced) if done for note in done.notes]
+    output.words(edited, *notes, *report.change_lines(real))
+    if locked:
+        output.words(report.totals(fetched, reused, invocation.seconds))
+    output.result(
+        changes=report.change_values(real),
+        bytes_fetched=fetched,
+        bytes_reused=reused,
+        lock_written=locked is not None and locked.written,
+        notes=notes,
+    )

@@ -1,0 +1,74 @@
+"""`modelsync list` and `modelsync outdated`."""
+
+from modelsync.cli import human, report
+from modelsync.cli.command import command
+from modelsync.cli.invocation import Invocation
+from modelsync.cli.output import titled
+
+STATES = {"here": "green", "missing": "yellow", "partial": "yellow", "stale": "red", "unlocked": "red"}
+
+
+@command("list", short_help="Show what is wanted, locked and here.")
+def list_(invocation: Invocation) -> None:
+    """Show what the manifest wants, what the lock says of it, and what is on this machine."""
+    from modelsync.engine import listing
+
+    project = invocation.project()
+    with invocation.context(progress=False) as context:
+        rows = listing.rows(context, project)
+    output = invocation.output
+    if not rows:
+        output.words(f"no models in {project.manifest_path.name}; `modelsync add NAME URI` adds one")
+    wide = bool(invocation.verbose)
+    lines = titled(
+        ["name", "variant", "quant", "size", "revision", "groups", "state", "uri", "path"],
+        [
+            (
+                row.name,
+                row.variant or "",
+                row.quant or "",
+                "" if row.size is None else human.size(row.size),
+                (row.revision or "")[:7],
+                ",".join(row.groups),
+                row.state,
+                row.uri if wide else "",
+                str(row.path or "") if wide else "",
+            )
+            for row in rows
+        ],
+        right=[3],
+    )
+    output.lines(lines if rows else [])
+    output.result(
+        rows=[
+            {
+                "name": row.name,
+                "variant": row.variant,
+                "uri": row.uri,
+                "quant": row.quant,
+                "size": row.size,
+                "revision": row.revision,
+                "groups": list(row.groups),
+                "state": row.state,
+                "path": None if row.path is None else str(row.path),
+            }
+            for row in rows
+        ]
+    )
+
+
+@command("outdated", short_help="Show what `lock --upgrade` would move.")
+def outdated(invocation: Invocation) -> None:
+    """Ask upstream what the manifest means now, and show what `modelsync lock --upgrade` would move."""
+    from modelsync.engine import locking
+
+    project = invocation.project()
+    with invocation.context() as context:
+        done = locking.outdated(context, project)
+    changes = report.changed(done.changes)
+    output = invocation.output
+    output.words(*done.notes)
+    if not changes:
+        output.words(f"everything is up to date: {human.count(len(done.lock.models), 'model')}")
+    output.lines(report.change_lines(changes))
+    output.result(rows=report.change_values(changes), notes=list(done.notes))

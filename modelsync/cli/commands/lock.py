@@ -1,0 +1,79 @@
+"""`modelsync lock`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from modelsync.cli import human, options, report
+from modelsync.cli.command import command
+from modelsync.cli.invocation import Invocation
+from modelsync.errors import UsageError
+
+if TYPE_CHECKING:
+    from modelsync.engine.context import Context
+    from modelsync.engine.locking import LockReport
+    from modelsync.engine.project import Project
+
+
+@command("lock", short_help="Write down exactly which bytes the manifest means.")
+@click.option("--check", is_flag=True, help="Write nothing; fail if the lock is stale.")
+@click.option("--verify", is_flag=True, help="Write nothing; fail if upstream says otherwise than the lock.")
+@options.upgrades
+@click.option("--dry-run", is_flag=True, help="Write nothing; say what would change.")
+def lock(
+    invocation: Invocation,
+    check: bool,
+    verify: bool,
+    upgrade: bool,
+    upgrade_models: tuple[str, ...],
+    dry_run: bool,
+) -> None:
+    """Write models.lock: which commit, files, sizes and digests the requests of the manifest mean.
+
+    Only what the lock does not answer yet is asked upstream; -U and -P ask again.
+    """
+    if (check or verify) and (upgrade or upgrade_models or dry_run):
+        raise UsageError("--check and --verify write nothing, and go with no upgrade and no --dry-run")
+    project = invocation.project()
+    with invocation.context() as context:
+        if check or verify:
+            _check(invocation, context, project, verify=verify)
+            return
+        from modelsync.engine import locking
+
+        done = locking.lock(context, project, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run)
+    tell(invocation, project, done, dry_run=dry_run)
+
+
+def tell(invocation: Invocation, project: "Project", done: "LockReport", *, dry_run: bool = False) -> None:
+    """Says what a lock came to."""
+    changes = report.changed(done.changes)
+    output = invocation.output
+    name = project.lock_path.name
+    output.words(*done.notes)
+    if changes or done.written:
+        output.words(
+            *report.change_lines(changes),
+            f"{name} would be written"
+            if dry_run
+            else f"{name} written: {report.totals(done.bytes_fetched, 0, invocation.seconds)}",
+        )
+    else:
+        output.words(f"{name} answers the manifest: {human.count(len(done.lock.models), 'model')}")
+    output.result(
+        changes=report.change_values(changes),
+        bytes_fetched=done.bytes_fetched,
+        bytes_reused=0,
+        written=done.written,
+        notes=list(done.notes),
+    )
+
+
+def _check(invocation: Invocation, context: "Context", project: "Project", *, verify: bool) -> None:
+    from modelsync.engine import locking
+
+    current = locking.verify(context, project) if verify else locking.check(project)
+    what = "says what upstream says" if verify else "answers the manifest"
+    models = human.count(len(current.models), "model")
+    invocation.output.words(f"{project.lock_path.name} {what}: {models}")
+    invocation.output.result(changes=[], bytes_fetched=0, bytes_reused=0, written=False, notes=[])

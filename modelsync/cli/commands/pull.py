@@ -1,0 +1,93 @@
+"""`modelsync pull`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from modelsync.cli import options, report
+from modelsync.cli.command import command
+from modelsync.cli.commands.path import files_value
+from modelsync.cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    from modelsync.engine.pulling import Pulled
+
+
+@command("pull", short_help="Fetch models by their URIs.")
+@click.argument("uris", metavar="URI...", nargs=-1, required=True)
+@click.option(
+    "--dir",
+    "directory",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Also put plain files into this folder, as <user>/<repo>/<path>.",
+)
+@click.option("--filename", metavar="NAME", help="The one file's name in that folder.")
+@click.option(
+    "--header",
+    "headers",
+    metavar="'NAME: VALUE'",
+    multiple=True,
+    help="Send this to the servers that the URIs name, and to no other; may be repeated.",
+)
+@options.jobs
+def pull(
+    invocation: Invocation,
+    uris: tuple[str, ...],
+    directory: Path | None,
+    filename: str | None,
+    headers: tuple[str, ...],
+    jobs: int | None,
+) -> None:
+    """Fetch what the URIs mean now into the store, or under --dir, and print the path of each. No manifest needed.
+
+    What is here already is not fetched again.
+    """
+    from modelsync.engine import pulling
+
+    with invocation.context(headers=_bound(invocation, uris, headers), jobs=jobs) as context:
+        done = pulling.pull(context, uris, directory=directory, filename=filename)
+    output = invocation.output
+    output.words(
+        *done.notes, *report.brought_lines([(one.uri, one.model) for one in done.pulled if one.changed])
+    )
+    if any(one.changed for one in done.pulled):
+        output.words(report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds))
+    else:
+        output.words("nothing to do: everything is here")
+    output.paths(one.files.model for one in done.pulled)
+    output.result(
+        pulled=[_value(one) for one in done.pulled],
+        bytes_fetched=done.bytes_fetched,
+        bytes_reused=done.bytes_reused,
+        notes=list(done.notes),
+    )
+
+
+def _bound(invocation: Invocation, uris: tuple[str, ...], headers: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Each header with each address that it may go to: those of the URIs that it was given with."""
+    if not headers:
+        return []
+    from modelsync.engine.context import Context
+    from modelsync.spec.uri import HfUri, WebUri, parse
+
+    with Context(endpoint=invocation.endpoint) as context:
+        hub = context.endpoint()
+    addresses = []
+    for uri in (parse(text).uri for text in uris):
+        if isinstance(uri, HfUri):
+            addresses.append(hub)
+        elif isinstance(uri, WebUri):
+            addresses.append(uri.url)
+    return [(address, header) for address in dict.fromkeys(addresses) for header in headers]
+
+
+def _value(one: "Pulled") -> dict[str, object]:
+    return {
+        "uri": one.uri,
+        "action": "added" if one.changed else "unchanged",
+        "bytes": one.bytes,
+        "path": str(one.files.model),
+        "files": files_value(one.files),
+    }

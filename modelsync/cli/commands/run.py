@@ -1,0 +1,124 @@
+"""`modelsync run -- CMD…`."""
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from modelsync.cli import options
+from modelsync.cli.command import command
+from modelsync.cli.invocation import Invocation
+from modelsync.errors import ModelsyncError, UsageError
+
+
+class NoCommandError(ModelsyncError):
+    """The command to run does not exist. Exits as a shell would."""
+
+    code = "not-found"
+    exit_code = 127
+
+
+class NotExecutableError(ModelsyncError):
+    """The command to run cannot be run. Exits as a shell would."""
+
+    code = "not-executable"
+    exit_code = 126
+
+
+@command(
+    "run",
+    short_help="Sync, then run a command that finds the models in its environment.",
+    context_settings={"allow_interspersed_args": False},
+)
+@click.argument("words", metavar="-- CMD [ARG]...", nargs=-1, type=click.UNPROCESSED)
+@options.freezing
+@click.option("--no-sync", is_flag=True, help="Run with what is here; fail if a model is not.")
+@options.groups
+@options.variant
+@options.jobs
+def run(
+    invocation: Invocation,
+    words: tuple[str, ...],
+    locked: bool,
+    frozen: bool,
+    no_sync: bool,
+    plus_groups: tuple[str, ...],
+    only_groups: tuple[str, ...],
+    minus_groups: tuple[str, ...],
+    all_groups: bool,
+    variant: str | None,
+    jobs: int | None,
+) -> None:
+    """Sync, then run CMD with MODELSYNC_PATH_<NAME> set to the path of each model.
+
+    The exit status is CMD's; 127 if there is no such command.
+    """
+    from modelsync.engine import running, syncing
+
+    if not words:
+        raise UsageError("there is no command to run", hint="modelsync run -- python app.py")
+    project = invocation.project()
+    groups = options.grouped(plus_groups, only_groups, minus_groups, all_groups)
+    with invocation.context(jobs=jobs) as context:
+        if not no_sync:
+            done = syncing.sync(
+                context, project, locked=locked, frozen=frozen, groups=groups, variant=variant
+            )
+            _tell(invocation, done)
+        variables = running.environment(context, project, groups=groups, variant=variant)
+    become(words, os.environ | variables)
+
+
+def _tell(invocation: Invocation, done: object) -> None:
+    """Says what the sync came to, if it did anything: stdout is the command's."""
+    from modelsync.cli import report
+    from modelsync.engine.syncing import SyncReport
+
+    assert isinstance(done, SyncReport)
+    if done.plan.steps or done.changes:
+        invocation.output.words(
+            *done.notes,
+            *report.change_lines(report.changed(done.changes)),
+            report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds),
+        )
+
+
+def become(words: tuple[str, ...], environment: dict[str, str]) -> NoReturn:
+    """Runs a command in this process's stead; where the system knows no such thing, waits for it.
+
+    Raises:
+        NoCommandError: there is no such command.
+        NotExecutableError: it is there, and cannot be run.
+    """
+    from modelsync.spec.names import printable
+
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    try:
+        if os.name != "nt":
+            os.execvpe(words[0], words, environment)  # noqa: S606
+        sys.exit(_wait(words, environment))
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoCommandError(
+            f"there is no command `{printable(words[0])}`", hint="what stands after `--` is run as it is"
+        ) from None
+    except OSError as error:
+        raise NotExecutableError(
+            f"cannot run `{printable(words[0])}`: {error.strerror}",
+            hint="what stands after `--` is run as it is, not by a shell",
+        ) from None
+
+
+def _wait(words: tuple[str, ...], environment: dict[str, str]) -> int:
+    import shutil
+    import subprocess
+
+    program = shutil.which(words[0], path=environment.get("PATH")) or words[0]
+    with subprocess.Popen([program, *words[1:]], env=environment) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:  # it was sent to the command too, and is the command's to answer
+                continue

@@ -1,0 +1,116 @@
+"""`modelsync sync`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from modelsync.cli import completing, human, options
+from modelsync.cli.command import command
+from modelsync.cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    from modelsync.engine.syncing import SyncReport
+    from modelsync.store.links import LinkMode
+
+LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
+
+
+@command("sync", short_help="Make this machine hold what the lock says.")
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completing.names)
+@options.freezing
+@click.option("--check", is_flag=True, help="Change nothing; fail if anything would have to be done.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")
+@options.groups
+@options.variant
+@click.option(
+    "--dir",
+    "directory",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Link the files into this folder, not the manifest's.",
+)
+@click.option(
+    "--link-mode",
+    type=click.Choice(LINK_MODES),
+    default="auto",
+    envvar="MODELSYNC_LINK_MODE",
+    show_envvar=True,
+    help="How files come into that folder; auto: reflink, else hardlink, else copy.",
+)
+@click.option("--inexact", is_flag=True, help="Keep links that are wanted no more.")
+@options.upgrades
+@options.jobs
+def sync(
+    invocation: Invocation,
+    names: tuple[str, ...],
+    locked: bool,
+    frozen: bool,
+    check: bool,
+    dry_run: bool,
+    plus_groups: tuple[str, ...],
+    only_groups: tuple[str, ...],
+    minus_groups: tuple[str, ...],
+    all_groups: bool,
+    variant: str | None,
+    directory: Path | None,
+    link_mode: "LinkMode",
+    inexact: bool,
+    upgrade: bool,
+    upgrade_models: tuple[str, ...],
+    jobs: int | None,
+) -> None:
+    """Make this machine hold the models of the manifest, or the NAMEd ones, exactly as the lock says.
+
+    A stale lock is brought up to date first. What is here already is not fetched again, and an interrupted sync
+    goes on where it was.
+    """
+    from modelsync.engine import syncing
+
+    project = invocation.project()
+    with invocation.context(jobs=jobs) as context:
+        done = syncing.sync(
+            context,
+            project,
+            names,
+            locked=locked,
+            frozen=frozen,
+            check=check,
+            dry_run=dry_run,
+            groups=options.grouped(plus_groups, only_groups, minus_groups, all_groups),
+            variant=variant,
+            directory=directory,
+            link_mode=link_mode,
+            inexact=inexact,
+            upgrade=upgrade,
+            upgrade_models=upgrade_models,
+        )
+    tell(invocation, done, dry_run=dry_run)
+
+
+def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False) -> None:
+    """Says what a sync came to."""
+    output = invocation.output
+    output.words(*done.notes)
+    if not done.changes and not done.plan.steps:
+        if not output.json:
+            output.words("nothing to do: everything is here")
+            return
+        output.result(changes=[], bytes_fetched=0, bytes_reused=0, lock_written=False, notes=list(done.notes))
+        return
+    from modelsync.cli import report
+
+    changes = report.changed(done.changes)
+    output.words(*report.change_lines(changes))
+    if dry_run:
+        output.words(*report.plan_lines(done.plan), f"would fetch {human.size(done.plan.bytes_to_fetch)}")
+    else:
+        output.words(report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds))
+    output.result(
+        changes=report.change_values(changes),
+        bytes_fetched=done.bytes_fetched,
+        bytes_reused=done.bytes_reused,
+        lock_written=done.lock_written,
+        notes=list(done.notes),
+        **({"plan": report.plan_values(done.plan)} if dry_run else {}),
+    )

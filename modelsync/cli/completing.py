@@ -1,0 +1,56 @@
+"""What the shell offers while a command is typed: names, groups and variants of the nearest manifest.
+
+Completion must be quick and must never fail, so the manifest is read without being checked.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from modelsync.errors import ModelsyncError
+
+if TYPE_CHECKING:
+    import click
+
+
+def names(context: "click.Context", _: "click.Parameter", incomplete: str) -> list[str]:
+    """Names of models that are not on the command line yet."""
+    typed = {word for value in context.params.values() if isinstance(value, tuple) for word in value}
+    return [name for name in _matching(_models(context), incomplete) if name not in typed]
+
+
+def groups(context: "click.Context", _: "click.Parameter", incomplete: str) -> list[str]:
+    """Groups that any model is in."""
+    return _matching(_words(context, "groups"), incomplete)
+
+
+def variants(context: "click.Context", _: "click.Parameter", incomplete: str) -> list[str]:
+    """Variants that any model has."""
+    return _matching(_words(context, "variants"), incomplete)
+
+
+def _matching(words: Iterable[str], incomplete: str) -> list[str]:
+    from modelsync.spec.names import printable
+
+    return sorted(word for word in words if word.startswith(incomplete) and printable(word) == word)
+
+
+def _words(context: "click.Context", key: str) -> set[str]:
+    found: set[str] = set()
+    for entry in _models(context).values():
+        if isinstance(entry, dict) and isinstance(entry.get(key), list | dict):
+            found |= {word for word in entry[key] if isinstance(word, str)}
+    return found
+
+
+def _models(context: "click.Context") -> dict[str, Any]:
+    import tomllib
+
+    from modelsync.cli.invocation import Invocation
+
+    invocation = context.find_object(Invocation) or Invocation()
+    try:
+        invocation.enter()
+        models = tomllib.loads(invocation.project().manifest_text()).get("models")
+    except (ModelsyncError, ValueError, OSError):
+        return {}
+    return models if isinstance(models, dict) else {}

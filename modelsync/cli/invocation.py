@@ -1,0 +1,125 @@
+"""One run of the program: what its global options say, and what a command builds from them."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from modelsync.cli.output import Color, Format, Output
+from modelsync.cli.terminal import wants_color
+
+if TYPE_CHECKING:
+    from modelsync.engine.context import Context
+    from modelsync.engine.project import Project
+
+
+class Invocation:
+    """The global options, each from the command line or else from its variable.
+
+    Attributes:
+        manifest: A manifest, or a folder that has one.
+        package: An installed package that ships one.
+        directory: Where to run, as if started there.
+        endpoint: The hub to ask, over every other setting.
+        offline: Whether the network is ruled out; None leaves it to the settings.
+        quiet: 1: only errors are said; 2: nothing is.
+        verbose: Above 0: what is of use to few.
+        no_progress: Whether progress is not shown.
+        color: Whether words are coloured.
+        format: What stdout takes.
+        entered: Whether the whole line was read, and the command began.
+    """
+
+    manifest: str | None = None
+    package: str | None = None
+    directory: str | None = None
+    endpoint: str | None = None
+    offline: bool | None = None
+    quiet: int = 0
+    verbose: int = 0
+    no_progress: bool = False
+    color: Color = "auto"
+    format: Format = "text"
+    entered: bool = False
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self._typed: set[str] = set()
+
+    def take(self, name: str, value: Any, *, typed: bool) -> None:
+        """Takes the value of an option: typed before or after the command, or from its variable.
+
+        What is typed wins over a variable, what stands nearer to the end over what stands before; counts add up.
+        """
+        if typed:
+            if name in self._typed and name in ("quiet", "verbose"):
+                value += getattr(self, name)
+            self._typed.add(name)
+        elif name in self._typed:
+            return
+        setattr(self, name, value)
+
+    @property
+    def output(self) -> Output:
+        """Where the command's words and data go."""
+        return Output(format=self.format, quiet=self.quiet, color=self.color)
+
+    @property
+    def seconds(self) -> float:
+        """Since the program began."""
+        return time.perf_counter() - self.started
+
+    def project(self) -> "Project":
+        """The manifest and the lock that the command is about."""
+        from modelsync.engine import project
+
+        manifest, package = self.manifest, self.package
+        if manifest and package and len(self._typed & {"manifest", "package"}) == 1:
+            # one of the two was typed: it wins over the variable of the other
+            manifest, package = (manifest, None) if "manifest" in self._typed else (None, package)
+        return project.find(manifest_path=manifest, package=package)
+
+    @contextmanager
+    def context(
+        self,
+        *,
+        endpoint: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        jobs: int | None = None,
+        progress: bool = True,
+    ) -> "Iterator[Context]":
+        """What the engine works with, and a display of its progress for as long."""
+        from modelsync.cli.progress import listener
+        from modelsync.engine.context import Context
+
+        show = progress and not (self.quiet or self.no_progress)
+        with (
+            listener(sys.stderr, show=show, color=wants_color(sys.stderr, self.color)) as tell,
+            Context(
+                endpoint=endpoint or self.endpoint,
+                headers=headers,
+                offline=self.offline,
+                streams=jobs,
+                listener=tell,
+            ) as context,
+        ):
+            yield context
+
+    def enter(self) -> None:
+        """Begins the command, in the folder that it is to run in."""
+        self.entered = True
+        if self.directory is None:
+            return
+        import os
+
+        from modelsync.errors import UsageError
+        from modelsync.spec.names import printable
+
+        try:
+            os.chdir(self.directory)
+        except OSError as error:
+            raise UsageError(
+                f"cannot enter {printable(self.directory)}: {error.strerror}",
+                hint="--directory names the folder to run in",
+            ) from None

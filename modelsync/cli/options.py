@@ -1,0 +1,178 @@
+"""Options that more than one command takes."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from modelsync.cli import completing
+from modelsync.cli.invocation import Invocation
+from modelsync.errors import UsageError
+
+if TYPE_CHECKING:
+    from modelsync.engine.selecting import Groups
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _take(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    source = context.get_parameter_source(str(parameter.name))
+    if source is not click.core.ParameterSource.DEFAULT:
+        typed = source is click.core.ParameterSource.COMMANDLINE
+        context.ensure_object(Invocation).take(str(parameter.name), value, typed=typed)
+
+
+def _global(*names: str, **settings: Any) -> click.Option:
+    return click.Option(
+        names, expose_value=False, callback=_take, is_eager=True, show_envvar=True, **settings
+    )
+
+
+# Made once and shared: the program and each of its commands take them.
+GLOBAL: tuple[click.Option, ...] = (
+    _global(
+        "--manifest",
+        metavar="PATH",
+        envvar="MODELSYNC_MANIFEST",
+        type=click.Path(),
+        help="The models.toml, or NAME.toml, to work with.",
+    ),
+    _global(
+        "--package",
+        metavar="NAME",
+        envvar="MODELSYNC_PACKAGE",
+        help="An installed Python package that ships the manifest and its lock.",
+    ),
+    _global(
+        "--directory",
+        metavar="DIR",
+        envvar="MODELSYNC_DIRECTORY",
+        type=click.Path(file_okay=False),
+        help="Run as if started in this folder.",
+    ),
+    _global(
+        "--endpoint", metavar="URL", help="The model hub to ask.  [env var: MODEL_ENDPOINT, HF_ENDPOINT]"
+    ),
+    _global("--offline", is_flag=True, envvar="MODELSYNC_OFFLINE", help="Use no network at all."),
+    _global(
+        "-q", "--quiet", count=True, envvar="MODELSYNC_QUIET", help="Say only what went wrong; -qq: nothing."
+    ),
+    _global("-v", "--verbose", count=True, envvar="MODELSYNC_VERBOSE", help="Say more."),
+    _global("--no-progress", is_flag=True, envvar="MODELSYNC_NO_PROGRESS", help="Show no progress."),
+    _global(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        envvar="MODELSYNC_COLOR",
+        help="Colour words; auto: on a terminal, unless NO_COLOR is set.",
+    ),
+    _global(
+        "--format",
+        type=click.Choice(["text", "json"]),
+        envvar="MODELSYNC_FORMAT",
+        help="What stdout takes; json: one object, errors too.",
+    ),
+)
+HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+
+
+def variant(function: Function) -> Function:
+    """`--variant`."""
+    return click.option(
+        "--variant",
+        metavar="V",
+        envvar="MODELSYNC_VARIANT",
+        show_envvar=True,
+        shell_complete=completing.variants,
+        help="Take this variant of the models that have it.",
+    )(function)
+
+
+def jobs(function: Function) -> Function:
+    """`--jobs`."""
+    return click.option(
+        "--jobs",
+        metavar="N",
+        type=click.IntRange(1, 64),
+        envvar="MODELSYNC_JOBS",
+        show_envvar=True,
+        help="The most connections at once.",
+    )(function)
+
+
+def upgrades(function: Function) -> Function:
+    """`--upgrade` and `--upgrade-model`, as `upgrade` and `upgrade_models`."""
+    function = click.option(
+        "-P",
+        "--upgrade-model",
+        "upgrade_models",
+        metavar="NAME",
+        multiple=True,
+        shell_complete=completing.names,
+        help="Ask upstream about this model again.",
+    )(function)
+    return click.option("-U", "--upgrade", is_flag=True, help="Ask upstream about every model again.")(
+        function
+    )
+
+
+def freezing(function: Function) -> Function:
+    """`--locked` and `--frozen`. One that is typed wins over the other's variable."""
+    function = click.option(
+        "--frozen",
+        is_flag=True,
+        envvar="MODELSYNC_FROZEN",
+        show_envvar=True,
+        callback=_beside("locked"),
+        help="Take the lock as it is, and do not compare it with the manifest.",
+    )(function)
+    return click.option(
+        "--locked",
+        is_flag=True,
+        envvar="MODELSYNC_LOCKED",
+        show_envvar=True,
+        callback=_beside("frozen"),
+        help="Fail if the lock is stale.",
+    )(function)
+
+
+def _beside(other: str) -> Callable[[click.Context, click.Parameter, bool], bool]:
+    def settle(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+        typed = click.core.ParameterSource.COMMANDLINE
+        if value and context.params.get(other):
+            mine = context.get_parameter_source(str(parameter.name)) is typed
+            theirs = context.get_parameter_source(other) is typed
+            if mine == theirs:
+                raise UsageError(
+                    "--locked and --frozen do not go together", hint="--frozen alone takes the lock as it is"
+                )
+            if theirs:
+                return False
+            context.params[other] = False
+        return value
+
+    return settle
+
+
+def groups(function: Function) -> Function:
+    """The group flags, which `grouped` makes one value of."""
+    for name, key, words in (
+        ("--no-group", "minus_groups", "Leave this group out."),
+        ("--only-group", "only_groups", "Take only this group, without the ungrouped."),
+        ("--group", "plus_groups", "Take this group too."),
+    ):
+        function = click.option(
+            name, key, metavar="G", multiple=True, shell_complete=completing.groups, help=words
+        )(function)
+    return click.option("--all-groups", is_flag=True, help="Take all groups.")(function)
+
+
+def grouped(
+    plus_groups: tuple[str, ...],
+    only_groups: tuple[str, ...],
+    minus_groups: tuple[str, ...],
+    all_groups: bool,
+) -> "Groups":
+    """The group flags of a command line as one value."""
+    from modelsync.engine.selecting import Groups
+
+    return Groups(plus_groups, only_groups, minus_groups, all_groups)

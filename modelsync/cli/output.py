@@ -1,0 +1,110 @@
+"""What a command says: words for people to stderr, data to stdout, or one JSON object there."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TextIO, TypeAlias
+
+import click
+
+from modelsync.cli.terminal import encodable, wants_color
+from modelsync.errors import ModelsyncError
+
+SCHEMA = 1
+
+Color: TypeAlias = Literal["auto", "always", "never"]
+Format: TypeAlias = Literal["text", "json"]
+
+
+class Output:
+    """The two streams, and how they are written to.
+
+    Args:
+        format: `json`: stdout takes one object, and nothing else.
+        quiet: 1: no words but errors; 2: not even those.
+        color: Whether words are coloured.
+    """
+
+    def __init__(self, *, format: Format = "text", quiet: int = 0, color: Color = "auto") -> None:
+        self.json = format == "json"
+        self.quiet = quiet
+        self.color = color
+
+    def words(self, *lines: str) -> None:
+        """Lines for a person, on stderr."""
+        if not self.quiet:
+            self._write(sys.stderr, lines)
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Lines of data, on stdout; none where that takes an object."""
+        if not self.json:
+            self._write(sys.stdout, lines)
+
+    def paths(self, paths: Iterable[Path]) -> None:
+        """Paths as data, each on its line, byte for byte what the file system calls them."""
+        if self.json:
+            return
+        for path in paths:
+            click.echo(f"{path}\n" if os.name == "nt" else os.fsencode(path) + b"\n", nl=False)
+
+    def result(self, **fields: Any) -> None:
+        """The object that stdout takes with `--format json`; nothing otherwise."""
+        if self.json:
+            self._write(sys.stdout, [json.dumps({"schema": SCHEMA, **fields}, indent=2)])
+
+    def error(self, error: ModelsyncError, **fields: Any) -> None:
+        """An error, and how to mend it: words on stderr, and the object on stdout where one is wanted."""
+        self.result(**fields, error={"code": error.code, "message": error.message, "hint": error.hint})
+        if self.quiet < 2:
+            self._write(sys.stderr, error_lines(error.message, error.hint))
+
+    def _write(self, stream: TextIO | None, lines: Iterable[str]) -> None:
+        text = "".join(f"{line}\n" for line in lines)
+        if not text or stream is None:  # None: closed by whoever started us
+            return
+        text = encodable(text, stream)
+        # click takes the colours out again, and knows the consoles of Windows
+        click.echo(text, file=stream, nl=False, color=wants_color(stream, self.color))
+
+
+def error_lines(message: str, hint: str | None) -> list[str]:
+    """`error: …`, then `hint: …`."""
+    lines = [click.style("error", fg="red", bold=True) + f": {message}"]
+    if hint:
+        lines.append(click.style("hint", fg="cyan", bold=True) + f": {hint}")
+    return lines
+
+
+def table(rows: Sequence[Sequence[str]], *, right: Iterable[int] = (), indent: str = "") -> list[str]:
+    """Rows as lines with their columns aligned; empty columns are left out, and so is white space at the end.
+
+    Args:
+        rows: All of the same length, uncoloured.
+        right: The columns whose texts end together.
+        indent: What each line begins with.
+    """
+    if not rows:
+        return []
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    ends = set(right)
+
+    def line(row: Sequence[str]) -> str:
+        cells = (
+            text.rjust(width) if index in ends else text.ljust(width)
+            for index, (text, width) in enumerate(zip(row, widths, strict=True))
+            if width
+        )
+        return (indent + "  ".join(cells)).rstrip()
+
+    return [line(row) for row in rows]
+
+
+def titled(titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> list[str]:
+    """A table under its titles; a column without any text is left out with its title."""
+    used = [index for index in range(len(titles)) if any(row[index] for row in rows)]
+    ends = {position for position, index in enumerate(used) if index in set(right)}
+    picked = [[row[index] for index in used] for row in ([t.upper() for t in titles], *rows)]
+    head, *body = table(picked, right=ends)
+    return [click.style(head, bold=True), *body]

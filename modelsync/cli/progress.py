@@ -1,0 +1,154 @@
+"""Progress, as the place allows: bars on a terminal, a few plain lines elsewhere, or nothing.
+
+Nothing is imported or written before the first event: most calls have nothing to fetch.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from modelsync.cli.terminal import encodable, moves_cursor, wants_color
+
+if TYPE_CHECKING:
+    from modelsync.cli.board import File
+    from modelsync.transfer.progress import Event, Listener
+
+STEP = 25  # per cent of a file between two plain lines about it
+PAUSE = 10.0  # seconds between them at the least
+SILENCE = (
+    60.0  # seconds after which one is due even without a step: some machines end a job that says nothing
+)
+
+
+@contextmanager
+def listener(
+    stream: TextIO | None = None, *, show: bool = True, lines: bool = True, color: bool | None = None
+) -> "Iterator[Listener | None]":
+    """A listener that shows progress for as long as the context lasts, or None where none is to be shown.
+
+    Args:
+        stream: Where it is shown; stderr when None.
+        show: False: nowhere.
+        lines: Whether plain lines are written where no bars can be drawn.
+        color: Whether bars are coloured; None: as the stream and `NO_COLOR` say.
+    """
+    stream = sys.stderr if stream is None else stream
+    if stream is None or not show or not (lines or moves_cursor(stream)):
+        yield None
+        return
+    shown = _Shown(stream, color)
+    try:
+        yield shown.hear
+    finally:
+        shown.close()
+
+
+class Display(Protocol):
+    """Something that shows events. Called from one thread at a time."""
+
+    def hear(self, event: "Event") -> None:
+        """Takes in an event."""
+
+    def close(self) -> None:
+        """Shows nothing more, and leaves the terminal as it was."""
+
+
+class _Shown:
+    """The display that the stream allows, made when there is something to show."""
+
+    def __init__(self, stream: TextIO, color: bool | None) -> None:
+        self._stream = stream
+        self._color = color
+        self._display: Display | None = None
+        self._guard = threading.Lock()
+        self._closed = False
+
+    def hear(self, event: "Event") -> None:
+        with self._guard:
+            if self._closed:
+                return
+            if self._display is None:
+                self._display = self._make()
+            self._display.hear(event)
+
+    def close(self) -> None:
+        with self._guard:
+            self._closed = True
+            if self._display is not None:
+                self._display.close()
+
+    def _make(self) -> Display:
+        if not moves_cursor(self._stream):
+            return Lines(self._stream)
+        from modelsync.cli.bars import Bars
+
+        return Bars(self._stream, wants_color(self._stream) if self._color is None else self._color)
+
+
+class Lines:
+    """Plain lines: that a file began, how far it is now and then, that it arrived."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from modelsync.cli.board import Board
+
+        self._stream = stream
+        self._board = Board()
+        self._told: dict[
+            str, tuple[float, int]
+        ] = {}  # label: when and at how many per cent a line was written
+
+    def hear(self, event: "Event") -> None:
+        """Writes a line if one is due."""
+        now = time.monotonic()
+        before = self._board.files.get(event.label)
+        was_ended = before is not None and before.ended
+        file = self._board.hear(event, now)
+        if file.phase == "fetching":
+            self._fetching(file, now)
+        elif file.phase == "done" and file.label in self._told and not was_ended:
+            seconds = now - file.begun
+            self._write(f"fetched {file.label}{_amount(file)}{_pace(file.fetched, seconds)}")
+            del self._told[file.label]
+        elif file.phase == "failed" and not was_ended:
+            self._write(f"failed {file.label}")
+            self._told.pop(file.label, None)
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+    def _fetching(self, file: "File", now: float) -> None:
+        from modelsync.cli import human
+
+        percent = 100 * file.done // file.total if file.total else 0
+        told = self._told.get(file.label)
+        if told is None:
+            resumed = f", {human.size(file.done)} of it is here" if file.done else ""
+            self._write(f"fetching {file.label}{_amount(file)}{resumed}")
+        elif now - told[0] < PAUSE or (percent // STEP == told[1] // STEP and now - told[0] < SILENCE):
+            return
+        else:
+            done = f"{percent} %" if file.total else human.size(file.done)
+            rate = human.size(self._board.rate(now))
+            self._write(f"fetching {file.label}  {done}  {rate}/s")
+        self._told[file.label] = (now, percent)
+
+    def _write(self, line: str) -> None:
+        with suppress(OSError, ValueError):  # nobody reads any more: no reason to stop a transfer
+            self._stream.write(encodable(f"{line}\n", self._stream))
+            self._stream.flush()
+
+
+def _amount(file: "File") -> str:
+    from modelsync.cli import human
+
+    return f"  {human.size(file.total)}" if file.total is not None else ""
+
+
+def _pace(count: int, seconds: float) -> str:
+    from modelsync.cli import human
+
+    rate = f", {human.size(count / seconds)}/s" if seconds >= 1 and count else ""
+    return f" in {human.duration(seconds)}{rate}"

@@ -1,0 +1,143 @@
+"""What a lock or a sync came to, as lines for a person and as values for a program."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from modelsync.cli import human
+from modelsync.cli.output import table
+
+if TYPE_CHECKING:
+    from modelsync.engine.changes import Change
+    from modelsync.engine.plan import Plan
+    from modelsync.spec.lockfile import LockedModel
+
+MARKS = {"added": "+", "updated": "~", "removed": "-"}
+COLORS = {"added": "green", "updated": "yellow", "removed": "red"}
+
+
+def changed(changes: Sequence["Change"]) -> list["Change"]:
+    """The changes that are any, sorted by name."""
+    return sorted(
+        (change for change in changes if change.action != "unchanged"),
+        key=lambda change: (change.name, change.variant or ""),
+    )
+
+
+def change_lines(changes: Sequence["Change"]) -> list[str]:
+    """` + llama3  Q4_K_M  4.6 GiB`, ` ~ llama3  a1b2c3d -> e4f5a6b`, ` - old`: names and quants in columns."""
+    added = [change for change in changes if change.action == "added"]
+    quants = max((len(_quant(change.after)) for change in added), default=0)
+    rows = []
+    for change in changes:
+        name = f"{change.name} [{change.variant}]" if change.variant else change.name
+        if change.action == "added":
+            words = (
+                f"{_quant(change.after):{quants}}  {_size(change.after)}" if quants else _size(change.after)
+            )
+        elif change.action == "updated":
+            words = _moved(change.before, change.after)
+        else:
+            words = ""
+        rows.append((MARKS[change.action], name, words))
+    lines = table([(name, words) for _, name, words in rows])
+    return [
+        f" {click.style(mark, fg=COLORS[change.action], bold=True)} {line}"
+        for (mark, _, _), line, change in zip(rows, lines, changes, strict=True)
+    ]
+
+
+def brought_lines(models: Sequence[tuple[str, "LockedModel"]]) -> list[str]:
+    """` + hf:user/model:Q4_K_M  4.6 GiB`: what is here now, under the words it was asked for with."""
+    mark = click.style("+", fg=COLORS["added"], bold=True)
+    lines = table([(title, _size(model)) for title, model in models], right=[1])
+    return [f" {mark} {line}" for line in lines]
+
+
+def change_values(changes: Sequence["Change"]) -> list[dict[str, Any]]:
+    """The changes as programs read them."""
+    return [
+        {
+            "name": change.name,
+            "variant": change.variant,
+            "action": change.action,
+            "bytes": change.bytes,
+            "before": _identity(change.before),
+            "after": _identity(change.after),
+        }
+        for change in changes
+    ]
+
+
+def plan_lines(plan: "Plan") -> list[str]:
+    """The steps of a plan in words, one a line; steps inside the store are left out."""
+    from modelsync.engine.plan import describe
+    from modelsync.spec.names import printable
+
+    shown = [step for step in plan.steps if step.verb != "view"]
+    rows = [
+        (
+            printable(describe(step)),
+            human.size(step.bytes) if step.verb in ("fetch", "adopt", "check") else "",
+        )
+        for step in shown
+    ]
+    return table(rows, right=[1], indent="   ")
+
+
+def plan_values(plan: "Plan") -> list[dict[str, Any]]:
+    """The steps of a plan as programs read them."""
+    return [
+        {
+            "verb": step.verb,
+            "name": step.model.name if step.model else None,
+            "variant": step.model.variant if step.model else None,
+            "file": step.file.path if step.file else None,
+            "target": step.target,
+            "bytes": step.bytes,
+        }
+        for step in plan.steps
+    ]
+
+
+def totals(fetched: int, reused: int, seconds: float) -> str:
+    """`4.6 GiB fetched, 1.2 GiB reused, 12 s`."""
+    return f"{human.size(fetched)} fetched, {human.size(reused)} reused, {human.duration(seconds)}"
+
+
+def _quant(model: "LockedModel | None") -> str:
+    from modelsync.spec.choose import quant_of
+
+    return (quant_of(model.files[0].path) or "") if model and model.files else ""
+
+
+def _size(model: "LockedModel | None") -> str:
+    return human.size(sum(file.size for file in model.files)) if model else ""
+
+
+def _moved(before: "LockedModel | None", after: "LockedModel | None") -> str:
+    """From what to what: the first of commit, quant and digest in which the two differ."""
+    if before is None or after is None:
+        return ""
+    for was, now in (
+        ((before.revision or "")[:7], (after.revision or "")[:7]),
+        (_quant(before), _quant(after)),
+        (_digest(before), _digest(after)),
+    ):
+        if was and now and was != now:
+            return f"{was} -> {now}"
+    return f"{human.count(len(before.files), 'file')} -> {human.count(len(after.files), 'file')}"
+
+
+def _digest(model: "LockedModel") -> str:
+    return f"sha256:{model.files[0].sha256[:7]}" if model.files else ""
+
+
+def _identity(model: "LockedModel | None") -> dict[str, Any] | None:
+    if model is None:
+        return None
+    return {
+        "revision": model.revision,
+        "files": [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in model.files],
+    }

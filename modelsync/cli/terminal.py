@@ -1,0 +1,40 @@
+"""What a stream is: a terminal or not, and whether it takes colours. Imports nothing heavy."""
+
+import os
+from typing import Literal, TextIO
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person's terminal is at the other end of the stream."""
+    try:
+        return stream.isatty()
+    except (AttributeError, ValueError):  # replaced by something, or closed
+        return False
+
+
+def moves_cursor(stream: TextIO) -> bool:
+    """Whether lines already written can be drawn anew."""
+    return is_terminal(stream) and os.environ.get("TERM") != "dumb"
+
+
+def wants_color(stream: TextIO, choice: Literal["auto", "always", "never"] = "auto") -> bool:
+    """Whether to colour what goes to the stream.
+
+    A flag (or `MODELSYNC_COLOR`) decides; then `NO_COLOR`, then `FORCE_COLOR`, each when it is not empty; then
+    whether the stream is a terminal.
+    """
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or moves_cursor(stream)
+
+
+def encodable(text: str, stream: TextIO) -> str:
+    """`text` as far as the stream's encoding can hold it; the rest is escaped, and never an error."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+    return text
