@@ -1,0 +1,55 @@
+"""What start-up may import: the promise behind a sync that costs nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.engine.conftest import REPO, gguf
+from tests.hub import Hub
+
+HEAVY = ("httpx2", "tomlkit", "rich", "filelock", "blake3", "llama_cpp", "platformdirs", "dataclasses", "asyncio")
+
+
+@pytest.fixture
+def project(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A synced project."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    hub.repo(REPO).commit({"tiny-Q4_K_M.gguf": gguf("q4")})
+    (tmp_path / "models.toml").write_text(f'[modelsync]\ndir = "models"\n[models]\ntiny = "hf:{REPO}:Q4_K_M"\n')
+    subprocess.run([sys.executable, "-m", "modelsync", "-q", "sync"], cwd=tmp_path, check=True)
+    hub.clear()
+    return tmp_path
+
+
+def imported(code: str, folder: Path) -> set[str]:
+    """Top-level modules that a fresh interpreter has after running `code`."""
+    code += "\nimport sys; print('\\n'.join(sorted({name.partition('.')[0] for name in sys.modules})))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import modelsync",
+        "import modelsync; modelsync.path('tiny')",
+        "import modelsync; modelsync.files('tiny', download=False)",
+        "import modelsync; modelsync.sync()",
+    ],
+)
+def test_the_api_imports_nothing_heavy_for_what_is_here(project: Path, hub: Hub, code: str) -> None:
+    """`import modelsync`, `path()` of a file that is here and a sync with nothing to do import no heavy package."""
+    assert imported(code, project) & {*HEAVY, "click"} == set()
+    assert hub.seen() == []
+
+
+def test_the_command_imports_nothing_heavy_for_a_sync_with_nothing_to_do(project: Path, hub: Hub) -> None:
+    """The command adds click, and nothing else that is heavy."""
+    code = "import sys; sys.argv = ['modelsync', '-q', 'sync']\nfrom modelsync.__main__ import main\n"
+    code += "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+    assert imported(code, project) & set(HEAVY) <= {"dataclasses"}
+    assert hub.seen() == []
