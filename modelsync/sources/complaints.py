@@ -42,7 +42,9 @@ def explain(
         path: The file that was asked for.
         refs: Gives the branches and tags there are; called where they are the hint.
     """
-    if not isinstance(error, HttpStatusError) or error.redirected:
+    if not isinstance(error, HttpStatusError):
+        return _unreachable(error, endpoint)
+    if error.redirected:
         return error
     page, code, status = f"{endpoint}/{repo}", error.error_code, error.status
     said = error.error_message or ""
@@ -79,8 +81,6 @@ def explain(
             f"{_host(endpoint)} has no repo {repo}, or is not a model hub",
             hint=f"look for {page}; the hub is set by HF_ENDPOINT or `endpoint` in the manifest",
         )
-    if status == 429 and error.hint is None:
-        error.hint = f"wait some minutes; a hub gives accounts a larger quota: {_token(endpoint)}"
     return error
 
 
@@ -105,6 +105,14 @@ def listed(names: Sequence[str]) -> str:
     """Some names for a hint: all of a few, the first of many."""
     shown = ", ".join(printable(name) for name in names[:_LISTED])
     return shown + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+
+
+def _unreachable(error: ModelsyncError, endpoint: str) -> ModelsyncError:
+    """A connection's own words are enough, unless the address of the hub is one that somebody set."""
+    if isinstance(error, NetworkError) and endpoint != DEFAULT_ENDPOINT:
+        setting = f"the hub {_host(endpoint)} is set by HF_ENDPOINT or `endpoint` in the manifest"
+        error.hint = f"{error.hint}; {setting}" if error.hint else setting
+    return error
 
 
 def _gated(endpoint: str, repo: str) -> GatedError:

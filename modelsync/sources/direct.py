@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-from modelsync.errors import GatedError, HttpStatusError, ModelsyncError, NotFoundError
+from modelsync.errors import GatedError, HttpStatusError, ModelsyncError, NetworkError, NotFoundError
 from modelsync.sources.base import Answer, Found, FoundPiece, joined
 from modelsync.sources.complaints import listed
 from modelsync.spec import digest
-from modelsync.spec.names import file_name, printable, safe_path
+from modelsync.spec.names import printable, safe_path
 from modelsync.spec.parts import joined_name, siblings
 from modelsync.spec.uri import WebUri
 from modelsync.transfer.jobs import Segment
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from modelsync.spec.uri import Uri
 
 MAX_SIZE = 2**50
+_TAG = re.compile(r"[!#-~]{1,256}", re.ASCII)  # an entity tag between its quotes, RFC 9110, 8.8.3; bounded
 _NO_HEAD = frozenset({403, 405, 501})  # 403: an address signed for GET alone
 
 
@@ -42,21 +44,21 @@ class Direct:
         uri = question.reference.uri
         if not isinstance(uri, WebUri):
             raise TypeError(f"{uri} is not a URL")
-        split = urlsplit(uri.url)
-        known = {file.url: file for file in _flat(question) if file.url and file.etag}
+        base, mark, query = uri.url.partition("?")
+        known = {file.url: file for file in _flat(question) if file.url and _TAG.fullmatch(file.etag or "")}
         found, missing = [], []
-        for path in siblings(split.path):
-            url = urlunsplit(split._replace(path=path))
+        for part in siblings(base):
+            url = f"{part}{mark}{query}"
             try:
                 found.append(self._ask(url, known.get(url)))
             except ModelsyncError as error:
                 told = self.explain(error, url)
-                if not isinstance(told, NotFoundError) or path == split.path:
+                if not isinstance(told, NotFoundError) or part == base:
                     raise told from error
-                missing.append(_name(path))
+                missing.append(WebUri(part).name)
         if missing:
             raise NotFoundError(
-                f"{_public(split)} is one of several parts, and the server lacks {listed(missing)}",
+                f"{_public(base)} is one of several parts, and the server lacks {listed(missing)}",
                 hint="all parts must lie side by side, under the names that belong together",
             )
         name = joined_name(found[0].path)
@@ -74,31 +76,29 @@ class Direct:
 
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
         """What a server's refusal to give `subject` means."""
-        if not isinstance(error, HttpStatusError):
+        if not isinstance(error, HttpStatusError) or error.redirected:
             return error
-        split = urlsplit(subject)
+        host = printable(urlsplit(subject).hostname or "")
         if error.status in (401, 403):
             return GatedError(
-                f"{split.hostname} does not let everyone read {_public(split)} (HTTP {error.status})",
-                hint=f"give the credentials for {split.hostname} in .netrc, by --header, or in config.toml",
+                f"{host} does not let everyone read {_public(subject)} (HTTP {error.status})",
+                hint=f"give the credentials for {host} in .netrc, by --header, or in config.toml",
             )
         if error.status in (404, 410):
             return NotFoundError(
-                f"there is no file at {_public(split)} (HTTP {error.status})", hint="check the URL"
+                f"there is no file at {_public(subject)} (HTTP {error.status})", hint="check the URL"
             )
         return error
 
     def _ask(self, url: str, known: LockedFile | Piece | None) -> FoundPiece:
         """What the server says of one file; its sha256 where the file is still the one of `known`."""
-        path = safe_path(_name(urlsplit(url).path))
+        path = safe_path(WebUri(url).name)
         condition = {"If-None-Match": f'"{known.etag}"'} if known else {}
         told = self._head(url, condition)
-        if known and (told is None or (told.etag == known.etag and told.size == known.size)):
+        if known and (told is None or (told.etag == known.etag and told.size in (None, known.size))):
             return FoundPiece(path, url, known.size, known.sha256, known.etag)
         if told is None:
-            raise ModelsyncError(
-                f"{_public(urlsplit(url))}: the server answers what it was not asked (HTTP 304)"
-            )
+            raise NetworkError(f"{_public(url)}: the server answers what it was not asked (HTTP 304)")
         return FoundPiece(path, url, told.size, None, told.etag)
 
     def _head(self, url: str, condition: Mapping[str, str]) -> _Told | None:
@@ -134,7 +134,10 @@ class _Told(NamedTuple):
         tag = headers.get("etag")
         # A weak ETag does not promise the same bytes, and a lock speaks of bytes.
         strong = digest.etag(tag) if tag is not None and not tag.startswith("W/") else None
-        return cls(size if size is not None and 0 <= size <= MAX_SIZE else None, strong)
+        return cls(
+            size if size is not None and 0 <= size <= MAX_SIZE else None,
+            strong if strong is not None and _TAG.fullmatch(strong) else None,
+        )
 
 
 def _flat(question: Question) -> list[LockedFile | Piece]:
@@ -145,9 +148,5 @@ def _flat(question: Question) -> list[LockedFile | Piece]:
     return files
 
 
-def _name(path: str) -> str:
-    return unquote(file_name(path))
-
-
-def _public(split: SplitResult) -> str:
-    return printable(urlunsplit(split._replace(query="", fragment="")))
+def _public(url: str) -> str:
+    return printable(url.partition("?")[0])

@@ -9,7 +9,7 @@ import re
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from modelsync.errors import ModelsyncError, NetworkError, RefusedError
 from modelsync.sources import complaints
@@ -26,6 +26,7 @@ MAX_ENTRIES = 200_000
 MAX_SIZE = 2**50
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_QUERY = re.compile(r"[!-~]+")
 _MODEL_FILE = re.compile(r"\.gguf(\.part\d+of\d+)?$", re.IGNORECASE)
 _LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[\w-]+\s*=\s*(?:\"[^\"]*\"|[^\s,;\"]*))*)")
 
@@ -195,8 +196,8 @@ def next_page(link: str, first: str) -> str | None:
     """
     for target, parameters in _LINK.findall(link):
         if re.search(r";\s*rel\s*=\s*\"?next\"?\s*(;|$)", parameters, re.IGNORECASE):
-            query = urlsplit(urljoin(first, target)).query
-            return urlunsplit(urlsplit(first)._replace(query=query)) if query else None
+            query = target.partition("#")[0].partition("?")[2]
+            return f"{first.partition('?')[0]}?{query}" if _QUERY.fullmatch(query) else None
     return None
 
 

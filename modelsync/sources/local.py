@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from modelsync.errors import NotFoundError, RefusedError, StoreError
 from modelsync.sources import complaints
 from modelsync.sources.base import Answer, Found, FoundPiece, joined
-from modelsync.spec import choose
 from modelsync.spec.names import file_name, nearest, printable, safe_path
 from modelsync.spec.parts import joined_name, siblings
 from modelsync.spec.uri import FileUri
@@ -40,17 +39,11 @@ class Local:
         return isinstance(uri, FileUri)
 
     def resolve(self, question: Question) -> Answer:
-        """Looks for the file and those that belong together with it by name.
-
-        A folder, for a projector, means the one in it that fits the model.
-        """
+        """Looks for the file and those that belong together with it by name."""
         uri = question.reference.uri
         if not isinstance(uri, FileUri):
             raise TypeError(f"{uri} is not a path")
         path = uri.path
-        if question.role == "mmproj" and (question.folder / path).is_dir():
-            names = sorted(file.name for file in (question.folder / path).iterdir())
-            path = posixpath.join(path, choose.choose_mmproj(names, next(iter(question.beside), ""), path))
         paths = siblings(path)
         sizes = [_size(question.folder, each, needed_by=path) for each in paths]
         found = [

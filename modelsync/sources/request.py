@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.errors import HashMismatchError, UsageError
@@ -10,7 +9,7 @@ from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.sources import source_for
 from modelsync.sources.base import Answer, Question
 from modelsync.spec.names import file_name, printable
-from modelsync.spec.uri import FileUri, HfUri, Reference, parse
+from modelsync.spec.uri import HfUri, Reference, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,14 +80,12 @@ def resolve(
 
 
 def _beside(uri: Uri, commit: str | None) -> Reference:
-    """Where a projector "beside the model" is looked for: in the same commit, or the same folder."""
+    """Where a projector "beside the model" is looked for: in the same commit, not on the same branch anew."""
     if isinstance(uri, HfUri):
         return Reference(HfUri(uri.repo), commit)
-    if isinstance(uri, FileUri):
-        return Reference(FileUri(posixpath.dirname(uri.path) or "."))
     raise UsageError(
-        f"`mmproj = true` cannot look beside {uri}: its source does not list files",
-        hint='name the projector: mmproj = "https://…/mmproj-F16.gguf"',
+        f"`mmproj = true` looks in a hub's repo, and {uri} is in none",
+        hint='name the projector by its own URI: mmproj = "file:mmproj-F16.gguf"',
     )
 
 

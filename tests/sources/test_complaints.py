@@ -124,12 +124,11 @@ def test_a_file_that_went_away_after_it_was_locked(hub: Hub, ask: Asker) -> None
     assert commit in error.message
 
 
-@pytest.mark.parametrize("path", ["*/revision/*", "*/tree/*"])
-def test_an_endpoint_that_is_not_a_hub(hub: Hub, ask: Asker, path: str) -> None:
+def test_an_endpoint_that_is_not_a_hub(hub: Hub, ask: Asker) -> None:
     """A web page instead of an answer is told as that, with the setting that names the hub."""
     hub.repo("u/Page").commit({"m.gguf": model()})
     page = Status(200, {"Content-Type": "text/html"}, "<!doctype html><title>Log in</title>")
-    hub.misbehave(page, where="hub", match=path)
+    hub.misbehave(page, where="hub", times=None)
     with pytest.raises(NetworkError) as caught:
         ask("hf:u/Page/m.gguf")
     assert "HF_ENDPOINT" in told(caught.value)
@@ -171,12 +170,11 @@ def test_what_a_cdn_says_is_not_the_hubs_word() -> None:
 
 
 def test_a_server_that_may_answer_later_stays_a_network_error() -> None:
-    """5xx and 429 keep their kind and exit status; 429 gets a hint."""
+    """5xx and 429 keep their kind and exit status."""
     for code in (500, 503, 429):
         error = explain(status(code), DEFAULT_ENDPOINT, "u/m")
         assert isinstance(error, HttpStatusError)
         assert error.exit_code == 3
-    assert "HF_TOKEN" in told(explain(status(429), DEFAULT_ENDPOINT, "u/m"))
 
 
 def test_a_hubs_words_bring_no_control_characters() -> None:

@@ -50,7 +50,7 @@ def test_the_etag_is_the_one_that_resolve_gives(hub: Hub, ask: Asker) -> None:
         assert not hub.seen(match="*/resolve/*")
         head = ask.client.head(f"{hub.endpoint}/maker/both/resolve/{commit}/{file.path}")
         hub.clear()
-        assert head.headers["x-linked-etag"].strip('"') == file.etag
+        assert (head.headers.get("x-linked-etag") or head.headers["etag"]).strip('"') == file.etag
 
 
 def test_what_is_not_in_lfs_has_no_digest_until_it_is_read(hub: Hub, run: Run) -> None:
@@ -93,7 +93,7 @@ def test_every_page_of_a_long_listing_is_read(hub: Hub, ask: Asker) -> None:
 def test_a_listing_without_an_end_is_refused(hub: Hub, ask: Asker) -> None:
     """A hub whose next page is the same page again is not followed for ever."""
     hub.repo("maker/loop").commit({"m.gguf": model()})
-    link = {"Link": f'<{hub.endpoint}/api/models/maker/loop/tree/x?cursor=a>; rel="next"'}
+    link = {"Link": f'<{hub.endpoint}/api/models/maker/loop/tree/x?cursor=MA%3D%3D>; rel="next"'}
     hub.misbehave(Headers(link), where="hub", match="*/tree/*", times=None)
     with pytest.raises(RefusedError, match="does not come to an end"):
         ask("hf:maker/loop/m.gguf")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelsync.errors import NotFoundError, RefusedError
+from modelsync.errors import NotFoundError, RefusedError, UsageError
 from modelsync.sources import sources
 from modelsync.sources.base import Answer, Found
 from modelsync.sources.request import resolve
@@ -121,22 +121,16 @@ def test_pieces_are_joined(tmp_path: Path) -> None:
     assert len(SOURCES[2].locate(file, "", tmp_path)) == 2
 
 
-@pytest.mark.parametrize("folder", ["", "models/"])
-def test_the_projector_beside_a_model(folder: str, tmp_path: Path) -> None:
-    """`mmproj = true` looks in the model's folder."""
-    write(tmp_path, f"{folder}v-Q8_0.gguf", f"{folder}mmproj-v-F16.gguf")
-    answer = ask(tmp_path, f"file:{folder}v-Q8_0.gguf", mmproj=True)
-    assert [(file.role, file.url) for file in answer.files] == [
-        ("model", f"file:{folder}v-Q8_0.gguf"),
-        ("mmproj", f"file:{folder}mmproj-v-F16.gguf"),
-    ]
-
-
-def test_no_projector_beside_a_model(tmp_path: Path) -> None:
-    """Where there is none, it is said."""
-    write(tmp_path, "v-Q8_0.gguf")
-    with pytest.raises(NotFoundError):
+def test_a_projector_beside_a_path_is_named(tmp_path: Path) -> None:
+    """`mmproj = true` is for repos; for a path the projector has a path too."""
+    write(tmp_path, "v-Q8_0.gguf", "mmproj-F16.gguf")
+    with pytest.raises(UsageError, match="mmproj = true"):
         ask(tmp_path, "./v-Q8_0.gguf", mmproj=True)
+    files = ask(tmp_path, "./v-Q8_0.gguf", mmproj=parse("./mmproj-F16.gguf")).files
+    assert [(file.role, file.url) for file in files] == [
+        ("model", "file:v-Q8_0.gguf"),
+        ("mmproj", "file:mmproj-F16.gguf"),
+    ]
 
 
 def test_a_local_file_is_always_read_again(tmp_path: Path) -> None:
