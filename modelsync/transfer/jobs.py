@@ -28,7 +28,7 @@ class Job(NamedTuple):
         size: Bytes of the whole file, or None if that is not known.
         sha256: What the whole must hash to, 64 lower-case hex digits, or None: then it is only computed.
         segments: Where it comes from; several are joined in order, and then each must have its size.
-        check: Called once with the first bytes (at least 4, or all there are) before the rest is fetched;
+        check: Called once with the first bytes (at least 64, or all there are) before the rest is fetched;
             raises a `ModelsyncError` if this cannot be the file that is meant.
     """
 

@@ -1,0 +1,33 @@
+"""This machine as it is."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from modelsync import machine
+
+
+def test_free_space_is_that_of_the_disk_where_a_path_will_be(tmp_path: Path) -> None:
+    """The folders need not be there yet."""
+    assert (
+        0 < machine.free_bytes(tmp_path / "a" / "b") == pytest.approx(machine.free_bytes(tmp_path), rel=0.5)
+    )
+
+
+def test_paths_of_one_folder_are_on_one_device(tmp_path: Path) -> None:
+    """Whether they are there or not."""
+    assert machine.same_device(tmp_path, tmp_path / "not" / "there")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_another_file_system_is_another_device(tmp_path: Path) -> None:
+    """/proc is never where files are kept."""
+    assert not machine.same_device(tmp_path, Path("/proc/self"))
+
+
+def test_the_boot_does_not_change_while_we_run() -> None:
+    """Asked twice, the same word of one line."""
+    first = machine.boot_id()
+    assert first == machine.boot_id()
+    assert first is None or (first.split() == [first] and first)

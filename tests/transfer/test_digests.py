@@ -1,0 +1,31 @@
+"""The digests of a file and of its pieces."""
+
+import hashlib
+
+from blake3 import blake3
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelsync.transfer.digests import Digests
+
+
+@given(st.lists(st.binary(max_size=20), max_size=6), st.lists(st.integers(1, 9), max_size=20))
+def test_pieces_are_digested_wherever_the_reads_fall(pieces: list[bytes], reads: list[int]) -> None:
+    """The whole and every piece, empty ones too, have the digests that they have alone."""
+    whole = b"".join(pieces)
+    digests = Digests([len(piece) for piece in pieces])
+    rest = memoryview(whole)
+    for count in (*reads, len(whole)):
+        digests.update(rest[:count])
+        rest = rest[count:]
+    assert digests.position == len(whole)
+    assert digests.sha256 == hashlib.sha256(whole).hexdigest()
+    assert digests.blake3 == blake3(whole).hexdigest()
+    assert digests.pieces == [hashlib.sha256(piece).hexdigest() for piece in pieces]
+
+
+def test_a_file_that_is_not_joined_has_no_pieces() -> None:
+    """One hash less to compute."""
+    digests = Digests()
+    digests.update(memoryview(b"abc"))
+    assert digests.pieces == []

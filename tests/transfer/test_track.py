@@ -1,0 +1,219 @@
+"""Which range a free stream takes: simulated servers and streams, no sockets, a clock that is told."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelsync.net.retry import Backoff
+from modelsync.transfer.journal import Validator
+from modelsync.transfer.ranges import Ranges
+from modelsync.transfer.track import LARGEST, SMALLEST, MiB, Take, Track, chunk
+
+BIG = 1000 * MiB
+
+
+def track(promised: int | None = BIG, **more: object) -> Track:
+    return Track(promised, **{"digest": True, "streams": 4, **more})  # type: ignore[arg-type]
+
+
+def opened(promised: int = BIG, **more: object) -> tuple[Track, Take]:
+    """A track whose server has answered the first question with a range."""
+    one = track(promised, **more)
+    take = one.take(0.0)
+    assert take is not None
+    one.began(ranged=True)
+    return one, take
+
+
+def finish(one: Track, take: Take) -> None:
+    assert take.limit is not None
+    one.arrived(take, take.limit)
+    one.release(take)
+
+
+def test_one_stream_asks_until_the_server_has_answered_with_a_range() -> None:
+    """Nobody else asks a server that nothing is known of; then as many as there may be."""
+    one = track()
+    first = one.take(0.0)
+    assert first is not None
+    assert one.take(0.0) is None
+    one.began(ranged=True)
+    assert [bool(one.take(0.0)) for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_server_that_gives_the_whole_has_one_stream() -> None:
+    """After a 200 nobody else asks."""
+    one = track()
+    one.take(0.0)
+    one.began(ranged=False)
+    assert one.take(0.0) is None
+
+
+def test_a_small_file_is_asked_for_whole() -> None:
+    """What fits into one range is asked for without one."""
+    take = track(SMALLEST).take(0.0)
+    assert take is not None
+    assert (take.start, take.end, take.limit) == (0, None, SMALLEST)
+
+
+def test_a_file_of_unknown_size_is_asked_for_its_beginning() -> None:
+    """The answer to a range tells the size, or that there are no ranges."""
+    take = track(None).take(0.0)
+    assert take is not None
+    assert (take.start, take.end) == (0, SMALLEST)
+
+
+def test_a_resumed_file_of_unknown_size_is_asked_for_its_rest() -> None:
+    """From the first gap to wherever the end is."""
+    take = track(None, done=Ranges([(0, 5)])).take(0.0)
+    assert take is not None
+    assert (take.start, take.end, take.limit) == (5, None, None)
+
+
+def test_without_digest_and_validator_nothing_is_joined() -> None:
+    """Bytes of a version that nobody can name are asked for anew, all of them."""
+    take = track(digest=False, done=Ranges([(0, 5 * MiB)])).take(0.0)
+    assert take is not None
+    assert (take.start, take.end) == (0, None)
+
+
+def test_with_a_validator_the_rest_is_asked_for() -> None:
+    """The validator tells the size too."""
+    version = Validator("https://x", '"1"', 20 * MiB)
+    one = track(None, digest=False, done=Ranges([(0, 15 * MiB)]), validator=version)
+    take = one.take(0.0)
+    assert take is not None
+    assert (take.start, take.end) == (15 * MiB, 20 * MiB)
+
+
+def test_a_stream_turned_away_gives_back_and_the_others_go_on_narrower() -> None:
+    """A server that takes three connections is not asked for a fourth again at once, and nothing fails."""
+    one, first = opened()
+    others = [one.take(0.0) for _ in range(3)]
+    last = others[-1]
+    assert last is not None
+    one.release(last)
+    assert one.failed(last, 0.0)
+    assert one.width == 3
+    finish(one, first)
+    again = one.take(1.0)
+    assert again is not None
+    assert again.start == last.start
+    assert one.take(1.0) is None
+
+
+def test_after_many_bytes_one_more_stream_is_tried() -> None:
+    """What a server turned away an hour ago it may take now."""
+    one, _ = opened()
+    last = [one.take(0.0) for _ in range(3)][-1]
+    assert last is not None
+    one.release(last)
+    one.failed(last, 0.0)
+    while one.width == 3:
+        take = one.active[0]
+        finish(one, take)
+        assert one.take(10.0)
+        one.began(ranged=True)
+    assert one.width == 4
+    assert one.done.covered >= 256 * MiB
+
+
+def test_the_last_streams_failures_count_and_then_it_is_over() -> None:
+    """As often as the counter allows, later and later; then no more."""
+    one = track(backoff=lambda: Backoff(3))
+    now = 0.0
+    for hope in (True, True, False):
+        take = one.take(now)
+        assert take is not None
+        one.release(take)
+        assert one.failed(take, now) is hope
+        if hope:
+            assert one.take(now) is None
+            now = one.not_before
+
+
+def test_bytes_begin_the_count_anew_but_the_same_bytes_do_not() -> None:
+    """A server that breaks off at the same place over and over is given up in the end."""
+    one = track(backoff=lambda: Backoff(3))
+    now = 0.0
+
+    def fail_at(position: int) -> bool:
+        nonlocal now
+        take = one.take(now)
+        assert take is not None
+        if take.start == 0:
+            one.clear()
+        one.arrived(take, position)
+        one.release(take)
+        hope = one.failed(take, now)
+        now = one.not_before
+        return hope
+
+    assert all(fail_at(n * MiB) for n in range(1, 6))
+    one.clear()
+    one.plain = True
+    assert [fail_at(5 * MiB) for _ in range(2)] == [True, False]
+
+
+def test_a_server_that_asks_for_patience_gets_it() -> None:
+    """No range is taken before the time that the server named."""
+    one = track()
+    take = one.take(0.0)
+    assert take is not None
+    one.release(take)
+    assert one.failed(take, 0.0, retry_after=60.0)
+    assert one.take(59.0) is None
+    assert one.take(60.0) is not None
+
+
+@pytest.mark.parametrize("digest", [True, False])
+def test_clearing_forgets_what_was_learnt(digest: bool) -> None:
+    """The size and version of what was thrown away say nothing of what comes."""
+    one = track(None, digest=digest, done=Ranges([(0, 5)]), validator=Validator("o", '"1"', 9))
+    one.clear()
+    assert [one.size, one.validator, one.done] == [None, None, Ranges()]
+
+
+@given(st.integers(1, 2**45), st.integers(1, 64))
+def test_chunks_are_bounded(missing: int, streams: int) -> None:
+    """A range is never so small that asking costs more than it brings, nor so large that others wait for it."""
+    assert SMALLEST <= chunk(missing, streams) <= LARGEST
+
+
+@given(
+    size=st.integers(0, 200 * MiB),
+    here=st.lists(st.tuples(st.integers(0, 200 * MiB), st.integers(0, 200 * MiB)), max_size=4),
+    streams=st.integers(1, 6),
+    seed=st.integers(0, 2**32),
+)
+def test_every_byte_is_taken_once_whatever_fails(
+    size: int, here: list[tuple[int, int]], streams: int, seed: int
+) -> None:
+    """Streams that come, break off and fail in any order: no byte is in two hands, and the file gets whole."""
+    chance = random.Random(seed)
+    done = Ranges(here).within(0, size)
+    one = Track(size, digest=True, streams=streams, done=done, backoff=lambda: Backoff(10**6))
+    now, fetched = 0.0, 0
+    while not one.complete:
+        now += 1000.0
+        while (take := one.take(now)) is not None and chance.random() < 0.9:
+            pass
+        assert len(one.active) <= streams
+        spans = [(take.position, take.limit or 0) for take in one.active]
+        assert Ranges((*one.done, *spans)).covered == one.done.covered + sum(b - a for a, b in spans)
+        take = chance.choice(one.active)
+        assert take.limit is not None
+        match chance.choice(["whole", "part", "nothing"]):
+            case "nothing":
+                one.release(take)
+                assert one.failed(take, now)
+            case kind:
+                one.began(ranged=True)
+                to = take.limit if kind == "whole" else chance.randint(take.position, take.limit)
+                fetched += to - take.position
+                one.arrived(take, to)
+                one.release(take)
+    assert one.done.missing(size) == Ranges()
+    assert fetched == size - done.covered
