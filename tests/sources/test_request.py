@@ -10,7 +10,9 @@ from modelsync.sources import source_for, sources
 from modelsync.sources.direct import Direct
 from modelsync.sources.huggingface import HuggingFace
 from modelsync.sources.local import Local
-from modelsync.sources.request import check_pins, owners
+from modelsync.sources.request import check_pins, owners, resolve
+from modelsync.spec import lockfile
+from modelsync.spec.lockfile import Lock, LockedModel
 from modelsync.spec.request import Request
 from modelsync.spec.uri import parse
 from tests.hub import Hub
@@ -42,6 +44,37 @@ def test_a_request_may_mix_sources(hub: Hub, ask: Asker) -> None:
         owned = owners(request.to_dict(), files, ask.sources)
         assert [type(each.source) for each in owned] == [HuggingFace, Direct, Local, HuggingFace]
         assert [each.file for each in owned] == list(files)
+
+
+def test_every_answer_makes_a_lock_that_is_accepted(hub: Hub, ask: Asker) -> None:
+    """What sources find, written as a lock, passes the lock's own check of where its files come from."""
+    repo = hub.repo("u/All")
+    old = repo.commit({"adapter.gguf": model("old")})
+    repo.commit(
+        {f"big/m-Q8_0.gguf.part{n}of2": model(str(n)) for n in (1, 2)} | {"mmproj-ü F16.gguf": model()}
+    )
+    repo.commit({f"s/m-Q4_0-{n:05}-of-00002.gguf": model(str(n)) for n in (1, 2)})
+    hub.repo("v/Lora").commit({"lora.gguf": model()})
+    for n in (1, 2):
+        hub.file(f"/web-{n:05}-of-00002.gguf", model(str(n)))
+        hub.file(f"/joined.gguf.part{n}of2", model(str(n)))
+        (ask.folder / f"d-{n:05}-of-00002.gguf").write_bytes(model(str(n)))
+    (ask.folder / "lora #1.gguf").write_bytes(model())
+    requests = {
+        "pieces": Request(parse("hf:u/All:Q8_0").uri, None, True, (parse(f"hf:u/All/adapter.gguf#{old}"),)),
+        "split": Request(parse("hf:u/All:Q4_0").uri, "main", parse("hf:u/All:F16"), (parse("hf:v/Lora"),)),
+        "web": Request(parse(f"{hub.plain}/web-00002-of-00002.gguf?a=b").uri, loras=(parse("hf:v/Lora"),)),
+        "joined": Request(parse(f"{hub.plain}/joined.gguf.part1of2").uri),
+        "local": Request(parse("./d-00001-of-00002.gguf").uri, loras=(parse("file:lora #1.gguf"),)),
+        "corp": Request(parse("hf:u/All:Q4_0").uri, endpoint="https://hub.corp.example/models"),
+    }
+    models = []
+    for name, request in sorted(requests.items()):
+        answer = resolve(request, ask.sources, folder=ask.folder, endpoint=hub.endpoint)
+        files = tuple(locked(file, SHA) for file in answer.files)
+        models.append(LockedModel(name, request.to_dict(), files, None, answer.revision, answer.license))
+    lock = Lock(tuple(models))
+    assert lockfile.parse(lockfile.dumps(lock)) == lock
 
 
 def test_an_adapter_of_a_model_from_elsewhere_has_its_repo(hub: Hub, ask: Asker) -> None:
