@@ -31,7 +31,8 @@ def load_value(key: str, value: Any) -> LoadValue:
         raise UsageError("is no argument of llama_cpp.Llama")
     if _REFUSED.fullmatch(key):
         raise UsageError(
-            "may name a path or code, which a manifest may not", hint=f"pass {key}= to modelsync.load() in the program"
+            "may name a path or code, which a manifest may not",
+            hint=f"pass {key}= to modelsync.load() in the program",
         )
     if isinstance(value, list):
         if len(value) > MAX_NUMBERS or not all(map(_is_number, value)):

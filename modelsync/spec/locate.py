@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-MAX_WORK = 2_000_000  # characters read again; a statement over many lines is tried once a line, and is given up
+MAX_WORK = (
+    2_000_000  # characters read again; a statement over many lines is tried once a line, and is given up
+)
 
 
 class Statement(NamedTuple):

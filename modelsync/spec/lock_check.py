@@ -113,7 +113,11 @@ def _check_pieces(file: LockedFile) -> None:
 def _check_whole(files: tuple[LockedFile, ...], wanted: Asked) -> None:
     """Whether all that belongs to a model is there, once: each role asked for, each part of a split model."""
     roles = [file.role for file in files]
-    if "model" not in roles or roles.count("lora") < len(wanted.loras) or (wanted.mmproj and "mmproj" not in roles):
+    if (
+        "model" not in roles
+        or roles.count("lora") < len(wanted.loras)
+        or (wanted.mmproj and "mmproj" not in roles)
+    ):
         raise LockfileError("files: not all that the request asks for")
     if len({file[:2] + file[4:8] for file in files}) < len(files):
         raise LockfileError("files: one is there twice")
@@ -126,7 +130,9 @@ def _check_whole(files: tuple[LockedFile, ...], wanted: Asked) -> None:
             parts.setdefault((file.role, file.repo, part.prefix, f"{part.total}"), []).append(part.number)
     for (_, _, prefix, total), numbers in parts.items():
         if numbers != list(range(1, int(total or 0) + 1)):
-            raise LockfileError(f"{printable(prefix or '')}-…: not all of its {total} parts are there, in order")
+            raise LockfileError(
+                f"{printable(prefix or '')}-…: not all of its {total} parts are there, in order"
+            )
 
 
 # --- single values -----------------------------------------------------------------------------------

@@ -54,7 +54,11 @@ def asked(request: Mapping[str, Any]) -> Asked:
     elif "mmproj" in request:
         mmproj = parse(_text(request, "mmproj"))
     loras = request.get("loras", [])
-    if not isinstance(loras, list) or len(loras) > MAX_LORAS or not all(isinstance(lora, str) for lora in loras):
+    if (
+        not isinstance(loras, list)
+        or len(loras) > MAX_LORAS
+        or not all(isinstance(lora, str) for lora in loras)
+    ):
         raise LockfileError(f"request: loras: a list of up to {MAX_LORAS} URIs is expected")
     sha256 = request.get("sha256")
     pins = list(sha256.values()) if isinstance(sha256, dict) else [] if sha256 is None else [sha256]
@@ -118,7 +122,9 @@ def _fault(file: LockedFile, reference: Reference, wanted: Asked, revision: str 
     return None
 
 
-def _hub_fault(file: LockedFile, uri: HfUri, pin: str | None, wanted: Asked, revision: str | None) -> str | None:
+def _hub_fault(
+    file: LockedFile, uri: HfUri, pin: str | None, wanted: Asked, revision: str | None
+) -> str | None:
     model = wanted.model.uri
     repo = file.repo or (model.repo if isinstance(model, HfUri) else "")
     if repo != uri.repo:
@@ -128,7 +134,9 @@ def _hub_fault(file: LockedFile, uri: HfUri, pin: str | None, wanted: Asked, rev
         return "it has no commit"
     if pin is not None and pin != commit and _COMMIT.fullmatch(pin):
         return f"its commit is {commit}, and the request says {pin}"
-    if uri.path not in {None, file.path, joined_name(uri.path or "")} and file.path not in siblings(uri.path or ""):
+    if uri.path not in {None, file.path, joined_name(uri.path or "")} and file.path not in siblings(
+        uri.path or ""
+    ):
         return f"the request asks for `{printable(uri.path or '')}`"
     for path, url in [(piece.path, piece.url) for piece in file.pieces] or [(file.path, file.url or "")]:
         right = hf_url(wanted.endpoint, repo, commit, path)

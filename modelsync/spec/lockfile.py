@@ -97,7 +97,10 @@ def dumps(lock: Lock) -> str:
 
 def hf_url(endpoint: str, repo: str, commit: str, path: str) -> str:
     """Where a hub has the file `path` of `repo` at `commit`: the URL that a lock holds."""
-    if not path.isascii() or not path.replace("/", "").replace("-", "").replace(".", "").replace("_", "").isalnum():
+    if (
+        not path.isascii()
+        or not path.replace("/", "").replace("-", "").replace(".", "").replace("_", "").isalnum()
+    ):
         from urllib.parse import quote
 
         path = quote(path)

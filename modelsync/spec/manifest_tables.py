@@ -41,7 +41,9 @@ def manifest(document: Mapping[str, Any]) -> Manifest:
         dir=_dir(project["dir"], (*at, "dir")) if "dir" in project else None,
         default_groups=None if groups is None else _names(groups, (*at, "default-groups")),
         endpoint=endpoint,
-        mirrors=tuple(_mirror(text, where) for text, where in _texts(project.get("mirrors", []), (*at, "mirrors"))),
+        mirrors=tuple(
+            _mirror(text, where) for text, where in _texts(project.get("mirrors", []), (*at, "mirrors"))
+        ),
         entries=_entries(_typed(document.get("models", {}), dict, ("models",)), endpoint),
     )
 
@@ -56,7 +58,9 @@ def _entries(models: Mapping[str, Any], endpoint: str | None) -> tuple[Entry, ..
         elif isinstance(value, dict):
             entries += _table(name, value, endpoint, at)
         else:
-            raise Fault(at, "a model URI or a table is expected", f'for example {name} = "hf:user/model:Q4_K_M"')
+            raise Fault(
+                at, "a model URI or a table is expected", f'for example {name} = "hf:user/model:Q4_K_M"'
+            )
         if len(entries) > MAX_ENTRIES:
             raise Fault(("models",), f"it has more than {MAX_ENTRIES} entries")
     return tuple(entries)
@@ -100,7 +104,9 @@ def _request(table: Mapping[str, Any], base: Request | None, at: Path) -> Reques
         here = (*at, "revision")
         if not isinstance(request.uri, HfUri):
             raise Fault(here, f"`{request.uri}` has no revisions: only hf: URIs have")
-        request = request._replace(revision=_checked(here, check_revision, _typed(table["revision"], str, here)))
+        request = request._replace(
+            revision=_checked(here, check_revision, _typed(table["revision"], str, here))
+        )
     if "mmproj" in table:
         request = request._replace(mmproj=_mmproj(table["mmproj"], (*at, "mmproj")))
     if "loras" in table:
@@ -116,7 +122,9 @@ def _request(table: Mapping[str, Any], base: Request | None, at: Path) -> Reques
 def _finished(request: Request, endpoint: str | None, at: Path) -> Request:
     """The request as the lock shall know it: with the project's endpoint where one matters and is not the default."""
     if request.mmproj is True and isinstance(request.uri, (WebUri, FileUri)):
-        raise Fault((*at, "mmproj"), f"nothing stands beside `{request.uri}`", "give the URI of the projector")
+        raise Fault(
+            (*at, "mmproj"), f"nothing stands beside `{request.uri}`", "give the URI of the projector"
+        )
     if request.endpoint is None and endpoint is None:
         return request
     uris = [request.uri, *(lora.uri for lora in request.loras)]
@@ -185,7 +193,9 @@ def _mirror(text: str, at: Path) -> str:
         return _checked(at, check_endpoint, text)
     uri = _checked(at, parse, text.rstrip("/")).uri
     if not isinstance(uri, OciUri) or not text.rstrip("/").endswith(uri.repository):
-        raise Fault(at, "a mirror has neither tag nor digest", "for example oci://registry.example.com/team/models")
+        raise Fault(
+            at, "a mirror has neither tag nor digest", "for example oci://registry.example.com/team/models"
+        )
     return f"oci://{uri.registry}/{uri.repository}"
 
 

@@ -1,6 +1,7 @@
 """TOML, read with errors that have words, and the few values that are written by hand."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from modelsync.errors import ModelsyncError
@@ -63,7 +64,9 @@ def _worded(text: str, where: str, error: type[ModelsyncError], fault: str) -> M
         return error(f"{where}: not TOML: {printable(fault)}")
     line = int(at[1]) if at[1] else text.count("\n") + (not text.endswith("\n"))
     if re.search(r"^(?:<{7}|={7}|>{7})( |$)", text, re.MULTILINE):
-        return error(f"{where}:{line}: a merge conflict is not resolved here", hint="choose between its two sides")
+        return error(
+            f"{where}:{line}: a merge conflict is not resolved here", hint="choose between its two sides"
+        )
     what = fault[: at.start()]
     if what.startswith("Cannot "):  # overwrite a value, declare a table twice, …: always a key defined twice
         from modelsync.spec.locate import statements
@@ -104,3 +107,18 @@ def _escaped(character: str) -> str:
     if 0xD800 <= code < 0xE000:
         return "\ufffd"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def toml_value(value: object) -> str:
+    """A text, truth, whole number, list or table on one line."""
+    if isinstance(value, str):
+        return toml_string(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{toml_key(key)} = {toml_value(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml_value, value))}]"
+    raise TypeError(f"no TOML is written for {value!r}")

@@ -155,7 +155,7 @@ def _hub(text: str, rest: str) -> Reference:
 
 
 def _page(text: str, rest: str) -> Reference:
-    """`rest` is what stands behind the host of a page of huggingface.co: a model, a file, a folder, …"""
+    """`rest` is what stands behind the host of a page of huggingface.co, be it of a model, a file or a folder."""
     rest, _, fragment = rest.partition("#")
     rest, _, query = rest.partition("?")
     forms.check_query(text, query)
@@ -164,7 +164,9 @@ def _page(text: str, rest: str) -> Reference:
         raise forms.error(text, "is no page of a model")
     if kind not in {"blob", "resolve", "raw", "tree"}:
         path = forms.shown_file(query) or "/".join(part for part in (kind, revision, path) if part)
-        return _hub(text, f"{user}/{model}" + (f"/{path}" if path else "") + (f"#{fragment}" if fragment else ""))
+        return _hub(
+            text, f"{user}/{model}" + (f"/{path}" if path else "") + (f"#{fragment}" if fragment else "")
+        )
     if kind == "tree" and path.strip("/"):
         raise forms.error(text, "is the page of a folder: name a file in it, or a quant")
     reference = _hub(text, f"{user}/{model}" if kind == "tree" else f"{user}/{model}/{path}")
@@ -186,7 +188,11 @@ def _unknown(text: str, scheme: str, rest: str) -> UriError:
     near = None
     if scheme:
         near = forms.nearest_scheme(scheme)
-        what = "has no known form" if near == scheme.lower() else f"has the unknown scheme `{printable(scheme, 40)}`"
+        what = (
+            "has no known form"
+            if near == scheme.lower()
+            else f"has the unknown scheme `{printable(scheme, 40)}`"
+        )
         return forms.error(text, what, near=f"{near}:{rest}" if near else None)
     hub = _HF.fullmatch(text)
     if hub and _REPO.fullmatch(hub[1]):

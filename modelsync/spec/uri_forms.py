@@ -10,7 +10,9 @@ SCHEMES = ("hf", "huggingface", "https", "http", "file", "oci", "docker", "ollam
 # Registry, and the folder of what is named without one.
 WELL_KNOWN = {"docker": ("registry-1.docker.io", "library"), "ollama": ("registry.ollama.ai", "library")}
 HUB_PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)(?:/(.*))?", re.IGNORECASE)
-OTHER_PAGES = frozenset({"api", "blog", "collections", "datasets", "docs", "organizations", "papers", "spaces"})
+OTHER_PAGES = frozenset(
+    {"api", "blog", "collections", "datasets", "docs", "organizations", "papers", "spaces"}
+)
 
 _HOST = r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
 _WEB = re.compile(rf"(https?)://({_HOST})(/[^?#]*)?(\?[^#]*)?", re.ASCII | re.IGNORECASE)
