@@ -53,6 +53,8 @@ class Direct:
                 found.append(self._ask(url, known.get(url)))
             except ModelsyncError as error:
                 told = self.explain(error, url)
+                if told is error:
+                    raise
                 if not isinstance(told, NotFoundError) or part == base:
                     raise told from error
                 missing.append(WebUri(part).name)

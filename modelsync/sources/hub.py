@@ -77,6 +77,8 @@ class Hubs:
         found: Repo = self._once(
             ("repo", endpoint, repo, revision), lambda: self._ask_repo(endpoint, repo, revision)
         )
+        if found.commit != revision:  # whoever asks for the commit next knows it too
+            self._once(("repo", endpoint, repo, found.commit), lambda: found)
         return found
 
     def files(self, endpoint: str, repo: Repo) -> Mapping[str, RemoteFile]:
@@ -93,10 +95,8 @@ class Hubs:
         """Answers from memory, or asks; whoever wants the same meanwhile waits. Failures are not kept."""
         with self._guard:
             future = self._answers.get(key)
-            if future is not None:
-                mine = False
-            else:
-                mine = True
+            mine = future is None
+            if future is None:
                 future = self._answers[key] = Future()
         if mine:
             try:
@@ -151,9 +151,12 @@ class Hubs:
         try:
             return client.get_json(url)
         except ModelsyncError as error:
-            raise complaints.explain(
+            told = complaints.explain(
                 error, endpoint, repo, revision=revision, refs=lambda: self._refs(endpoint, repo)
-            ) from error
+            )
+            if told is error:
+                raise
+            raise told from error
 
     def _refs(self, endpoint: str, repo: str) -> tuple[str, ...]:
         """The branches and tags of a repo; none where the hub does not say. For a hint only."""

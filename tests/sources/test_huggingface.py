@@ -1,6 +1,7 @@
 """What a Hugging Face URI means: a commit, the files chosen in it, their digests."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -184,6 +185,7 @@ def test_the_projector_beside_the_model_is_found(hub: Hub, ask: Asker) -> None:
     ]
     assert files[1].sha256 == sha256(model("old"))
     assert (files[1].repo, files[1].revision) == (None, None)
+    assert len(hub.requests) == 2  # the commit and its files
 
 
 def test_a_projector_that_is_not_there_is_an_error(hub: Hub, ask: Asker) -> None:
@@ -244,6 +246,20 @@ def test_one_run_sees_one_commit(hub: Hub, run: Run) -> None:
     assert ask("hf:maker/Moving:Q4_0").revision == old
     assert not hub.requests
     assert run()("hf:maker/Moving:Q4_0").revision == new
+
+
+def test_questions_side_by_side_share_one_answer(hub: Hub, ask: Asker) -> None:
+    """Several models of one repo, resolved at once, ask the hub once; a failure is not remembered."""
+    quants = ["Q2_K", "Q4_0", "Q8_0", "BF16"]
+    repo = hub.repo("maker/Shared")
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(ask, f"hf:maker/Shared:{quant}") for quant in quants]:
+            assert isinstance(future.exception(), NotFoundError)
+        repo.commit({f"s-{quant}.gguf": model(quant) for quant in quants})
+        hub.clear()
+        answers = list(pool.map(ask, [f"hf:maker/Shared:{quant}" for quant in quants]))
+    assert [names(answer) for answer in answers] == [[f"s-{quant}.gguf"] for quant in quants]
+    assert len(hub.requests) == 2
 
 
 def test_a_hub_that_answers_with_another_commit_is_refused(hub: Hub, ask: Asker) -> None:
