@@ -5,7 +5,7 @@ import re
 from modelsync.errors import UsageError
 from modelsync.spec.names import printable
 
-_SHA256 = re.compile(r"(?:sha256[:-])?([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
+_SHA256 = r"(?ai)(?:sha256[:-])?([0-9a-f]{64})"
 
 
 def sha256_hex(text: str, what: str = "") -> str:
@@ -18,7 +18,7 @@ def sha256_hex(text: str, what: str = "") -> str:
     Raises:
         UsageError: it is no SHA-256.
     """
-    match = _SHA256.fullmatch(text.strip())
+    match = re.fullmatch(_SHA256, text.strip())
     if not match:
         raise UsageError(
             f"{what}{': ' * bool(what)}`{printable(text, 80)}` is no SHA-256",

@@ -13,11 +13,10 @@ from modelsync.spec.names import printable
 LoadValue: TypeAlias = bool | int | float | str | tuple[float, ...]
 
 MAX_NUMBERS = 1024
-_KEY = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
-_REFUSED = re.compile(
+_KEY = r"(?a)[a-z][a-z0-9_]{0,63}"
+_REFUSED = (
     r"model|.*_(?:path|paths|file|files|dir|handler|callback|processor|criteria|grammar|servers|overrides|url)"
-    r"|chat_handler|draft_model|model_path|tokenizer|lora_base|grammar|stopping_criteria|rpc_servers|devices?",
-    re.ASCII,
+    r"|chat_handler|draft_model|model_path|tokenizer|lora_base|grammar|stopping_criteria|rpc_servers|devices?"
 )
 
 
@@ -27,9 +26,9 @@ def load_value(key: str, value: Any) -> LoadValue:
     Raises:
         UsageError: the key or the value may not stand in a manifest.
     """
-    if not _KEY.fullmatch(key):
+    if not re.fullmatch(_KEY, key):
         raise UsageError("is no argument of llama_cpp.Llama")
-    if _REFUSED.fullmatch(key):
+    if re.fullmatch(_REFUSED, key):
         raise UsageError(
             "may name a path or code, which a manifest may not",
             hint=f"pass {key}= to modelsync.load() in the program",

@@ -7,9 +7,8 @@ from typing import Any
 from modelsync.errors import ModelsyncError
 from modelsync.spec.names import printable
 
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-_PLAIN = re.compile(r"[^\"\\\x00-\x1f\x7f-\x9f]*")
-_AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_BARE_KEY = r"(?a)[A-Za-z0-9_-]+"
+_AT = r" \(at (?:line (\d+), column \d+|end of document)\)$"
 
 
 class Fault(Exception):  # noqa: N818 - never leaves spec/: it becomes an error with file and line
@@ -59,7 +58,7 @@ def loads(text: str, where: str, error: type[ModelsyncError], *, limit: int) -> 
 
 
 def _worded(text: str, where: str, error: type[ModelsyncError], fault: str) -> ModelsyncError:
-    at = _AT.search(fault)
+    at = re.search(_AT, fault)
     if at is None:
         return error(f"{where}: not TOML: {printable(fault)}")
     line = int(at[1]) if at[1] else text.count("\n") + (not text.endswith("\n"))
@@ -88,12 +87,12 @@ def dotted(path: tuple[str | int, ...]) -> str:
 
 def toml_key(text: str) -> str:
     """`text` as a key, in quotes where it must be."""
-    return text if _BARE_KEY.fullmatch(text) else toml_string(text)
+    return text if re.fullmatch(_BARE_KEY, text) else toml_string(text)
 
 
 def toml_string(text: str) -> str:
     """`text` as a TOML basic string. A lone surrogate, which TOML cannot say, becomes U+FFFD."""
-    if _PLAIN.fullmatch(text) and text.isprintable():
+    if text.isprintable() and '"' not in text and "\\" not in text:
         return f'"{text}"'
     return '"' + "".join(map(_escaped, text)) + '"'
 

@@ -18,7 +18,6 @@ _REPO = re.compile(f"{_REPO_PART}/{_REPO_PART}", re.ASCII)
 _QUANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?", re.ASCII)
 _REVISION = re.compile(r"[^\s~^:?*\[\]\\#]{1,255}")
 _BAD_REVISION = re.compile(r"\.\.|//|@\{|/\.|^[./-]|[/.]$|\.lock$")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 
 
 class HfUri(NamedTuple):
@@ -91,22 +90,21 @@ def parse(text: str) -> Reference:
         raise forms.error(text, f"is longer than {forms.MAX_URI} characters")
     if not text.isprintable():
         raise forms.error(text, "has a control or invisible character")
-    scheme = _SCHEME.fullmatch(text)
-    name, rest = scheme.groups() if scheme else ("", text)
-    if name in {"hf", "huggingface"}:
+    scheme, _, rest = text.partition(":")
+    if scheme in {"hf", "huggingface"}:
         return _hub(text, rest.removeprefix("//"))
-    page = forms.HUB_PAGE.fullmatch(text)
-    if page:
-        return _page(text, page[1])
+    page = forms.hub_page(text)
+    if page is not None:
+        return _page(text, page)
     if forms.is_path(text):
         return Reference(FileUri(forms.file_path(text, text)))
-    if name in {"http", "https"}:
+    if scheme in {"http", "https"}:
         return Reference(WebUri(forms.web_url(text)))
-    if name == "file":
+    if scheme == "file":
         return Reference(FileUri(forms.file_url_path(text, rest)))
-    if name in {"oci", *forms.WELL_KNOWN}:
-        return Reference(OciUri(*forms.registry_parts(text, name, rest)))
-    raise _unknown(text, name, rest)
+    if scheme in {"oci", *forms.WELL_KNOWN}:
+        return Reference(OciUri(*forms.registry_parts(text, scheme, rest)))
+    raise _unknown(text)
 
 
 def check_revision(text: str) -> str:
@@ -183,10 +181,10 @@ def _revision(text: str, revision: str) -> str:
         raise forms.error(text, f"has a bad revision: {error.message}") from None
 
 
-def _unknown(text: str, scheme: str, rest: str) -> UriError:
+def _unknown(text: str) -> UriError:
     """The error for what has no known scheme, with the nearest right form."""
-    near = None
-    if scheme:
+    scheme, colon, rest = text.partition(":")
+    if colon and "/" not in scheme:
         near = forms.nearest_scheme(scheme)
         what = (
             "has no known form"
@@ -196,7 +194,5 @@ def _unknown(text: str, scheme: str, rest: str) -> UriError:
         return forms.error(text, what, near=f"{near}:{rest}" if near else None)
     hub = _HF.fullmatch(text)
     if hub and _REPO.fullmatch(hub[1]):
-        near = f"hf:{text}"
-    elif forms.is_model_file(text):
-        near = f"./{text}"
-    return forms.error(text, "has no known form", near=near)
+        return forms.error(text, "has no known form", near=f"hf:{text}")
+    return forms.error(text, "has no known form", near=f"./{text}" if forms.is_model_file(text) else None)

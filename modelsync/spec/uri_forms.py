@@ -9,31 +9,28 @@ MAX_URI = 2048  # characters
 SCHEMES = ("hf", "huggingface", "https", "http", "file", "oci", "docker", "ollama")
 # Registry, and the folder of what is named without one.
 WELL_KNOWN = {"docker": ("registry-1.docker.io", "library"), "ollama": ("registry.ollama.ai", "library")}
-HUB_PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)(?:/(.*))?", re.IGNORECASE)
 OTHER_PAGES = frozenset(
     {"api", "blog", "collections", "datasets", "docs", "organizations", "papers", "spaces"}
 )
 
+# Texts, which `re` compiles when one is first needed: nearly every URI is `hf:`, and start-up is to be quick.
+_HUB_PAGE = r"(?i)(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)(?:/(.*))?"
 _HOST = r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
-_WEB = re.compile(rf"(https?)://({_HOST})(/[^?#]*)?(\?[^#]*)?", re.ASCII | re.IGNORECASE)
-_WEB_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]*", re.ASCII)
-_SECRET = re.compile(
-    r"signature|token|secret|passw|credential|api[_-]?key|access[_-]?key|key-pair-id"
-    r"|^(?:sig|auth|authorization|jwt|pwd|policy)$",
-    re.IGNORECASE,
+_WEB = rf"(?ai)(https?)://({_HOST})(/[^?#]*)?(\?[^#]*)?"
+_WEB_CHARACTERS = r"(?a)[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]*"
+_PRIVATE = (
+    r"(?i)signature|token|secret|passw|credential|api[_-]?key|access[_-]?key|key-pair-id"
+    r"|^(?:sig|auth|authorization|jwt|pwd|policy)$"
 )
 _OCI_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_OCI = re.compile(
-    rf"({_HOST})/({_OCI_PART}(?:/{_OCI_PART})*)(:[a-z0-9_][a-z0-9_.-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?",
-    re.ASCII | re.IGNORECASE,
-)
-_MODEL_FILE = re.compile(r".*\.gguf(?:\.part[0-9]+of[0-9]+)?", re.IGNORECASE)
-_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
+_OCI = rf"(?ai)({_HOST})/({_OCI_PART}(?:/{_OCI_PART})*)(:[a-z0-9_][a-z0-9_.-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?"
+_MODEL_FILE = r"(?ai).*\.gguf(?:\.part[0-9]+of[0-9]+)?"
+_DRIVE = r"(?a)[A-Za-z]:[/\\]"
 
 
 def is_model_file(path: str) -> bool:
     """Whether the name is one that GGUF files have: `.gguf`, or a piece of one."""
-    return path.endswith(".gguf") or _MODEL_FILE.fullmatch(path) is not None
+    return path.endswith(".gguf") or re.fullmatch(_MODEL_FILE, path) is not None
 
 
 def unquote(text: str) -> str:
@@ -48,6 +45,12 @@ def unquote(text: str) -> str:
 # --- pages and URLs ----------------------------------------------------------------------------------
 
 
+def hub_page(text: str) -> str | None:
+    """What stands behind the host of a page of huggingface.co; None if it is none."""
+    match = re.fullmatch(_HUB_PAGE, text)
+    return match and (match[1] or "")
+
+
 def shown_file(query: str) -> str | None:
     """The file that the hub's viewer shows on a model's page, still encoded."""
     match = re.search(r"(?:^|&)show_file_info=([^&]+)", query)
@@ -58,7 +61,7 @@ def check_query(text: str, query: str) -> None:
     """Refuses a query that holds a secret: what is in a manifest goes into a repository, and into the lock."""
     for pair in re.split("[&;]", query):
         key = unquote(pair.partition("=")[0])
-        if _SECRET.search(key):
+        if re.search(_PRIVATE, key):
             raise UriError(
                 f"`{_shown(text)}` holds a secret or a signature (`{printable(key, 40)}`)",
                 hint="use the file's lasting URL; credentials come from the environment, .netrc or config.toml",
@@ -100,8 +103,8 @@ def _split_url(text: str) -> tuple[str, str, str, str]:
     if re.match(r"[a-z]+://[^/?]*@", text, re.IGNORECASE):
         where = "credentials come from the environment, .netrc or config.toml"
         raise UriError(f"`{_shown(text)}` holds a user or a password", hint=where)
-    match = _WEB.fullmatch(text)
-    if match and _WEB_CHARACTERS.fullmatch(text):
+    match = re.fullmatch(_WEB, text)
+    if match and re.fullmatch(_WEB_CHARACTERS, text):
         scheme, host, path, query = match.groups(default="")
         check_query(text, query[1:])
         return scheme.lower(), host.lower(), path, query
@@ -118,7 +121,7 @@ def _split_url(text: str) -> tuple[str, str, str, str]:
 
 def is_path(text: str) -> bool:
     """Whether the text, which has no scheme, is a path: by its beginning, or by a separator and `.gguf`."""
-    if text.startswith(("./", "../", "/", ".\\", "..\\", "\\")) or _DRIVE.match(text):
+    if text.startswith(("./", "../", "/", ".\\", "..\\", "\\")) or re.match(_DRIVE, text):
         return True
     return ":" not in text and ("/" in text or "\\" in text) and is_model_file(text)
 
@@ -131,7 +134,7 @@ def file_url_path(text: str, rest: str) -> str:
     if host not in {"", "localhost"} or not slash:
         raise error(text, "names another machine", near=f"file:{rest[2:]}")
     path = unquote(path)
-    return file_path(text, path if _DRIVE.match(path) else f"/{path}")
+    return file_path(text, path if re.match(_DRIVE, path) else f"/{path}")
 
 
 def file_path(text: str, path: str) -> str:
@@ -158,7 +161,7 @@ def registry_parts(text: str, scheme: str, rest: str) -> tuple[str, str, str]:
     if scheme in WELL_KNOWN:
         registry, library = WELL_KNOWN[scheme]
         rest = f"{registry}/{rest}" if "/" in rest else f"{registry}/{library}/{rest}"
-    match = _OCI.fullmatch(rest)
+    match = re.fullmatch(_OCI, rest)
     if not match:
         raise error(text, "names no model of a registry: oci://registry/repo[:tag|@sha256:…] is expected")
     registry, repository, tag, digest = match.groups()
