@@ -1,11 +1,11 @@
 """Which addresses may be asked, and where an answer may send us. Pure; names are resolved elsewhere."""
 
+import re
 from urllib.parse import urljoin, urlsplit
 
 from modelsync.errors import RefusedError, UriError
 from modelsync.net.origin import Origin, is_local, is_loopback, of, public_url
 from modelsync.net.retry import FinalNetworkError
-from modelsync.spec.names import printable
 
 MAX_REDIRECTS = 5
 STATUSES = frozenset({301, 302, 303, 307, 308})
@@ -32,19 +32,23 @@ def check_scheme(url: str, insecure_hosts: frozenset[str]) -> Origin:
 def location(here: str, header: str) -> str:
     """The absolute address that a `Location` header means, without its fragment.
 
+    Args:
+        here: The address that gave it.
+        header: Its bytes as Latin-1, as headers are decoded; what is not ASCII in it is percent-encoded.
+
     Raises:
         FinalNetworkError: it is none that can be asked.
     """
+    header = re.sub(r"[\x80-\xff]", lambda byte: f"%{ord(byte[0]):02X}", header.strip())
     try:
-        there = urljoin(here, header.strip()).partition("#")[0]
+        there = urljoin(here, header).partition("#")[0]
         of(there)
-        userinfo = "@" in urlsplit(there).netloc
+        if not header.isprintable() or "@" in urlsplit(there).netloc:  # urljoin drops a tab without a word
+            raise UriError("a control character, or a user")
     except (ValueError, UriError):
-        there, userinfo = "", True
-    if userinfo:
         raise FinalNetworkError(
-            f"{public_url(here)} redirects to `{printable(header.partition('?')[0])}`, which is no address"
-        )
+            f"{public_url(here)} redirects to `{public_url(header)}`, which is no address to follow"
+        ) from None
     return there
 
 
