@@ -95,9 +95,9 @@ def remove(folder: Path) -> None:
         return
     for name in contents:
         disk.unlink(folder / name)
-    for name in (*contents, "."):
+    for emptied in sorted({folder, *((folder / name).parent for name in contents)}, reverse=True):
         with suppress(OSError):  # not empty
-            (folder / name).parent.rmdir()
+            emptied.rmdir()
     disk.unlink(_contents_path(folder))
 
 

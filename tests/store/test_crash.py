@@ -1,0 +1,120 @@
+"""A crash at any moment leaves nothing or a whole blob: real processes, really killed."""
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from modelsync.store import blobs, receipts
+from modelsync.store.layout import Store
+from tests.store.making import finish, python, sha256
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
+
+# Publishes, shows and removes blobs without end.
+CHURN = """
+import random, sys
+from pathlib import Path
+from tests.store.making import locked, publish, sha256
+from modelsync.store import blobs, views
+from modelsync.store.layout import Store
+store, seed = Store(Path(sys.argv[1])), int(sys.argv[2])
+print("started", flush=True)
+while True:
+    seed += 1
+    data = b"GGUF" + random.Random(seed % 7).randbytes(50_000 + seed % 7 * 40_000)
+    publish(store, data)
+    views.make(store, [locked(data)])
+    if seed % 3 == 0:
+        blobs.discard(store, sha256(data))
+"""
+
+# Kills itself before its nth effect on the disk, for every n, each time in a fork.
+EVERY_STEP = """
+import os, signal, sys
+from pathlib import Path
+from tests.store.making import arrive, publish, sha256
+from modelsync.store.layout import Store
+import hashlib, shutil, json, blake3, modelsync.store.blobs
+
+EFFECTS = {"os.rename", "os.remove", "os.chmod", "os.mkdir", "os.utime", "os.link", "os.truncate", "os.rmdir"}
+data = b"GGUF" + bytes(range(256)) * 100
+
+def count_down(n):
+    left = [n]
+    def hook(event, arguments):
+        effect = event in EFFECTS or (event == "open" and isinstance(arguments[2], int) and arguments[2] & 3)
+        if effect:
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+
+for n in range(1, 200):
+    store = Store(Path(sys.argv[1]) / str(n))
+    arrive(store, data)
+    child = os.fork()
+    if child == 0:
+        count_down(n)
+        modelsync.store.blobs.publish(
+            store, store.partial_path(sha256(data)) / "data", sha256=sha256(data), size=len(data),
+            blake3=blake3.blake3(data).hexdigest())
+        os._exit(0)
+    if os.waitpid(child, 0)[1] == 0:
+        print(n)
+        break
+"""
+
+
+def check(store: Store) -> int:
+    """Holds every blob of the store against its name; returns how many there are."""
+    count = 0
+    for path in (store.root / "blobs-v1").glob("*/*"):
+        count += 1
+        data = path.read_bytes()
+        assert sha256(data) == path.name, f"{path} is {len(data)} bytes of something else"
+        assert blobs.find(store, path.name, len(data)) is not None
+    return count
+
+
+def test_killed_at_random_points_the_store_is_whole(store: Store) -> None:
+    """Thirty times a process is killed with SIGKILL wherever it happens to be: every blob has its digest."""
+    dice = random.Random(20)
+    seen = 0
+    for round_ in range(30):
+        process = python(CHURN, store.root, dice.randrange(1000))
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        time.sleep(dice.uniform(0.001, 0.04))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        seen += check(store)
+        assert round_ < 5 or seen, "nothing was ever published"
+
+
+def test_killed_before_each_step_of_publishing(tmp_path: Path) -> None:
+    """Before each single effect on the disk that publishing has: nothing or a whole blob is left, and mended."""
+    (steps,) = finish(python(EVERY_STEP, tmp_path))
+    assert int(steps) > 5
+    data = b"GGUF" + bytes(range(256)) * 100
+    published = 0
+    for n in range(1, int(steps) + 1):
+        store = Store(tmp_path / str(n))
+        state = blobs.state(store, sha256(data), len(data))
+        assert state in ("here", "missing")
+        published += state == "here"
+        if state == "missing":
+            assert (store.partial_path(sha256(data)) / "data").read_bytes() == data  # nothing was lost
+        assert blobs.verify(store, sha256(data), full=True) == ("good" if state == "here" else "missing")
+    assert 1 <= published < int(steps)
+
+
+def test_a_receipt_without_a_blob_is_nothing(store: Store) -> None:
+    """The receipt is written before the blob appears: alone, it vouches for nothing."""
+    receipts.write(store, "ab" * 32, receipts.Receipt(5, time.time_ns(), "00"))
+    assert blobs.state(store, "ab" * 32, 5) == "missing"
+    assert os.listdir(store.root / "receipts-v1" / "ab") == ["ab" * 32 + ".json"]

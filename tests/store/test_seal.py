@@ -1,0 +1,58 @@
+"""Hashes of files."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelsync.store import seal
+
+CHUNK = seal._CHUNK
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5])
+def test_hashes_are_those_of_the_whole_file(tmp_path: Path, size: int) -> None:
+    """Files shorter and longer than what is read at once have the hashes that the libraries give their bytes."""
+    data = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    told: list[int] = []
+    assert seal.sha256_of(path) == hashlib.sha256(data).hexdigest()
+    assert seal.blake3_of(path, on_bytes=told.append) == blake3(data).hexdigest()
+    assert seal.both_of(path) == (seal.sha256_of(path), seal.blake3_of(path))
+    assert sum(told) == size
+
+
+@given(data=st.binary(max_size=2000))
+def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    """Whatever the bytes, both hashes are of them."""
+    path = tmp_path_factory.getbasetemp() / "any"
+    path.write_bytes(data)
+    assert seal.both_of(path) == (hashlib.sha256(data).hexdigest(), blake3(data).hexdigest())
+
+
+def test_a_check_can_be_ended(tmp_path: Path) -> None:
+    """What the listener raises ends the hashing at once."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(3 * CHUNK))
+    told: list[int] = []
+
+    def enough(count: int) -> None:
+        told.append(count)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        seal.blake3_of(path, on_bytes=enough)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("read", [seal.sha256_of, seal.blake3_of, seal.both_of])
+def test_what_cannot_be_read_is_an_error(tmp_path: Path, read: object) -> None:
+    """A file that is not there, or a folder, is an OSError and not a crash."""
+    assert callable(read)
+    for path in (tmp_path / "missing", tmp_path):
+        with pytest.raises(OSError, match=str(path)):
+            read(path)
