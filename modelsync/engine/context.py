@@ -47,7 +47,7 @@ class Context:
         self.offline = self.settings.offline if offline is None else offline
         self.streams = streams
         self.listener = listener
-        self.cancel = cancel
+        self.cancel = cancel or threading.Event()
         self._endpoint = endpoint.rstrip("/") if endpoint else None
         self._token = token
         self._headers = tuple(headers)
@@ -107,7 +107,7 @@ class Context:
             return self._client
 
     def sources(self) -> "tuple[Source, ...]":
-        """All sources, over this call's client. They remember what they were told, so that one answer is one moment's."""
+        """All sources, over this call's client, with nothing remembered yet: what they say is one moment's truth."""
         from modelsync import sources
 
         return sources.sources(self.client)

@@ -14,7 +14,7 @@ from modelsync.store import blobs, layout
 from modelsync.store.receipts import Origin
 
 if TYPE_CHECKING:
-    from modelsync.sources.base import Found
+    from modelsync.sources.base import Found, Source
     from modelsync.store.guard import Held
     from modelsync.transfer.jobs import Fetched, Job, Segment
 
@@ -59,15 +59,14 @@ def needs_of(
 
     endpoint = context.endpoint(model.request.get("endpoint"))
     wanted = set(files)
-    for file, uri, source in owners(model.request, model.files, context.sources()):
+    for file, _, source in owners(model.request, model.files, context.sources()):
         if file in wanted:
-            subject = str(uri)
-            yield Need(
-                label=label(model.name, file.path),
-                file=file,
-                segments=source.locate(file, endpoint, folder),
-                explain=lambda error, source=source, subject=subject: source.explain(error, subject),  # type: ignore[misc]
-            )
+            yield need_of(label(model.name, file.path), file, source, source.locate(file, endpoint, folder))
+
+
+def need_of(name: str, file: "LockedFile | Found", source: "Source", segments: "tuple[Segment, ...]") -> Need:
+    """A file, as `name`, from its source, which explains what goes wrong."""
+    return Need(name, file, segments, lambda error: source.explain(error, segments[0].url))
 
 
 def label(name: str, path: str) -> str:
@@ -164,7 +163,7 @@ class _Effort:
         """Runs the jobs; those that arrive leave `held`, and so does what fails for good."""
         if not jobs:
             return
-        from modelsync.transfer.fetch import Downloader
+        from modelsync.transfer.fetch import STREAMS, Downloader
 
         keys = {id(job): key for key, job in jobs.items()}
 
@@ -195,9 +194,11 @@ class _Effort:
             del held[key]
             stack.close()
 
-        streams = {} if self.context.streams is None else {"streams": self.context.streams}
         Downloader(
-            self.context.client, listener=self.context.listener, cancel=self.context.cancel, **streams
+            self.context.client,
+            streams=self.context.streams or STREAMS,
+            listener=self.context.listener,
+            cancel=self.context.cancel,
         ).run(tuple(jobs.values()), done, failed)
 
     def _publish(self, need: Need, fetched: "Fetched") -> None:

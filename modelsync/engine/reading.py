@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.engine.context import Context
-from modelsync.engine.fetching import Need, bring, label
+from modelsync.engine.fetching import Need, bring, label, need_of
 from modelsync.errors import HashMismatchError
 from modelsync.spec.lockfile import LockedFile, Piece
 from modelsync.spec.names import printable
@@ -75,9 +75,7 @@ def settle(
             return _unread(file, ask.previous)
         fetched = learnt.get(need.key)
         if fetched is not None:
-            return _locked(
-                file._replace(etag=file.etag or fetched.etag), fetched.size, fetched.sha256, fetched.pieces
-            )
+            return _locked(file, fetched.size, fetched.sha256, fetched.pieces)
         path = blobs.find(context.store, file.sha256 or "")  # pinned, and here before it was asked for
         assert path is not None
         return _locked(file, path.stat().st_size, file.sha256 or "", ())
@@ -98,13 +96,10 @@ def _unknown(context: Context, asked: Sequence[Asked], folder: Path) -> "tuple[t
     sources = context.sources()
     for ask in asked:
         endpoint = context.endpoint(ask.request.get("endpoint"))
-        for file, uri, source in owners(ask.request, ask.answer.files, sources):
+        for file, _, source in owners(ask.request, ask.answer.files, sources):
             if file.sha256 is None or file.size is None:
-                need = Need(
-                    label(ask.name, file.path),
-                    file,
-                    source.locate(file, endpoint, folder),
-                    lambda error, source=source, subject=str(uri): source.explain(error, subject),  # type: ignore[misc]
+                need = need_of(
+                    label(ask.name, file.path), file, source, source.locate(file, endpoint, folder)
                 )
                 needs.append((ask.name, need))
     return tuple(needs)

@@ -99,7 +99,7 @@ def _teller(context: Context, name: str, total: int) -> Callable[[int], None]:
     def told(more: int) -> None:
         nonlocal done
         done += more
-        if context.cancel is not None and context.cancel.is_set():
+        if context.cancel.is_set():
             raise CancelledError("the check was interrupted", hint="run the same command again")
         if context.listener is not None:
             context.listener(Event("done" if done >= total else "checking", name, done, total))

@@ -134,10 +134,8 @@ def _hub_fault(
         return "it has no commit"
     if pin is not None and pin != commit and _COMMIT.fullmatch(pin):
         return f"its commit is {commit}, and the request says {pin}"
-    if uri.path not in {None, file.path, joined_name(uri.path or "")} and file.path not in siblings(
-        uri.path or ""
-    ):
-        return f"the request asks for `{printable(uri.path or '')}`"
+    if uri.path is not None and file.path not in {joined_name(uri.path), *siblings(uri.path)}:
+        return f"the request asks for `{printable(uri.path)}`"
     for path, url in [(piece.path, piece.url) for piece in file.pieces] or [(file.path, file.url or "")]:
         right = hf_url(wanted.endpoint, repo, commit, path)
         if url != right:

@@ -189,13 +189,13 @@ def test_two_projects_hold_a_file_once(
     assert (report.bytes_fetched, place.hub.seen("cdn")) == (0, [])
     blob = context.store.blob_path(digest(gguf("q4")))
     assert (second / "models/tiny/tiny-Q4_K_M.gguf").stat().st_ino == blob.stat().st_ino
-    prune.execute(context.store, prune.prune(context.store, wait=False))
+    prune.execute(context.store, prune.prune(context.store, at_once=True))
     assert blob.exists()
     shutil.rmtree(place.folder)
-    prune.execute(context.store, prune.prune(context.store, wait=False))
+    prune.execute(context.store, prune.prune(context.store, at_once=True))
     assert blob.exists()
     shutil.rmtree(second)
-    prune.execute(context.store, prune.prune(context.store, wait=False))
+    prune.execute(context.store, prune.prune(context.store, at_once=True))
     assert not blob.exists()
     assert not list((store_root / "views-v1").glob("*/*.gguf"))
 
