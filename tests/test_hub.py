@@ -129,6 +129,15 @@ def test_hf_follows_a_renamed_repo(served: Hub, tmp_path: Path) -> None:
     assert (tmp_path / "model-Q4_K_M.gguf").read_bytes() == DATA
 
 
+def test_hf_without_xet_reads_a_repo_in_xet_storage(served: Hub, tmp_path: Path) -> None:
+    """What is said about Xet does not keep a client from the plain way to the file."""
+    served.repo("user/xet", xet=True).commit({"x.gguf": DATA})
+    assert "xet-auth" in curl("--head", served.repo("user/xet").url("x.gguf"))[1]["link"]
+    done = hf(served, "user/xet", "--local-dir", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "x.gguf").read_bytes() == DATA
+
+
 def test_hf_survives_a_cut_and_a_rate_limit(served: Hub, tmp_path: Path) -> None:
     """A client that resumes and waits gets the file from a hub that cuts and limits."""
     data = DATA * 4

@@ -44,11 +44,11 @@ from .faults import (
     Status,
     Tagged,
     TooMany,
-    Trigger,
     WrongRange,
 )
 from .hub import Hub
 from .repos import Repo
+from .triggers import Trigger
 from .wire import Request, Seen
 
 __all__ = [

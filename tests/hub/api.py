@@ -4,11 +4,11 @@ import base64
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
 from .content import File, matches, serve
+from .listings import iso, listing, refs, sibling
 from .repos import Commit, Entry, Repo
 from .wire import BytesBody, Reply, Request, text
 
@@ -110,7 +110,7 @@ class Api:
             case ["paths-info", *revision] if revision and request.method == "POST":
                 return self._paths(request, repo, _join(revision))
             case ["refs"]:
-                return send_json(_refs(repo))
+                return send_json(refs(repo))
         return error(404, None, LINES["EntryNotFound"])
 
     def _info(self, request: Request, repo: Repo, revision: str) -> Reply:
@@ -124,8 +124,8 @@ class Api:
             "modelId": repo.id,
             "author": repo.id.partition("/")[0],
             "sha": commit.id,
-            "lastModified": _iso(commit.date),
-            "createdAt": _iso(min(each.date for each in repo.commits.values())),
+            "lastModified": iso(commit.date),
+            "createdAt": iso(min(each.date for each in repo.commits.values())),
             "private": repo.private,
             "gated": repo.gated or False,
             "disabled": repo.disabled,
@@ -133,7 +133,7 @@ class Api:
             "likes": 0,
             "tags": ["gguf", *([f"license:{repo.license}"] if repo.license else [])],
             "cardData": {"license": repo.license} if repo.license else {},
-            "siblings": [_sibling(path, entry, blobs) for path, entry in sorted(commit.files.items())],
+            "siblings": [sibling(path, entry, blobs) for path, entry in sorted(commit.files.items())],
         }
         return send_json(value, {"X-Repo-Commit": commit.id})
 
@@ -142,7 +142,7 @@ class Api:
         if commit is None:
             return _no_revision(revision)
         query = request.query
-        found = _listing(repo, commit, folder, recursive=query.get("recursive", "").lower() in ("true", "1"))
+        found = listing(repo, commit, folder, recursive=query.get("recursive", "").lower() in ("true", "1"))
         if not found and folder:
             return _no_entry(commit, folder)
         start = int(base64.urlsafe_b64decode(query["cursor"])) if "cursor" in query else 0
@@ -162,7 +162,7 @@ class Api:
             asked = json.loads(request.body)["paths"]
         else:
             asked = parse_qs(request.body.decode()).get("paths", [])
-        everything = {entry["path"]: entry for entry in _listing(repo, commit, "", recursive=True)}
+        everything = {entry["path"]: entry for entry in listing(repo, commit, "", recursive=True)}
         return send_json([everything[path] for path in asked if path in everything])
 
     def _manifest(self, request: Request, repo: Repo, tag: str) -> Reply:
@@ -183,9 +183,9 @@ class Api:
             return error(400, None, f"The specified tag is not a valid quantization scheme: {tag}")
         value: dict[str, Any] = {"schemaVersion": 2, "config": {}, "layers": []}
         if request.headers.get("user-agent") == "llama-cpp":
-            value["ggufFile"] = _sibling(fits[0], commit.files[fits[0]], True)
+            value["ggufFile"] = sibling(fits[0], commit.files[fits[0]], True)
             for path in set(names) - set(models):
-                value["mmprojFile"] = _sibling(path, commit.files[path], True)
+                value["mmprojFile"] = sibling(path, commit.files[path], True)
         return send_json(value)
 
     # --- files ---------------------------------------------------------------------------------------
@@ -274,60 +274,3 @@ def _revision(parts: list[str]) -> tuple[str, str]:
     """Split raw path segments into a revision and the path after it (`refs/pr/1` may stand unescaped)."""
     count = 3 if parts[0] == "refs" and len(parts) >= 3 else 1
     return _join(parts[:count]), _join(parts[count:])
-
-
-def _sibling(path: str, entry: Entry, blobs: bool) -> dict[str, Any]:
-    value: dict[str, Any] = {"rfilename": path}
-    if blobs:
-        value |= {"size": entry.what.size, "blobId": entry.oid}
-        if entry.lfs:
-            value["lfs"] = {
-                "sha256": entry.what.sha256,
-                "size": entry.what.size,
-                "pointerSize": len(entry.what.pointer),
-            }
-    return value
-
-
-def _listing(repo: Repo, commit: Commit, folder: str, *, recursive: bool) -> list[dict[str, Any]]:
-    """The entries below a folder: files, and the folders they are in, in order of their paths."""
-    prefix = f"{folder.rstrip('/')}/" if folder else ""
-    found: dict[str, dict[str, Any]] = {}
-    for path, entry in commit.files.items():
-        if not path.startswith(prefix):
-            continue
-        parts = path.removeprefix(prefix).split("/")
-        for depth in range(1, len(parts) if recursive else min(len(parts), 2)):
-            above = prefix + "/".join(parts[:depth])
-            oid = commit.id[::-1]
-            found.setdefault(above, {"type": "directory", "oid": oid, "size": 0, "path": above})
-        if recursive or len(parts) == 1:
-            found[path] = _tree_entry(repo, path, entry)
-    return [found[path] for path in sorted(found)]
-
-
-def _tree_entry(repo: Repo, path: str, entry: Entry) -> dict[str, Any]:
-    value: dict[str, Any] = {"type": "file", "oid": entry.oid, "size": entry.what.size, "path": path}
-    if entry.lfs:
-        size, pointer = entry.what.size, len(entry.what.pointer)
-        value["lfs"] = {"oid": entry.what.sha256, "size": size, "pointerSize": pointer}
-        if repo.xet:
-            value["xetHash"] = entry.what.sha256[::-1]
-    return value
-
-
-def _refs(repo: Repo) -> dict[str, Any]:
-    return {
-        "branches": [
-            {"name": name, "ref": f"refs/heads/{name}", "targetCommit": sha}
-            for name, sha in repo.branches.items()
-        ],
-        "tags": [
-            {"name": name, "ref": f"refs/tags/{name}", "targetCommit": sha} for name, sha in repo.tags.items()
-        ],
-        "converts": [],
-    }
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

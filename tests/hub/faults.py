@@ -4,17 +4,15 @@ A fault may answer *instead* of the server, change the request *before* it is an
 is served, or change the answer *after* it was made: its headers, its body, how it goes out.
 """
 
-import fnmatch
 import gzip
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from .content import Content, File, content, http_date
-from .wire import BytesBody, Reply, Request, Where, text
+from .wire import BytesBody, Reply, Request, text
 
 
 class Fault:
@@ -264,52 +262,6 @@ class Headers(Fault):
         kept = {name: value for name, value in reply.headers.items() if name.lower() not in changed}
         new = {name: value for name, value in self.changes.items() if value is not None}
         return replace(reply, headers={**kept, **new})
-
-
-# --- where and how often -----------------------------------------------------------------------------
-
-
-@dataclass
-class Trigger:
-    """A fault, where it strikes, and how often it has.
-
-    Attributes:
-        fault: The fault.
-        where: The server it strikes at.
-        match: A glob over the path of the request or `user/model/path` of the file it is for.
-        times: How often; None: always.
-        skip: How many fitting requests pass before.
-        method: Only this one.
-        when: One more condition.
-        fired: How often it struck.
-    """
-
-    fault: Fault
-    where: Where
-    match: str = "*"
-    times: int | None = 1
-    skip: int = 0
-    method: str | None = None
-    when: Callable[[Request], bool] | None = None
-    fired: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def strikes(self, where: Where, request: Request, file: str) -> bool:
-        """Whether it strikes now; counts."""
-        if where != self.where or (self.method is not None and request.method != self.method):
-            return False
-        if not any(fnmatch.fnmatchcase(name, self.match) for name in (request.path, file)):
-            return False
-        if self.when is not None and not self.when(request):
-            return False
-        with self._lock:
-            if self.skip > 0:
-                self.skip -= 1
-                return False
-            if self.times is not None and self.fired >= self.times:
-                return False
-            self.fired += 1
-            return True
 
 
 def _bytes(what: Content) -> bytes:

@@ -15,11 +15,12 @@ from urllib.parse import quote, urlencode
 
 from .api import Api, error
 from .content import Content, File, content, serve
-from .faults import Fault, Trigger
+from .faults import Fault
 from .quotas import Kind, Quotas
 from .repos import Entry, Repo
 from .server import Server
 from .tls import make_authority
+from .triggers import Trigger
 from .wire import Reply, Request, Seen, Where, text
 
 
