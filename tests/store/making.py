@@ -111,7 +111,11 @@ def refuse(calls: Mapping[str, int]) -> None:
     """
     architecture, numbers = _NUMBERS[platform.machine()]
     allow, load, equal, answer = 0x7FFF0000, 0x20, 0x15, 0x06
-    program: list[tuple[int, int, int, int]] = [(load, 0, 0, 4), (equal, 1, 0, architecture), (answer, 0, 0, allow)]
+    program: list[tuple[int, int, int, int]] = [
+        (load, 0, 0, 4),
+        (equal, 1, 0, architecture),
+        (answer, 0, 0, allow),
+    ]
     program.append((load, 0, 0, 0))
     for name, number in calls.items():
         for call in numbers[name]:

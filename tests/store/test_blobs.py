@@ -50,7 +50,9 @@ def test_a_folder_or_another_size_is_not_a_blob(store: Store) -> None:
     assert blobs.find(store, SHA, len(DATA) + 1) is None
 
 
-@pytest.mark.parametrize("receipt", [b"", b"{", b"[]", b'{"size": "1"}', b'{"size":1,"mtime_ns":2,"blake3":3}', b"\xff"])
+@pytest.mark.parametrize(
+    "receipt", [b"", b"{", b"[]", b'{"size": "1"}', b'{"size":1,"mtime_ns":2,"blake3":3}', b"\xff"]
+)
 def test_a_blob_without_a_receipt_is_suspect(store: Store, receipt: bytes) -> None:
     """A missing or senseless receipt makes a blob suspect; a check finds it good and writes a new one."""
     path = publish(store, DATA)

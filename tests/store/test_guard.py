@@ -61,9 +61,7 @@ def test_of_two_processes_one_waits(store: Store, tmp_path: Path) -> None:
 @pytest.mark.skipif(not CAN_REFUSE, reason="needs Linux's seccomp, to have a kernel without flock")
 def test_where_there_are_no_locks_both_are_right(store: Store, tmp_path: Path) -> None:
     """Where the file system has no locks both fetch, in folders of their own, and the blob is right."""
-    both = [
-        refusing({"flock": errno.ENOSYS}, FETCH, (store.root, tmp_path / f"ready-{n}")) for n in range(2)
-    ]
+    both = [refusing({"flock": errno.ENOSYS}, FETCH, (store.root, tmp_path / f"ready-{n}")) for n in range(2)]
     answers = finish(*both)
     assert answers == ["fetched exclusive=False []"] * 2
     assert blobs.verify(store, SHA, full=True) == "good"

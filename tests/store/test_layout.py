@@ -25,7 +25,9 @@ def test_the_environment_says_where_the_stores_are(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("cache", ["/somewhere/cache", "", " "])
-def test_without_it_the_store_is_the_platforms_cache_folder(cache: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_it_the_store_is_the_platforms_cache_folder(
+    cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The shortcut that spares Linux an import says what platformdirs says."""
     monkeypatch.setenv("XDG_CACHE_HOME", cache)
     monkeypatch.delenv("MODELSYNC_STORE")
@@ -37,7 +39,11 @@ def test_everything_has_its_place(tmp_path: Path) -> None:
     """Paths are the documented ones: a digest's first two digits spread a folder, names are short."""
     store = Store(tmp_path)
     assert store.blob_path(SHA) == tmp_path / "blobs-v1" / "ab" / SHA == Path(blob_in(tmp_path, SHA))
-    assert store.receipt_path(SHA) == tmp_path / "receipts-v1" / "ab" / f"{SHA}.json" == Path(receipt_in(tmp_path, SHA))
+    assert (
+        store.receipt_path(SHA)
+        == tmp_path / "receipts-v1" / "ab" / f"{SHA}.json"
+        == Path(receipt_in(tmp_path, SHA))
+    )
     assert store.partial_path(SHA) == tmp_path / "partials-v1" / SHA
     assert store.view_path("0123") == tmp_path / "views-v1" / "0123"
     assert store.root_path("0123") == tmp_path / "roots-v1" / "0123.json"
