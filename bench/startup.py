@@ -52,7 +52,7 @@ def _project(place: Path, hub: Hub, count: int) -> tuple[Path, dict[str, str]]:
     lines = [f'm{i} = "hf:bench/models-{count}/m{i}-Q8_0.gguf"' for i in range(count)]
     (folder / "models.toml").write_text("[models]\n" + "\n".join(lines) + "\n")
     environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith(("HF_", "MODELSYNC_", "MODEL_"))},
+        **{k: v for k, v in os.environ.items() if not k.startswith(("HF_", "MODELSYNC_", "MODEL_", "PYTHON"))},
         "HF_ENDPOINT": hub.endpoint,
         "MODELSYNC_STORE": str(place / "store"),
     }

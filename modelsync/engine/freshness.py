@@ -35,17 +35,17 @@ def compare(manifest: Manifest, lock: Lock | None) -> Freshness:
         model = locked.pop((entry.name, entry.variant), None)
         if model is None:
             stale.append(entry)
-            reasons.append(f"{title(entry)} is not in the lock")
+            reasons.append(f"{entry.title} is not in the lock")
         elif (wanted := entry.request.to_dict()) != model.request:
             stale.append(entry)
             keys = sorted(
                 k for k in wanted.keys() | model.request.keys() if wanted.get(k) != model.request.get(k)
             )
-            reasons.append(f"{title(entry)} changed in the manifest ({', '.join(keys)})")
+            reasons.append(f"{entry.title} changed in the manifest ({', '.join(keys)})")
         else:
             answered.append((entry, model))
     extra = tuple(locked.values())
-    reasons += [f"{title(model)} is no longer in the manifest" for model in extra]
+    reasons += [f"{model.title} is no longer in the manifest" for model in extra]
     return Freshness(tuple(answered), tuple(stale), extra, tuple(reasons))
 
 
@@ -58,8 +58,3 @@ def require(freshness: Freshness, lock_name: str) -> None:
     raise StaleLockError(
         f"{lock_name} is stale: {shown}{more}", hint="run `modelsync lock` and commit the result"
     )
-
-
-def title(model: Entry | LockedModel) -> str:
-    """`llama3`, or `llama3 [server]` for a variant."""
-    return f"{model.name} [{model.variant}]" if model.variant else model.name

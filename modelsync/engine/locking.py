@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from modelsync.engine import freshness
 from modelsync.engine.changes import Change, compare_locks
 from modelsync.engine.context import Context
-from modelsync.engine.freshness import title
 from modelsync.engine.project import Project
 from modelsync.engine.reading import Asked, Reading, settle
 from modelsync.engine.resolving import Query, resolve_all
@@ -76,7 +75,7 @@ def lock(
 
     answers = resolve_all(context, [_query(entry, kept) for entry in moving], project.root)
     notes = tuple(
-        f"{title(entry)}: {note}"
+        f"{entry.title}: {note}"
         for entry, answer in zip(moving, answers, strict=True)
         for note in answer.notes
     )
@@ -127,7 +126,7 @@ def verify(context: Context, project: Project) -> Lock:
     for entry, answer in zip(pinned, answers, strict=True):
         model = current.find(entry.name, entry.variant)
         assert model is not None  # check() held the names against each other
-        wrong += [f"{title(entry)}: {difference}" for difference in differences(model, answer)]
+        wrong += [f"{entry.title}: {difference}" for difference in differences(model, answer)]
     if wrong:
         raise DriftError(
             f"{project.lock_path.name} does not say what upstream says: " + "; ".join(wrong),
@@ -184,7 +183,7 @@ def _at_locked_commit(entry: Entry, current: Lock) -> Entry:
     """The entry with the lock's commits in place of branches and tags."""
     model = current.find(entry.name, entry.variant)
     if model is None:
-        raise NotFoundError(f"{title(entry)} is not in the lock", hint="run `modelsync lock`")
+        raise NotFoundError(f"{entry.title} is not in the lock", hint="run `modelsync lock`")
     request = entry.request
     if model.revision is not None:
         request = request._replace(revision=model.revision)

@@ -10,16 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from modelsync.engine import plan, snapshot
 from modelsync.engine.context import Context
-from modelsync.engine.freshness import title
 from modelsync.engine.project import Project
 from modelsync.errors import NotFoundError, NotSyncedError, StaleLockError
 from modelsync.spec.lockfile import Lock, LockedFile, LockedModel
 from modelsync.spec.manifest import Entry, Manifest
 from modelsync.spec.names import printable, shown_names
 from modelsync.spec.parts import siblings
-from modelsync.store import blobs, roots, views
+from modelsync.store import views
 
 
 class ModelFiles(NamedTuple):
@@ -111,11 +109,11 @@ def answered(project: Project, manifest: Manifest, lock: Lock, wanted: Entry) ->
     model = lock.find(wanted.name, wanted.variant)
     if model is None:
         raise StaleLockError(
-            f"{title(wanted)} is not in {project.lock_path.name}", hint="run `modelsync sync`"
+            f"{wanted.title} is not in {project.lock_path.name}", hint="run `modelsync sync`"
         )
     if model.request != wanted.request.to_dict():
         raise StaleLockError(
-            f"{title(wanted)} changed in {project.manifest_path.name} since {project.lock_path.name} was written",
+            f"{wanted.title} changed in {project.manifest_path.name} since {project.lock_path.name} was written",
             hint="run `modelsync sync`",
         )
     return Known(manifest, lock, wanted, model)
@@ -140,6 +138,8 @@ def files(context: Context, project: Project, known: Known, *, download: bool = 
             return arranged(known.model.files, linked)
     ready: Sequence[Path] | None = views.ready(context.store, known.model.files)
     if ready is None:
+        from modelsync.store import roots
+
         ready = obtain(
             context,
             known.model,
@@ -166,14 +166,16 @@ def obtain(
         NotSyncedError: a file is not here, and was not to be fetched.
         HashMismatchError: what is here is damaged, and nothing was to be fetched.
     """
+    from modelsync.engine import plan, snapshot
     from modelsync.engine.carrying import carry_out
+    from modelsync.store import blobs
 
     steps = plan.make([model], snapshot.look(context, [model], None), linked=False, exact=False)
     if context.offline or not download:
         if steps.of("fetch"):
             why = "the network is ruled out" if context.offline else "it was not to be fetched"
             raise NotSyncedError(
-                f"{title(model)} is not on this machine, and {why}", hint="run `modelsync sync`"
+                f"{model.title} is not on this machine, and {why}", hint="run `modelsync sync`"
             )
         for step in steps.of("check"):
             blobs.recheck(context.store, step.target)

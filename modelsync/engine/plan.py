@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from modelsync.engine.freshness import title
 from modelsync.spec.lockfile import LockedFile, LockedModel
 from modelsync.spec.names import shown_names
 
@@ -91,7 +90,7 @@ def make(models: Sequence[LockedModel], here: Here, *, linked: bool, exact: bool
 
 def describe(step: Step) -> str:
     """A step in words."""
-    model = title(step.model) if step.model else ""
+    model = step.model.title if step.model else ""
     path = step.file.path if step.file else ""
     match step.verb:
         case "fetch":

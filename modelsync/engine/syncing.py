@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from modelsync.engine import freshness, plan, selecting
 from modelsync.engine.changes import Action, Change
 from modelsync.engine.context import Context
-from modelsync.engine.freshness import title
 from modelsync.engine.plan import Here, Plan
 from modelsync.engine.project import Project
 from modelsync.engine.selecting import Groups
@@ -154,7 +153,7 @@ def _locked(entries: Sequence[Entry], current: Lock, project: Project) -> list[L
     for entry in entries:
         if (entry.name, entry.variant) not in locked:
             raise NotSyncedError(
-                f"{title(entry)} is not in {project.lock_path.name}", hint="run `modelsync lock`"
+                f"{entry.title} is not in {project.lock_path.name}", hint="run `modelsync lock`"
             )
     return [locked[entry.name, entry.variant] for entry in entries]
 

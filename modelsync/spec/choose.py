@@ -93,9 +93,10 @@ def choose_mmproj(paths: Sequence[str], model_path: str, repo: str) -> str:
         )
     quant = (quant_of(model_path) or "").upper()
 
-    def distance(path: str) -> tuple[int, int, bool, str]:
+    def distance(path: str) -> tuple[int, int, bool, int, str]:
         own = (quant_of(path) or "").upper()
-        return -_folders_in_common(path, model_path), abs(bits(own) - bits(quant)), own != quant, path
+        width = abs(bits(own) - bits(quant))
+        return -_folders_in_common(path, model_path), width, own != quant, path.count("/"), path
 
     return min(found, key=distance)
 

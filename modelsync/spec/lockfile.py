@@ -52,6 +52,11 @@ class LockedModel(NamedTuple):
     revision: str | None = None  # the commit that the request's revision was
     license: str | None = None
 
+    @property
+    def title(self) -> str:
+        """`llama3`, or `llama3 [server]` for a variant."""
+        return f"{self.name} [{self.variant}]" if self.variant else self.name
+
 
 class Lock(NamedTuple):
     """A whole lock."""

@@ -25,6 +25,11 @@ class Entry(NamedTuple):
     groups: tuple[str, ...] = ()
     load: Mapping[str, LoadValue] = {}
 
+    @property
+    def title(self) -> str:
+        """`llama3`, or `llama3 [server]` for a variant."""
+        return f"{self.name} [{self.variant}]" if self.variant else self.name
+
 
 class Manifest(NamedTuple):
     """A whole manifest; variants stand behind the entry that they vary."""

@@ -113,7 +113,8 @@ def nearest(word: str, words: Sequence[str]) -> str | None:
     """The one of `words` that `word` was most likely meant to be, or None."""
     import difflib  # only an error needs it
 
-    return next(iter(difflib.get_close_matches(word, words, n=1, cutoff=0.6)), None)
+    same = (other for other in words if other.lower() == word.lower())
+    return next(same, None) or next(iter(difflib.get_close_matches(word, words, n=1)), None)
 
 
 def did_you_mean(word: str, words: Sequence[str]) -> str:
