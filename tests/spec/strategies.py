@@ -12,11 +12,17 @@ from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, WebUri
 HEX64 = st.text("0123456789abcdef", min_size=64, max_size=64)
 COMMIT = st.text("0123456789abcdef", min_size=40, max_size=40)
 NAMES = st.from_regex(r"\A[a-z0-9][a-z0-9._-]{0,20}[a-z0-9_]\Z").filter(
-    lambda name: name.partition(".")[0].rstrip() not in {"con", "prn", "aux", "nul"} and name[:3] not in {"com", "lpt"}
+    lambda name: (
+        name.partition(".")[0].rstrip() not in {"con", "prn", "aux", "nul"} and name[:3] not in {"com", "lpt"}
+    )
 )
 
 _WORD = st.from_regex(r"\A[A-Za-z0-9_]([A-Za-z0-9_.-]{0,10}[A-Za-z0-9_])?\Z")
-REPOS = st.tuples(_WORD, _WORD).map("/".join).filter(lambda r: "--" not in r and ".." not in r and not r.endswith(".git"))
+REPOS = (
+    st.tuples(_WORD, _WORD)
+    .map("/".join)
+    .filter(lambda r: "--" not in r and ".." not in r and not r.endswith(".git"))
+)
 QUANTS = st.sampled_from(["Q4_K_M", "Q8_0", "UD-Q4_K_XL", "BF16", "iq3_m", "Q4_K_M-imat", "x.1"])
 REVISIONS = st.sampled_from(["main", "dev", "v1.0", "refs/pr/7", "feature/ä", "0" * 40])
 
@@ -30,7 +36,9 @@ HF_URIS = st.one_of(
     st.builds(HfUri, REPOS, st.none(), st.one_of(st.none(), QUANTS)),
     st.builds(HfUri, REPOS, PATHS, st.none()),
 )
-_URL_PATHS = st.from_regex(r"\A/([a-z]{1,5}/){0,2}[A-Za-z0-9_.~!$&'()*+,=-]{0,10}[a-z0-9]\.gguf(\?[a-b]=[0-9])?\Z")
+_URL_PATHS = st.from_regex(
+    r"\A/([a-z]{1,5}/){0,2}[A-Za-z0-9_.~!$&'()+,=-]{0,10}[a-z0-9]\.gguf(\?[a-b]=[0-9])?\Z"
+)
 WEB_URIS = st.builds(
     lambda scheme, host, path: WebUri(f"{scheme}://{host}{path}"),
     st.sampled_from(["https", "http"]),
@@ -68,7 +76,9 @@ def requests(draw: st.DrawFn) -> Request:
             st.one_of(
                 st.none(),
                 HEX64,
-                st.dictionaries(PATHS, HEX64, min_size=1, max_size=2).map(lambda table: tuple(sorted(table.items()))),
+                st.dictionaries(PATHS, HEX64, min_size=1, max_size=2).map(
+                    lambda table: tuple(sorted(table.items()))
+                ),
             )
         ),
         draw(st.one_of(st.none(), ENDPOINTS)) if isinstance(uri, HfUri) else None,
@@ -76,14 +86,18 @@ def requests(draw: st.DrawFn) -> Request:
 
 
 @st.composite
-def locked_files(draw: st.DrawFn, role: Role, endpoint: str, repo: str, commit: str, model_repo: str) -> LockedFile:
+def locked_files(
+    draw: st.DrawFn, role: Role, endpoint: str, repo: str, commit: str, model_repo: str
+) -> LockedFile:
     """A file of a hub's repo, sometimes joined from pieces."""
     path = draw(PATHS)
     own = None if repo == model_repo else repo
     if draw(st.booleans()):
         names = [f"{path}.part{number}of2" for number in (1, 2)]
         pieces = tuple(
-            Piece(name, hf_url(endpoint, repo, commit, name), draw(st.integers(0, 9)), draw(HEX64), draw(_ETAGS))
+            Piece(
+                name, hf_url(endpoint, repo, commit, name), draw(st.integers(0, 9)), draw(HEX64), draw(_ETAGS)
+            )
             for name in names
         )
         size = sum(piece.size for piece in pieces)
@@ -102,9 +116,17 @@ def locked_models(draw: st.DrawFn, name: str, variant: str | None) -> LockedMode
     request = Request(uri, draw(st.one_of(st.none(), st.just("main"))), None, loras, None, endpoint)
     base = endpoint or "https://huggingface.co"
     files = [draw(locked_files("model", base, uri.repo, commit, uri.repo))]
-    files += [draw(locked_files("lora", base, repo, draw(COMMIT), uri.repo)) for repo in lora_repos if repo != uri.repo]
-    files += [draw(locked_files("lora", base, repo, commit, uri.repo)) for repo in lora_repos if repo == uri.repo]
-    return LockedModel(name, request.to_dict(), tuple(files), variant, commit, draw(st.one_of(st.none(), st.text())))
+    files += [
+        draw(locked_files("lora", base, repo, draw(COMMIT), uri.repo))
+        for repo in lora_repos
+        if repo != uri.repo
+    ]
+    files += [
+        draw(locked_files("lora", base, repo, commit, uri.repo)) for repo in lora_repos if repo == uri.repo
+    ]
+    return LockedModel(
+        name, request.to_dict(), tuple(files), variant, commit, draw(st.one_of(st.none(), st.text()))
+    )
 
 
 @st.composite
@@ -121,15 +143,53 @@ HOSTILE_TEXTS = st.one_of(
     st.text(max_size=20),
     st.sampled_from(
         [
-            *("", ".", "..", "../x.gguf", "/etc/passwd", "a/../../b.gguf", "C:\\x.gguf", "con", "nul.gguf", "x.gguf "),
-            *("a\x00b.gguf", "\x1b[31mred", "a\u202egguf.exe", "\ud800", "-", "hf:u/m#\n", "hf:../..:Q4_0", "x" * 5000),
-            *("https://u:p@e.com/x.gguf", "https://e.com/x.gguf?sig=1", "http://169.254.169.254/", "hf:u/m:Q4#a..b"),
-            *("m-00001-of-99999.gguf", "m.gguf.part1of9999", "true", "9" * 5000, "`rm -rf`", "hf:u/m:../../x"),
+            *(
+                "",
+                ".",
+                "..",
+                "../x.gguf",
+                "/etc/passwd",
+                "a/../../b.gguf",
+                "C:\\x.gguf",
+                "con",
+                "nul.gguf",
+                "x.gguf ",
+            ),
+            *(
+                "a\x00b.gguf",
+                "\x1b[31mred",
+                "a\u202egguf.exe",
+                "\ud800",
+                "-",
+                "hf:u/m#\n",
+                "hf:../..:Q4_0",
+                "x" * 5000,
+            ),
+            *(
+                "https://u:p@e.com/x.gguf",
+                "https://e.com/x.gguf?sig=1",
+                "http://169.254.169.254/",
+                "hf:u/m:Q4#a..b",
+            ),
+            *(
+                "m-00001-of-99999.gguf",
+                "m.gguf.part1of9999",
+                "true",
+                "9" * 5000,
+                "`rm -rf`",
+                "hf:u/m:../../x",
+            ),
         ]
     ),
 )
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.integers(-(2**70), 2**70), st.floats(), st.dates(), HOSTILE_TEXTS
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.dates(),
+    HOSTILE_TEXTS,
 )
 
 

@@ -8,6 +8,7 @@ from modelsync.errors import UriError
 from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, WebUri, check_revision, parse
 from modelsync.spec.uri_forms import check_endpoint
 from tests.spec.strategies import ENDPOINTS, HOSTILE_TEXTS, REFERENCES
+from tests.spec.trying import tried
 
 M8 = "mradermacher/Meta-Llama-3.1-8B-Instruct-GGUF"
 B70 = "bartowski/Meta-Llama-3.1-70B-Instruct-GGUF"
@@ -17,7 +18,9 @@ PART = "Meta-Llama-3.1-70B-Instruct-Q5_K_L/Meta-Llama-3.1-70B-Instruct-Q5_K_L-00
 PIECE = "Meta-Llama-3.1-70B-Instruct.Q8_0.gguf.part1of2"
 
 
-@pytest.mark.parametrize("prefix", ["hf:", "hf://", "huggingface:", "huggingface://", "hf.co/", "huggingface.co/"])
+@pytest.mark.parametrize(
+    "prefix", ["hf:", "hf://", "huggingface:", "huggingface://", "hf.co/", "huggingface.co/"]
+)
 def test_every_prefix_of_the_hub_means_the_same(prefix: str) -> None:
     """The six ways to name the hub give one URI, with the quant, without it and with a file."""
     assert parse(f"{prefix}{M8}:Q4_K_M") == Reference(HfUri(M8, quant="Q4_K_M"))
@@ -82,7 +85,9 @@ def test_the_kinds_of_uri_are_told_apart() -> None:
     assert WebUri("https://example.com/a%20b.gguf?x=1").name == "a b.gguf"
 
 
-@pytest.mark.parametrize("text", ["hf:user", "hf:", "hf:/m", "hf:user/", "hf:user/:Q4_0", "hf:user/m/../x.gguf"])
+@pytest.mark.parametrize(
+    "text", ["hf:user", "hf:", "hf:/m", "hf:user/", "hf:user/:Q4_0", "hf:user/m/../x.gguf"]
+)
 def test_half_a_uri_is_an_error_that_shows_the_form(text: str) -> None:
     """Who forgot a part of a hub's URI reads what one looks like."""
     with pytest.raises(UriError) as caught:
@@ -213,18 +218,16 @@ def test_a_reference_survives_its_own_text(reference: Reference) -> None:
     st.one_of(
         st.text(),
         HOSTILE_TEXTS,
-        st.builds("{}{}".format, st.sampled_from(["hf:", "hf:u/m", "https://e.com/", "file:", "oci://"]), st.text()),
+        st.builds(
+            "{}{}".format, st.sampled_from(["hf:", "hf:u/m", "https://e.com/", "file:", "oci://"]), st.text()
+        ),
         st.builds("https://huggingface.co/u/m{}".format, st.text()),
     )
 )
 def test_any_text_is_a_uri_or_an_error_of_ours(text: str) -> None:
     """No text makes the reader fail in another way, and what is read is canonical."""
-    try:
-        reference = parse(text)
-    except UriError as error:
-        assert error.message.isprintable()
-    else:
-        assert parse(str(reference)) == reference
+    reference = tried(lambda: parse(text), UriError)
+    assert reference is None or parse(str(reference)) == reference
 
 
 @pytest.mark.parametrize("text", ["main", "v1.0", "refs/pr/1", "feature/x_y", "0123abc", "a@b"])
@@ -233,7 +236,9 @@ def test_what_git_allows_is_a_revision(text: str) -> None:
     assert check_revision(text) == text
 
 
-@pytest.mark.parametrize("text", ["", "a..b", "/a", "a/", "a//b", ".a", "a/.b", "a.lock", "a~1", "a^", "a:b", "a b", "a\x07"])
+@pytest.mark.parametrize(
+    "text", ["", "a..b", "/a", "a/", "a//b", ".a", "a/.b", "a.lock", "a~1", "a^", "a:b", "a b", "a\x07"]
+)
 def test_what_git_forbids_is_no_revision(text: str) -> None:
     """What no branch or tag can be called is refused before a server is asked."""
     with pytest.raises(UriError, match="cannot be a revision"):
@@ -254,7 +259,17 @@ def test_an_endpoint_has_one_form(text: str, canonical: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "hf.co", "ftp://x", "https://u:p@x", "https://x?y=1", "https://x#y", "https://x/../y", "https://x y"]
+    "text",
+    [
+        "",
+        "hf.co",
+        "ftp://x",
+        "https://u:p@x",
+        "https://x?y=1",
+        "https://x#y",
+        "https://x/../y",
+        "https://x y",
+    ],
 )
 def test_what_is_no_url_of_a_hub_is_no_endpoint(text: str) -> None:
     """An endpoint holds neither password nor query, and does not leave its path."""
