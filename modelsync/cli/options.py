@@ -23,9 +23,7 @@ def _take(context: click.Context, parameter: click.Parameter, value: Any) -> Non
 
 
 def _global(*names: str, **settings: Any) -> click.Option:
-    return click.Option(
-        names, expose_value=False, callback=_take, is_eager=True, show_envvar=True, **settings
-    )
+    return click.Option(names, expose_value=False, callback=_take, is_eager=True, **settings)
 
 
 # Made once and shared: the program and each of its commands take them.
@@ -50,9 +48,7 @@ GLOBAL: tuple[click.Option, ...] = (
         type=click.Path(file_okay=False),
         help="Run as if started in this folder.",
     ),
-    _global(
-        "--endpoint", metavar="URL", help="The model hub to ask.  [env var: MODEL_ENDPOINT, HF_ENDPOINT]"
-    ),
+    _global("--endpoint", metavar="URL", help="The model hub to ask."),
     _global("--offline", is_flag=True, envvar="MODELSYNC_OFFLINE", help="Use no network at all."),
     _global(
         "-q", "--quiet", count=True, envvar="MODELSYNC_QUIET", help="Say only what went wrong; -qq: nothing."
@@ -61,15 +57,17 @@ GLOBAL: tuple[click.Option, ...] = (
     _global("--no-progress", is_flag=True, envvar="MODELSYNC_NO_PROGRESS", help="Show no progress."),
     _global(
         "--color",
+        metavar="WHEN",
         type=click.Choice(["auto", "always", "never"]),
         envvar="MODELSYNC_COLOR",
-        help="Colour words; auto: on a terminal, unless NO_COLOR is set.",
+        help="auto, always or never; auto: on a terminal, unless NO_COLOR is set.",
     ),
     _global(
         "--format",
+        metavar="FORMAT",
         type=click.Choice(["text", "json"]),
         envvar="MODELSYNC_FORMAT",
-        help="What stdout takes; json: one object, errors too.",
+        help="text, or json: one object on stdout, for errors too.",
     ),
 )
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}

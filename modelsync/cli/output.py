@@ -1,16 +1,16 @@
 """What a command says: words for people to stderr, data to stdout, or one JSON object there."""
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any, Literal, TextIO, TypeAlias
-
-import click
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
 from modelsync.cli.terminal import encodable, wants_color
-from modelsync.errors import ModelsyncError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from modelsync.errors import ModelsyncError
 
 SCHEMA = 1
 
@@ -37,24 +37,32 @@ class Output:
         if not self.quiet:
             self._write(sys.stderr, lines)
 
+    def notes(self, notes: Iterable[str]) -> None:
+        """What the engine has to say to a person, on stderr."""
+        self.words(*map(safe, notes))
+
     def lines(self, lines: Iterable[str]) -> None:
         """Lines of data, on stdout; none where that takes an object."""
         if not self.json:
             self._write(sys.stdout, lines)
 
-    def paths(self, paths: Iterable[Path]) -> None:
+    def paths(self, paths: "Iterable[Path]") -> None:
         """Paths as data, each on its line, byte for byte what the file system calls them."""
-        if self.json:
-            return
-        for path in paths:
-            click.echo(f"{path}\n" if os.name == "nt" else os.fsencode(path) + b"\n", nl=False)
+        if os.name == "nt":
+            self.lines(map(str, paths))
+        elif not self.json and sys.stdout is not None:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(b"".join(os.fsencode(path) + b"\n" for path in paths))
+            sys.stdout.flush()
 
     def result(self, **fields: Any) -> None:
         """The object that stdout takes with `--format json`; nothing otherwise."""
         if self.json:
+            import json
+
             self._write(sys.stdout, [json.dumps({"schema": SCHEMA, **fields}, indent=2)])
 
-    def error(self, error: ModelsyncError, **fields: Any) -> None:
+    def error(self, error: "ModelsyncError", **fields: Any) -> None:
         """An error, and how to mend it: words on stderr, and the object on stdout where one is wanted."""
         self.result(**fields, error={"code": error.code, "message": error.message, "hint": error.hint})
         if self.quiet < 2:
@@ -65,16 +73,31 @@ class Output:
         if not text or stream is None:  # None: closed by whoever started us
             return
         text = encodable(text, stream)
+        if "\033" not in text:
+            stream.write(text)
+            stream.flush()
+            return
+        import click
+
         # click takes the colours out again, and knows the consoles of Windows
         click.echo(text, file=stream, nl=False, color=wants_color(stream, self.color))
 
 
 def error_lines(message: str, hint: str | None) -> list[str]:
     """`error: …`, then `hint: …`."""
-    lines = [click.style("error", fg="red", bold=True) + f": {message}"]
+    import click
+
+    lines = [click.style("error", fg="red", bold=True) + f": {safe(message)}"]
     if hint:
-        lines.append(click.style("hint", fg="cyan", bold=True) + f": {hint}")
+        lines.append(click.style("hint", fg="cyan", bold=True) + f": {safe(hint)}")
     return lines
+
+
+def safe(text: str) -> str:
+    """`text` without what a terminal obeys. Whoever took it in from outside has seen to that; this is the last door."""
+    from modelsync.spec.names import printable
+
+    return "\n".join(printable(line, limit=10_000) for line in text.split("\n"))
 
 
 def table(rows: Sequence[Sequence[str]], *, right: Iterable[int] = (), indent: str = "") -> list[str]:
@@ -103,6 +126,8 @@ def table(rows: Sequence[Sequence[str]], *, right: Iterable[int] = (), indent: s
 
 def titled(titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> list[str]:
     """A table under its titles; a column without any text is left out with its title."""
+    import click
+
     used = [index for index in range(len(titles)) if any(row[index] for row in rows)]
     ends = {position for position, index in enumerate(used) if index in set(right)}
     picked = [[row[index] for index in used] for row in ([t.upper() for t in titles], *rows)]

@@ -125,8 +125,7 @@ class Lines:
         percent = 100 * file.done // file.total if file.total else 0
         told = self._told.get(file.label)
         if told is None:
-            resumed = f", {human.size(file.done)} of it is here" if file.done else ""
-            self._write(f"fetching {file.label}{_amount(file)}{resumed}")
+            self._write(f"fetching {file.label}{_amount(file)}")
         elif now - told[0] < PAUSE or (percent // STEP == told[1] // STEP and now - told[0] < SILENCE):
             return
         else:

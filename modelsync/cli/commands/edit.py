@@ -144,7 +144,9 @@ def _tell(
     fetched = sum(done.bytes_fetched for done in (locked, synced) if done)
     reused = synced.bytes_reused if synced else 0
     notes = [note for done in (locked, synced) if done for note in done.notes]
-    output.words(edited, *notes, *report.change_lines(real))
+    output.words(edited)
+    output.notes(notes)
+    output.words(*report.change_lines(real))
     if locked:
         output.words(report.totals(fetched, reused, invocation.seconds))
     output.result(

@@ -67,7 +67,7 @@ def outdated(invocation: Invocation) -> None:
         done = locking.outdated(context, project)
     changes = report.changed(done.changes)
     output = invocation.output
-    output.words(*done.notes)
+    output.notes(done.notes)
     if not changes:
         output.words(f"everything is up to date: {human.count(len(done.lock.models), 'model')}")
     output.lines(report.change_lines(changes))

@@ -50,7 +50,7 @@ def tell(invocation: Invocation, project: "Project", done: "LockReport", *, dry_
     changes = report.changed(done.changes)
     output = invocation.output
     name = project.lock_path.name
-    output.words(*done.notes)
+    output.notes(done.notes)
     if changes or done.written:
         output.words(
             *report.change_lines(changes),

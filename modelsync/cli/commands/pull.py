@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from modelsync.cli import options, report
+from modelsync.cli.acts import path as paths
 from modelsync.cli.command import command
-from modelsync.cli.commands.path import files_value
 from modelsync.cli.invocation import Invocation
 
 if TYPE_CHECKING:
@@ -89,5 +89,5 @@ def _value(one: "Pulled") -> dict[str, object]:
         "action": "added" if one.changed else "unchanged",
         "bytes": one.bytes,
         "path": str(one.files.model),
-        "files": files_value(one.files),
+        "files": paths.value(one.files),
     }

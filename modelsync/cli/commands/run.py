@@ -77,8 +77,8 @@ def _tell(invocation: Invocation, done: object) -> None:
 
     assert isinstance(done, SyncReport)
     if done.plan.steps or done.changes:
+        invocation.output.notes(done.notes)
         invocation.output.words(
-            *done.notes,
             *report.change_lines(report.changed(done.changes)),
             report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds),
         )

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelsync.cli import completing, human, options
+from modelsync.cli import completing, options
+from modelsync.cli.acts import sync as act
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 
 if TYPE_CHECKING:
-    from modelsync.engine.syncing import SyncReport
     from modelsync.store.links import LinkMode
 
 LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
@@ -65,52 +65,19 @@ def sync(
     A stale lock is brought up to date first. What is here already is not fetched again, and an interrupted sync
     goes on where it was.
     """
-    from modelsync.engine import syncing
-
-    project = invocation.project()
-    with invocation.context(jobs=jobs) as context:
-        done = syncing.sync(
-            context,
-            project,
-            names,
-            locked=locked,
-            frozen=frozen,
-            check=check,
-            dry_run=dry_run,
-            groups=options.grouped(plus_groups, only_groups, minus_groups, all_groups),
-            variant=variant,
-            directory=directory,
-            link_mode=link_mode,
-            inexact=inexact,
-            upgrade=upgrade,
-            upgrade_models=upgrade_models,
-        )
-    tell(invocation, done, dry_run=dry_run)
-
-
-def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False) -> None:
-    """Says what a sync came to."""
-    output = invocation.output
-    output.words(*done.notes)
-    if not done.changes and not done.plan.steps:
-        if not output.json:
-            output.words("nothing to do: everything is here")
-            return
-        output.result(changes=[], bytes_fetched=0, bytes_reused=0, lock_written=False, notes=list(done.notes))
-        return
-    from modelsync.cli import report
-
-    changes = report.changed(done.changes)
-    output.words(*report.change_lines(changes))
-    if dry_run:
-        output.words(*report.plan_lines(done.plan), f"would fetch {human.size(done.plan.bytes_to_fetch)}")
-    else:
-        output.words(report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds))
-    output.result(
-        changes=report.change_values(changes),
-        bytes_fetched=done.bytes_fetched,
-        bytes_reused=done.bytes_reused,
-        lock_written=done.lock_written,
-        notes=list(done.notes),
-        **({"plan": report.plan_values(done.plan)} if dry_run else {}),
+    act.perform(
+        invocation,
+        names,
+        jobs=jobs,
+        locked=locked,
+        frozen=frozen,
+        check=check,
+        dry_run=dry_run,
+        groups=options.grouped(plus_groups, only_groups, minus_groups, all_groups),
+        variant=variant,
+        directory=directory,
+        link_mode=link_mode,
+        inexact=inexact,
+        upgrade=upgrade,
+        upgrade_models=upgrade_models,
     )

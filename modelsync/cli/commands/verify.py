@@ -37,10 +37,8 @@ def verify(invocation: Invocation, names: tuple[str, ...], full: bool, variant: 
     values = [row._asdict() | {"path": None if row.path is None else str(row.path)} for row in rows]
     if failed is None:
         size = sum(row.size for row in rows)
-        output.words(
-            f"{human.count(len(rows), 'file')} as they should be: {human.size(size)},"
-            f" {human.duration(invocation.seconds)}"
-        )
+        checked = f"{human.count(len(rows), 'file')}, {human.size(size)}"
+        output.words(f"all is well: {checked} checked in {human.duration(invocation.seconds)}")
         output.result(rows=values)
         return
     output.error(failed, rows=values)

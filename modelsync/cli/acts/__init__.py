@@ -1,0 +1,1 @@
+"""What commands do, apart from how their lines are read: what `quick` runs must not import click."""

@@ -1,0 +1,194 @@
+"""`modelsync cache dir|size|list|prune|clean`: the store."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from modelsync.cli import human
+from modelsync.cli.command import Group, command
+from modelsync.cli.invocation import Invocation
+from modelsync.cli.output import table, titled
+from modelsync.cli.terminal import is_terminal
+from modelsync.errors import CancelledError, UsageError
+
+if TYPE_CHECKING:
+    from modelsync.store.inventory import Row
+    from modelsync.store.layout import Store
+    from modelsync.store.prune import Plan
+
+HERE = "modelsync.cli.commands.cache"
+
+cache = Group(
+    "cache",
+    help="The store: verified files, shared by all projects of this machine.",
+    short_help="Show, prune or empty the store.",
+    sections={
+        "Commands": {
+            "dir": f"{HERE}:dir_",
+            "size": f"{HERE}:size",
+            "list": f"{HERE}:list_",
+            "prune": f"{HERE}:prune",
+            "clean": f"{HERE}:clean",
+        }
+    },
+    elsewhere={"clear": "clean", "gc": "prune", "ls": "list", "path": "dir", "rm": "clean"},
+)
+
+
+@command("dir", short_help="Print where the store is.")
+def dir_(invocation: Invocation) -> None:
+    """Print the folder of the store: MODELSYNC_STORE, or `modelsync` in the user's cache folder."""
+    store = _store()
+    invocation.output.paths([store.root])
+    invocation.output.result(dir=str(store.root), readonly=[str(place) for place in store.readonly])
+
+
+@command("size", short_help="Show how large the store is.")
+def size(invocation: Invocation) -> None:
+    """Show how many files the store has and what they take on the disk."""
+    from modelsync.store import inventory
+
+    found = inventory.size(_store())
+    rows = (
+        ("files", str(found.blobs), human.size(found.blob_bytes)),
+        ("unfinished", str(found.partials), human.size(found.partial_bytes)),
+        ("other", "", human.size(found.other_bytes)),
+        ("total", "", human.size(found.bytes)),
+    )
+    invocation.output.lines(table(rows, right=[1, 2]))
+    invocation.output.result(bytes=found.bytes, **found._asdict())
+
+
+@command("list", short_help="Show what is in the store, the largest first.")
+def list_(invocation: Invocation) -> None:
+    """Show each file of the store, the largest first: where it came from, and how many locks and pulls need it."""
+    from modelsync.spec.names import printable
+    from modelsync.store import inventory
+
+    rows = inventory.rows(_store())
+    output = invocation.output
+    lines = titled(
+        ["sha256", "size", "needed by", "file"],
+        [(row.sha256[:12], human.size(row.size), str(len(row.needed_by)), _title(row)) for row in rows],
+        right=[1, 2],
+    )
+    if invocation.verbose:
+        needers = [[f"  {printable(needer, 1000)}" for needer in row.needed_by] for row in rows]
+        lines = lines[:1] + [
+            line for head, rest in zip(lines[1:], needers, strict=True) for line in (head, *rest)
+        ]
+    if rows:
+        output.lines(lines)
+    else:
+        output.words("the store is empty")
+    output.result(
+        rows=[
+            {
+                "sha256": row.sha256,
+                "size": row.size,
+                "path": str(row.path),
+                "origins": [origin._asdict() for origin in row.origins],
+                "needed_by": list(row.needed_by),
+            }
+            for row in rows
+        ]
+    )
+
+
+@command("prune", short_help="Remove what no lock and no pull needs.")
+@click.option("--now", "at_once", is_flag=True, help="Do not wait 30 days; forget what was pulled by URI.")
+@click.option("--dry-run", is_flag=True, help="Remove nothing; say what would go.")
+def prune(invocation: Invocation, at_once: bool, dry_run: bool) -> None:
+    """Remove files that no lock needs any more, 30 days after their lock was first seen gone or changed.
+
+    What has been pulled by its URI stays. --now does not wait: it keeps what the locks that are there name.
+    """
+    from modelsync.store import prune as pruning
+
+    store = _store()
+    _carry_out(invocation, store, pruning.prune(store, at_once=at_once), dry_run=dry_run)
+
+
+@command("clean", short_help="Remove everything from the store.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Remove nothing; say what would go.")
+def clean(invocation: Invocation, yes: bool, dry_run: bool) -> None:
+    """Remove everything from the store but what another process is at work on. Asks first.
+
+    The next sync fetches again what its lock names.
+    """
+    from modelsync.store import prune as pruning
+
+    store = _store()
+    plan = pruning.clean(store)
+    if plan.things and not yes and not dry_run:
+        _ask(store, plan)
+    _carry_out(invocation, store, plan, dry_run=dry_run)
+
+
+def _store() -> "Store":
+    from modelsync import settings
+    from modelsync.store.layout import open_store
+
+    return open_store(settings.from_environment())
+
+
+def _title(row: "Row") -> str:
+    from modelsync.spec.names import printable
+
+    if not row.origins:
+        return ""
+    first = row.origins[0]
+    return printable(f"{first.repo}/{first.path}" if first.repo else first.path)
+
+
+def _ask(store: "Store", plan: "Plan") -> None:
+    from modelsync.spec.names import printable
+
+    if not is_terminal(sys.stdin):
+        raise UsageError("cache clean asks first, and nobody is there to answer", hint="--yes answers")
+    what = f"{human.count(plan.blobs, 'file')}, {human.size(plan.bytes)}"
+    where = printable(str(store.root), 1000)
+    try:
+        sure = click.confirm(f"Remove everything ({what}) from {where}?", err=True)
+    except click.Abort:
+        click.echo(err=True)
+        sure = False
+    if not sure:
+        raise CancelledError("nothing was removed")
+
+
+def _carry_out(invocation: Invocation, store: "Store", plan: "Plan", *, dry_run: bool) -> None:
+    from modelsync.spec.names import printable
+    from modelsync.store import prune as pruning
+
+    output = invocation.output
+    if dry_run:
+        rows = [(thing.kind, human.size(thing.bytes), thing.name[:12]) for thing in plan.things]
+        output.lines(table(rows, right=[1]))
+        output.words(f"would remove {human.count(plan.blobs, 'file')}, {human.size(plan.bytes)}")
+        output.result(
+            blobs=plan.blobs,
+            bytes=plan.bytes,
+            things=[
+                {"kind": thing.kind, "name": thing.name, "path": str(thing.path), "bytes": thing.bytes}
+                for thing in plan.things
+            ],
+        )
+        return
+    freed = pruning.execute(store, plan)
+    if freed.linked:
+        output.words(f"{human.size(freed.linked)} stay on the disk: folders of projects have links to them")
+    for path in freed.stuck:
+        output.words(f"{printable(str(path), 1000)} is in use, and stays")
+    if freed.blobs or freed.bytes:
+        output.words(f"removed {human.count(freed.blobs, 'file')}, {human.size(freed.bytes)}")
+    else:
+        output.words("nothing to remove")
+    output.result(
+        blobs=freed.blobs,
+        bytes=freed.bytes,
+        linked_bytes=freed.linked,
+        stuck=[str(path) for path in freed.stuck],
+    )
