@@ -174,5 +174,4 @@ class Track:
 
 def chunk(missing: int, streams: int) -> int:
     """How many bytes one stream takes at once: ever fewer towards the end, so that all end together."""
-    share = -(-missing // (2 * streams * MiB)) * MiB
-    return min(max(share, SMALLEST), LARGEST)
+    return min(max(1, missing // (2 * streams * SMALLEST)) * SMALLEST, LARGEST)

@@ -1,0 +1,12 @@
+"""Fixtures of the transfer tests."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.transfer.helpers import Lab
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path / "partials")
