@@ -184,7 +184,7 @@ def _json(answer: Answer, limit: int) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
-        raise NetworkError(
+        raise FinalNetworkError(
             f"{public_url(answer.url)} answered with something that is no JSON",
             hint="is this the address of a hub? a login page of the network gives such answers too",
         ) from None

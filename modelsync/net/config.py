@@ -13,18 +13,12 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from modelsync.errors import ConfigError, UriError
+from modelsync.net.headers import user_header_fault
 from modelsync.net.origin import of
 from modelsync.spec.names import did_you_mean
 from modelsync.spec.toml import Fault, loads
 
 MAX_TEXT = 1 << 20  # characters
-
-_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-# Headers that say how a message is framed, or which part of a file is meant: the client's own business.
-_RESERVED = frozenset(
-    {"connection", "content-length", "host", "if-range", "range", "te", "transfer-encoding", "upgrade"}
-)
 
 _KINDS: Mapping[type, str] = {list: "a list", dict: "a table", str: "text in quotes"}
 
@@ -72,17 +66,6 @@ def load(path: Path | None) -> UserConfig:
         raise fault.located(text, str(place), ConfigError) from None
 
 
-def header_fault(name: str, value: str) -> str | None:
-    """Why a header cannot be sent, or None; the value is in no message."""
-    if not _NAME.fullmatch(name):
-        return "its name has characters that none can have"
-    if name.lower() in _RESERVED:
-        return f"{name} is set by modelsync itself"
-    if not _VALUE.fullmatch(value):
-        return "its value has characters that none can have"
-    return None
-
-
 def _config(document: Mapping[str, Any]) -> UserConfig:
     _check_keys(document, ("insecure-hosts", "hosts"), ())
     insecure = _typed(document.get("insecure-hosts", []), list, ("insecure-hosts",))
@@ -98,7 +81,7 @@ def _headers(table: Any, at: tuple[str | int, ...]) -> dict[str, str]:
     headers: dict[str, str] = _typed(table.get("headers", {}), dict, (*at, "headers"))
     for name, value in headers.items():
         here = (*at, "headers", name)
-        fault = header_fault(name, _typed(value, str, here))
+        fault = user_header_fault(name, _typed(value, str, here))
         if fault:
             raise Fault(here, fault)
     return headers

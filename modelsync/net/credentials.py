@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelsync.errors import ConfigError, UsageError
-from modelsync.net.config import UserConfig, header_fault
+from modelsync.net.config import UserConfig
+from modelsync.net.headers import header_fault, user_header_fault
 from modelsync.net.origin import DEFAULT_PORTS, Origin, is_loopback, of
 from modelsync.settings import DEFAULT_ENDPOINT, Settings
 from modelsync.spec.names import printable
@@ -133,7 +134,7 @@ def _flag(url: str, header: str) -> Rule:
     origin = of(url)
     name, colon, value = header.partition(":")
     name, value = name.strip(), value.strip()
-    fault = header_fault(name, value) if colon else "it has no `:`"
+    fault = user_header_fault(name, value) if colon else "it has no `:`"
     if fault:
         raise UsageError(
             f"the header `{printable(name)}` cannot be sent: {fault}",

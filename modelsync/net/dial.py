@@ -66,7 +66,7 @@ class Backend(httpcore2.NetworkBackend):
         """
         clock = Clock(timeout, self._cancel)
         try:
-            addresses = self._allowed(host, resolve(host, port, clock))
+            addresses = self.allowed(host, resolve(host, port, clock))
             sock = connect(addresses, clock)
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout from error
@@ -75,7 +75,12 @@ class Backend(httpcore2.NetworkBackend):
             sock.setsockopt(*option)
         return SocketStream(sock, self._cancel)
 
-    def _allowed(self, host: str, addresses: list[Address]) -> list[Address]:
+    def allowed(self, host: str, addresses: list[Address]) -> list[Address]:
+        """Those of a host's addresses that may be connected to.
+
+        Raises:
+            RefusedError: there are none.
+        """
         if self._public_only:
             kept = [address for address in addresses if is_public(address.ip)]
             why = "a public host redirects to it, and its address is not a public one"

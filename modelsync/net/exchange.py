@@ -4,17 +4,20 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 
 import httpcore2
 
 from modelsync.errors import UsageError
 from modelsync.net.credentials import Credentials
 from modelsync.net.failures import TRANSPORT_ERRORS, explain
+from modelsync.net.headers import header_fault, joined
 from modelsync.net.origin import Origin, is_local, is_public, of, public_url, target
 from modelsync.net.pacing import Pacing
 from modelsync.net.redirects import MAX_REDIRECTS, STATUSES, check_redirect, check_scheme, location
 from modelsync.net.retry import FinalNetworkError
 from modelsync.net.routes import Route, Routes
+from modelsync.spec.names import printable
 
 _DRAINED = 64 * 1024  # bytes of a body that nobody wants, read so that the connection can be used again
 
@@ -39,7 +42,7 @@ class Answer:
         self._route = route
         self._timeout = timeout
         self.status = response.status
-        self.headers = _joined(response.headers)
+        self.headers = joined(response.headers)
         self.url = url
         self.origin = of(url)
         self.redirected = self.origin != first
@@ -156,8 +159,6 @@ class Exchange:
         with self.pacing.slot(origin):
             try:
                 response = route.pool.handle_request(request)
-            except httpcore2.LocalProtocolError:
-                raise UsageError(f"a header for {origin} has characters that no header can have") from None
             except TRANSPORT_ERRORS as error:
                 raise explain(error, origin, route.proxy, self._timeout) from None
             try:
@@ -177,21 +178,13 @@ class Exchange:
             "Accept": "*/*",
             "Accept-Encoding": "identity",
         }
-        said = {name.lower() for name in more}
-        theirs = {k: v for k, v in self._credentials.headers_for(url).items() if k.lower() not in said}
-        kept = {k: v for k, v in ours.items() if k.lower() not in said | {name.lower() for name in theirs}}
-        return [
-            (name.encode("latin-1"), value.encode("latin-1"))
-            for name, value in (kept | theirs | dict(more)).items()
-        ]
-
-
-def _joined(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    joined: dict[str, str] = {}
-    for raw_name, raw_value in headers:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        joined[name] = f"{joined[name]}, {value}" if name in joined else value
-    return joined
+        merged: dict[str, tuple[bytes, bytes]] = {}
+        for name, value in chain(ours.items(), self._credentials.headers_for(url).items(), more.items()):
+            fault = header_fault(name, value)
+            if fault:
+                raise UsageError(f"the header `{printable(name)}` for {origin} cannot be sent: {fault}")
+            merged[name.lower()] = (name.encode("latin-1"), value.encode("latin-1"))
+        return list(merged.values())
 
 
 def _is_from_public(response: httpcore2.Response, origin: Origin, route: Route) -> bool:

@@ -44,10 +44,11 @@ class Proxies:
         Raises:
             ConfigError: the setting that applies is not a proxy's address.
         """
-        setting = self._by_scheme.get(origin.scheme) or self._by_scheme.get("all")
+        which = origin.scheme if self._by_scheme.get(origin.scheme) else "all"
+        setting = self._by_scheme.get(which)
         if not setting or is_loopback(origin.host) or self._exempt(origin):
             return None
-        return _parsed(setting, f"{origin.scheme.upper()}_PROXY")
+        return _parsed(setting, f"{which.upper()}_PROXY")
 
     def _exempt(self, origin: Origin) -> bool:
         patterns = self._by_scheme.get("no", "").lower().split(",")

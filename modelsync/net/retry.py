@@ -4,7 +4,7 @@ import random
 
 from modelsync.errors import HttpStatusError, NetworkError
 
-TRIES = 6
+TRIES = 5
 FIRST_WAIT = 0.5  # seconds
 LONGEST_WAIT = 30.0
 LONGEST_ASKED_WAIT = 330.0  # a hub's own window is 300 s; who asks for more is asked again another day

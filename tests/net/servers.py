@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from typing import Self
@@ -77,10 +78,14 @@ class Proxy(Listener):
         asked: The first line of every request.
         authorizations: Each one's `Proxy-Authorization`.
         refuses: A status line to answer everything with, or None.
+
+    Args:
+        tls: Makes it an https proxy.
     """
 
-    def __init__(self) -> None:
-        super().__init__(self._converse)
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(self._encrypted if tls else self._converse)
+        self._tls = tls
         self.asked: list[str] = []
         self.authorizations: list[str | None] = []
         self.refuses: str | None = None
@@ -88,7 +93,12 @@ class Proxy(Listener):
     @property
     def url(self) -> str:
         """What HTTP_PROXY is set to."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+
+    def _encrypted(self, client: socket.socket) -> None:
+        assert self._tls is not None
+        with self._tls.wrap_socket(client, server_side=True) as wrapped:
+            self._converse(wrapped)
 
     def _converse(self, client: socket.socket) -> None:
         head, rest = read_head(client)
@@ -129,9 +139,9 @@ def full_listener() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def answering(handler: Callable[[Request], Reply], host: str = "127.0.0.1") -> Iterator[Server]:
+def answering(handler: Callable[[Request], Reply], tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     """A well-behaved server with answers of the test's own."""
-    server = Server("plain", host, handler, [])
+    server = Server("plain", "127.0.0.1", handler, [], tls=tls)
     try:
         yield server
     finally:

@@ -1,0 +1,99 @@
+"""Cancelling: wherever a request is, it ends soon. Every server here would let it wait for a minute or more."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+
+import pytest
+
+from modelsync.errors import CancelledError
+from modelsync.net.client import Client
+from tests.hub import Delay, Hub, Stall, Status, TooMany
+from tests.net.servers import full_listener, silent
+
+
+@pytest.fixture
+def cancel() -> threading.Event:
+    return threading.Event()
+
+
+@pytest.fixture
+def patient(cancel: threading.Event) -> Iterator[Client]:
+    """A client that gives nothing up for ten minutes."""
+    with Client(timeout=600, cancel=cancel) as client:
+        yield client
+
+
+def cancelled_while(cancel: threading.Event, work: Callable[[], object]) -> None:
+    """Runs the work, cancels it a moment later, and sees that it ends with CancelledError."""
+    timer = threading.Timer(0.2, cancel.set)
+    timer.start()
+    try:
+        with pytest.raises(CancelledError):
+            work()
+    finally:
+        timer.join()
+
+
+def read(client: Client, url: str) -> bytes:
+    with client.open(url) as body:
+        return b"".join(body.chunks())
+
+
+def test_while_the_body_stalls(patient: Client, cancel: threading.Event, hub: Hub) -> None:
+    """A read that waits for bytes ends."""
+    url = hub.file("/x", bytes(100_000))
+    hub.misbehave(Stall(50_000), where="plain")
+    cancelled_while(cancel, lambda: read(patient, url))
+
+
+def test_while_the_answer_is_awaited(patient: Client, cancel: threading.Event, hub: Hub) -> None:
+    """A request that nobody answers yet ends."""
+    url = hub.file("/x", b"{}")
+    hub.misbehave(Delay(60), where="plain")
+    cancelled_while(cancel, lambda: patient.head(url))
+
+
+def test_between_two_tries(patient: Client, cancel: threading.Event, hub: Hub) -> None:
+    """A wait before the next try ends."""
+    url = hub.file("/x", b"{}")
+    hub.misbehave(Status(503, {"Retry-After": "300"}), where="plain")
+    cancelled_while(cancel, lambda: patient.get_json(url))
+
+
+def test_while_the_origin_is_held(patient: Client, cancel: threading.Event, hub: Hub) -> None:
+    """Requests of any thread that wait for a rate limit end."""
+    url = hub.file("/x", b"{}")
+    hub.misbehave(TooMany(300), where="plain")
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(patient.get_json, url)
+        while not hub.requests:
+            assert not cancel.wait(0.01)
+        cancelled_while(cancel, lambda: read(patient, url))
+        with pytest.raises(CancelledError):
+            first.result()
+    assert len(hub.requests) == 1
+
+
+@pytest.mark.parametrize(("scheme", "server"), [("http", full_listener), ("https", silent)])
+def test_while_it_connects(
+    patient: Client,
+    cancel: threading.Event,
+    scheme: str,
+    server: Callable[[], AbstractContextManager[object]],
+) -> None:
+    """Connecting, and the handshake of TLS, end."""
+    with server() as running:
+        port = running if isinstance(running, int) else running.port  # type: ignore[attr-defined]
+        cancelled_while(cancel, lambda: patient.head(f"{scheme}://127.0.0.1:{port}/x"))
+
+
+def test_what_is_cancelled_asks_nothing_more(patient: Client, cancel: threading.Event, hub: Hub) -> None:
+    """Once cancelled, no request begins."""
+    url = hub.file("/x", b"{}")
+    cancel.set()
+    for ask in (patient.get_json, patient.head, lambda url: read(patient, url)):
+        with pytest.raises(CancelledError):
+            ask(url)
+    assert hub.requests == []
