@@ -50,6 +50,14 @@ def locked(data: bytes, path: str = "model.gguf", role: lockfile.Role = "model")
     return LockedFile(role, path, len(data), sha256(data), url=f"https://files.example/{path}")
 
 
+ONE, TWO, THREE = b"GGUF one", b"GGUF two", b"GGUF three"
+FILES = (
+    locked(ONE, "big-00001-of-00002.gguf"),
+    locked(TWO, "big-00002-of-00002.gguf"),
+    locked(THREE, "sub/mmproj.gguf", "mmproj"),
+)  # a split model and its projector
+
+
 def write_lock(path: Path, *contents: bytes) -> frozenset[str]:
     """A real lock that names these files; returns their digests."""
     models = tuple(
@@ -95,9 +103,16 @@ def finish(*processes: subprocess.Popen[str]) -> list[str]:
     return answers
 
 
+def renounce() -> None:
+    """From now on this process may no more than its user's files allow, though the user be root (on Linux)."""
+    if sys.platform == "linux" and os.geteuid() == 0:
+        version = struct.pack("Ii", 0x20080522, 0)
+        assert ctypes.CDLL(None).capset(version, bytes(24)) == 0
+
+
 # --- a kernel that refuses ---------------------------------------------------------------------------
 
-_NUMBERS = {
+_NUMBERS: dict[str, tuple[int, dict[str, tuple[int, ...]]]] = {
     "x86_64": (0xC000003E, {"flock": (73,), "link": (86, 265), "symlink": (88, 266)}),
     "aarch64": (0xC00000B7, {"flock": (32,), "link": (37,), "symlink": (36,)}),
 }

@@ -1,6 +1,5 @@
 """A crash at any moment leaves nothing or a whole blob: real processes, really killed."""
 
-import os
 import random
 import signal
 import sys
@@ -82,10 +81,10 @@ def check(store: Store) -> int:
 
 
 def test_killed_at_random_points_the_store_is_whole(store: Store) -> None:
-    """Thirty times a process is killed with SIGKILL wherever it happens to be: every blob has its digest."""
+    """Twenty times a process is killed with SIGKILL wherever it happens to be: every blob has its digest."""
     dice = random.Random(20)
     seen = 0
-    for round_ in range(30):
+    for round_ in range(20):
         process = python(CHURN, store.root, dice.randrange(1000))
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"
@@ -117,4 +116,4 @@ def test_a_receipt_without_a_blob_is_nothing(store: Store) -> None:
     """The receipt is written before the blob appears: alone, it vouches for nothing."""
     receipts.write(store, "ab" * 32, receipts.Receipt(5, time.time_ns(), "00"))
     assert blobs.state(store, "ab" * 32, 5) == "missing"
-    assert os.listdir(store.root / "receipts-v1" / "ab") == ["ab" * 32 + ".json"]
+    assert store.receipt_path("ab" * 32).exists()

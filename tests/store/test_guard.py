@@ -2,12 +2,12 @@
 
 import errno
 import os
+import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from blake3 import blake3
 
 from modelsync.errors import CancelledError
 from modelsync.store import blobs, guard
@@ -18,43 +18,43 @@ from tests.store.making import CAN_REFUSE, finish, publish, python, refusing, sh
 DATA = b"GGUF" + bytes(range(256)) * 4000
 SHA = sha256(DATA)
 
-# Fetches DATA as a command would: holds the digest, looks, writes the partial piece by piece, publishes.
+# Does what a command does: holds the digest, looks, writes the partial piece by piece, publishes.
 FETCH = """
 import sys, time
 from pathlib import Path
-from tests.store.test_guard import DATA, SHA, fetch
+from blake3 import blake3
+from modelsync.store import blobs
+from modelsync.store.guard import hold
 from modelsync.store.layout import Store
+from tests.store.making import sha256
+
+DATA = b"GGUF" + bytes(range(256)) * 4000
 store, ready = Store(Path(sys.argv[1])), Path(sys.argv[2])
-print(fetch(store, ready))
-"""
-
-
-def fetch(store: Store, ready: Path) -> str:
-    """What a process of the tests does; says what it came to."""
-    waited: list[bool] = []
-    ready.touch()
-    while len(list(ready.parent.glob("ready-*"))) < 2:
-        time.sleep(0.005)
-    with hold(store, SHA, on_wait=lambda: waited.append(True)) as held:
-        assert held is not None
-        if blobs.find(store, SHA, len(DATA)) is not None:
-            return f"found {waited}"
+waited = []
+ready.touch()
+while len(list(ready.parent.glob("ready-*"))) < 2:
+    time.sleep(0.005)
+with hold(store, sha256(DATA), on_wait=lambda: waited.append("waited")) as held:
+    if blobs.find(store, sha256(DATA), len(DATA)) is not None:
+        print("found", *waited)
+    else:
         held.folder.mkdir(parents=True, exist_ok=True)
         with (held.folder / "data").open("xb") as file:
             for start in range(0, len(DATA), 1 << 18):
                 file.write(DATA[start : start + (1 << 18)])
                 time.sleep(0.05)
         blobs.publish(
-            store, held.folder / "data", sha256=SHA, size=len(DATA), blake3=blake3(DATA).hexdigest()
+            store, held.folder / "data", sha256=sha256(DATA), size=len(DATA), blake3=blake3(DATA).hexdigest()
         )
-        return f"fetched exclusive={held.exclusive} {waited}"
+        print("fetched", "locked" if held.exclusive else "private", *waited)
+"""
 
 
 def test_of_two_processes_one_waits(store: Store, tmp_path: Path) -> None:
     """Two processes that want the same digest: one fetches, the other waits and finds it here."""
     both = [python(FETCH, store.root, tmp_path / f"ready-{n}") for n in range(2)]
     answers = sorted(finish(*both))
-    assert answers == ["fetched exclusive=True []", "found [True]"]
+    assert answers == ["fetched locked", "found waited"]
     assert blobs.verify(store, SHA, full=True) == "good"
 
 
@@ -63,7 +63,7 @@ def test_where_there_are_no_locks_both_are_right(store: Store, tmp_path: Path) -
     """Where the file system has no locks both fetch, in folders of their own, and the blob is right."""
     both = [refusing({"flock": errno.ENOSYS}, FETCH, (store.root, tmp_path / f"ready-{n}")) for n in range(2)]
     answers = finish(*both)
-    assert answers == ["fetched exclusive=False []"] * 2
+    assert answers == ["fetched private"] * 2
     assert blobs.verify(store, SHA, full=True) == "good"
     assert blobs.state(store, SHA, len(DATA)) in ("here", "suspect")
     assert list((store.root / "partials-v1").iterdir()) == []
@@ -86,7 +86,7 @@ with hold(Store(Path(sys.argv[1])), "ab" * 32) as held:
     sys.stdin.readline()
 """
 
-    def start(name: str) -> tuple[str, object]:
+    def start(name: str) -> tuple[str, subprocess.Popen[str]]:
         process = refusing({"flock": number}, code, (store.root, name))
         assert process.stdout is not None
         return process.stdout.readline().strip(), process
@@ -99,15 +99,15 @@ with hold(Store(Path(sys.argv[1])), "ab" * 32) as held:
         answer, second = start("second")
         processes.append(second)
         assert answer == "new"
-        first.kill()  # type: ignore[attr-defined]
-        first.wait()  # type: ignore[attr-defined]
+        first.kill()
+        first.wait()
         answer, third = start("third")
         processes.append(third)
         assert answer == "of first"
     finally:
         for process in processes:
-            process.kill()  # type: ignore[attr-defined]
-            process.communicate()  # type: ignore[attr-defined]
+            process.kill()
+            process.communicate()
     assert len(list((store.root / "partials-v1").iterdir())) == 2
 
 

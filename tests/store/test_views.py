@@ -13,13 +13,19 @@ from modelsync.errors import NotSyncedError
 from modelsync.spec.lockfile import LockedFile
 from modelsync.store import blobs, disk, views
 from modelsync.store.layout import Store
-from tests.store.making import CAN_REFUSE, damage, finish, locked, publish, python, refusing, sha256
-
-ONE, TWO, THREE = b"GGUF one", b"GGUF two", b"GGUF three"
-FILES = (
-    locked(ONE, "big-00001-of-00002.gguf"),
-    locked(TWO, "big-00002-of-00002.gguf"),
-    locked(THREE, "sub/mmproj.gguf", "mmproj"),
+from tests.store.making import (
+    CAN_REFUSE,
+    FILES,
+    ONE,
+    THREE,
+    TWO,
+    damage,
+    finish,
+    locked,
+    publish,
+    python,
+    refusing,
+    sha256,
 )
 
 
@@ -113,7 +119,7 @@ def test_makers_at_the_same_time(full: Store) -> None:
     """Six processes make and unmake one view at once: it ends whole, and nothing is left over."""
     code = (
         "import sys, random\nfrom pathlib import Path\nfrom modelsync.store import views\n"
-        "from modelsync.store.layout import Store\nfrom tests.store.test_views import FILES\n"
+        "from modelsync.store.layout import Store\nfrom tests.store.making import FILES\n"
         "store = Store(Path(sys.argv[1]))\n"
         "for _ in range(60):\n"
         "    views.make(store, FILES)\n"
@@ -132,7 +138,7 @@ def test_where_links_cannot_be_had(full: Store, refused: list[str]) -> None:
     """Without hard links a view has symbolic ones, without those copies; both are ready, and known from then on."""
     code = (
         "import sys\nfrom pathlib import Path\nfrom modelsync.store import views\n"
-        "from modelsync.store.layout import Store\nfrom tests.store.test_views import FILES\n"
+        "from modelsync.store.layout import Store\nfrom tests.store.making import FILES\n"
         "store = Store(Path(sys.argv[1]))\nviews.make(store, FILES)\n"
         "before = [path.lstat().st_ino for path in views.view_paths(store, FILES)]\n"
         "views.make(store, FILES)\n"
