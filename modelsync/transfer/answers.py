@@ -72,11 +72,13 @@ class Known(NamedTuple):
 
     Attributes:
         promised: The size that it must have, or None.
+        size: The size that earlier answers told, or None.
         digest: Whether a digest will decide about the whole: then it does not matter who served which part.
         validator: The version that the bytes here are of, or None.
     """
 
     promised: int | None
+    size: int | None
     digest: bool
     validator: Validator | None
 
@@ -93,8 +95,10 @@ def judge(answer: Bytes, known: Known) -> Verdict:
         return "other-size"
     if answer.status != 206:
         return "whole"
+    if known.digest and known.size is None:
+        return "plain" if answer.total is None else "join"
     if known.digest:
-        return "plain" if answer.total is None and known.promised is None else "join"
+        return "join" if answer.total in (None, known.size) else "changed"
     mine = validator_of(answer)
     if mine is None:
         return "plain"

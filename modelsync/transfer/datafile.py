@@ -1,6 +1,5 @@
 """A file that many threads write and read at offsets, with its space set aside beforehand."""
 
-import ctypes
 import os
 import sys
 import threading
@@ -88,7 +87,11 @@ class DataFile:
             return os.pwrite(self._fd, view, offset)
 
         def _read_some(self, buffer: memoryview, offset: int) -> int:
-            return os.preadv(self._fd, [buffer], offset)
+            if hasattr(os, "preadv"):
+                return os.preadv(self._fd, [buffer], offset)
+            data = os.pread(self._fd, len(buffer), offset)
+            buffer[: len(data)] = data
+            return len(data)
 
 
 def allocated(path: Path) -> int:
@@ -110,6 +113,8 @@ if sys.platform == "linux":
 
     def _reserve(fd: int, size: int) -> None:
         """fallocate(2), not posix_fallocate(3): the latter writes the whole file where the former cannot."""
+        import ctypes
+
         libc = ctypes.CDLL(None, use_errno=True)
         call = getattr(libc, "fallocate64", None) or getattr(libc, "fallocate", None)
         if call is not None:

@@ -90,10 +90,10 @@ class Downloader:
             if run.crash is not None:
                 self._cancel.set()
             run.stop()
-        if run.crash is not None:
+        if run.crash is not None and not isinstance(run.crash, CancelledError):
             raise run.crash
         self._tell(run)
-        if self._cancel.is_set():
+        if run.crash is not None or run.cut_short:
             raise CancelledError("interrupted", hint="what had arrived is kept: run it again and it goes on")
 
     def _tell(self, run: Run) -> None:

@@ -32,6 +32,7 @@ class Run:
         stopped: Whether everything is to end.
         crash: What ended the run before its time, or None.
         over: Set when no job is left, or after a crash.
+        cut_short: Whether a job was left undone when the run was stopped.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Run:
         self.stopped = False
         self.crash: BaseException | None = None
         self.over = threading.Event()
+        self.cut_short = False
         self._client = client
         self._on_done = on_done
         self._on_error = on_error
@@ -79,6 +81,7 @@ class Run:
         # files are started by streams: once those are gone, no thread is added to the list
         for thread in self._threads:
             thread.join()
+        self.cut_short = self.cut_short or bool(self._waiting)
 
     def source(self, url: str) -> Source:
         """Where a URL's bytes come from."""
@@ -156,6 +159,7 @@ class Run:
         try:
             fetched = Keeper(file).keep()
             if fetched is None:
+                self.cut_short = True
                 return
             with self._telling:
                 self._on_done(file.job, fetched)

@@ -16,7 +16,7 @@ from modelsync.transfer.answers import (
 from modelsync.transfer.file import File, Lane
 from modelsync.transfer.track import MiB, Take
 
-AT_RISK = 8 * MiB  # bytes, over all streams, that a kill may lose
+AT_RISK = 8 * MiB  # bytes, over all streams, that a kill may lose: written but not recorded, or still in hand
 SHOWN_EVERY = 0.25  # seconds
 
 
@@ -39,7 +39,7 @@ class Stream:
         self._track = lane.track
         self._take = take
         self._lock = file.run.lock
-        self._step = min(MiB, AT_RISK // file.run.streams)
+        self._step = min(MiB, AT_RISK // file.run.streams) * 3 // 4  # a quarter for what is in hand
 
     def work(self) -> None:
         """Does it, and tells the file how it went."""
@@ -77,7 +77,7 @@ class Stream:
         if file.over or track.draining:
             raise _OverError
         version = validator_of(answer)
-        verdict = judge(answer, Known(track.promised, track.digest, track.validator))
+        verdict = judge(answer, Known(track.promised, track.size, track.digest, track.validator))
         if verdict == "other-size":
             raise self._other_size(answer.total)
         if verdict == "plain":
