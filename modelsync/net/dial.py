@@ -81,18 +81,19 @@ class Backend(httpcore2.NetworkBackend):
         Raises:
             RefusedError: there are none.
         """
+        hint = None
         if self._public_only:
             kept = [address for address in addresses if is_public(address.ip)]
             why = "a public host redirects to it, and its address is not a public one"
+            hint = "if this network has its own copy of the hub, name that as the endpoint: HF_ENDPOINT=https://…"
         elif is_loopback(host):
             kept = [address for address in addresses if is_loopback(address.ip)]
             why = "its name says that it is this machine, and its address that it is not"
         else:
             return addresses
         if not kept:
-            raise RefusedError(
-                f"{host} ({', '.join(address.ip for address in addresses)}) is not asked: {why}"
-            )
+            found = ", ".join(address.ip for address in addresses)
+            raise RefusedError(f"{host} ({found}) is not asked: {why}", hint=hint)
         return kept
 
 

@@ -90,9 +90,7 @@ class Exchange:
         self._timeout = timeout
         self._user_agent = user_agent
         self._routes = Routes(cancel, max_idle=max_connections)
-        self._from_public: set[Origin] = (
-            set()
-        )  # origins that a public host redirected to: they must stay public
+        self._from_public: set[Origin] = set()  # where public hosts redirected to: these must stay public
         self.pacing = Pacing(max_connections, cancel, on_wait)
 
     def close(self) -> None:
@@ -162,7 +160,7 @@ class Exchange:
             except TRANSPORT_ERRORS as error:
                 raise explain(error, origin, route.proxy, self._timeout) from None
             try:
-                if response.status == 407 and route.proxy:  # of a plain http proxy; a tunnel's is no response
+                if response.status == 407 and route.proxy and origin.scheme == "http":
                     refused = httpcore2.ProxyError("407 Proxy Authentication Required")
                     raise explain(refused, origin, route.proxy, self._timeout)
                 if from_public:

@@ -13,7 +13,7 @@ from modelsync.errors import CancelledError
 from modelsync.net.clock import TICK
 from modelsync.net.origin import Origin
 
-_LIMIT = re.compile(r";\s*r=0\s*;\s*t=(\d{1,9})(?!\d)", re.ASCII)
+_PARAMETER = re.compile(r";\s*([a-z]+)\s*=\s*(\d{1,9})(?!\d)", re.ASCII)
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 
 
@@ -26,9 +26,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     Args:
         headers: The answer's headers, names in lower case.
     """
-    limited = _LIMIT.findall(headers.get("ratelimit", ""))
-    if limited:
-        return 1.0 + max(map(int, limited))
+    quotas = [dict(_PARAMETER.findall(quota)) for quota in headers.get("ratelimit", "").split(",")]
+    resets = [int(quota["t"]) for quota in quotas if quota.get("r") == "0" and "t" in quota]
+    if resets:
+        return 1.0 + max(resets)
     text = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
         return float(text)

@@ -21,7 +21,7 @@ NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
     ("headers", "expected"),
     [
         ({"ratelimit": '"api";r=0;t=55'}, 56.0),
-        ({"ratelimit": '"api"; r=0; t=55'}, 56.0),
+        ({"ratelimit": '"api"; t=55; r=0'}, 56.0),
         ({"ratelimit": '"api";r=0;t=5, "resolvers";r=0;t=9'}, 10.0),
         ({"ratelimit": '"api";r=12;t=55'}, None),
         ({"ratelimit": '"api";r=12;t=55', "retry-after": "3"}, 3.0),
