@@ -18,6 +18,8 @@ class Listener:
     def __init__(self, serve: Callable[[socket.socket], None], host: str = "127.0.0.1") -> None:
         self._serve = serve
         self._listener = socket.create_server((host, 0))
+        self._listener.settimeout(0.02)  # so that it sees when it is to stop, on every system
+        self._stop = threading.Event()
         self.port: int = self._listener.getsockname()[1]
         self.connections: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -28,9 +30,9 @@ class Listener:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self._stop.set()
         self._accepting.join()
+        self._listener.close()
         for connection in self.connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -38,11 +40,12 @@ class Listener:
             thread.join()
 
     def _accept(self) -> None:
-        while True:
+        while not self._stop.is_set():
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
-                return
+            except TimeoutError:
+                continue
+            connection.settimeout(None)
             self.connections.append(connection)
             thread = threading.Thread(target=self._run, args=(connection,), daemon=True)
             self._threads.append(thread)
