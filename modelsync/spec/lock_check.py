@@ -1,6 +1,5 @@
 """From the tables of a lock to its values, believing none of it."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,8 +15,7 @@ MAX_FILES = 2_000  # of one model, and pieces of one file
 MAX_SIZE = 1 << 50  # bytes
 MAX_TEXT = 4_096  # characters of a url, a license, …
 
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
+_HEX = "0123456789abcdef"
 _ROLES = ("model", "mmproj", "lora")
 _AGAIN = "`modelsync lock` writes it anew"
 
@@ -42,8 +40,11 @@ def lock(document: Mapping[str, Any], where: str) -> Lock:
     try:
         for index, table in enumerate(_tables(document, "model", MAX_MODELS)):
             label = f"model[{index}]: "
-            name, variant = check_name(_text(table, "name")), _optional(table, "variant")
-            label = f"{name}: " if variant is None else f"{name} ({check_name(variant)}): "
+            name = check_name(_text(table, "name"))
+            label = f"{name}: "
+            variant = _optional(table, "variant")
+            if variant is not None:
+                label = f"{name} ({check_name(variant)}): "
             if (name, variant) in models:
                 raise LockfileError("it is there twice")
             models[name, variant] = _model(table, name, variant)
@@ -173,13 +174,13 @@ def _size(table: Mapping[str, Any]) -> int:
 
 def _sha256(table: Mapping[str, Any]) -> str:
     sha256 = table.get("sha256")
-    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+    if not isinstance(sha256, str) or len(sha256) != 64 or sha256.strip(_HEX):
         raise LockfileError("sha256: 64 lower-case hex digits are expected")
     return sha256
 
 
 def _commit(table: Mapping[str, Any]) -> str | None:
     commit = table.get("revision")
-    if commit is not None and not (isinstance(commit, str) and _COMMIT.fullmatch(commit)):
+    if commit is not None and not (isinstance(commit, str) and len(commit) == 40 and not commit.strip(_HEX)):
         raise LockfileError("revision: a commit of 40 lower-case hex digits is expected")
     return commit

@@ -17,7 +17,7 @@ from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, parse
 from modelsync.spec.uri_forms import check_endpoint
 
 MAX_LORAS = 64
-_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
+_COMMIT = r"[0-9a-f]{40}"
 
 
 class Asked(NamedTuple):
@@ -78,6 +78,7 @@ def check_origin(file: LockedFile, wanted: Asked, revision: str | None) -> None:
 
     Raises:
         RefusedError: its repo, commit, path or URL is another than the request gives.
+        LockfileError: it is a hub's file without a commit.
     """
     fault: str | None = f"the request asks for no {file.role}"
     for reference in wanted.of_role(file.role):
@@ -131,8 +132,8 @@ def _hub_fault(
         return f"its repo is `{printable(repo)}`, and the request says `{uri.repo}`"
     commit = file.revision or revision
     if commit is None:
-        return "it has no commit"
-    if pin is not None and pin != commit and _COMMIT.fullmatch(pin):
+        raise LockfileError("it has no commit")
+    if pin is not None and pin != commit and re.fullmatch(_COMMIT, pin):
         return f"its commit is {commit}, and the request says {pin}"
     if uri.path is not None and file.path not in {joined_name(uri.path), *siblings(uri.path)}:
         return f"the request asks for `{printable(uri.path)}`"

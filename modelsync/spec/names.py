@@ -18,8 +18,9 @@ MAX_SEGMENT = 255  # bytes of UTF-8: the limit of ext4, APFS and NTFS
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_+.-]*", re.ASCII)
-_FORBIDDEN = re.compile(r'[\\:*?"<>|]')  # a separator, a drive or stream, or impossible in a Windows name
-_RESERVED = re.compile(r"(?:con|prn|aux|nul|con(?:in|out)\$|(?:com|lpt)[0-9¹²³]) *(?:\..*)?", re.IGNORECASE)
+_FORBIDDEN = r'[\\:*?"<>|]'  # a separator, a drive or stream, or impossible in a Windows name
+_RESERVED = r"(?i)(?:con|prn|aux|nul|con(?:in|out)\$|(?:com|lpt)[0-9¹²³]) *(?:\..*)?"
+_RESERVED_FIRST = frozenset("cpanlCPANL")
 
 
 def check_name(name: str) -> str:
@@ -28,12 +29,13 @@ def check_name(name: str) -> str:
     Raises:
         UsageError: it may not; the message says what is near and right.
     """
-    if _NAME.fullmatch(name) and name[-1] != "." and not _RESERVED.fullmatch(name):
+    reserved = name[:1] in _RESERVED_FIRST and re.fullmatch(_RESERVED, name)
+    if _NAME.fullmatch(name) and name[-1] != "." and not reserved:
         return name
-    if _RESERVED.fullmatch(name):
+    if reserved:
         raise UsageError(f"`{printable(name)}` cannot be a name: Windows keeps it for a device")
     near = re.sub(r"[^a-z0-9._-]+", "-", name.lower()[:64], flags=re.ASCII).lstrip("-._").rstrip("-.")
-    usable = _NAME.fullmatch(near) and not _RESERVED.fullmatch(near)
+    usable = _NAME.fullmatch(near) and not re.fullmatch(_RESERVED, near)
     suggestion = f"; did you mean `{near}`?" if usable else ""
     raise UsageError(
         f"`{printable(name)}` cannot be a name{suggestion}",
@@ -80,14 +82,14 @@ def _segment_fault(segment: str) -> str | None:
             return f"it has a part `{segment}`"
         if not segment.isprintable():
             return "it has a control or invisible character"
-        forbidden = _FORBIDDEN.search(segment)
+        forbidden = re.search(_FORBIDDEN, segment)
         if forbidden:
             return f"it has the character `{forbidden[0]}`"
     if segment[-1] in ". ":
         return "a part of it ends with a dot or a space"
     if len(segment) > MAX_SEGMENT or (not segment.isascii() and len(segment.encode()) > MAX_SEGMENT):
         return f"a part of it is longer than {MAX_SEGMENT} bytes"
-    if segment[0] in "cpanlCPANL" and _RESERVED.fullmatch(segment):
+    if segment[0] in _RESERVED_FIRST and re.fullmatch(_RESERVED, segment):
         return f"Windows keeps the name `{segment}` for a device"
     return None
 

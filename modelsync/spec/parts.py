@@ -13,8 +13,8 @@ from modelsync.spec.names import printable
 
 MAX_PARTS = 1000  # the largest models on hubs have a few dozen
 
-_PART = re.compile(r"(.+)-([0-9]{5})-of-([0-9]{5})\.gguf", re.DOTALL)
-_PIECE = re.compile(r"(.+\.gguf)\.part([0-9]{1,4})of([0-9]{1,4})", re.DOTALL)
+_PART = r"(?s)(.+)-([0-9]{5})-of-([0-9]{5})\.gguf"
+_PIECE = r"(?s)(.+\.gguf)\.part([0-9]{1,4})of([0-9]{1,4})"
 
 
 class Part(NamedTuple):
@@ -36,10 +36,10 @@ def part_of(path: str) -> Part | None:
     """What the name of `path` says about parts or pieces; None if it is a file of its own."""
     if "of" not in path:
         return None
-    match = _PART.fullmatch(path) or _PIECE.fullmatch(path)
+    match = re.fullmatch(_PART, path) or re.fullmatch(_PIECE, path)
     if not match:
         return None
-    part = Part(match[1], int(match[2]), int(match[3]), joined=match.re is _PIECE)
+    part = Part(match[1], int(match[2]), int(match[3]), joined=match.re.pattern == _PIECE)
     return part if 1 <= part.number <= part.total and part.sibling(part.number) == path else None
 
 

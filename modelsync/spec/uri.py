@@ -12,12 +12,13 @@ from modelsync.errors import UriError
 from modelsync.spec import uri_forms as forms
 from modelsync.spec.names import file_name, path_fault, printable
 
-_HF = re.compile(r"([^/:@#]+/[^/:@#]+)(?:@([^/:#]*))?(?::([^#]*)|/([^#]*))?(?:#(.*))?")
+# Strings, not compiled: `re` keeps what it compiled, and most programs need few of them.
+_HF = r"([^/:@#]+/[^/:@#]+)(?:@([^/:#]*))?(?::([^#]*)|/([^#]*))?(?:#(.*))?"
 _REPO_PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
-_REPO = re.compile(f"{_REPO_PART}/{_REPO_PART}", re.ASCII)
-_QUANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?", re.ASCII)
-_REVISION = re.compile(r"[^\s~^:?*\[\]\\#]{1,255}")
-_BAD_REVISION = re.compile(r"\.\.|//|@\{|/\.|^[./-]|[/.]$|\.lock$")
+_REPO = f"{_REPO_PART}/{_REPO_PART}"
+_QUANT = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?"
+_REVISION = r"[^\s~^:?*\[\]\\#]{1,255}"
+_BAD_REVISION = r"\.\.|//|@\{|/\.|^[./-]|[/.]$|\.lock$"
 
 
 class HfUri(NamedTuple):
@@ -113,7 +114,7 @@ def check_revision(text: str) -> str:
     Raises:
         UriError: git has no such names.
     """
-    if _REVISION.fullmatch(text) and text.isprintable() and not _BAD_REVISION.search(text):
+    if re.fullmatch(_REVISION, text) and text.isprintable() and not re.search(_BAD_REVISION, text):
         return text
     raise UriError(
         f"`{printable(text, 80)}` cannot be a revision: git has no such names",
@@ -123,18 +124,18 @@ def check_revision(text: str) -> str:
 
 def _hub(text: str, rest: str) -> Reference:
     """`rest` is what stands behind the prefix: `user/model[@rev][:QUANT|/path][#rev]`."""
-    match = _HF.fullmatch(rest)
+    match = re.fullmatch(_HF, rest)
     if not match:
         raise forms.error(text, "names no model: user/model is expected")
     repo, at, quant, path, revision = match.groups()
     # The hub's own rules for names.
-    if not _REPO.fullmatch(repo) or "--" in repo or ".." in repo or repo.endswith(".git"):
+    if not re.fullmatch(_REPO, repo) or "--" in repo or ".." in repo or repo.endswith(".git"):
         raise forms.error(text, f"has `{printable(repo, 100)}` for user/model, which no hub accepts")
     if at is not None and revision is not None:
         raise forms.error(text, "has two revisions, one behind @ and one behind #")
     if at is not None or revision is not None:
         revision = _revision(text, revision if at is None else at)
-    if quant is not None and not _QUANT.fullmatch(quant):
+    if quant is not None and not re.fullmatch(_QUANT, quant):
         what = "a path behind its quant" if "/" in quant else f"`{printable(quant, 80)}` for a quant"
         raise forms.error(text, f"has {what}: either a quant or a file is expected")
     if quant is not None and forms.is_model_file(quant):
@@ -192,7 +193,7 @@ def _unknown(text: str) -> UriError:
             else f"has the unknown scheme `{printable(scheme, 40)}`"
         )
         return forms.error(text, what, near=f"{near}:{rest}" if near else None)
-    hub = _HF.fullmatch(text)
-    if hub and _REPO.fullmatch(hub[1]):
+    hub = re.fullmatch(_HF, text)
+    if hub and re.fullmatch(_REPO, hub[1]):
         return forms.error(text, "has no known form", near=f"hf:{text}")
     return forms.error(text, "has no known form", near=f"./{text}" if forms.is_model_file(text) else None)

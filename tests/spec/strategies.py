@@ -9,8 +9,8 @@ from modelsync.spec.names import path_fault
 from modelsync.spec.request import Request
 from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, WebUri
 
-HEX64 = st.text("0123456789abcdef", min_size=64, max_size=64)
-COMMIT = st.text("0123456789abcdef", min_size=40, max_size=40)
+HEX64 = st.integers(0, 2**256 - 1).map("{:064x}".format)
+COMMIT = st.integers(0, 2**160 - 1).map("{:040x}".format)
 NAMES = st.from_regex(r"\A[a-z0-9][a-z0-9._-]{0,20}[a-z0-9_]\Z").filter(
     lambda name: (
         name.partition(".")[0].rstrip() not in {"con", "prn", "aux", "nul"} and name[:3] not in {"com", "lpt"}
@@ -26,7 +26,7 @@ REPOS = (
 QUANTS = st.sampled_from(["Q4_K_M", "Q8_0", "UD-Q4_K_XL", "BF16", "iq3_m", "Q4_K_M-imat", "x.1"])
 REVISIONS = st.sampled_from(["main", "dev", "v1.0", "refs/pr/7", "feature/ä", "0" * 40])
 
-_SEGMENT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
+_SEGMENT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
 PATHS = (
     st.lists(_SEGMENT, min_size=1, max_size=3)
     .map(lambda parts: "/".join(parts) + ".gguf")
@@ -45,7 +45,8 @@ WEB_URIS = st.builds(
     st.sampled_from(["example.com", "localhost:8080", "[::1]:80", "127.0.0.1"]),
     _URL_PATHS,
 )
-FILE_URIS = st.builds(FileUri, st.one_of(PATHS, PATHS.map("../{}".format), PATHS.map("/{}".format)))
+_RELATIVE = PATHS.filter(lambda path: not path.startswith("~"))
+FILE_URIS = st.builds(FileUri, st.one_of(_RELATIVE, PATHS.map("../{}".format), PATHS.map("/{}".format)))
 OCI_URIS = st.builds(
     OciUri,
     st.sampled_from(["registry.example.com", "localhost:5000", "registry.ollama.ai"]),
@@ -132,7 +133,7 @@ def locked_models(draw: st.DrawFn, name: str, variant: str | None) -> LockedMode
 @st.composite
 def locks(draw: st.DrawFn) -> Lock:
     """A lock in the order in which it is written."""
-    keys = draw(st.sets(st.tuples(NAMES, st.one_of(st.none(), NAMES)), max_size=4))
+    keys = draw(st.sets(st.tuples(NAMES, st.one_of(st.none(), NAMES)), max_size=3))
     ordered = sorted(keys, key=lambda key: (key[0], key[1] or ""))
     return Lock(tuple(draw(locked_models(name, variant)) for name, variant in ordered))
 
