@@ -15,15 +15,32 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+PREFIX = "global_"  # of what click calls them: a command may have a `directory` of its own
+
+
 def _take(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    source = context.get_parameter_source(str(parameter.name))
+    name = str(parameter.name)
+    source = context.get_parameter_source(name)
     if source is not click.core.ParameterSource.DEFAULT:
         typed = source is click.core.ParameterSource.COMMANDLINE
-        context.ensure_object(Invocation).take(str(parameter.name), value, typed=typed)
+        context.ensure_object(Invocation).take(name.removeprefix(PREFIX), value, typed=typed)
+
+
+class GlobalOption(click.Option):
+    """An option of every command. Its variable is named where it is to blame, and not on every help page."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """The option, and its variable if the value came from there."""
+        hint = super().get_error_hint(ctx)
+        source = ctx.get_parameter_source(str(self.name)) if ctx is not None else None
+        return (
+            f"{hint} (variable {self.envvar})" if source is click.core.ParameterSource.ENVIRONMENT else hint
+        )
 
 
 def _global(*names: str, **settings: Any) -> click.Option:
-    return click.Option(names, expose_value=False, callback=_take, is_eager=True, **settings)
+    called = PREFIX + names[-1].lstrip("-").replace("-", "_")
+    return GlobalOption((*names, called), expose_value=False, callback=_take, is_eager=True, **settings)
 
 
 # Made once and shared: the program and each of its commands take them.

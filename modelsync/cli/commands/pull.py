@@ -9,6 +9,7 @@ from modelsync.cli import options, report
 from modelsync.cli.acts import path as paths
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
+from modelsync.cli.output import safe
 
 if TYPE_CHECKING:
     from modelsync.engine.pulling import Pulled
@@ -49,10 +50,10 @@ def pull(
     with invocation.context(headers=_bound(invocation, uris, headers), jobs=jobs) as context:
         done = pulling.pull(context, uris, directory=directory, filename=filename)
     output = invocation.output
-    output.words(
-        *done.notes, *report.brought_lines([(one.uri, one.model) for one in done.pulled if one.changed])
-    )
-    if any(one.changed for one in done.pulled):
+    output.notes(done.notes)
+    changed = [(safe(one.uri), one.model) for one in done.pulled if one.changed]
+    output.words(*report.brought_lines(changed))
+    if changed:
         output.words(report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds))
     else:
         output.words("nothing to do: everything is here")

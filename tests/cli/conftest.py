@@ -1,0 +1,105 @@
+"""The command line as people run it: real processes, a real hub, a project folder."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.hub import Hub, Repo
+
+REPO = "user/tiny-GGUF"
+MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
+COMMAND = (sys.executable, "-m", "modelsync")
+
+
+class Run(NamedTuple):
+    """What one run came to."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The object on stdout; there must be one, and nothing else."""
+        value = json.loads(self.out)
+        assert isinstance(value, dict)
+        assert value["schema"] == 1
+        return value
+
+
+class Cli:
+    """Runs `modelsync` in a project's folder.
+
+    Attributes:
+        folder: Where it runs.
+        hub: What `HF_ENDPOINT` names.
+        repo: A repo on it, with two quants.
+        commit: Its commit.
+    """
+
+    def __init__(self, folder: Path, hub: Hub) -> None:
+        self.folder = folder
+        self.hub = hub
+        self.repo: Repo = hub.repo(REPO)
+        self.commit = self.repo.commit({"tiny-Q4_K_M.gguf": gguf("q4"), "tiny-Q8_0.gguf": gguf("q8", 5000)})
+
+    def __call__(
+        self, *words: str, status: int = 0, variables: Mapping[str, str] | None = None, **more: str
+    ) -> Run:
+        """Runs a command line to its end, which must be the `status`, with these variables beside our own."""
+        done = subprocess.run(
+            [*COMMAND, *words],
+            cwd=self.folder,
+            env={**os.environ, **(variables or {}), **more},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+        )
+        run = Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+        assert run.status == status, run
+        return run
+
+    def write(self, manifest: str, name: str = "models.toml") -> None:
+        """Writes a manifest."""
+        (self.folder / name).write_text(manifest)
+
+    @property
+    def lock(self) -> Path:
+        """The lock beside it."""
+        return self.folder / "models.lock"
+
+
+@pytest.fixture
+def empty(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """A folder without a manifest."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    monkeypatch.delenv("TERM", raising=False)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return Cli(folder, hub)
+
+
+@pytest.fixture
+def cli(empty: Cli) -> Cli:
+    """A folder with a manifest of one model; nothing is locked or here."""
+    empty.write(MANIFEST)
+    return empty
+
+
+@pytest.fixture
+def synced(cli: Cli) -> Cli:
+    """The same, locked and synced; the hub's memory of that is empty."""
+    cli("-q", "sync")
+    cli.hub.clear()
+    return cli
+
+
+def gguf(seed: str, size: int = 3000) -> bytes:
+    """Bytes that begin like a GGUF and are like no other seed's."""
+    return b"GGUF" + (seed.encode() * size)[: size - 4]

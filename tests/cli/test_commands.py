@@ -1,0 +1,161 @@
+"""`path`, `list`, `verify`, `pull`, `cache`: data on stdout, words on stderr."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import COMMAND, MANIFEST, REPO, Cli, gguf
+
+
+def test_path_prints_one_path_and_nothing_else(synced: Cli) -> None:
+    """By name and by URI; whatever else there is to say goes to stderr."""
+    done = synced("path", "tiny")
+    assert (done.err, done.out.count("\n")) == ("", 1)
+    assert Path(done.out.strip()).read_bytes() == gguf("q4")
+    fetched = synced("path", f"hf:{REPO}:Q8_0")
+    assert Path(fetched.out.strip()).read_bytes() == gguf("q8", 5000)
+    assert synced("path", f"hf:{REPO}:Q8_0", "--offline").out == fetched.out
+    assert "did you mean `tiny`?" in synced("path", "tyni", status=1).err
+
+
+def test_path_all_prints_every_file(cli: Cli) -> None:
+    """Parts in order, then the projector, one a line."""
+    cli.repo.commit(
+        {
+            "big-F16-00001-of-00002.gguf": gguf("p1"),
+            "big-F16-00002-of-00002.gguf": gguf("p2"),
+            "mmproj-F16.gguf": gguf("mm"),
+        }
+    )
+    cli.write(f'[models.big]\nuri = "hf:{REPO}/big-F16-00001-of-00002.gguf"\nmmproj = true\n')
+    cli("-q", "sync")
+    names = [Path(line).name for line in cli("path", "big", "--all").out.splitlines()]
+    assert names == ["big-F16-00001-of-00002.gguf", "big-F16-00002-of-00002.gguf", "mmproj-F16.gguf"]
+    assert cli("path", "big").out.strip().endswith("/big-F16-00001-of-00002.gguf")
+    files = cli("path", "big", "--format", "json").json["files"]
+    assert [Path(part).name for part in files["parts"]] == names[:2]
+    assert (Path(files["mmproj"]).name, files["loras"]) == ("mmproj-F16.gguf", [])
+
+
+def test_path_answers_with_the_variable_before_every_other_place(empty: Cli, tmp_path: Path) -> None:
+    """`MODELSYNC_PATH_<NAME>` needs neither a manifest nor a store."""
+    mine = tmp_path / "mine.gguf"
+    mine.write_bytes(gguf("mine"))
+    assert empty("path", "tiny", MODELSYNC_PATH_TINY=str(mine)).out == f"{mine}\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux names files with any bytes")
+def test_path_prints_the_bytes_of_the_file_system(cli: Cli) -> None:
+    """A folder whose name is no text comes out byte for byte, and escaped in JSON."""
+    folder = Path(os.fsdecode(os.fsencode(cli.folder) + b"/od\xffd"))
+    folder.mkdir()
+    cli.folder = folder
+    cli.write(f'[modelsync]\ndir = "models"\n{MANIFEST}')
+    cli("-q", "sync")
+    out = subprocess.run([*COMMAND, "path", "tiny"], cwd=folder, capture_output=True, check=True).stdout
+    assert out == os.fsencode(folder) + b"/models/tiny/tiny-Q4_K_M.gguf\n"
+    assert cli("path", "tiny", "--format", "json").json["path"] == os.fsdecode(out[:-1])
+
+
+def test_list_shows_what_is_wanted_locked_and_here(synced: Cli) -> None:
+    """A table on stdout: empty columns left out, numbers right; the same as rows."""
+    synced.write(
+        f'{MANIFEST}[models.server]\nuri = "hf:{REPO}:Q8_0"\ngroups = ["b", "a"]\n'
+        f'[models.tiny2]\nuri = "hf:{REPO}:Q4_K_M"\n[models.tiny2.variants.big]\nuri = "hf:{REPO}:Q8_0"\n'
+    )
+    commit = synced.commit[:7]
+    assert synced("list").out.splitlines() == [
+        "NAME    VARIANT  QUANT      SIZE  REVISION  GROUPS  STATE",
+        f"tiny             Q4_K_M  2.9 KiB  {commit}           here",
+        "server                                      b,a     unlocked",
+        "tiny2                                               unlocked",
+        "tiny2   big                                         unlocked",
+    ]
+    rows = synced("list", "--format", "json").json["rows"]
+    assert [(row["name"], row["state"], row["size"]) for row in rows[:2]] == [
+        ("tiny", "here", 3000),
+        ("server", "unlocked", None),
+    ]
+    assert f"hf:{REPO}:Q8_0" in synced("list", "-v").out
+
+
+def test_verify_finds_damage_and_sync_mends_it(synced: Cli, store_root: Path) -> None:
+    """A row for each file; status 1 when one is damaged; the same as rows with the error beside them."""
+    good = synced("verify")
+    assert good.out.splitlines()[1].split() == ["tiny", "tiny-Q4_K_M.gguf", "2.9", "KiB", "ok"]
+    assert good.err.startswith("all is well: 1 file, 2.9 KiB checked in ")
+    assert synced("verify", "tiny", "--full", "--format", "json").json["rows"][0]["status"] == "ok"
+    (blob,) = (store_root / "blobs-v1").glob("*/*")
+    blob.chmod(0o644)
+    blob.write_bytes(gguf("rotten"))
+    bad = synced("verify", status=1)
+    assert bad.out.split()[-1] == "damaged"
+    assert bad.err == "error: 1 file is damaged\nhint: `modelsync sync` fetches them anew\n"
+    value = synced("verify", "--format", "json", status=1).json
+    assert (value["rows"][0]["status"], value["error"]["code"]) == ("damaged", "hash-mismatch")
+    synced("sync")
+    synced("verify", "--full")
+
+
+def test_pull_fetches_without_a_manifest(empty: Cli) -> None:
+    """Into the store, or as plain files; paths on stdout; what is here is not fetched again."""
+    uris = [f"hf:{REPO}:Q4_K_M", f"hf:{REPO}:Q8_0"]
+    done = empty("pull", *uris, "--no-progress")
+    assert [Path(line).name for line in done.out.splitlines()] == ["tiny-Q4_K_M.gguf", "tiny-Q8_0.gguf"]
+    assert done.err.splitlines()[:2] == [
+        f" + hf:{REPO}:Q4_K_M  2.9 KiB",
+        f" + hf:{REPO}:Q8_0    4.9 KiB",
+    ]
+    placed = empty("pull", *uris, "--dir", "out", "--no-progress")
+    assert placed.out.splitlines() == [
+        str(empty.folder / "out" / REPO / name) for name in ("tiny-Q4_K_M.gguf", "tiny-Q8_0.gguf")
+    ]
+    assert (empty.folder / "out" / REPO / "tiny-Q8_0.gguf").read_bytes() == gguf("q8", 5000)
+    again = empty("pull", *uris, "--dir", "out", "--format", "json")
+    assert again.err == "nothing to do: everything is here\n"
+    assert [one["action"] for one in again.json["pulled"]] == ["unchanged", "unchanged"]
+    assert again.json["bytes_fetched"] == 0
+
+
+def test_a_header_goes_to_the_servers_of_its_uris_alone(empty: Cli) -> None:
+    """`--header` is sent to the origin of each URI that it is given with, and not to where that redirects."""
+    url = empty.hub.file("/files/x.gguf", gguf("plain"))
+    empty("pull", url, f"hf:{REPO}:Q4_K_M", "--header", "X-Team: red")
+    sent = {
+        server: [seen.headers.get("x-team") for seen in empty.hub.seen(server)] for server in ("hub", "plain")
+    }
+    assert sent["hub"]
+    assert sent["plain"]
+    assert {*sent["hub"], *sent["plain"]} == {"red"}
+    assert {seen.headers.get("x-team") for seen in empty.hub.seen("cdn")} <= {None}
+    empty.hub.clear()
+    empty("pull", url, "--header", "X-Team: blue")
+    assert {seen.headers.get("x-team") for seen in empty.hub.seen("plain")} == {"blue"}
+
+
+def test_the_store_is_shown_pruned_and_emptied(synced: Cli, store_root: Path) -> None:
+    """`cache dir|size|list|prune|clean`; `clean` asks first, and does nothing where nobody can answer."""
+    assert synced("cache", "dir").out == f"{store_root}\n"
+    assert synced("cache", "size").out.splitlines()[0].split() == ["files", "1", "2.9", "KiB"]
+    listed = synced("cache", "list").out.splitlines()
+    assert listed[0].split() == ["SHA256", "SIZE", "NEEDED", "BY", "FILE"]
+    assert listed[1].split()[1:4] == ["2.9", "KiB", "1"]
+    assert listed[1].endswith("tiny-Q4_K_M.gguf")
+    assert str(synced.lock) in synced("cache", "list", "-v").out
+    assert synced("cache", "prune", "--now").err == "nothing to remove\n"
+    refused = synced("cache", "clean", status=2)
+    assert (
+        refused.err == "error: cache clean asks first, and nobody is there to answer\nhint: --yes answers\n"
+    )
+    assert "would remove 1 file" in synced("cache", "clean", "--dry-run").err
+    assert synced("cache", "size", "--format", "json").json["blobs"] == 1
+    synced.lock.unlink()
+    assert synced("cache", "prune", "--now").err == "removed 1 file, 2.9 KiB\n"
+    synced("-q", "sync")
+    assert synced("cache", "clean", "--yes").err.startswith("removed 1 file, ")
+    empty = synced("cache", "list")
+    assert (empty.out, empty.err) == ("", "the store is empty\n")
+    assert synced("cache", "clean").err == "nothing to remove\n"
