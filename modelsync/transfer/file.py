@@ -11,7 +11,7 @@ from threading import Condition, Lock
 from typing import Protocol
 
 from modelsync.errors import HttpStatusError, ModelsyncError
-from modelsync.net.retry import FIRST_WAIT, Backoff, retryable
+from modelsync.net.retry import Backoff, retryable
 from modelsync.spec.names import printable
 from modelsync.transfer.answers import ChangedError, OtherSizeError, RangesRefusedError, Source
 from modelsync.transfer.jobs import Job
@@ -166,7 +166,6 @@ def _is_final(error: ModelsyncError, track: Track, take: Take) -> bool:
             track.changes += 1
             return track.changes > CHANGES
         case OtherSizeError():
-            track.not_before = now + FIRST_WAIT
             track.oddities += 1
             return track.oddities >= CHANGES
         case RangesRefusedError():

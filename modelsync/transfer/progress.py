@@ -1,7 +1,6 @@
 """What a transfer tells about itself while it runs."""
 
 from collections.abc import Callable
-from threading import Lock
 from typing import Literal, NamedTuple, TypeAlias
 
 Phase = Literal["waiting", "resolving", "fetching", "checking", "linking", "done", "failed"]
@@ -24,14 +23,3 @@ class Event(NamedTuple):
 
 
 Listener: TypeAlias = Callable[[Event], None]
-
-
-def serialised(listener: Listener) -> Listener:
-    """`listener`, safe to be called from several threads: it runs in one of them at a time."""
-    lock = Lock()
-
-    def tell(event: Event) -> None:
-        with lock:
-            listener(event)
-
-    return tell

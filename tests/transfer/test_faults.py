@@ -4,6 +4,8 @@ import threading
 from dataclasses import dataclass, replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from modelsync.errors import HashMismatchError, HttpStatusError, ModelsyncError, NetworkError
 from modelsync.transfer.jobs import Segment
@@ -77,6 +79,7 @@ LASTING: list[tuple[Fault, type[ModelsyncError]]] = [
     (Replaced(NEW), HashMismatchError),
     (Redirect(), NetworkError),
 ]
+LIES = (Corrupt, Longer, Shorter, Tagged)  # other bytes under the same tag, or one tag for two versions
 
 
 def _name(value: object) -> str:
@@ -92,7 +95,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ranges of 64 KiB, so that a small file has several; and waits that no test waits for."""
     monkeypatch.setattr("modelsync.transfer.track.SMALLEST", 64 * KiB)
     monkeypatch.setattr("modelsync.transfer.track.FIRST_WAIT", 0.01)
-    monkeypatch.setattr("modelsync.transfer.file.FIRST_WAIT", 0.01)
 
 
 @pytest.fixture
@@ -339,6 +341,45 @@ def test_a_body_longer_than_was_promised_is_refused_even_if_nothing_says_its_len
     assert isinstance(lab.run(lab.job(url, size=1000)).error, HashMismatchError)
     assert isinstance(lab.run(lab.job(url, size=1002)).error, ModelsyncError)
     assert lab.run(lab.job(url, size=1001)).only.size == 1001
+
+
+# --- anything ----------------------------------------------------------------------------------------
+
+troubles = st.lists(
+    st.tuples(
+        st.sampled_from(PASSING + [fault for fault, _ in LASTING]), st.integers(0, 12), st.integers(1, 4)
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    troubles=troubles,
+    known=st.booleans(),
+    etag=st.sampled_from(["strong", "weak", None]),
+    runs=st.integers(1, 3),
+)
+def test_whatever_goes_wrong_what_is_handed_on_is_right(
+    tmp_path_factory: pytest.TempPathFactory,
+    troubles: list[tuple[Fault, int, int]],
+    known: bool,
+    etag: str | None,
+    runs: int,
+) -> None:
+    """Any mixture of faults over several runs: every run ends, with the file or with an error."""
+    lab = Lab(tmp_path_factory.mktemp("partials"))
+    with Hub() as hub:
+        url = hub.file("/x.gguf", OLD, etag=etag)
+        for fault, skip, times in troubles:
+            hub.misbehave(fault, where="plain", skip=skip, times=times)
+        for _ in range(runs):
+            outcome = lab.run(lab.job(url, OLD if known else None), timeout=0.2, tries=3)
+            for fetched, data in outcome.done.values():
+                assert fetched.sha256 == sha256(data)
+                assert data == OLD or not known
+                assert data in (OLD, NEW) or any(isinstance(fault, LIES) for fault, _, _ in troubles)
+            assert outcome.done or outcome.error.message
 
 
 class _after:
