@@ -59,8 +59,23 @@ REFERENCES = st.one_of(
 )
 ENDPOINTS = st.sampled_from(["https://hf.corp.example", "http://127.0.0.1:8000/hub"])
 
-_ETAGS = st.one_of(st.none(), st.text(max_size=8))
+# A lock is many values, so most of them come from small sets of telling ones.
+_LOCK_NAMES = st.sampled_from(["a", "llama3", "qwen2.5-7b", "z"])
+_LOCK_REPOS = st.sampled_from(["u/m", "user/adapter", "User/Model.v2_GGUF"])
+_LOCK_PATHS = st.sampled_from(
+    [
+        "m.gguf",
+        "a/ä b.gguf",
+        "100%.gguf",
+        "it's #1.gguf",
+        "{x}.gguf",
+        "a, size = 1.gguf",
+        "[].gguf",
+        "模.gguf",
+    ]
+)
 _SIZES = st.integers(min_value=0, max_value=1 << 50)
+_ETAGS = st.one_of(st.none(), st.text(max_size=6))
 
 
 @st.composite
@@ -91,7 +106,7 @@ def locked_files(
     draw: st.DrawFn, role: Role, endpoint: str, repo: str, commit: str, model_repo: str
 ) -> LockedFile:
     """A file of a hub's repo, sometimes joined from pieces."""
-    path = draw(PATHS)
+    path = draw(_LOCK_PATHS)
     own = None if repo == model_repo else repo
     if draw(st.booleans()):
         names = [f"{path}.part{number}of2" for number in (1, 2)]
@@ -110,9 +125,9 @@ def locked_files(
 @st.composite
 def locked_models(draw: st.DrawFn, name: str, variant: str | None) -> LockedModel:
     """A model of a hub, with adapters from the same repo or others."""
-    uri, commit = HfUri(draw(REPOS), quant=draw(st.one_of(st.none(), QUANTS))), draw(COMMIT)
+    uri, commit = HfUri(draw(_LOCK_REPOS), quant=draw(st.one_of(st.none(), QUANTS))), draw(COMMIT)
     endpoint = draw(st.one_of(st.none(), ENDPOINTS))
-    lora_repos = draw(st.lists(REPOS, max_size=2, unique=True))
+    lora_repos = draw(st.lists(_LOCK_REPOS, max_size=2, unique=True))
     loras = tuple(Reference(HfUri(repo)) for repo in lora_repos)
     request = Request(uri, draw(st.one_of(st.none(), st.just("main"))), None, loras, None, endpoint)
     base = endpoint or "https://huggingface.co"
@@ -133,7 +148,7 @@ def locked_models(draw: st.DrawFn, name: str, variant: str | None) -> LockedMode
 @st.composite
 def locks(draw: st.DrawFn) -> Lock:
     """A lock in the order in which it is written."""
-    keys = draw(st.sets(st.tuples(NAMES, st.one_of(st.none(), NAMES)), max_size=3))
+    keys = draw(st.sets(st.tuples(_LOCK_NAMES, st.one_of(st.none(), _LOCK_NAMES)), max_size=3))
     ordered = sorted(keys, key=lambda key: (key[0], key[1] or ""))
     return Lock(tuple(draw(locked_models(name, variant)) for name, variant in ordered))
 
