@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from modelsync.errors import ManifestError, UsageError
 from modelsync.spec.locate import Statement, statements
-from modelsync.spec.manifest import Manifest, parse
+from modelsync.spec.manifest import MAX_TEXT, Manifest, parse
 from modelsync.spec.names import check_name
 from modelsync.spec.text_lines import Lines
-from modelsync.spec.toml import dotted, toml_key, toml_string, toml_value
+from modelsync.spec.toml import dotted, loads, toml_key, toml_string, toml_value
 from modelsync.spec.uri import Reference
 
 _TEMPLATE = """\
@@ -80,7 +80,7 @@ def add(
         NotFoundError: there is no model to add the variant to.
         ManifestError: the manifest is wrong, or written in a way that this cannot edit.
     """
-    path = _path(check_name(name), variant and check_name(variant))
+    path = _path(check_name(name), None if variant is None else check_name(variant))
     if variant is not None and groups:
         raise UsageError("a variant has the groups of its model", hint="leave the groups away")
     if None not in (revision, reference.revision) and revision != reference.revision:
@@ -107,7 +107,8 @@ def add(
     new = _with_line(text, name, values["uri"]) if len(body) == 1 and variant is None else None
     if new is None:
         new = _with_table(text if variant is None else _spread(text, path[:2]), path, body)
-    after = _read_again(new, path, body, where)
+    _check_toml(new, path, where)
+    after = parse(new, where=where)
     if _without(after, [path]) != kept or _without(after, []) == kept:
         raise _cannot_edit(where, path)
     return new
@@ -140,14 +141,10 @@ def _without(manifest: Manifest, paths: Sequence[tuple[str, ...]]) -> Manifest:
     return manifest._replace(entries=tuple(entries[path] for path in kept))
 
 
-def _read_again(text: str, path: tuple[str, ...], body: Sequence[str], where: str) -> Manifest:
+def _check_toml(text: str, path: tuple[str, ...], where: str) -> None:
     try:
-        return parse(text, where=where)
-    except ManifestError as error:
-        try:
-            parse(_with_table("", path[:2], body))
-        except ManifestError:
-            raise error from None  # the values are wrong
+        loads(text, where, ManifestError, limit=MAX_TEXT)
+    except ManifestError:
         raise _cannot_edit(where, path) from None
 
 

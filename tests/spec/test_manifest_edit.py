@@ -135,6 +135,11 @@ def test_what_cannot_be_is_refused() -> None:
         add(FULL, "My Model", M)
     with pytest.raises(NotFoundError, match="did you mean `llama3`"):
         add(FULL, "llama", M, variant="v")
+    for variant in ("", "V", "a b"):
+        with pytest.raises(UsageError, match="cannot be a name"):
+            add(FULL, "llama3", M, variant=variant)
+    with pytest.raises(ManifestError, match="cannot be called `auto`"):
+        add(FULL, "llama3", M, variant="auto")
     with pytest.raises(UsageError, match="groups"):
         add(FULL, "llama3", M, variant="v", groups=["g"])
     with pytest.raises(UsageError, match="two revisions"):
