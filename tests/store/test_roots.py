@@ -53,6 +53,10 @@ def test_a_lock_that_moves_on_is_noticed(store: Store, tmp_path: Path) -> None:
     assert missed[new] is None
     assert missed[frozenset({sha256(ONE)})] is None  # the new version names it too
     assert before <= (missed[old] or 0) <= time.time()
+    first = missed[old]
+    roots.write(store, lock, write_lock(lock, THREE))
+    missed = {root.digests: root.missed for root in roots.read_all(store).values() if root is not None}
+    assert missed[old] == first  # the days count from the first time
     write_lock(lock, ONE, TWO)
     roots.write(store, lock, old)
     missed = {root.digests: root.missed for root in roots.read_all(store).values() if root is not None}

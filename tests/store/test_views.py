@@ -193,6 +193,15 @@ def test_a_removed_view_leaves_what_is_not_its_own(full: Store) -> None:
     assert list((full.root / "views-v1").iterdir()) == []
 
 
+def test_a_size_that_is_not_the_blobs_is_not_shown(full: Store) -> None:
+    """A lock that says another size than the blob has does not get it."""
+    views.make(full, FILES)
+    wrong = (FILES[0]._replace(size=FILES[0].size + 1), *FILES[1:])
+    assert views.ready(full, wrong) is None
+    with pytest.raises(NotSyncedError):
+        views.make(full, wrong)
+
+
 def test_nothing_is_written_by_looking(store: Store) -> None:
     """Asking for a view makes no folder."""
     assert views.ready(store, FILES) is None
