@@ -144,6 +144,7 @@ class File:
         """Nothing of a segment is here any more; no stream but the caller's works on it."""
         length = MANY if lane.track.promised is None else lane.track.promised
         self.partial.forget(lane.base, lane.base + length)
+        self.partial.set_validator(lane.index, None)
         lane.track.clear()
         self.forget_hashes()
 

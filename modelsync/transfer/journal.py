@@ -5,6 +5,7 @@
     + <start> <end>                    these bytes were written
     - <start> <end>                    these do not count any more
     = <segment> <json>                 which version of a segment the bytes are of, where no digest says so
+                                       (null: of none that could be named)
     synced <n>                         what the first n lines of this file say is on the disk for good
 
 A line counts once its newline is there, and nothing counts after a line that makes no sense.
@@ -65,7 +66,7 @@ def read(data: bytes, identity: str, boot: str | None) -> Trusted | None:
     if next(lines, None) != f"{MAGIC} {identity}":
         return None
     changes: list[tuple[int, str, Span]] = []  # line number, sign, bytes
-    validators: dict[int, Validator] = {}
+    validators: dict[int, Validator | None] = {}
     since: str | None = None
     safe = 0
     length = len(f"{MAGIC} {identity}\n".encode())
@@ -93,7 +94,8 @@ def read(data: bytes, identity: str, boot: str | None) -> Trusted | None:
         number += 1
     if boot is None or since != boot:
         changes = _survivors(changes, safe)
-    return Trusted(_folded(changes), validators, number, length, since)
+    named = {segment: validator for segment, validator in validators.items() if validator is not None}
+    return Trusted(_folded(changes), named, number, length, since)
 
 
 def head(identity: str) -> str:
@@ -101,9 +103,9 @@ def head(identity: str) -> str:
     return f"{MAGIC} {identity}\n"
 
 
-def validator_line(segment: int, validator: Validator) -> str:
+def validator_line(segment: int, validator: Validator | None) -> str:
     """The line that says which version of a segment the bytes are of."""
-    return f"= {segment} {json.dumps(validator._asdict())}\n"
+    return f"= {segment} {json.dumps(validator and validator._asdict())}\n"
 
 
 def _whole_lines(data: bytes) -> Iterator[str]:
@@ -121,8 +123,10 @@ def _span(text: str) -> Span:
     return start, end
 
 
-def _validator(text: str) -> Validator:
+def _validator(text: str) -> Validator | None:
     value = json.loads(text)
+    if value is None:
+        return None
     origin, etag, total = value["origin"], value["etag"], value["total"]
     if not (isinstance(origin, str) and isinstance(etag, str) and isinstance(total, int)):
         raise TypeError(text)

@@ -100,7 +100,9 @@ class Keeper:
         if not digest:
             validator = self._file.partial.validators.get(index)
             if validator is None or size not in (None, validator.total):
-                self._file.partial.forget(base, end)
+                if done or validator:
+                    self._file.partial.forget(base, end)
+                    self._file.partial.set_validator(index, None)
                 validator, done = None, Ranges()
             else:
                 # the last byte is asked for again: the answer tells whether the others are still of that version
@@ -150,7 +152,7 @@ class Keeper:
                     return False
                 prefix, whole = file.prefix()
             if not file.checked and (prefix >= HEAD or whole):
-                self._check(min(prefix, HEAD))
+                self._check(min(prefix, HEAD), epoch)
             if whole and prefix == digests.position:
                 return True
             if whole:
@@ -165,17 +167,21 @@ class Keeper:
                         return False
                 digests.update(data)
 
-    def _check(self, count: int) -> None:
-        head = self._read_back(memoryview(bytearray(count)), 0)
+    def _check(self, count: int, epoch: int) -> None:
+        head = bytes(self._read_back(memoryview(bytearray(count)), 0))
+        with self._lock:
+            if self._file.epoch != epoch:  # other bytes may have been in their place already
+                return
         if self._job.check is not None:
             try:
-                self._job.check(bytes(head))
+                self._job.check(head)
             except ModelsyncError:
                 self._useless = True
                 raise
         with self._lock:
-            self._file.checked = True
-            self._file.run.wake()
+            if self._file.epoch == epoch:
+                self._file.checked = True
+                self._file.run.wake()
 
     def _read_back(self, buffer: memoryview, offset: int) -> memoryview:
         count = self._file.partial.read_into(buffer, offset)

@@ -96,8 +96,8 @@ class Partial:
             with self._named():
                 flush(self._journal)
 
-    def set_validator(self, segment: int, validator: Validator) -> None:
-        """Says which version of a segment the bytes that follow are of."""
+    def set_validator(self, segment: int, validator: Validator | None) -> None:
+        """Says which version of a segment the bytes that follow are of; None: nobody can tell."""
         self._append(journal.validator_line(segment, validator))
 
     def sync(self) -> None:

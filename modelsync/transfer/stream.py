@@ -103,8 +103,7 @@ class Stream:
             track.size = answer.total
         if not track.digest and version != track.validator:
             track.validator = version
-            if version is not None:
-                file.partial.set_validator(self._lane.index, version)
+            file.partial.set_validator(self._lane.index, version)
         if self._lane.source.is_origin:
             file.etag = bare_etag(answer.headers.get("etag", ""))
 

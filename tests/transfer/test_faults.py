@@ -250,6 +250,21 @@ def test_a_file_replaced_between_two_runs_comes_in_one_version(
     assert lab.run(lab.job(url)).only.sha256 == sha256(NEW)
 
 
+def test_a_version_without_a_name_is_not_gone_on_with_under_an_old_one(hub: Hub, lab: Lab) -> None:
+    """Two servers behind one address, one of them without tags: what it gave is never joined to the other's."""
+    url = hub.file("/x.gguf", OLD)
+    hub.misbehave(Status(404), where="plain", skip=2)
+    assert lab.run(lab.job(url)).errors
+    hub.behave()
+    hub.file("/x.gguf", NEW, etag=None)
+    hub.misbehave(Cut(200 * KiB), where="plain")
+    hub.misbehave(Status(404), where="plain", skip=1)
+    assert lab.run(lab.job(url)).errors
+    hub.behave()
+    hub.file("/x.gguf", OLD)
+    assert lab.run(lab.job(url)).only.sha256 == sha256(OLD)
+
+
 def test_a_partial_is_not_gone_on_with_at_another_host(hub: Hub, lab: Lab) -> None:
     """The same tag of another origin proves nothing, without a digest."""
     url = hub.file("/x.gguf", OLD, etag='"same"')

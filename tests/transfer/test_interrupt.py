@@ -66,6 +66,41 @@ def test_after_a_kill_at_most_8_mib_are_fetched_twice(hub: Hub, lab: Lab, known:
     assert sum(request.sent for request in hub.requests) == fetched.fetched
 
 
+FULL = """
+import resource, sys
+from pathlib import Path
+from modelsync.net.client import Client
+from modelsync.transfer.fetch import Downloader
+from modelsync.transfer.jobs import Job, Segment
+
+url, folder, size, sha256 = sys.argv[1:]
+job = Job("model.gguf", Path(folder), int(size), sha256, (Segment(url),))
+
+def fill(event):
+    if event.done > 2**22:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (12 * 2**20, 12 * 2**20))
+
+with Client() as client:
+    Downloader(lambda: client, listener=fill).run(
+        [job], lambda *_: print("done"), lambda _, error: print(type(error).__name__, error.message, error.hint)
+    )
+"""
+
+
+def test_a_disk_that_fills_up_in_the_middle_is_told_and_loses_nothing(hub: Hub, lab: Lab) -> None:
+    """No write fits any more: an error with a hint, and what had come is gone on with."""
+    job = lab.job(hub.file("/x.gguf", DATA), DATA)
+    hub.misbehave(Slow(8 * MiB), where="plain", times=None)
+    arguments = (job.segments[0].url, job.folder, job.size, job.sha256)
+    command = [sys.executable, "-c", FULL, *map(str, arguments)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=TREE).stdout
+    assert told.startswith(f"DiskFullError the disk is full at {job.folder}")
+    hub.behave()
+    fetched = lab.run(job).only
+    assert fetched.resumed > 4 * MiB
+    assert fetched.resumed + fetched.fetched == len(DATA)
+
+
 def test_an_interrupt_from_the_keyboard_ends_the_process_and_keeps_everything(hub: Hub, lab: Lab) -> None:
     """SIGINT while servers stall: a KeyboardInterrupt comes out, and the next run goes on."""
     job = lab.job(hub.file("/x.gguf", DATA), DATA)

@@ -62,6 +62,7 @@ def test_the_last_validator_of_a_segment_counts() -> None:
         + journal.validator_line(0, two)
     )
     assert read(text).validators == {0: two, 1: one}
+    assert read(text + journal.validator_line(0, None)).validators == {1: one}
 
 
 def test_nothing_counts_after_a_line_without_sense() -> None:
