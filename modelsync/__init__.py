@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from modelsync.api import verify as verify
     from modelsync.engine.changes import Change as Change
     from modelsync.engine.locking import LockReport as LockReport
-    from modelsync.engine.paths import ModelFiles as ModelFiles
+    from modelsync.engine.modelfiles import ModelFiles as ModelFiles
     from modelsync.engine.syncing import SyncReport as SyncReport
     from modelsync.errors import ModelsyncError as ModelsyncError
     from modelsync.transfer.progress import Event as Event
@@ -27,7 +27,7 @@ _WHERE = {
     **dict.fromkeys(("files", "load", "lock", "path", "pull", "sync", "verify"), "modelsync.api"),
     "Change": "modelsync.engine.changes",
     "LockReport": "modelsync.engine.locking",
-    "ModelFiles": "modelsync.engine.paths",
+    "ModelFiles": "modelsync.engine.modelfiles",
     "SyncReport": "modelsync.engine.syncing",
     "ModelsyncError": "modelsync.errors",
     "Event": "modelsync.transfer.progress",

@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelsync.engine import paths, project
+from modelsync.engine import asking, modelfiles, project
 from modelsync.engine.context import Context
-from modelsync.engine.paths import ModelFiles
+from modelsync.engine.modelfiles import ModelFiles
 
 if TYPE_CHECKING:
     from llama_cpp import Llama
@@ -90,16 +90,14 @@ def files(
     cancel: threading.Event | None = None,
 ) -> ModelFiles:
     """All local files of a model: its parts, its projector, its adapters. As `path`, which see."""
-    if paths.is_name(name_or_uri) and (named := paths.from_environment(name_or_uri)) is not None:
-        return named
     with _context(token, endpoint, offline, on_progress, cancel) as context:
-        if not paths.is_name(name_or_uri):
-            from modelsync.engine import pulling
-
-            return pulling.files(context, name_or_uri, download=download)
-        found = project.find(manifest_path=manifest or context.settings.manifest, package=package)
-        known = paths.find(context, found, name_or_uri, variant)
-        return paths.files(context, found, known, download=download)
+        return asking.files(
+            context,
+            name_or_uri,
+            lambda: project.find(manifest_path=manifest or context.settings.manifest, package=package),
+            variant=variant,
+            download=download,
+        )
 
 
 def load(
@@ -150,7 +148,7 @@ def load(
         cancel=cancel,
     )
     settings: dict[str, Any] = {}
-    if paths.is_name(name_or_uri):
+    if modelfiles.is_name(name_or_uri):
         settings = _load_settings(name_or_uri, manifest, package, variant)
     return load_files(found.model, found.loras, settings, overrides)
 
@@ -342,6 +340,7 @@ def _load_settings(
     name: str, manifest: "AnyPath | None", package: str | None, variant: str | None
 ) -> dict[str, Any]:
     """`[models.NAME.load]`; empty where the environment names the path and no manifest has the name."""
+    from modelsync.engine import paths
     from modelsync.errors import ManifestError, NotFoundError
 
     context = Context()
@@ -349,7 +348,7 @@ def _load_settings(
         found = project.find(manifest_path=manifest or context.settings.manifest, package=package)
         entry = paths.entry(found.read_manifest(), name, variant, context.settings.variant)
     except (ManifestError, NotFoundError):
-        if paths.from_environment(name) is None:
+        if modelfiles.from_environment(name) is None:
             raise
         return {}
     return dict(entry.load)

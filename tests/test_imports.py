@@ -9,7 +9,7 @@ import pytest
 from tests.engine.conftest import REPO, gguf
 from tests.hub import Hub
 
-HEAVY = ("httpx2", "tomlkit", "rich", "filelock", "blake3", "llama_cpp", "platformdirs", "dataclasses", "asyncio")
+HEAVY = ("httpcore2", "ssl", "tomlkit", "rich", "filelock", "blake3", "llama_cpp", "platformdirs", "dataclasses", "asyncio")
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """What became of each model, from one lock to the next or on this machine. Pure."""
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from modelsync.spec.lockfile import Lock, LockedModel
+if TYPE_CHECKING:
+    from modelsync.spec.lockfile import Lock, LockedModel
 
 Action = Literal["added", "updated", "removed", "unchanged"]
 
@@ -16,12 +17,12 @@ class Change(NamedTuple):
     name: str
     variant: str | None
     action: Action
-    before: LockedModel | None = None
-    after: LockedModel | None = None
+    before: "LockedModel | None" = None
+    after: "LockedModel | None" = None
     bytes: int = 0
 
 
-def compare_locks(old: Lock | None, new: Lock) -> tuple[Change, ...]:
+def compare_locks(old: "Lock | None", new: "Lock") -> tuple[Change, ...]:
     """What became of each model from one lock to the next, sorted by name."""
     before = {(model.name, model.variant): model for model in old.models} if old else {}
     after = {(model.name, model.variant): model for model in new.models}

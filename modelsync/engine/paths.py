@@ -4,66 +4,18 @@ The order of places: `MODELSYNC_PATH_<NAME>`, the project's folder, the store's 
 the blobs that the lock names are checked or fetched, and shown.
 """
 
-import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from modelsync.engine.context import Context
+from modelsync.engine.modelfiles import ModelFiles, arranged
 from modelsync.engine.project import Project
-from modelsync.errors import NotFoundError, NotSyncedError, StaleLockError
-from modelsync.spec.lockfile import Lock, LockedFile, LockedModel
+from modelsync.errors import NotSyncedError, StaleLockError
+from modelsync.spec.lockfile import Lock, LockedModel
 from modelsync.spec.manifest import Entry, Manifest
-from modelsync.spec.names import printable, shown_names
-from modelsync.spec.parts import siblings
+from modelsync.spec.names import shown_names
 from modelsync.store import views
-
-
-class ModelFiles(NamedTuple):
-    """Absolute paths of a model's files.
-
-    Attributes:
-        model: What llama.cpp loads: the file, or the first part of a split model.
-        parts: All parts, in order; `(model,)` for a model of one file.
-        mmproj: The projector, or None.
-        loras: The adapters, in the manifest's order.
-    """
-
-    model: Path
-    parts: tuple[Path, ...]
-    mmproj: Path | None = None
-    loras: tuple[Path, ...] = ()
-
-
-def is_name(text: str) -> bool:
-    """Whether a word is a model's name: a URI has its scheme, and a path a separator."""
-    return not re.search(r"[:/\\]", text) and not text.startswith(".")
-
-
-def variable(name: str) -> str:
-    """The variable that names a model's path: `MODELSYNC_PATH_LLAMA3_1` for `llama3.1`."""
-    return "MODELSYNC_PATH_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
-
-
-def from_environment(name: str) -> ModelFiles | None:
-    """The files that the environment names for a model, or None where it names none.
-
-    Raises:
-        NotFoundError: the variable names a file that is not there.
-    """
-    value = os.environ.get(variable(name))
-    if not value:
-        return None
-    path = Path(value).absolute()
-    parts = tuple(path.with_name(part) for part in siblings(path.name))
-    for part in parts:
-        if not part.is_file():
-            raise NotFoundError(
-                f"{variable(name)} names {printable(str(path))}, and there is no file {printable(str(part))}",
-                hint=f"unset {variable(name)}, or make it the path of the model",
-            )
-    return ModelFiles(path, parts)
 
 
 class Known(NamedTuple):
@@ -135,7 +87,7 @@ def files(context: Context, project: Project, known: Known, *, download: bool = 
     if known.manifest.dir is not None and project.package is None:
         linked = _in_folder(project.root / known.manifest.dir, known.model)
         if linked is not None:
-            return arranged(known.model.files, linked)
+            return arranged([file.role for file in known.model.files], linked)
     ready: Sequence[Path] | None = views.ready(context.store, known.model.files)
     if ready is None:
         from modelsync.store import roots
@@ -147,7 +99,7 @@ def files(context: Context, project: Project, known: Known, *, download: bool = 
             keep=lambda: roots.write(context.store, project.lock_path, known.lock.digests),
             download=download,
         )
-    return arranged(known.model.files, ready)
+    return arranged([file.role for file in known.model.files], ready)
 
 
 def obtain(
@@ -182,15 +134,6 @@ def obtain(
     keep()
     carry_out(context, steps, folder, None)
     return views.ready(context.store, model.files) or views.view_paths(context.store, model.files)
-
-
-def arranged(files: Sequence[LockedFile], paths: Sequence[Path]) -> ModelFiles:
-    """Paths, in the order of the locked files, by their roles."""
-    by_role: dict[str, list[Path]] = {"model": [], "mmproj": [], "lora": []}
-    for file, path in zip(files, paths, strict=True):
-        by_role[file.role].append(path)
-    parts = tuple(by_role["model"])
-    return ModelFiles(parts[0], parts, next(iter(by_role["mmproj"]), None), tuple(by_role["lora"]))
 
 
 def _in_folder(folder: Path, model: LockedModel) -> Sequence[Path] | None:

@@ -1,10 +1,10 @@
 """The plan: the steps from what is on this machine to what the lock says. Pure, and printable."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from modelsync.spec.lockfile import LockedFile, LockedModel
-from modelsync.spec.names import shown_names
+if TYPE_CHECKING:
+    from modelsync.spec.lockfile import LockedFile, LockedModel
 
 Verb = Literal["fetch", "adopt", "check", "view", "link", "unlink"]
 BlobState = Literal["here", "suspect", "missing"]
@@ -19,9 +19,9 @@ class Step(NamedTuple):
     """
 
     verb: Verb
-    model: LockedModel | None
+    model: "LockedModel | None"
     target: str
-    file: LockedFile | None = None
+    file: "LockedFile | None" = None
     bytes: int = 0
 
 
@@ -56,7 +56,7 @@ class Plan(NamedTuple):
         return sum(step.bytes for step in self.of("fetch"))
 
 
-def make(models: Sequence[LockedModel], here: Here, *, linked: bool, exact: bool) -> Plan:
+def make(models: "Sequence[LockedModel]", here: Here, *, linked: bool, exact: bool) -> Plan:
     """Plans how `models` come to be here.
 
     Args:
@@ -107,8 +107,10 @@ def describe(step: Step) -> str:
             return f"remove {step.target}"
 
 
-def link_targets(model: LockedModel) -> Iterable[tuple[LockedFile, str]]:
+def link_targets(model: "LockedModel") -> "Iterable[tuple[LockedFile, str]]":
     """Each file with its path in the project's folder: `<name>/<file>`."""
+    from modelsync.spec.names import shown_names
+
     return (
         (file, f"{model.name}/{shown}")
         for file, shown in zip(model.files, shown_names(model.files), strict=True)

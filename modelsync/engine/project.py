@@ -2,12 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.errors import LockfileError, ManifestError, NotFoundError, UsageError
-from modelsync.spec import lockfile, manifest
-from modelsync.spec.lockfile import Lock
-from modelsync.spec.manifest import Manifest
+
+if TYPE_CHECKING:
+    from modelsync.spec.lockfile import Lock
+    from modelsync.spec.manifest import Manifest
 
 MANIFEST = "models.toml"
 
@@ -31,12 +32,14 @@ class Project(NamedTuple):
         """`NAME.lock` beside `NAME.toml`."""
         return self.manifest_path.with_suffix(".lock")
 
-    def read_manifest(self) -> Manifest:
+    def read_manifest(self) -> "Manifest":
         """Reads and checks the manifest.
 
         Raises:
             ManifestError: it cannot be read, or says something impossible.
         """
+        from modelsync.spec import manifest
+
         return manifest.parse(self.manifest_text(), where=self.manifest_path.name)
 
     def manifest_text(self) -> str:
@@ -50,12 +53,14 @@ class Project(NamedTuple):
         except (OSError, UnicodeDecodeError) as error:
             raise ManifestError(f"cannot read {self.manifest_path}: {_reason(error)}") from None
 
-    def read_lock(self) -> Lock | None:
+    def read_lock(self) -> "Lock | None":
         """Reads and checks the lock; None where there is none.
 
         Raises:
             LockfileError: it cannot be read, is too new, or contradicts itself.
         """
+        from modelsync.spec import lockfile
+
         try:
             text = self.lock_path.read_bytes().decode()
         except FileNotFoundError:

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from modelsync.engine import paths, plan
 from modelsync.engine.context import Context
-from modelsync.engine.paths import ModelFiles, arranged
+from modelsync.engine.modelfiles import ModelFiles, arranged
 from modelsync.engine.snapshot import Target, look
 from modelsync.errors import NotSyncedError, UsageError
 from modelsync.spec import uri as uris
@@ -105,7 +105,7 @@ def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
         ready: Sequence[Path] | None = views.ready(context.store, known)
         if ready is None:
             ready = paths.obtain(context, model, Path.cwd(), keep=lambda: None, download=download)
-        return arranged(known, ready)
+        return arranged([file.role for file in known], ready)
     if context.offline or not download:
         raise NotSyncedError(f"{reference} was never pulled here", hint=f"run `modelsync pull {reference}`")
     return pull(context, [text]).pulled[0].files
@@ -180,7 +180,9 @@ def _place(
 ) -> tuple[ModelFiles, bool]:
     """Where the model's files are in the end, and whether they had to be placed there."""
     if target is None:
-        return arranged(model.files, views.view_paths(context.store, model.files)), False
+        return arranged(
+            [file.role for file in model.files], views.view_paths(context.store, model.files)
+        ), False
     if filename is not None and len(model.files) != 1:
         raise UsageError("--filename names one file, and this is more than one", hint="leave it out")
     wanted = []
@@ -189,7 +191,7 @@ def _place(
         assert blob is not None  # the plan was carried out
         place = safe_path(filename) if filename is not None else _place_of(model, file)
         wanted.append(links.Wanted(place, blob, file.sha256, file.size))
-    where = arranged(model.files, [target.folder / want.path for want in wanted])
+    where = arranged([file.role for file in model.files], [target.folder / want.path for want in wanted])
     records = links.owned(target.folder)
     if all(
         (record := records.get(want.path)) is not None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from modelsync.engine import paths, selecting
+from modelsync.engine import modelfiles, paths, selecting
 from modelsync.engine.context import Context
 from modelsync.engine.project import Project
 from modelsync.engine.selecting import Groups
@@ -27,6 +27,6 @@ def environment(
     entries = selecting.select(manifest, names, groups, variant or context.settings.variant)
     known = [paths.answered(project, manifest, lock, entry) for entry in entries]
     return {
-        paths.variable(one.entry.name): str(paths.files(context, project, one, download=False).model)
+        modelfiles.variable(one.entry.name): str(paths.files(context, project, one, download=False).model)
         for one in known
     }

@@ -9,6 +9,7 @@ Under the root of a store:
     views-v1/<16 hex>/<file name>        blobs under their own names
     roots-v1/<16 hex>.json               which lock or URI needs which digests
     locks-v1/<key>.lock                  held by the process that fetches <key>
+    memos-v1/<16 hex>.json               what the last sync of a project found
     tmp-v1/                              files and folders on their way to their place
 
 A key is a sha256, or `url-<32 hex>` where no digest is known yet. Another layout of a folder gets another
@@ -31,6 +32,7 @@ VIEWS = "views-v1"
 ROOTS = "roots-v1"
 LOCKS = "locks-v1"
 TEMPORARY = "tmp-v1"
+MEMOS = "memos-v1"
 
 
 class Store(NamedTuple):

@@ -231,14 +231,15 @@ def _unneeded(
             "partial": False,
             "lock": not thing.held and thing.key not in staying and thing.changed < stale,
             "temporary": thing.changed < stale,
+            "memo": at_once or thing.changed < now - grace_days * DAY,
         }
         if goes[thing.kind]:
             yield thing
 
 
 def _ordered(things: Iterable[Thing]) -> tuple[Thing, ...]:
-    """Views before the blobs that they link to, blobs before their receipts, partials before their locks."""
-    order = ("view", "blob", "receipt", "partial", "lock", "temporary")
+    """What tells of a thing before the thing, links before what they link to, partials before their locks."""
+    order = ("memo", "view", "blob", "receipt", "partial", "lock", "temporary")
     return tuple(sorted(things, key=lambda thing: (order.index(thing.kind), thing.name)))
 
 

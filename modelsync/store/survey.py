@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from modelsync.store import guard, roots, views
-from modelsync.store.layout import BLOBS, LOCKS, PARTIALS, RECEIPTS, TEMPORARY, VIEWS, Store, blob_in
+from modelsync.store.layout import BLOBS, LOCKS, MEMOS, PARTIALS, RECEIPTS, TEMPORARY, VIEWS, Store, blob_in
 from modelsync.store.roots import LockSeen, Root
 
 DAY = 86_400.0  # seconds: longer than anything is on its way
 
-Kind = Literal["blob", "receipt", "view", "partial", "lock", "temporary"]
+Kind = Literal["blob", "receipt", "view", "partial", "lock", "temporary", "memo"]
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _SHORT = re.compile("[0-9a-f]{16}")
@@ -89,6 +89,7 @@ def take(store: Store, now: float) -> Survey:
         *_partials(store, now),
         *_locks(store),
         *_temporary(store),
+        *_memos(store),
     )
     elsewhere = frozenset(
         thing.name
@@ -156,6 +157,13 @@ def _temporary(store: Store) -> Iterator[Thing]:
         if _SHORT.fullmatch(entry.name):
             size, changed = _measure(Path(entry.path))
             yield Thing("temporary", entry.name, Path(entry.path), size, changed)
+
+
+def _memos(store: Store) -> Iterator[Thing]:
+    for entry in scan(store.root / MEMOS):
+        if _SHORT.fullmatch(entry.name.removesuffix(".json")):
+            seen = entry.stat(follow_symlinks=False)
+            yield Thing("memo", entry.name, Path(entry.path), seen.st_size, seen.st_mtime)
 
 
 def _measure(path: Path, *, only_copies: bool = False) -> tuple[int, float]:

@@ -1,13 +1,15 @@
 """The plan is a pure function of the lock and of what is here."""
 
+from typing import get_args
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsync.engine import plan
-from modelsync.engine.plan import Here
+from modelsync.engine.plan import BlobState, Here
 from modelsync.spec.lockfile import LockedFile, LockedModel
 
-STATES = st.sampled_from(["here", "suspect", "missing"])
+STATES = st.sampled_from(get_args(BlobState))
 
 
 def digest(number: int) -> str:
@@ -22,7 +24,7 @@ def situations(draw: st.DrawFn) -> tuple[list[LockedModel], Here, bool, bool]:
         digests = draw(st.lists(st.integers(0, 5), min_size=1, max_size=3))
         files = tuple(LockedFile("model", f"f{i}.gguf", 10 + d, digest(d)) for i, d in enumerate(digests))
         models.append(LockedModel(name=f"m{index}", request={"uri": f"hf:u/m{index}"}, files=files))
-    blobs = {digest(d): draw(STATES) for d in range(6)}
+    blobs: dict[str, BlobState] = {digest(d): draw(STATES) for d in range(6)}
     targets = [target for model in models for _, target in plan.link_targets(model)] + ["old/x.gguf"]
     links = {t: digest(draw(st.integers(0, 5))) for t in draw(st.sets(st.sampled_from(targets)))}
     views = frozenset(draw(st.sets(st.integers(0, 3))))

@@ -201,7 +201,7 @@ def test_removing_keeps_the_others_and_their_comments(text: str, data: st.DataOb
     new = remove(text, [name])
     assert parse(new).entries == tuple(entry for entry in manifest.entries if entry.name != name)
     remaining = iter(text.split("\n"))
-    assert all(any(line.rstrip("\r") == old.rstrip("\r") for old in remaining) for line in new.split("\n"))
+    assert all(any(line.rstrip("\r") == old.rstrip("\r") for old in remaining) for line in new.splitlines())
 
 
 @given(manifest_texts(), NAMES)

@@ -1,0 +1,174 @@
+"""Reconciling this machine with the lock: lock x what is here -> plan -> root -> blobs -> views -> links."""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelsync.engine import freshness, plan, selecting
+from modelsync.engine.changes import Action, Change
+from modelsync.engine.context import Context
+from modelsync.engine.plan import Here, Plan
+from modelsync.engine.project import Project
+from modelsync.engine.selecting import Groups
+from modelsync.engine.snapshot import Target, look
+from modelsync.engine.syncing import SyncReport
+from modelsync.errors import DriftError, NotSyncedError, StaleLockError, StoreError, UsageError
+from modelsync.spec.lockfile import Lock, LockedModel
+from modelsync.spec.manifest import Entry, Manifest
+from modelsync.store.links import LinkMode
+
+if TYPE_CHECKING:
+    from modelsync.engine.locking import LockReport
+
+
+def reconcile(
+    context: Context,
+    project: Project,
+    names: Sequence[str] = (),
+    *,
+    locked: bool = False,
+    frozen: bool = False,
+    check: bool = False,
+    dry_run: bool = False,
+    groups: Groups | None = None,
+    variant: str | None = None,
+    directory: Path | None = None,
+    link_mode: LinkMode = "auto",
+    inexact: bool = False,
+    upgrade: bool = False,
+    upgrade_models: Collection[str] = (),
+) -> SyncReport:
+    """`syncing.sync`, which see, with nothing remembered."""
+    if locked and frozen:
+        raise UsageError(
+            "--locked and --frozen do not go together", hint="--frozen alone takes the lock as it is"
+        )
+    if (locked or frozen or check) and (upgrade or upgrade_models):
+        raise UsageError("an upgrade writes the lock, which --locked, --frozen and --check rule out")
+    manifest, current = project.read_manifest(), project.read_lock()
+    entries = selecting.select(manifest, names, groups, variant)
+    report: LockReport | None = None
+    if frozen:
+        current = current or _no_lock(project)
+    elif upgrade or upgrade_models or not (fresh := freshness.compare(manifest, current)).fresh:
+        if check:
+            raise DriftError("; ".join(fresh.reasons), hint="run `modelsync sync`")
+        if locked or project.package:
+            freshness.require(fresh, project.lock_path.name)
+        from modelsync.engine import locking
+
+        report = locking.lock(
+            context, project, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run
+        )
+        current = report.lock
+    assert current is not None  # a manifest that no lock answers is stale
+
+    models = locked_models(entries, current, project)
+    target = target_of(project, manifest, directory, link_mode)
+    exact = not (inexact or names or (groups is not None and groups.given))
+    here = look(context, models, target)
+    steps = plan.make(models, here, linked=target is not None, exact=exact)
+    notes = report.notes if report else ()
+    changes = _changes(report, models, steps, here)
+    if check and steps.steps:
+        raise DriftError(
+            "not as the lock says: " + "; ".join(plan.describe(step) for step in steps.steps),
+            hint="run `modelsync sync`",
+        )
+    if check or dry_run:
+        return SyncReport(changes, steps, notes=notes, lock_written=False)
+
+    _root(context, project, current, needed=bool(steps.of("fetch", "adopt", "check", "view")))
+    if not steps.steps:
+        fetched = report.bytes_fetched if report else 0
+        return SyncReport(changes, steps, fetched, 0, notes, report is not None and report.written)
+    from modelsync.engine.carrying import carry_out
+
+    done = carry_out(context, steps, project.root, target)
+    return SyncReport(
+        changes,
+        steps,
+        bytes_fetched=done.fetched + (report.bytes_fetched if report else 0),
+        bytes_reused=done.reused,
+        notes=notes + done.notes,
+        lock_written=report.written if report else False,
+    )
+
+
+def _root(context: Context, project: Project, current: Lock, *, needed: bool) -> None:
+    """Says that the lock's digests are in use; a sync with nothing to do never fails over it."""
+    from modelsync.store import roots
+
+    if needed:
+        roots.write(context.store, project.lock_path, current.digests)
+    else:
+        with suppress(StoreError):
+            roots.write(context.store, project.lock_path, current.digests)
+
+
+def locked_models(entries: Sequence[Entry], current: Lock, project: Project) -> list[LockedModel]:
+    """What the lock says of each entry.
+
+    Raises:
+        NotSyncedError: it lacks one.
+    """
+    locked = {(model.name, model.variant): model for model in current.models}
+    for entry in entries:
+        if (entry.name, entry.variant) not in locked:
+            raise NotSyncedError(
+                f"{entry.title} is not in {project.lock_path.name}", hint="run `modelsync lock`"
+            )
+    return [locked[entry.name, entry.variant] for entry in entries]
+
+
+def _no_lock(project: Project) -> Lock:
+    raise StaleLockError(
+        f"there is no {project.lock_path}", hint="run `modelsync lock` and commit the result"
+    )
+
+
+def target_of(project: Project, manifest: Manifest, directory: Path | None, mode: LinkMode) -> Target | None:
+    """Where the files are to be linked: a flag's folder, the manifest's, or nowhere."""
+    if directory is not None:
+        return Target(directory.absolute(), mode, None)
+    if manifest.dir is None or project.package:
+        return None
+    return Target(project.root / manifest.dir, mode, project.root)
+
+
+def _changes(
+    report: "LockReport | None", models: Sequence[LockedModel], steps: Plan, here: Here
+) -> tuple[Change, ...]:
+    """What becomes of each model: what the lock says of it, else what the plan does for it."""
+    moved: Mapping[tuple[str, str | None], Change] = {
+        (change.name, change.variant): change
+        for change in (report.changes if report else ())
+        if change.action != "unchanged"
+    }
+    touched: dict[str, int] = {}
+    for step in steps.steps:
+        if step.model is not None:
+            touched[step.model.name] = touched.get(step.model.name, 0) + (
+                step.bytes if step.verb == "fetch" else 0
+            )
+    linked = {path.partition("/")[0] for path in here.links}
+    changes: dict[str, Change] = {}
+    for model in models:
+        change = moved.get((model.name, model.variant))
+        if change is not None:
+            changes[model.name] = change._replace(bytes=touched.get(model.name, 0))
+        elif model.name in touched:
+            action: Action = "updated" if model.name in linked else "added"
+            changes[model.name] = Change(
+                model.name, model.variant, action, after=model, bytes=touched[model.name]
+            )
+    wanted = {model.name for model in models}
+    for change in moved.values():
+        if change.action == "removed":
+            changes.setdefault(change.name, change)
+    for step in steps.of("unlink"):
+        name = step.target.partition("/")[0]
+        if name not in wanted:
+            changes.setdefault(name, Change(name, None, "removed"))
+    return tuple(changes[name] for name in sorted(changes))

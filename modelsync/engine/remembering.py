@@ -1,0 +1,66 @@
+"""What a memo answers, and when one is kept. Light: nothing of manifest or lock is imported to ask."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from modelsync.engine.context import Context
+from modelsync.engine.modelfiles import ModelFiles, arranged
+from modelsync.engine.project import Project
+from modelsync.store import memos
+
+
+def files(context: Context, project: Project, name: str, variant: str | None) -> ModelFiles | None:
+    """The files of a model, if the last sync's memo still knows them; None where the lock has to be asked."""
+    memo = memos.recall(context.store, project.manifest_path)
+    known = memo.models.get(name) if memo is not None else None
+    if memo is None or known is None:
+        return None
+    of, files = known
+    default = context.settings.variant
+    # Without a variant, the default where the model has it: what has it not was synced as itself.
+    as_default = variant is None and (of == default or (of is None and memo.variant == default))
+    if not (as_default or (variant is not None and of == variant)) or not memos.still(
+        {path: memo.outputs[path] for _, path in files}
+    ):
+        return None
+    return arranged([role for role, _ in files], [Path(path) for _, path in files])
+
+
+def nothing_to_do(context: Context, project: Project, variant: str | None) -> bool:
+    """Whether a bare sync would find everything as the last one left it."""
+    memo = memos.recall(context.store, project.manifest_path)
+    return memo is not None and memo.variant == variant and memos.still(memo.outputs)
+
+
+def keep(context: Context, project: Project, variant: str | None) -> None:
+    """Keeps a memo, if a bare sync has nothing to do now. A store that cannot be written is no error."""
+    from modelsync.engine import freshness, plan, reconciling, selecting, snapshot
+    from modelsync.errors import StoreError
+    from modelsync.store import record, views
+
+    inputs = memos.stamps((project.manifest_path, project.lock_path))  # before they are read
+    manifest, lock = project.read_manifest(), project.read_lock()
+    target = reconciling.target_of(project, manifest, None, "auto")
+    if target is not None:
+        inputs |= memos.stamps((target.folder / record.RECORD,))
+    if lock is None or not freshness.compare(manifest, lock).fresh:
+        return
+    models = reconciling.locked_models(selecting.select(manifest, variant=variant), lock, project)
+    steps = plan.make(models, snapshot.look(context, models, target), linked=target is not None, exact=True)
+    if steps.steps:
+        return
+    known = {}
+    outputs = []
+    for model in models:
+        shown = views.ready(context.store, model.files) or ()
+        linked = shown
+        if target is not None:
+            linked = tuple((target.folder / path).absolute() for _, path in plan.link_targets(model))
+        outputs += [*shown, *linked]
+        known[model.name] = (
+            model.variant,
+            tuple((file.role, str(path)) for file, path in zip(model.files, linked, strict=True)),
+        )
+    memo = memos.Memo(str(project.manifest_path), variant, inputs, memos.stamps(outputs), known)
+    with suppress(OSError, StoreError):
+        memos.write(context.store, memo)
