@@ -10,9 +10,6 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from modelsync.errors import LockfileError
 
 MAX_TEXT = 1 << 26  # characters
-QUICK_FROM = (
-    1 << 15
-)  # characters: compiling what reads a large lock quickly costs more than a small one takes
 
 Role: TypeAlias = Literal["model", "mmproj", "lora"]
 
@@ -91,16 +88,8 @@ def parse(text: str, *, where: str = "models.lock") -> Lock:
     from modelsync.spec.toml import loads
 
     text = text.replace("\r\n", "\n")
-    document = _quick(text) or loads(text, where, LockfileError, limit=MAX_TEXT)
+    document = loads(text, where, LockfileError, limit=MAX_TEXT)
     return lock(document, where)
-
-
-def _quick(text: str) -> dict[str, Any] | None:
-    if len(text) < QUICK_FROM:
-        return None
-    from modelsync.spec.lock_quick import read
-
-    return read(text)
 
 
 def dumps(lock: Lock) -> str:

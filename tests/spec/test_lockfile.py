@@ -1,13 +1,10 @@
 """The lock as values and as text."""
 
-import tomllib
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from modelsync.errors import LockfileError
-from modelsync.spec.lock_quick import read
 from modelsync.spec.lockfile import Lock, LockedFile, LockedModel, Piece, dumps, hf_url, parse
 from modelsync.spec.request import Request
 from modelsync.spec.uri import HfUri, Reference
@@ -143,26 +140,6 @@ def test_a_lock_survives_its_own_text(lock: Lock) -> None:
     text = dumps(lock)
     assert parse(text) == lock
     assert dumps(parse(text)) == text
-
-
-@given(locks())
-def test_the_quick_reader_says_what_tomllib_says(lock: Lock) -> None:
-    """What is read without tomllib is read as tomllib would; what has an escape in it is left to tomllib."""
-    text = dumps(lock)
-    tables = read(text)
-    assert tables == tomllib.loads(text) if "\\" not in text else tables in (None, tomllib.loads(text))
-
-
-@given(locks(), st.data())
-def test_the_quick_reader_takes_nothing_that_tomllib_would_not(lock: Lock, data: st.DataObject) -> None:
-    """Damaged in any place, a lock is read as tomllib reads it, or left to tomllib."""
-    text = dumps(lock)
-    start = data.draw(st.integers(0, len(text)))
-    end = data.draw(st.integers(start, min(len(text), start + 30)))
-    patch = data.draw(st.one_of(st.text(max_size=3), st.text("[]{}\"'=,.#\n \r\\01a", max_size=6)))
-    text = text[:start] + patch + text[end:]
-    tables = read(text)
-    assert tables is None or tables == tomllib.loads(text)
 
 
 @pytest.mark.parametrize(
