@@ -10,16 +10,15 @@ if TYPE_CHECKING:
 
 VERSION = 1
 REQUEST_KEYS = ("uri", "revision", "mmproj", "loras", "sha256", "endpoint")
-MODEL_KEYS = ("name", "variant", "request", "revision", "license", "files")
-PIECE_KEYS = ("path", "url", "etag", "size", "sha256")
-FILE_KEYS = ("role", "repo", "revision", *PIECE_KEYS)
-HEADER = "# Written by modelsync. Commit it; do not edit it.\nversion = "
+_PIECE_KEYS = ("path", "url", "etag", "size", "sha256")
+_FILE_KEYS = ("role", "repo", "revision", *_PIECE_KEYS)
+_HEADER = "# Written by modelsync. Commit it; do not edit it.\nversion = "
 
 
 def write(lock: "Lock") -> str:
     """The text of a lock."""
     models = sorted(lock.models, key=lambda model: (model.name, model.variant or ""))
-    return f"{HEADER}{VERSION}\n" + "".join(map(_model, models))
+    return f"{_HEADER}{VERSION}\n" + "".join(map(_model, models))
 
 
 def _model(model: "LockedModel") -> str:
@@ -37,14 +36,14 @@ def _model(model: "LockedModel") -> str:
 
 
 def _file_table(file: "LockedFile") -> dict[str, Any]:
-    table = given(FILE_KEYS, (getattr(file, key) for key in FILE_KEYS))
+    table = _given(_FILE_KEYS, (getattr(file, key) for key in _FILE_KEYS))
     if file.pieces:
         table["pieces"] = [
-            given(PIECE_KEYS, (getattr(piece, key) for key in PIECE_KEYS)) for piece in file.pieces
+            _given(_PIECE_KEYS, (getattr(piece, key) for key in _PIECE_KEYS)) for piece in file.pieces
         ]
     return table
 
 
-def given(keys: tuple[str, ...], values: Iterable[Any]) -> dict[str, Any]:
+def _given(keys: tuple[str, ...], values: Iterable[Any]) -> dict[str, Any]:
     """The keys that have a value."""
     return {key: value for key, value in zip(keys, values, strict=True) if value is not None}

@@ -87,9 +87,7 @@ def parse(text: str, *, where: str = "models.lock") -> Lock:
     from modelsync.spec.lock_check import lock
     from modelsync.spec.toml import loads
 
-    text = text.replace("\r\n", "\n")
-    document = loads(text, where, LockfileError, limit=MAX_TEXT)
-    return lock(document, where)
+    return lock(loads(text, where, LockfileError, limit=MAX_TEXT), where)
 
 
 def dumps(lock: Lock) -> str:

@@ -1,6 +1,5 @@
 """The lock as values and as text."""
 
-
 import pytest
 from hypothesis import given
 
@@ -157,15 +156,6 @@ def test_a_lock_survives_its_own_text(lock: Lock) -> None:
 def test_other_layouts_mean_the_same(text: str) -> None:
     """Windows' line endings, a person's hand, keys of a later version: all that is TOML is read."""
     assert parse(text) == LOCK
-
-
-def test_a_large_lock_means_the_same_in_any_layout() -> None:
-    """A thousand models are read the quick way, or by tomllib where a person wrote a comment: to the same values."""
-    files = LOCK.models[0].files
-    lock = Lock(tuple(LOCK.models[0]._replace(name=f"m{number:04}", files=files) for number in range(1000)))
-    text = dumps(lock)
-    assert parse(text) == lock
-    assert parse(text + "# a comment\n") == lock
 
 
 def test_a_later_version_is_refused_with_a_hint() -> None:
