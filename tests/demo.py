@@ -57,7 +57,9 @@ class Story:
         self.modelsync("lock", "--check")
         self.show("models.lock")
 
-        self.say("... and sync makes this machine hold them, every byte checked. With nothing to do it asks nobody.")
+        self.say(
+            "... and sync makes this machine hold them, every byte checked. With nothing to do it asks nobody."
+        )
         self.modelsync("sync")
         self.hub.clear()
         self.modelsync("sync")
@@ -72,7 +74,9 @@ class Story:
                 "print(repr(llm('hello', max_tokens=8)['choices'][0]['text']))"
             )
         else:
-            self.say('(With llama-cpp-python, `pip install "modelsync[llama]"`, it would now say a few words.)')
+            self.say(
+                '(With llama-cpp-python, `pip install "modelsync[llama]"`, it would now say a few words.)'
+            )
 
         self.say("Upstream publishes a new version. Nothing changes here until somebody asks for it.")
         repo.commit({tiny.name: edit_metadata(tiny, self.models / "new.gguf", chat_template=TEMPLATE)})
@@ -101,7 +105,9 @@ class Story:
         self._run("-c", code)
 
     def _run(self, *arguments: str) -> None:
-        done = subprocess.run([sys.executable, *arguments], cwd=self.project, env=self.environment, check=False)
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=self.project, env=self.environment, check=False
+        )
         if done.returncode:
             sys.exit(f"that ended with exit code {done.returncode}")
 

@@ -9,7 +9,18 @@ import pytest
 from tests.engine.conftest import REPO, gguf
 from tests.hub import Hub
 
-HEAVY = ("httpcore2", "ssl", "tomlkit", "rich", "filelock", "blake3", "llama_cpp", "platformdirs", "dataclasses", "asyncio")
+HEAVY = (
+    "httpcore2",
+    "ssl",
+    "tomlkit",
+    "rich",
+    "filelock",
+    "blake3",
+    "llama_cpp",
+    "platformdirs",
+    "dataclasses",
+    "asyncio",
+)
 
 
 @pytest.fixture
@@ -17,7 +28,9 @@ def project(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A synced project."""
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     hub.repo(REPO).commit({"tiny-Q4_K_M.gguf": gguf("q4")})
-    (tmp_path / "models.toml").write_text(f'[modelsync]\ndir = "models"\n[models]\ntiny = "hf:{REPO}:Q4_K_M"\n')
+    (tmp_path / "models.toml").write_text(
+        f'[modelsync]\ndir = "models"\n[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
+    )
     subprocess.run([sys.executable, "-m", "modelsync", "-q", "sync"], cwd=tmp_path, check=True)
     hub.clear()
     return tmp_path

@@ -1,5 +1,6 @@
 """Makes blobs be in the store: one process fetches a digest, the others wait; nothing unverified is published."""
 
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -156,7 +157,10 @@ class _Effort:
         return missed
 
     def _fetch(self, held: "dict[str, tuple[Need, Held, ExitStack]]") -> None:
-        self._run(held, {key: _copy_job(need, hold) for key, (need, hold, _) in held.items() if need.copies})
+        copies = {key: _copy_job(need, hold) for key, (need, hold, _) in held.items() if need.copies}
+        self._run(held, copies)
+        for job in copies.values():
+            shutil.rmtree(job.folder, ignore_errors=True)
         self._run(held, {key: _job(need, hold) for key, (need, hold, _) in held.items()})
 
     def _run(self, held: "dict[str, tuple[Need, Held, ExitStack]]", jobs: "dict[str, Job]") -> None:
@@ -235,5 +239,8 @@ def _job(need: Need, hold: "Held") -> "Job":
 def _copy_job(need: Need, hold: "Held") -> "Job":
     from modelsync.transfer.jobs import Segment
 
-    job = _job(need, hold)
-    return job._replace(segments=(Segment(need.copies[0].absolute().as_uri(), need.file.size),), check=None)
+    return _job(need, hold)._replace(
+        folder=hold.folder / "copy",  # a copy that is none must not cost what the network has brought
+        segments=(Segment(need.copies[0].absolute().as_uri(), need.file.size),),
+        check=None,
+    )

@@ -19,11 +19,10 @@ def files(context: Context, project: Project, name: str, variant: str | None) ->
     default = context.settings.variant
     # Without a variant, the default where the model has it: what has it not was synced as itself.
     as_default = variant is None and (of == default or (of is None and memo.variant == default))
-    if not (as_default or (variant is not None and of == variant)) or not memos.still(
-        {path: memo.outputs[path] for _, path in files}
-    ):
+    right = as_default or (variant is not None and of == variant)
+    if not right or not memos.still({p: memo.outputs[p] for _, *both in files for p in both}):
         return None
-    return arranged([role for role, _ in files], [Path(path) for _, path in files])
+    return arranged([role for role, _, _ in files], [Path(path) for _, path, _ in files])
 
 
 def nothing_to_do(context: Context, project: Project, variant: str | None) -> bool:
@@ -56,10 +55,14 @@ def keep(context: Context, project: Project, variant: str | None) -> None:
         linked = shown
         if target is not None:
             linked = tuple((target.folder / path).absolute() for _, path in plan.link_targets(model))
-        outputs += [*shown, *linked]
+        receipts = [context.store.receipt_path(file.sha256) for file in model.files]
+        outputs += [*shown, *linked, *receipts]
         known[model.name] = (
             model.variant,
-            tuple((file.role, str(path)) for file, path in zip(model.files, linked, strict=True)),
+            tuple(
+                (file.role, str(path), str(receipt))
+                for file, path, receipt in zip(model.files, linked, receipts, strict=True)
+            ),
         )
     memo = memos.Memo(str(project.manifest_path), variant, inputs, memos.stamps(outputs), known)
     with suppress(OSError, StoreError):

@@ -83,7 +83,7 @@ def _is(context: Context, path: Path, file: LockedFile, *, full: bool, told: Cal
     if path.stat().st_size != file.size:
         return False
     receipt = receipts.read(context.store.root, file.sha256)
-    if full or receipt is None:
+    if full or receipt is None or receipt.blake3 == receipts.DAMAGED:
         return seal.sha256_of(path, on_bytes=told) == file.sha256
     return seal.blake3_of(path, on_bytes=told) == receipt.blake3
 

@@ -27,14 +27,15 @@ class Memo(NamedTuple):
         variant: The variant that was asked for, or None.
         inputs: Stamps of all that decides what a sync has to do; None for a file that was not there.
         outputs: Stamps of all files that it makes be there.
-        models: For each name its variant, and role and absolute path of each file, in the lock's order.
+        models: For each name its variant; and for each file, in the lock's order, its role, its absolute path and
+            the receipt that vouches for it.
     """
 
     manifest: str
     variant: str | None
     inputs: Mapping[str, Stamp | None]
     outputs: Mapping[str, Stamp | None]
-    models: Mapping[str, tuple[str | None, tuple[tuple[str, str], ...]]]
+    models: Mapping[str, tuple[str | None, tuple[tuple[str, str, str], ...]]]
 
 
 def stamp(path: str | Path) -> Stamp | None:
@@ -91,5 +92,5 @@ def _parse(value: Any) -> Memo:
         variant,
         {path: tuple(was) if was else None for path, was in inputs.items()},
         {path: tuple(was) if was else None for path, was in outputs.items()},
-        {name: (of, tuple((role, path) for role, path in files)) for name, (of, files) in models.items()},
+        {name: (of, tuple((r, p, v) for r, p, v in files)) for name, (of, files) in models.items()},
     )

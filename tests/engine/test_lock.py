@@ -193,7 +193,7 @@ def test_an_edited_url_is_refused(place: Place, context: Context) -> None:
         place.lock_text.replace("https://huggingface.co/", "https://evil.example/")
     )
     place.hub.clear()
-    with pytest.raises(RefusedError, match="evil.example"):
+    with pytest.raises(RefusedError, match=r"evil\.example"):
         locking.check(project)
     assert place.hub.seen() == []
 

@@ -70,7 +70,7 @@ def test_a_variant_applies_to_the_models_that_have_it() -> None:
 
 def test_unknown_words_are_errors_that_say_what_there_is() -> None:
     """A name, group or variant that nothing has is an error, with the ones there are."""
-    with pytest.raises(NotFoundError, match="plian.*plain"):
+    with pytest.raises(NotFoundError, match=r"plian.*plain"):
         chosen("plian")
     with pytest.raises(NotFoundError) as group:
         chosen(groups=Groups(plus=("evil",)))
