@@ -1,0 +1,122 @@
+"""Completion: the scripts, in a real shell where there is one, and what is offered."""
+
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import REPO, Cli
+
+MANIFEST = f"""[models]
+tiny = "hf:{REPO}:Q4_K_M"
+[models.llama3]
+uri = "hf:{REPO}:Q8_0"
+groups = ["chat", "big"]
+[models.llama3.variants.server]
+uri = "hf:{REPO}:Q8_0"
+[models.llava]
+uri = "hf:{REPO}:Q8_0"
+groups = ["vision"]
+"""
+
+
+@pytest.fixture
+def offered(empty: Cli) -> "Offered":
+    """A project with three models."""
+    empty.write(MANIFEST)
+    return Offered(empty)
+
+
+class Offered:
+    """What is offered at the end of a line."""
+
+    def __init__(self, cli: Cli) -> None:
+        self.cli = cli
+
+    def __call__(self, line: str) -> list[str]:
+        words = shlex.split(line) + ([""] if line.endswith(" ") else [])
+        done = self.cli(
+            _MODELSYNC_COMPLETE="fish_complete",
+            COMP_WORDS=line,
+            COMP_CWORD=words[-1],
+        )
+        return [entry.split(",", 1)[1].partition("\t")[0] for entry in done.out.splitlines() if entry]
+
+
+def test_names_groups_variants_and_commands_are_offered(offered: Offered) -> None:
+    """Of the nearest manifest, sorted; a name that is on the line already is not offered again."""
+    assert offered("modelsync path ll") == ["llama3", "llava"]
+    assert offered("modelsync sync ") == ["llama3", "llava", "tiny"]
+    assert offered("modelsync sync tiny ll") == ["llama3", "llava"]
+    assert offered("modelsync remove tiny ") == ["llama3", "llava"]
+    assert offered("modelsync lock -P t") == ["tiny"]
+    assert offered("modelsync sync --group ") == ["big", "chat", "vision"]
+    assert offered("modelsync sync --variant s") == ["server"]
+    assert offered("modelsync ca") == ["cache"]
+    assert offered("modelsync cache ") == ["dir", "size", "list", "prune", "clean"]
+    assert "--link-mode" in offered("modelsync sync --li")
+
+
+def test_the_manifest_that_the_line_names_is_read(offered: Offered) -> None:
+    """`--manifest` and `--directory` count, before the command and after it."""
+    offered.cli.folder = offered.cli.folder.parent
+    assert offered("modelsync path ") == []
+    assert offered("modelsync --manifest project/models.toml path t") == ["tiny"]
+    assert offered("modelsync path --directory project t") == ["tiny"]
+
+
+@pytest.mark.parametrize("manifest", ["[models", "models = 1", '[models]\n"\\u001b[31mx" = 1\nxy = 2'])
+def test_a_manifest_that_is_wrong_is_no_error(offered: Offered, manifest: str) -> None:
+    """What can be read is offered, but nothing that a terminal would obey; nothing is said."""
+    offered.cli.write(manifest)
+    assert offered("modelsync path x") in ([], ["xy"])
+    assert offered("modelsync path ") in ([], ["xy"])
+
+
+def test_completion_imports_nothing_heavy(offered: Offered) -> None:
+    """It runs at every key press."""
+    code = (
+        "import os, sys, atexit; sys.argv = ['modelsync']\n"
+        "os.environ |= {'_MODELSYNC_COMPLETE': 'zsh_complete', 'COMP_WORDS': 'modelsync path ', 'COMP_CWORD': '2'}\n"
+        "heavy = {'rich', 'httpx2', 'tomlkit', 'filelock', 'blake3', 'platformdirs'}\n"
+        "atexit.register(lambda: print(heavy & sys.modules.keys()))\n"
+        "from modelsync.__main__ import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=offered.cli.folder, capture_output=True, text=True, check=True
+    )
+    assert "tiny" in done.stdout
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_has_its_script(empty: Cli, shell: str) -> None:
+    """It names the program and asks it back; it is data, so it goes to stdout, or into an object."""
+    script = empty("completion", shell)
+    assert f"_MODELSYNC_COMPLETE={shell}_complete" in script.out
+    assert script.err == ""
+    assert empty("completion", shell, "--format", "json").json["script"] == script.out
+    assert empty("completion", "tcsh", status=2).err.startswith("error: invalid value for '{bash|zsh|fish}'")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+def test_bash_completes_model_names(offered: Offered) -> None:
+    """The script, read by a real bash, offers what the program offers."""
+    program = Path(sys.executable).parent
+    lines = f"""
+        PATH={shlex.quote(str(program))}:$PATH
+        eval "$(modelsync completion bash)"
+        complete -p modelsync
+        COMP_WORDS=(modelsync path ll) COMP_CWORD=2
+        _modelsync_completion modelsync
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(
+        ["bash", "--norc", "-c", lines], cwd=offered.cli.folder, capture_output=True, text=True, check=True
+    )
+    first, *names = done.stdout.splitlines()
+    assert first.endswith("-F _modelsync_completion modelsync")
+    assert names == ["llama3", "llava"]
