@@ -84,8 +84,9 @@ def _named(cause: BaseException) -> ModelsyncError:
     ):  # what the system refused, where no floor below had words of its own for it
         what = f": {printable(str(cause.filename), 1000)}" if cause.filename else ""
         return StoreError(f"{cause.strerror or cause}{what}", hint="-v shows where that happened")
+    what = ": ".join(filter(None, (type(cause).__name__, printable(str(cause), 1000))))
     return UnexpectedError(
-        f"a mistake in modelsync itself: {type(cause).__name__}: {printable(str(cause), 1000)}",
+        f"a mistake in modelsync itself: {what}",
         hint="please report it, with what the same command says under -v",
     )
 

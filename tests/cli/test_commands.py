@@ -18,7 +18,7 @@ def test_path_prints_one_path_and_nothing_else(synced: Cli) -> None:
     fetched = synced("path", f"hf:{REPO}:Q8_0")
     assert Path(fetched.out.strip()).read_bytes() == gguf("q8", 5000)
     assert synced("path", f"hf:{REPO}:Q8_0", "--offline").out == fetched.out
-    assert "did you mean `tiny`?" in synced("path", "tyni", status=1).err
+    assert "did you mean `tiny`?" in synced("path", "tinny", status=1).err
 
 
 def test_path_all_prints_every_file(cli: Cli) -> None:
