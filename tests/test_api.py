@@ -217,7 +217,7 @@ def test_a_call_can_be_cancelled_and_goes_on_later(project: Path, hub: Hub) -> N
     cancel = threading.Event()
 
     def stop(event: modelsync.Event) -> None:
-        if event.done >= 200_000:
+        if event.done >= 100_000:
             cancel.set()
 
     with pytest.raises(CancelledError):

@@ -231,7 +231,7 @@ def _unneeded(
             "partial": False,
             "lock": not thing.held and thing.key not in staying and thing.changed < stale,
             "temporary": thing.changed < stale,
-            "memo": at_once or thing.changed < now - grace_days * DAY,
+            "memo": thing.changed < now - grace_days * DAY,
         }
         if goes[thing.kind]:
             yield thing
