@@ -1,0 +1,146 @@
+"""The metadata of a header: a mapping that decodes a value when it is asked for.
+
+Nothing but keys is decoded while a header is read, so the tokens of a vocabulary cost their bytes and no more.
+"""
+
+import struct
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, TypeAlias
+
+from modelsync.gguf.types import ARRAY, FLOAT32, SCALAR_FORMATS, SCALAR_SIZES, STRING, VALUE_NAMES
+
+HEAD_ITEMS = 8  # of an array, in what is shown of it
+HEAD_CHARACTERS = 200  # of each string in there
+_CHUNK = 8192  # items of an array that are decoded at once
+
+Scalar: TypeAlias = bool | int | float | str
+_U32 = struct.Struct("<I").unpack_from
+_U64 = struct.Struct("<Q").unpack_from
+
+
+class Array:
+    """An array of a header. Items are decoded as they are gone through, each time anew.
+
+    Attributes:
+        type: What the items are, as the GGUF specification calls it (`string`, `float32`, …).
+    """
+
+    __slots__ = ("_at", "_data", "_length", "_type", "type")
+
+    def __init__(self, data: memoryview, at: int) -> None:
+        """An array whose item type stands at `at` of a header's bytes."""
+        self._data = data
+        self._type = int(_U32(data, at)[0])
+        self._length = int(_U64(data, at + 4)[0])
+        self._at = at + 12
+        self.type = VALUE_NAMES[self._type]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Scalar]:
+        return self._strings() if self._type == STRING else self._numbers()
+
+    def __repr__(self) -> str:
+        return f"<{self._length} x {self.type}>"
+
+    def head(self, items: int = HEAD_ITEMS) -> list[Scalar]:
+        """The first `items`."""
+        return list(islice(self, items))
+
+    def _strings(self) -> Iterator[str]:
+        at = self._at
+        for _ in range(self._length):
+            (length,) = _U64(self._data, at)
+            yield _text(self._data[at + 8 : at + 8 + length])
+            at += 8 + length
+
+    def _numbers(self) -> Iterator[Scalar]:
+        size = SCALAR_SIZES[self._type]
+        letter = SCALAR_FORMATS[self._type][1]
+        for first in range(0, self._length, _CHUNK):
+            count = min(_CHUNK, self._length - first)
+            values = struct.unpack_from(f"<{count}{letter}", self._data, self._at + first * size)
+            yield from map(_shortest, values) if self._type == FLOAT32 else values
+
+
+Value: TypeAlias = Scalar | Array
+
+
+class Metadata(Mapping[str, Value]):
+    """Keys and values of a header, in the order of the file.
+
+    Bytes of a string that are not UTF-8 come out as U+FFFD. A float32 is the shortest decimal that is it.
+    """
+
+    __slots__ = ("_data", "_places")
+
+    def __init__(self, data: memoryview, places: Mapping[str, tuple[int, int, int]]) -> None:
+        """A view of checked bytes.
+
+        Args:
+            data: The header.
+            places: For each key its value's type, and where in `data` the value begins and ends.
+        """
+        self._data = data
+        self._places = places
+
+    def __getitem__(self, key: str) -> Value:
+        kind, at, end = self._places[key]
+        if kind == STRING:
+            return _text(self._data[at + 8 : end])
+        if kind == ARRAY:
+            return Array(self._data, at)
+        value: Scalar = struct.unpack_from(SCALAR_FORMATS[kind], self._data, at)[0]
+        return _shortest(value) if kind == FLOAT32 else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._places
+
+    def number(self, key: str) -> int | None:
+        """The integer of a key; None where there is none, or something else."""
+        value = self.get(key)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def text(self, key: str) -> str | None:
+        """The string of a key; None where there is none, or something else."""
+        value = self.get(key)
+        return value if isinstance(value, str) else None
+
+    def encoded(self, key: str) -> memoryview:
+        """The bytes of a key and its value, as they stand in the file."""
+        _, at, end = self._places[key]
+        return self._data[at - 4 - len(key) - 8 : end]
+
+
+def plain(metadata: Mapping[str, Value]) -> dict[str, Any]:
+    """Metadata as JSON can hold it: an array becomes `{"type", "length", "head"}`, its long strings cut."""
+    return {key: _plain(value) for key, value in metadata.items()}
+
+
+def _plain(value: Value) -> Any:
+    if not isinstance(value, Array):
+        return value
+    head = [item[:HEAD_CHARACTERS] if isinstance(item, str) else item for item in value.head()]
+    return {"type": value.type, "length": len(value), "head": head}
+
+
+def _text(data: memoryview) -> str:
+    return str(data, "utf-8", "replace")
+
+
+def _shortest(value: Any) -> float:
+    """A float32 as the decimal with the fewest digits that is the same float32: 1e-05, not 9.999999747378752e-06."""
+    if not value.is_integer():
+        for digits in (6, 7, 8):
+            short = float(f"{value:.{digits}g}")
+            if struct.unpack("<f", struct.pack("<f", short))[0] == value:
+                return short
+    return float(value)
