@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from modelsync.errors import CancelledError, ModelsyncError
 from modelsync.machine import device, free_bytes
 from modelsync.net.retry import Backoff
+from modelsync.spec.names import printable
 from modelsync.transfer.datafile import allocated
 from modelsync.transfer.jobs import Fetched, Job, segment_sizes
 from modelsync.transfer.partial import data_path, no_room
-from modelsync.transfer.progress import Listener
+from modelsync.transfer.progress import Event, Listener
 from modelsync.transfer.run import Run
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ class Downloader:
             on_error=on_error,
         )
         try:
+            if self._listener is not None:
+                for job in jobs:
+                    self._listener(Event("waiting", printable(job.label), 0, job.size))
             run.start()
             while not (run.over.wait(TICK) or self._cancel.is_set()):
                 self._tell(run)

@@ -94,12 +94,16 @@ class Run:
         self._work.notify_all()
 
     def news(self) -> list[Event]:
-        """How far each file is that has moved since the last call."""
+        """How far each file is that has moved since the last call; of one that began, what was here before it."""
         events = []
         with self.lock:
-            for file in (*self._ended, *self._files):
+            for file in (*self._ended, *(file for file in self._files if file.lanes)):
                 event = file.event()
                 if event != file.told:
+                    if file.told is None:
+                        events.append(
+                            event._replace(phase="fetching", done=max(0, event.done - file.fetched))
+                        )
                     file.told = event
                     events.append(event)
             self._ended.clear()
