@@ -125,7 +125,8 @@ class Lines:
         percent = 100 * file.done // file.total if file.total else 0
         told = self._told.get(file.label)
         if told is None:
-            self._write(f"fetching {file.label}{_amount(file)}")
+            resumed = f", {human.size(file.done)} of it here already" if file.done else ""
+            self._write(f"fetching {file.label}{_amount(file)}{resumed}")
         elif now - told[0] < PAUSE or (percent // STEP == told[1] // STEP and now - told[0] < SILENCE):
             return
         else:
@@ -149,5 +150,7 @@ def _amount(file: "File") -> str:
 def _pace(count: int, seconds: float) -> str:
     from modelsync.cli import human
 
+    if seconds < 0.1:
+        return ""
     rate = f", {human.size(count / seconds)}/s" if seconds >= 1 and count else ""
     return f" in {human.duration(seconds)}{rate}"

@@ -209,7 +209,7 @@ def test_a_small_file_is_two_lines_and_a_failed_one_says_so(clock: Clock) -> Non
         tell(Event("fetching", "b: y.gguf", 0, None))
         tell(Event("failed", "b: y.gguf", 50, None))
     assert out.getvalue() == (
-        "fetching a: x.gguf  100 B\nfetched a: x.gguf  100 B in 0.0 s\nfetching b: y.gguf\nfailed b: y.gguf\n"
+        "fetching a: x.gguf  100 B\nfetched a: x.gguf  100 B\nfetching b: y.gguf\nfailed b: y.gguf\n"
     )
 
 

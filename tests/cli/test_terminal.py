@@ -138,7 +138,9 @@ def test_ctrl_c_keeps_what_came_and_says_how_to_go_on(slow: Cli) -> None:
         assert "Traceback" not in shown.plain
         assert shown.text.count("\x1b[?25l") == shown.text.count("\x1b[?25h")
     slow.hub.behave()
-    done = slow("sync", "big", "--format", "json").json
+    again = slow("sync", "big", "--format", "json")
+    assert re.match(r"fetching big: big-Q4_K_M.gguf  2.9 MiB, [\d.]+ \w+ of it here already\n", again.err)
+    done = again.json
     assert 0 < done["bytes_fetched"] < BIG
     assert done["bytes_fetched"] + done["bytes_reused"] == BIG
 
