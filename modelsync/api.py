@@ -171,6 +171,7 @@ def sync(
     inexact: bool = False,
     upgrade: bool = False,
     upgrade_models: Sequence[str] = (),
+    replace: bool = False,
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
@@ -206,6 +207,7 @@ def sync(
             inexact=inexact,
             upgrade=upgrade,
             upgrade_models=upgrade_models,
+            replace=replace,
         )
 
 

@@ -38,6 +38,7 @@ def reconcile(
     inexact: bool = False,
     upgrade: bool = False,
     upgrade_models: Collection[str] = (),
+    replace: bool = False,
 ) -> SyncReport:
     """`syncing.sync`, which see, with nothing remembered."""
     if locked and frozen:
@@ -79,6 +80,8 @@ def reconcile(
     if check or dry_run:
         return SyncReport(changes, steps, notes=notes, lock_written=False)
 
+    if replace and steps.of("fetch"):
+        _free_old(context, project, steps, target)
     _root(context, project, current, needed=bool(steps.of("fetch", "adopt", "check", "view")))
     if not steps.steps:
         fetched = report.bytes_fetched if report else 0
@@ -94,6 +97,15 @@ def reconcile(
         notes=notes + done.notes,
         lock_written=report.written if report else False,
     )
+
+
+def _free_old(context: Context, project: Project, steps: Plan, target: Target | None) -> None:
+    """Removes what the lock needed before, first: for a disk that cannot hold two versions."""
+    from modelsync.store import links, prune
+
+    if target is not None:
+        links.remove(target.folder, [step.target for step in steps.of("link", "unlink")])
+    prune.execute(context.store, prune.replaced(context.store, project.lock_path))
 
 
 def _root(context: Context, project: Project, current: Lock, *, needed: bool) -> None:

@@ -42,7 +42,8 @@ def look(context: Context, models: Sequence[LockedModel], target: Target | None)
             record = records.get(path)
             if record is not None and not links.intact(target.folder, path, record):
                 intact[path] = ""
-            if states[file.sha256] == "missing" and _has_size(target.folder / path, file.size):
+            other = record is not None and record.sha256 != file.sha256  # what another version left
+            if states[file.sha256] == "missing" and not other and _has_size(target.folder / path, file.size):
                 copies.add(file.sha256)
     return Here(states, frozenset(copies), frozenset(ready), intact)
 

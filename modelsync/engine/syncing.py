@@ -51,6 +51,7 @@ def sync(
     inexact: bool = False,
     upgrade: bool = False,
     upgrade_models: Collection[str] = (),
+    replace: bool = False,
 ) -> SyncReport:
     """Makes this machine hold what the lock says, after bringing the lock up to date with the manifest.
 
@@ -69,6 +70,8 @@ def sync(
         inexact: Keep links that are wanted no more.
         upgrade: Ask upstream about every model first.
         upgrade_models: Ask upstream about these first.
+        replace: Free what the lock needed before, and nobody else needs, before the first byte: for a disk that
+            cannot hold two versions. If the fetch then fails, the old version is gone.
 
     Raises:
         StaleLockError: `locked`, and the lock does not answer the manifest.
@@ -96,6 +99,7 @@ def sync(
         inexact=inexact,
         upgrade=upgrade,
         upgrade_models=upgrade_models,
+        replace=replace,
     )
     if whole and not (check or dry_run):
         remembering.keep(context, project, wanted)

@@ -130,6 +130,33 @@ def clean(store: Store, *, now: float | None = None) -> Plan:
     return plan(take(store, now), now, everything=True)
 
 
+def replaced(store: Store, lock_path: Path, *, now: float | None = None) -> Plan:
+    """Plans to remove what a lock needed before it changed, and nobody else needs: room for what it needs now.
+
+    Raises:
+        StoreError: the store cannot be looked at.
+    """
+    now = time.time() if now is None else now
+    survey = take(store, now)
+    lock = str(lock_path.absolute())
+    known = {key: root for key, root in survey.roots.items() if root is not None}
+    seen = survey.locks.get(lock)
+    old = {
+        key: root
+        for key, root in known.items()
+        if root.lock == lock and seen is not None and not seen.needs(root)
+    }
+    kept = {digest for key, root in known.items() if key not in old for digest in root.digests}
+    kept.update(digest for each in survey.locks.values() for digest in each.digests or ())
+    free = {digest for root in old.values() for digest in root.digests} - kept
+    things = (
+        thing
+        for thing in survey.things
+        if thing.kind in ("view", "blob", "receipt") and thing.digests and not thing.digests.isdisjoint(free)
+    )
+    return Plan(_ordered(things), tuple(sorted(old)), {}, survey.roots)
+
+
 def execute(store: Store, steps: Plan) -> Freed:
     """Carries a plan out. What came to be needed or at work on since it was made stays.
 

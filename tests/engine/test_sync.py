@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from modelsync.engine import project as projects
 from modelsync.engine import pulling, remembering, syncing, verifying
 from modelsync.engine.context import Context
 from modelsync.engine.selecting import Groups
@@ -184,9 +185,7 @@ def test_two_projects_hold_a_file_once(
     second.mkdir()
     shutil.copy(place.folder / "models.toml", second)
     place.hub.clear()
-    from modelsync.engine import project
-
-    report = syncing.sync(context, project.find(manifest_path=second), link_mode="hardlink")
+    report = syncing.sync(context, projects.find(manifest_path=second), link_mode="hardlink")
     assert (report.bytes_fetched, place.hub.seen("cdn")) == (0, [])
     blob = context.store.blob_path(digest(gguf("q4")))
     assert (second / "models/tiny/tiny-Q4_K_M.gguf").stat().st_ino == blob.stat().st_ino
@@ -419,3 +418,38 @@ def test_variants_are_remembered_as_what_they_are(
         assert found.model.name == "tiny-Q8_0.gguf"
     assert remembering.files(context, project, "tiny", None) is None
     assert remembering.files(context, project, "other", None) is not None
+
+
+def test_replace_frees_the_old_version_before_the_first_byte(
+    place: Place, opened: Opened, tmp_path: Path
+) -> None:
+    """`replace` makes room first: the old bytes are gone from store and project before the new ones come."""
+    present: list[bool] = []
+    project = place.write(LINKED)
+    first = opened()
+    syncing.sync(first, project)
+    blob = first.store.blob_path(digest(gguf("q4")))
+    linked = place.folder / "models/tiny/tiny-Q4_K_M.gguf"
+    place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
+    context = opened(listener=lambda _: present.append(linked.exists() or blob.exists()))
+    report = syncing.sync(context, project, upgrade=True, replace=True)
+    assert report.bytes_fetched == 3000
+    assert present
+    assert not any(present)
+    assert linked.read_bytes() == gguf("new")
+
+
+def test_replace_leaves_what_another_project_needs(place: Place, opened: Opened, tmp_path: Path) -> None:
+    """What another lock or a pull names stays, whoever replaces."""
+    project = place.write(MANIFEST)
+    syncing.sync(opened(), project)
+    second = tmp_path / "second"
+    second.mkdir()
+    for name in ("models.toml", "models.lock"):
+        shutil.copy(place.folder / name, second)
+    syncing.sync(opened(), projects.find(manifest_path=second))
+    place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
+    context = opened()
+    syncing.sync(context, project, upgrade=True, replace=True)
+    assert context.store.blob_path(digest(gguf("q4"))).exists()
+    assert syncing.sync(opened(), projects.find(manifest_path=second), check=True).changes == ()
