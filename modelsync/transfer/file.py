@@ -107,12 +107,12 @@ class File:
         return last.base + (last.track.size or 0), True
 
     def event(self) -> Event:
-        """How far it is."""
+        """How far it is. What no stream has taken up yet waits."""
         sizes = [lane.track.size for lane in self.lanes]
         known = bool(sizes) and None not in sizes
-        return Event(
-            self.phase, self.label, self.here, sum(s or 0 for s in sizes) if known else self.job.size
-        )
+        total = sum(s or 0 for s in sizes) if known else self.job.size
+        waits = self.phase == "fetching" and not (self.fetched or self.busy)
+        return Event("waiting" if waits else self.phase, self.label, self.here, total)
 
     def take(self, now: float) -> tuple[Lane, Take] | None:
         """Something for a free stream to do, or None."""

@@ -100,7 +100,7 @@ class Run:
             for file in (*self._ended, *(file for file in self._files if file.lanes)):
                 event = file.event()
                 if event != file.told:
-                    if file.told is None:
+                    if event.phase != "waiting" and (file.told is None or file.told.phase == "waiting"):
                         events.append(
                             event._replace(phase="fetching", done=max(0, event.done - file.fetched))
                         )
