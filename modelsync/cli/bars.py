@@ -20,6 +20,7 @@ MOST = 8  # bars of files at once
 REFRESH = 8  # pictures a second
 GAP = 2  # columns between two columns
 PERCENT = 4  # columns of `100%`
+ECHO = 2  # columns that stay free for the ^C that a terminal echoes: on a line of its own it would move all others
 NAME = 12  # columns of a name at the least
 BAR = (8, 50)  # columns of a bar
 
@@ -87,7 +88,7 @@ class Bars:
         amounts = [amount(file) for file in shown] + [total(self.board)]
         self._name = max([self._name, len(joined(summary)), *(cell_len(file.label) for file in shown)])
         self._amount = max(self._amount, *map(len, amounts))
-        layout = Layout.fit(self._console.width, self._name, self._amount)
+        layout = Layout.fit(self._console.width - ECHO, self._name, self._amount)
 
         table = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
         for width in (layout.name, layout.bar, PERCENT, layout.amount):

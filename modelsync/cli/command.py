@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from modelsync.cli.ending import InterruptedRunError
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.options import GLOBAL, HELP_NAMES
 
@@ -27,7 +28,10 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command where `--directory` says."""
         ctx.ensure_object(Invocation).enter()
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # click would say something of its own
+            raise InterruptedRunError from None
 
 
 def command(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Command]:

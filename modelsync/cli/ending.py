@@ -7,12 +7,20 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from modelsync.cli.invocation import Invocation
+from modelsync.cli.terminal import moves_cursor
 from modelsync.errors import CancelledError, ModelsyncError, StoreError, UsageError
 
 if TYPE_CHECKING:
     import click
 
 NAME = "modelsync"
+
+
+class InterruptedRunError(CancelledError):
+    """A person pressed Ctrl-C."""
+
+    def __init__(self) -> None:
+        super().__init__("interrupted; what has arrived is kept", hint="run the same command again to resume")
 
 
 class UnexpectedError(ModelsyncError):
@@ -51,6 +59,8 @@ def _fail(invocation: Invocation, cause: BaseException) -> int:
         import traceback
 
         output.words("".join(traceback.format_exception(cause)).rstrip())
+    if isinstance(error, CancelledError) and sys.stderr is not None and moves_cursor(sys.stderr):
+        sys.stderr.write("\r\033[K")  # the terminal has echoed ^C
     output.error(error)
     return error.exit_code
 
@@ -72,9 +82,7 @@ def _named(cause: BaseException) -> ModelsyncError:
     if isinstance(cause, ModelsyncError):
         return cause
     if isinstance(cause, KeyboardInterrupt) or type(cause).__name__ == "Abort":  # click's word for it
-        return CancelledError(
-            "interrupted; what has arrived is kept", hint="run the same command again to resume"
-        )
+        return InterruptedRunError()
     if "click" in sys.modules and (usage := _usage(cause)) is not None:
         return usage
     from modelsync.spec.names import printable
