@@ -145,7 +145,7 @@ def test_the_picture_is_bounded(columns: int, monkeypatch: pytest.MonkeyPatch) -
     lines = picture.getvalue().splitlines()
     assert len(lines) == (9 if columns == 20 else 10)
     assert max(map(cell_len, lines)) <= columns
-    assert lines[0].startswith("model-")
+    assert lines[0].startswith("model")
     assert "52 more at work" in lines[-2] or columns == 20
     assert lines[-1].startswith("0 of 100")
 

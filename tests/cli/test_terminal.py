@@ -27,7 +27,7 @@ def slow(cli: Cli) -> Cli:
         f'long = "hf:{REPO}/a-rather-long-name-of-a-model-Q8_0.gguf"\n'
     )
     cli("lock", "-q")
-    cli.hub.misbehave(Slow(BIG), where="cdn", match="*", times=None)
+    cli.hub.misbehave(Slow(BIG * 1.5), where="cdn", match="*", times=None)
     return cli
 
 
@@ -40,7 +40,7 @@ def test_a_fetch_is_drawn_on_a_terminal_and_taken_away(slow: Cli, width: int) ->
         assert (status, out) == (0, "")
         lines = [line.rstrip() for line in re.split(r"[\r\n]+", shown.plain)]
         assert max(map(len, lines)) <= width
-        assert any(line.startswith("big: big-Q4_K_M.gguf") for line in lines)
+        assert any(line.startswith("big: ") for line in lines)
         long = next(line for line in lines if line.startswith("long: "))
         assert ("…" in long) == (width <= 80)
         assert any(re.search(r"\d+%", line) for line in lines)
