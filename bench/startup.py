@@ -35,12 +35,16 @@ def main() -> None:
             }
         )
     bare = times["python -c pass"]
-    print(f"Python {sys.version.split()[0]} on {sys.platform}, {os.cpu_count()} cores; medians of {ROUNDS} runs")
+    print(
+        f"Python {sys.version.split()[0]} on {sys.platform}, {os.cpu_count()} cores; medians of {ROUNDS} runs"
+    )
     for name, (median, low, high) in times.items():
         print(f"  {name:20} {median * 1e3:7.1f} ms  (min {low * 1e3:.1f}, max {high * 1e3:.1f})")
     _promise("sync with nothing to do / bare python", times["sync, 1 model"][0] / bare[0], 5)
     _promise("import modelsync; modelsync.path() / bare python", times["path"][0] / bare[0], 3.5)
-    _promise(f"sync of {MANY} models / of one", times[f"sync, {MANY} models"][0] / times["sync, 1 model"][0], 3)
+    _promise(
+        f"sync of {MANY} models / of one", times[f"sync, {MANY} models"][0] / times["sync, 1 model"][0], 3
+    )
 
 
 def _project(place: Path, hub: Hub, count: int) -> tuple[Path, dict[str, str]]:
@@ -52,7 +56,9 @@ def _project(place: Path, hub: Hub, count: int) -> tuple[Path, dict[str, str]]:
     lines = [f'm{i} = "hf:bench/models-{count}/m{i}-Q8_0.gguf"' for i in range(count)]
     (folder / "models.toml").write_text("[models]\n" + "\n".join(lines) + "\n")
     environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith(("HF_", "MODELSYNC_", "MODEL_", "PYTHON"))},
+        **{
+            k: v for k, v in os.environ.items() if not k.startswith(("HF_", "MODELSYNC_", "MODEL_", "PYTHON"))
+        },
         "HF_ENDPOINT": hub.endpoint,
         "MODELSYNC_STORE": str(place / "store"),
     }
