@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
 
 from modelsync.cli.terminal import encodable, moves_cursor, wants_color
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from modelsync.cli.board import File
     from modelsync.transfer.progress import Event, Listener
 
+VERBS = {"fetching": "fetched", "checking": "checked"}  # what lines are written about, and what they end with
 STEP = 25  # per cent of a file between two plain lines about it
 PAUSE = 10.0  # seconds between them at the least
 SILENCE = (
@@ -96,49 +97,55 @@ class Lines:
 
         self._stream = stream
         self._board = Board()
-        self._told: dict[
-            str, tuple[float, int]
-        ] = {}  # label: when and at how many per cent a line was written
+        self._told: dict[str, _Told] = {}
 
     def hear(self, event: "Event") -> None:
         """Writes a line if one is due."""
         now = time.monotonic()
-        before = self._board.files.get(event.label)
-        was_ended = before is not None and before.ended
         file = self._board.hear(event, now)
-        if file.phase == "fetching":
-            self._fetching(file, now)
-        elif file.phase == "done" and file.label in self._told and not was_ended:
+        told = self._told.get(file.label)
+        if file.phase in VERBS and (told is None or told.phase == file.phase):
+            self._moves(file, told, now)
+        elif file.phase == "done" and told is not None:
             seconds = now - file.begun
-            self._write(f"fetched {file.label}{_amount(file)}{_pace(file.fetched, seconds)}")
+            self._write(f"{VERBS[told.phase]} {file.label}{_amount(file)}{_pace(file.fetched, seconds)}")
             del self._told[file.label]
-        elif file.phase == "failed" and not was_ended:
+        elif file.phase == "failed" and told is not None:
             self._write(f"failed {file.label}")
-            self._told.pop(file.label, None)
+            del self._told[file.label]
 
     def close(self) -> None:
         """Nothing is left to do."""
 
-    def _fetching(self, file: "File", now: float) -> None:
+    def _moves(self, file: "File", told: "_Told | None", now: float) -> None:
         from modelsync.cli import human
 
         percent = 100 * file.done // file.total if file.total else 0
-        told = self._told.get(file.label)
         if told is None:
-            resumed = f", {human.size(file.done)} of it here already" if file.done else ""
-            self._write(f"fetching {file.label}{_amount(file)}{resumed}")
-        elif now - told[0] < PAUSE or (percent // STEP == told[1] // STEP and now - told[0] < SILENCE):
+            resumed = f", {human.size(file.done)} of it here already"
+            resumed = resumed if file.done and file.phase == "fetching" else ""
+            self._write(f"{file.phase} {file.label}{_amount(file)}{resumed}")
+        elif now - told.when < PAUSE or (
+            percent // STEP == told.percent // STEP and now - told.when < SILENCE
+        ):
             return
         else:
             done = f"{percent} %" if file.total else human.size(file.done)
-            rate = human.size(self._board.rate(now))
-            self._write(f"fetching {file.label}  {done}  {rate}/s")
-        self._told[file.label] = (now, percent)
+            self._write(f"{file.phase} {file.label}  {done}  {human.size(self._board.rate(now))}/s")
+        self._told[file.label] = _Told(file.phase, now, percent)
 
     def _write(self, line: str) -> None:
         with suppress(OSError, ValueError):  # nobody reads any more: no reason to stop a transfer
             self._stream.write(encodable(f"{line}\n", self._stream))
             self._stream.flush()
+
+
+class _Told(NamedTuple):
+    """The last line about a file: about what, when, and at how many per cent."""
+
+    phase: str
+    when: float
+    percent: int
 
 
 def _amount(file: "File") -> str:

@@ -60,8 +60,10 @@ class Cli:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=60,
+            encoding="utf-8",
+            check=False,
         )
-        run = Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+        run = Run(done.returncode, done.stdout, done.stderr)
         assert run.status == status, run
         return run
 

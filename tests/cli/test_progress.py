@@ -213,6 +213,24 @@ def test_a_small_file_is_two_lines_and_a_failed_one_says_so(clock: Clock) -> Non
     )
 
 
+def test_what_is_only_checked_is_not_called_fetched(clock: Clock) -> None:
+    """`verify` hashes what is here; a file that was fetched and is then hashed was fetched."""
+    out = io.StringIO()
+    with progress.listener(out) as tell:
+        assert tell is not None
+        for phase, label in (
+            ("checking", "a"),
+            ("fetching", "b"),
+            ("checking", "b"),
+            ("done", "a"),
+            ("done", "b"),
+        ):
+            tell(Event(phase, label, 0 if phase == "fetching" else 100, 200))  # type: ignore[arg-type]
+    assert out.getvalue().splitlines() == [
+        "checking a  200 B", "fetching b  200 B", "checked a  200 B", "fetched b  200 B",
+    ]  # fmt: skip
+
+
 def test_where_nothing_is_to_be_shown_there_is_no_listener() -> None:
     """`show=False`; or no terminal, where only bars are wanted."""
     out = io.StringIO()
