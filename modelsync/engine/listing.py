@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from modelsync.engine import paths
 from modelsync.engine.context import Context
 from modelsync.engine.project import Project
 from modelsync.spec.choose import quant_of
 from modelsync.spec.lockfile import LockedModel
-from modelsync.store import blobs, views
+from modelsync.store import blobs
 
 State = Literal["here", "missing", "partial", "stale", "unlocked"]
 
@@ -41,6 +42,7 @@ class Row(NamedTuple):
 def rows(context: Context, project: Project) -> tuple[Row, ...]:
     """A row for each entry of the manifest, in its order, variants behind what they vary."""
     manifest, lock = project.read_manifest(), project.read_lock()
+    folder = project.folder(manifest)
     locked = {(model.name, model.variant): model for model in lock.models} if lock else {}
     found = []
     for entry in manifest.entries:
@@ -49,7 +51,7 @@ def rows(context: Context, project: Project) -> tuple[Row, ...]:
             entry.name, entry.variant, str(entry.request.uri), None, None, None, entry.groups, "unlocked"
         )
         if model is not None:
-            state, path = _state(context, model)
+            state, path = _state(context, folder, model)
             fresh = model.request == entry.request.to_dict()
             row = row._replace(
                 quant=quant_of(model.files[0].path),
@@ -62,8 +64,8 @@ def rows(context: Context, project: Project) -> tuple[Row, ...]:
     return tuple(found)
 
 
-def _state(context: Context, model: LockedModel) -> tuple[State, Path | None]:
-    ready = views.ready(context.store, model.files)
+def _state(context: Context, folder: Path | None, model: LockedModel) -> tuple[State, Path | None]:
+    ready = paths.here(context, folder, model)
     if ready is not None:
         return "here", ready[0]
     here = [blobs.find(context.store, file.sha256, file.size) is not None for file in model.files]

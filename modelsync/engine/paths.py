@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from modelsync.engine import plan
 from modelsync.engine.context import Context
 from modelsync.engine.modelfiles import ModelFiles, arranged
 from modelsync.engine.project import Project
 from modelsync.errors import NotSyncedError, StaleLockError
 from modelsync.spec.lockfile import Lock, LockedModel
 from modelsync.spec.manifest import Entry, Manifest
-from modelsync.spec.names import shown_names
-from modelsync.store import views
+from modelsync.store import record, views
 
 
 class Known(NamedTuple):
@@ -84,11 +84,7 @@ def files(context: Context, project: Project, known: Known, *, download: bool = 
         NotSyncedError: it is not here, and was not to be fetched.
         HashMismatchError: what is here is damaged, and nothing was to be fetched.
     """
-    if known.manifest.dir is not None and project.package is None:
-        linked = _in_folder(project.root / known.manifest.dir, known.model)
-        if linked is not None:
-            return arranged([file.role for file in known.model.files], linked)
-    ready: Sequence[Path] | None = views.ready(context.store, known.model.files)
+    ready = here(context, project.folder(known.manifest), known.model)
     if ready is None:
         from modelsync.store import roots
 
@@ -100,6 +96,15 @@ def files(context: Context, project: Project, known: Known, *, download: bool = 
             download=download,
         )
     return arranged([file.role for file in known.model.files], ready)
+
+
+def here(context: Context, folder: Path | None, model: LockedModel) -> Sequence[Path] | None:
+    """The paths of a model's files in the project's folder, else in a view; None where they are in neither.
+
+    What stands in the folder counts by its size, unless the record of what modelsync put there says that it is
+    something else: a new lock may name another file of the same size.
+    """
+    return (folder and _in_folder(folder, model)) or views.ready(context.store, model.files)
 
 
 def obtain(
@@ -118,7 +123,7 @@ def obtain(
         NotSyncedError: a file is not here, and was not to be fetched.
         HashMismatchError: what is here is damaged, and nothing was to be fetched.
     """
-    from modelsync.engine import plan, snapshot
+    from modelsync.engine import snapshot
     from modelsync.engine.carrying import carry_out
     from modelsync.store import blobs
 
@@ -137,10 +142,14 @@ def obtain(
 
 
 def _in_folder(folder: Path, model: LockedModel) -> Sequence[Path] | None:
-    """The files as `<folder>/<name>/<file>`, when all are there and have their locked sizes."""
-    paths = [folder / model.name / name for name in shown_names(model.files)]
+    """The files as `<folder>/<name>/<file>`, when all are there and, as far as can be told, what is locked."""
+    wanted = [(file, path, folder / path) for file, path in plan.link_targets(model)]
     try:
-        whole = all(path.stat().st_size == file.size for file, path in zip(model.files, paths, strict=True))
+        if any(place.stat().st_size != file.size for file, _, place in wanted):
+            return None
     except OSError:
         return None
-    return [path.absolute() for path in paths] if whole else None
+    records = record.owned(folder)
+    if any(path in records and records[path].sha256 != file.sha256 for file, path, _ in wanted):
+        return None
+    return [place.absolute() for _, _, place in wanted]

@@ -32,6 +32,10 @@ class Project(NamedTuple):
         """`NAME.lock` beside `NAME.toml`."""
         return self.manifest_path.with_suffix(".lock")
 
+    def folder(self, manifest: "Manifest") -> Path | None:
+        """Where the manifest's `dir` is; None where it has none, or where a package ships it."""
+        return self.root / manifest.dir if manifest.dir is not None and self.package is None else None
+
     def read_manifest(self) -> "Manifest":
         """Reads and checks the manifest.
 

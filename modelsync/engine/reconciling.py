@@ -63,8 +63,7 @@ def reconcile(
             context, project, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run
         )
         current = report.lock
-    assert current is not None  # a manifest that no lock answers is stale
-
+    current = current or Lock()  # a manifest that wants nothing needs none
     models = locked_models(entries, current, project)
     target = target_of(project, manifest, directory, link_mode)
     exact = not (inexact or names or (groups is not None and groups.given))
@@ -144,9 +143,8 @@ def target_of(project: Project, manifest: Manifest, directory: Path | None, mode
     """Where the files are to be linked: a flag's folder, the manifest's, or nowhere."""
     if directory is not None:
         return Target(directory.absolute(), mode, None)
-    if manifest.dir is None or project.package:
-        return None
-    return Target(project.root / manifest.dir, mode, project.root)
+    folder = project.folder(manifest)
+    return Target(folder, mode, project.root) if folder is not None else None
 
 
 def _changes(

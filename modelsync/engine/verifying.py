@@ -56,7 +56,7 @@ def verify(
         raise StaleLockError(f"there is no {project.lock_path}", hint="run `modelsync sync`")
     groups = None if names else Groups(everything=True)
     entries = selecting.select(manifest, names, groups, variant or context.settings.variant)
-    folder = project.root / manifest.dir if manifest.dir is not None and not project.package else None
+    folder = project.folder(manifest)
     rows: list[Row] = []
     stored: dict[str, Status] = {}
     for entry in entries:

@@ -3,13 +3,12 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from modelsync.engine import project as projects
-from modelsync.engine import pulling, remembering, syncing, verifying
+from modelsync.engine import syncing
 from modelsync.engine.context import Context
 from modelsync.engine.selecting import Groups
 from modelsync.errors import DriftError, NotAModelError, OfflineError, StaleLockError, StoreError, UsageError
@@ -309,117 +308,6 @@ def test_one_failure_does_not_stop_the_others(place: Place, context: Context) ->
     assert blobs.find(context.store, digest(b"<html>" + b"x" * 5000)) is None
 
 
-def test_pull_without_a_manifest(place: Place, context: Context, tmp_path: Path) -> None:
-    """URIs are fetched side by side, what is here is not; an update replaces what pull put there, and no more."""
-    uri = f"hf:{REPO}:Q4_K_M"
-    folder = tmp_path / "plain"
-    report = pulling.pull(context, [uri, f"hf:{REPO}:Q8_0"], directory=folder)
-    target = folder / REPO / "tiny-Q4_K_M.gguf"
-    assert report.bytes_fetched == 8000
-    assert report.pulled[0].files.model == target
-    assert target.read_bytes() == gguf("q4")
-    again = pulling.pull(context, [uri], directory=folder)
-    assert (again.bytes_fetched, again.pulled[0].changed) == (0, False)
-    place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
-    (folder / REPO / "mine.gguf").write_text("mine")
-    newer = pulling.pull(context, [uri], directory=folder)
-    assert (newer.bytes_fetched, newer.pulled[0].changed) == (3000, True)
-    assert target.read_bytes() == gguf("new")
-    assert (folder / REPO / "mine.gguf").read_text() == "mine"
-
-
-def test_pull_remembers_for_when_there_is_no_network(place: Place, context: Context, opened: Opened) -> None:
-    """A URI that was pulled answers offline; one that never was is an error."""
-    uri = f"hf:{REPO}:Q4_K_M"
-    pulled = pulling.pull(context, [uri]).pulled[0].files
-    place.hub.clear()
-    assert pulling.files(opened(offline=True), uri) == pulled
-    assert pulling.files(context, uri) == pulled
-    assert pulling.pull(opened(offline=True), [uri]).pulled[0].files == pulled
-    assert place.hub.seen() == []
-    with pytest.raises(Exception, match="never pulled"):
-        pulling.files(opened(offline=True), f"hf:{REPO}:Q8_0")
-
-
-def test_pull_names_one_file(place: Place, context: Context, tmp_path: Path) -> None:
-    """`filename` names the one file in the folder; it needs one, and one URI."""
-    uri = f"hf:{REPO}:Q4_K_M"
-    report = pulling.pull(context, [uri], directory=tmp_path / "out", filename="model.gguf")
-    assert report.pulled[0].files.model == tmp_path / "out/model.gguf"
-    with pytest.raises(UsageError):
-        pulling.pull(context, [uri], filename="model.gguf")
-    with pytest.raises(UsageError):
-        pulling.pull(context, [uri, f"hf:{REPO}:Q8_0"], directory=tmp_path, filename="model.gguf")
-
-
-def test_what_is_remembered_is_only_believed_while_nothing_changed(
-    place: Place, context: Context, store_root: Path
-) -> None:
-    """After a sync the answer is remembered; a changed manifest, lock, file, link record or receipt ends that."""
-    project = place.write(LINKED)
-    syncing.sync(context, project)
-
-    def remembered() -> bool:
-        return remembering.nothing_to_do(context, project, None)
-
-    assert remembered()
-    assert remembering.files(context, project, "tiny", None) is not None
-    blob = context.store.blob_path(digest(gguf("q4")))
-    changes: list[Callable[[], object]] = [
-        lambda: place.write(LINKED + "# a comment\n"),
-        lambda: (place.folder / "models.lock").write_text(place.lock_text + "# merged\n"),
-        lambda: (place.folder / "models/.modelsync.json").unlink(),
-        lambda: (place.folder / "models/tiny/tiny-Q4_K_M.gguf").unlink(),
-        lambda: os.utime(blob, (1, 1)),
-        lambda: context.store.receipt_path(digest(gguf("q4"))).unlink(),
-        lambda: shutil.rmtree(store_root / "views-v1"),
-        lambda: shutil.rmtree(store_root / "memos-v1"),
-    ]
-    for change in changes:
-        change()
-        assert not remembered()
-        syncing.sync(context, project)
-        assert remembered()
-
-
-def test_rot_that_verify_finds_is_not_remembered_away(place: Place, context: Context) -> None:
-    """A blob whose bytes changed under the same size and time is found by verify, and mended by the next sync."""
-    project = place.write(MANIFEST)
-    syncing.sync(context, project)
-    blob = context.store.blob_path(digest(gguf("q4")))
-    seen = blob.stat()
-    blob.chmod(0o644)
-    blob.write_bytes(gguf("q4")[:-1] + b"!")
-    os.utime(blob, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-    assert syncing.sync(context, project).changes == ()  # nothing shows it yet
-    assert [row.status for row in verifying.verify(context, project)] == ["damaged"]
-    assert syncing.sync(context, project).bytes_fetched == 3000
-    assert [row.status for row in verifying.verify(context, project, full=True)] == ["ok"]
-
-
-def test_variants_are_remembered_as_what_they_are(
-    place: Place, opened: Opened, context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A memo of one variant never answers for another."""
-    text = f'[models]\nother = "hf:{REPO}:Q8_0"\n[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\n'
-    project = place.write(text + f'[models.tiny.variants.server]\nuri = "hf:{REPO}:Q8_0"\n')
-    syncing.sync(context, project)
-    found = remembering.files(context, project, "tiny", None)
-    assert found is not None
-    assert found.model.name == "tiny-Q4_K_M.gguf"
-    assert remembering.files(context, project, "tiny", "server") is None
-    monkeypatch.setenv("MODELSYNC_VARIANT", "server")
-    server = opened()
-    assert remembering.files(server, project, "tiny", None) is None
-    syncing.sync(server, project)
-    for asked in (server, context):
-        found = remembering.files(asked, project, "tiny", "server")
-        assert found is not None
-        assert found.model.name == "tiny-Q8_0.gguf"
-    assert remembering.files(context, project, "tiny", None) is None
-    assert remembering.files(context, project, "other", None) is not None
-
-
 def test_replace_frees_the_old_version_before_the_first_byte(
     place: Place, opened: Opened, tmp_path: Path
 ) -> None:
@@ -453,3 +341,12 @@ def test_replace_leaves_what_another_project_needs(place: Place, opened: Opened,
     syncing.sync(context, project, upgrade=True, replace=True)
     assert context.store.blob_path(digest(gguf("q4"))).exists()
     assert syncing.sync(opened(), projects.find(manifest_path=second), check=True).changes == ()
+
+
+@pytest.mark.parametrize("flags", [{}, {"check": True}, {"locked": True}, {"dry_run": True}])
+def test_a_manifest_that_wants_nothing_needs_no_lock(
+    place: Place, context: Context, flags: dict[str, bool]
+) -> None:
+    """Right after `init`, a sync has nothing to do."""
+    report = syncing.sync(context, place.write("[models]\n"), **flags)  # type: ignore[arg-type]
+    assert (report.changes, report.plan.steps, report.lock_written) == ((), (), False)

@@ -1,0 +1,53 @@
+"""Pull: models by their URIs, without a manifest."""
+
+from pathlib import Path
+
+import pytest
+
+from modelsync.engine import pulling
+from modelsync.engine.context import Context
+from modelsync.errors import UsageError
+from tests.engine.conftest import REPO, Opened, Place, gguf
+
+
+def test_pull_without_a_manifest(place: Place, context: Context, tmp_path: Path) -> None:
+    """URIs are fetched side by side, what is here is not; an update replaces what pull put there, and no more."""
+    uri = f"hf:{REPO}:Q4_K_M"
+    folder = tmp_path / "plain"
+    report = pulling.pull(context, [uri, f"hf:{REPO}:Q8_0"], directory=folder)
+    target = folder / REPO / "tiny-Q4_K_M.gguf"
+    assert report.bytes_fetched == 8000
+    assert report.pulled[0].files.model == target
+    assert target.read_bytes() == gguf("q4")
+    again = pulling.pull(context, [uri], directory=folder)
+    assert (again.bytes_fetched, again.pulled[0].changed) == (0, False)
+    place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
+    (folder / REPO / "mine.gguf").write_text("mine")
+    newer = pulling.pull(context, [uri], directory=folder)
+    assert (newer.bytes_fetched, newer.pulled[0].changed) == (3000, True)
+    assert target.read_bytes() == gguf("new")
+    assert (folder / REPO / "mine.gguf").read_text() == "mine"
+
+
+def test_pull_remembers_for_when_there_is_no_network(place: Place, context: Context, opened: Opened) -> None:
+    """A URI that was pulled answers offline; one that never was is an error."""
+    uri = f"hf:{REPO}:Q4_K_M"
+    pulled = pulling.pull(context, [uri]).pulled[0].files
+    place.hub.clear()
+    assert pulling.files(opened(offline=True), uri) == pulled
+    assert pulling.files(context, uri) == pulled
+    assert pulling.pull(opened(offline=True), [uri]).pulled[0].files == pulled
+    assert place.hub.seen() == []
+    with pytest.raises(Exception, match="never pulled"):
+        pulling.files(opened(offline=True), f"hf:{REPO}:Q8_0")
+
+
+def test_pull_names_one_file(place: Place, context: Context, tmp_path: Path) -> None:
+    """`filename` names the one file in the folder; it needs one, and one URI."""
+    uri = f"hf:{REPO}:Q4_K_M"
+    report = pulling.pull(context, [uri], directory=tmp_path / "out", filename="model.gguf")
+    assert report.pulled[0].files.model == tmp_path / "out/model.gguf"
+    with pytest.raises(UsageError):
+        pulling.pull(context, [uri], filename="model.gguf")
+    with pytest.raises(UsageError):
+        pulling.pull(context, [uri, f"hf:{REPO}:Q8_0"], directory=tmp_path, filename="model.gguf")

@@ -1,0 +1,88 @@
+"""Memos: what the last sync found is only answered while it is still so."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelsync.engine import remembering, syncing, verifying
+from modelsync.engine.context import Context
+from tests.engine.conftest import REPO, Opened, Place, gguf
+
+MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
+LINKED = f'[modelsync]\ndir = "models"\n{MANIFEST}'
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_what_is_remembered_is_only_believed_while_nothing_changed(
+    place: Place, context: Context, store_root: Path
+) -> None:
+    """After a sync the answer is remembered; a changed manifest, lock, file, link record or receipt ends that."""
+    project = place.write(LINKED)
+    syncing.sync(context, project)
+
+    def remembered() -> bool:
+        return remembering.nothing_to_do(context, project, None)
+
+    assert remembered()
+    assert remembering.files(context, project, "tiny", None) is not None
+    blob = context.store.blob_path(digest(gguf("q4")))
+    changes: list[Callable[[], object]] = [
+        lambda: place.write(LINKED + "# a comment\n"),
+        lambda: (place.folder / "models.lock").write_text(place.lock_text + "# merged\n"),
+        lambda: (place.folder / "models/.modelsync.json").unlink(),
+        lambda: (place.folder / "models/tiny/tiny-Q4_K_M.gguf").unlink(),
+        lambda: os.utime(blob, (1, 1)),
+        lambda: context.store.receipt_path(digest(gguf("q4"))).unlink(),
+        lambda: shutil.rmtree(store_root / "views-v1"),
+        lambda: shutil.rmtree(store_root / "memos-v1"),
+    ]
+    for change in changes:
+        change()
+        assert not remembered()
+        syncing.sync(context, project)
+        assert remembered()
+
+
+def test_rot_that_verify_finds_is_not_remembered_away(place: Place, context: Context) -> None:
+    """A blob whose bytes changed under the same size and time is found by verify, and mended by the next sync."""
+    project = place.write(MANIFEST)
+    syncing.sync(context, project)
+    blob = context.store.blob_path(digest(gguf("q4")))
+    seen = blob.stat()
+    blob.chmod(0o644)
+    blob.write_bytes(gguf("q4")[:-1] + b"!")
+    os.utime(blob, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    assert syncing.sync(context, project).changes == ()  # nothing shows it yet
+    assert [row.status for row in verifying.verify(context, project)] == ["damaged"]
+    assert syncing.sync(context, project).bytes_fetched == 3000
+    assert [row.status for row in verifying.verify(context, project, full=True)] == ["ok"]
+
+
+def test_variants_are_remembered_as_what_they_are(
+    place: Place, opened: Opened, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A memo of one variant never answers for another."""
+    text = f'[models]\nother = "hf:{REPO}:Q8_0"\n[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\n'
+    project = place.write(text + f'[models.tiny.variants.server]\nuri = "hf:{REPO}:Q8_0"\n')
+    syncing.sync(context, project)
+    found = remembering.files(context, project, "tiny", None)
+    assert found is not None
+    assert found.model.name == "tiny-Q4_K_M.gguf"
+    assert remembering.files(context, project, "tiny", "server") is None
+    monkeypatch.setenv("MODELSYNC_VARIANT", "server")
+    server = opened()
+    assert remembering.files(server, project, "tiny", None) is None
+    syncing.sync(server, project)
+    for asked in (server, context):
+        found = remembering.files(asked, project, "tiny", "server")
+        assert found is not None
+        assert found.model.name == "tiny-Q8_0.gguf"
+    assert remembering.files(context, project, "tiny", None) is None
+    assert remembering.files(context, project, "other", None) is not None
