@@ -58,7 +58,7 @@ def _fail(invocation: Invocation, cause: BaseException) -> int:
     if error is not cause and isinstance(error, StoreError | UnexpectedError) and invocation.verbose:
         import traceback
 
-        output.words("".join(traceback.format_exception(cause)).rstrip())
+        output.notes(["".join(traceback.format_exception(cause)).rstrip()])
     if isinstance(error, CancelledError) and sys.stderr is not None and moves_cursor(sys.stderr):
         sys.stderr.write("\r\033[K")  # the terminal has echoed ^C
     output.error(error)

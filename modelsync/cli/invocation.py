@@ -84,7 +84,6 @@ class Invocation:
     def context(
         self,
         *,
-        endpoint: str | None = None,
         headers: Sequence[tuple[str, str]] = (),
         jobs: int | None = None,
         progress: bool = True,
@@ -97,7 +96,7 @@ class Invocation:
         with (
             listener(sys.stderr, show=show, color=wants_color(sys.stderr, self.color)) as tell,
             Context(
-                endpoint=endpoint or self.endpoint,
+                endpoint=self.endpoint,
                 headers=headers,
                 offline=self.offline,
                 streams=jobs,
