@@ -47,7 +47,9 @@ def carry_out(context: Context, steps: Plan, folder: Path, target: Target | None
     notes = _link(context, steps.of("link"), target) if target is not None else ()
     if target is not None and (gone := steps.of("unlink")):
         left = {step.target for step in gone} - set(links.remove(target.folder, [s.target for s in gone]))
-        notes += tuple(f"{path} was changed since it was linked, and stays" for path in sorted(left))
+        notes += tuple(
+            f"{path} stays: modelsync did not put it there, or it was changed since" for path in sorted(left)
+        )
     notes += tuple(
         f"{s.file.path}: damaged in the store, fetched again" for s in damaged if s.file is not None
     )
@@ -85,7 +87,7 @@ def _link(context: Context, steps: Sequence[Step], target: Target) -> tuple[str,
                 f"{step.file.path} went from the store while it was linked", hint="run `modelsync sync`"
             )
         wanted.append(links.Wanted(step.target, blob, step.file.sha256, step.file.size))
-    used = links.place(target.folder, wanted, mode=target.mode, inside=target.inside)
+    used = links.place(target.folder, wanted, mode=target.mode, inside=target.inside, owner=target.owner)
     if target.mode == "auto" and "copy" in used:
         return (f"{target.folder.name}/ is on another file system than the store: the files are copies",)
     return ()

@@ -32,7 +32,8 @@ class Here(NamedTuple):
         blobs: The state of each digest.
         copies: Digests whose bytes seem to stand in the project's folder, of the right name and size.
         views: Indices of the models whose view is whole.
-        links: What stands in the project's folder and was put there by modelsync: path to digest.
+        links: What stands in the project's folder and modelsync put there: path to digest. Of what is not wanted,
+            only what was put there for this project.
     """
 
     blobs: Mapping[str, BlobState]

@@ -1,5 +1,6 @@
 """Reconciling this machine with the lock: lock x what is here -> plan -> root -> blobs -> views -> links."""
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -141,10 +142,18 @@ def _no_lock(project: Project) -> Lock:
 
 def target_of(project: Project, manifest: Manifest, directory: Path | None, mode: LinkMode) -> Target | None:
     """Where the files are to be linked: a flag's folder, the manifest's, or nowhere."""
-    if directory is not None:
-        return Target(directory.absolute(), mode, None)
-    folder = project.folder(manifest)
-    return Target(folder, mode, project.root) if folder is not None else None
+    folder = directory.absolute() if directory is not None else project.folder(manifest)
+    if folder is None:
+        return None
+    return Target(folder, mode, project.root if directory is None else None, _owner(project, folder))
+
+
+def _owner(project: Project, folder: Path) -> str:
+    """What the record of links calls the project: so that an image that carries both knows it again."""
+    try:
+        return Path(os.path.relpath(project.manifest_path, folder)).as_posix()
+    except ValueError:  # on Windows, on another drive
+        return project.manifest_path.as_posix()
 
 
 def _changes(

@@ -13,11 +13,12 @@ from modelsync.store.links import LinkMode
 
 
 class Target(NamedTuple):
-    """The folder in which files are linked too: where it is, how, and what it must not leave."""
+    """The folder in which files are linked too: where it is, how, what it must not leave, and for whom."""
 
     folder: Path
     mode: LinkMode
     inside: Path | None
+    owner: str = ""
 
 
 def look(context: Context, models: Sequence[LockedModel], target: Target | None) -> Here:
@@ -35,13 +36,13 @@ def look(context: Context, models: Sequence[LockedModel], target: Target | None)
     if target is None:
         return Here(states, views=frozenset(ready))
     records = links.owned(target.folder)
-    intact: dict[str, str] = {path: record.sha256 for path, record in records.items()}
+    intact = {path: record.sha256 for path, record in records.items() if record.owner == target.owner}
     copies: set[str] = set()
     for model in models:
         for file, path in plan.link_targets(model):
             record = records.get(path)
-            if record is not None and not links.intact(target.folder, path, record):
-                intact[path] = ""
+            if record is not None:
+                intact[path] = record.sha256 if links.intact(target.folder, path, record) else ""
             other = record is not None and record.sha256 != file.sha256  # what another version left
             if states[file.sha256] == "missing" and not other and _has_size(target.folder / path, file.size):
                 copies.add(file.sha256)

@@ -40,6 +40,7 @@ def place(
     *,
     mode: LinkMode = "auto",
     inside: Path | None = None,
+    owner: str = "",
     on_bytes: Callable[[int], None] | None = None,
 ) -> tuple[UsedMode, ...]:
     """Makes blobs appear in `folder`; returns how, for each. What is there and right already is left as it is.
@@ -49,6 +50,7 @@ def place(
         wanted: What is to be where.
         mode: `auto` is a reflink, else a hard link, else a copy (the disk is looked at first).
         inside: A folder (the project's) that `folder`, links followed, must not leave. None: anywhere.
+        owner: For whom, as the record has it: several manifests and pulls may share a folder.
         on_bytes: Is told how many more bytes were copied or read, as they are; what it raises ends the work.
 
     Raises:
@@ -64,11 +66,11 @@ def place(
             found = {
                 want.path: _standing(folder, want, known.get(want.path), mode, on_bytes) for want in wanted
             }
-            standing = {path: seen for path, seen in found.items() if seen is not None}
+            standing = {path: seen._replace(owner=owner) for path, seen in found.items() if seen is not None}
             missing = [want for want in wanted if want.path not in standing]
             after = {**known, **standing}
             if missing or after != known:
-                after = _appear(folder, missing, after, mode, on_bytes)
+                after = _appear(folder, missing, after, mode, owner, on_bytes)
     return tuple(after[want.path].mode for want in wanted)
 
 
@@ -212,6 +214,7 @@ def _appear(
     missing: Sequence[Wanted],
     records: Mapping[str, Record],
     mode: LinkMode,
+    owner: str,
     on_bytes: Callable[[int], None] | None,
 ) -> dict[str, Record]:
     """Puts blobs where nothing, or a file of ours, is. Returns the new records."""
@@ -221,7 +224,7 @@ def _appear(
         pending = {}
         for want in missing:
             seen = temps[want.path].stat()
-            pending[want.path] = Record(want.sha256, seen.st_size, seen.st_mtime_ns, modes[want.path])
+            pending[want.path] = Record(want.sha256, seen.st_size, seen.st_mtime_ns, modes[want.path], owner)
         record.write(folder, records, pending)
         for want in missing:
             target = folder / want.path

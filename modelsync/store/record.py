@@ -1,6 +1,7 @@
 """The record of what modelsync put into a folder of a project: `.modelsync.json` there. Light.
 
-    {"files": {"llama3/llama.gguf": {"sha256": "…", "size": 4920739232, "mtime_ns": 17…, "mode": "hardlink"}},
+    {"files": {"llama3/llama.gguf": {"sha256": "…", "size": 4920739232, "mtime_ns": 17…, "mode": "hardlink",
+                                       "owner": "../models.toml"}},
      "pending": {}}
 
 What is about to appear is written under `pending` first: a file that stands there after all, because the program was
@@ -29,13 +30,15 @@ _MODES = frozenset({"reflink", "hardlink", "symlink", "copy", "found"})
 class Record(NamedTuple):
     """What was put at a path: digest in hex, size in bytes, modification time in ns, and how.
 
-    `found`: the right bytes were there before us; they are used, and never replaced or removed.
+    `found`: the right bytes were there before us; they are used, and never replaced or removed. `owner` tells for
+    whom: the path of a manifest, relative to the folder, or nothing for a pull.
     """
 
     sha256: str
     size: int
     mtime_ns: int
     mode: UsedMode
+    owner: str = ""
 
     def describes(self, path: str, seen: os.stat_result) -> bool:
         """Whether what is at `path`, of which `seen` is the lstat, is still what was put there."""
@@ -90,8 +93,8 @@ def _parse(value: Mapping[str, Any]) -> dict[str, Record]:
     """The records that make sense. The folder may have come with a repository: its paths are data like any other."""
     out = {}
     for path, item in value.items():
-        record = Record(item["sha256"], item["size"], item["mtime_ns"], item["mode"])
-        known = type(record.size) is int and type(record.mtime_ns) is int and record.mode in _MODES
-        if known and path_fault(path) is None:
+        record = Record(item["sha256"], item["size"], item["mtime_ns"], item["mode"], item.get("owner", ""))
+        known = (type(record.size), type(record.mtime_ns), type(record.owner)) == (int, int, str)
+        if known and record.mode in _MODES and path_fault(path) is None:
             out[path] = record
     return out

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelsync.engine import project as projects
-from modelsync.engine import syncing
+from modelsync.engine import pulling, syncing
 from modelsync.engine.context import Context
 from modelsync.engine.selecting import Groups
 from modelsync.errors import DriftError, NotAModelError, OfflineError, StaleLockError, StoreError, UsageError
@@ -350,3 +350,35 @@ def test_a_manifest_that_wants_nothing_needs_no_lock(
     """Right after `init`, a sync has nothing to do."""
     report = syncing.sync(context, place.write("[models]\n"), **flags)  # type: ignore[arg-type]
     assert (report.changes, report.plan.steps, report.lock_written) == ((), (), False)
+
+
+def test_a_folder_is_shared_with_a_pull_and_another_manifest(place: Place, context: Context) -> None:
+    """A sync removes the links of its own manifest, and nobody else's that modelsync made in the same folder."""
+    folder = place.folder / "models"
+    pulled = pulling.pull(context, [f"hf:{REPO}:Q8_0"], directory=folder).pulled[0].files.model
+    project = place.write(LINKED + f'old = "hf:{REPO}:Q8_0"\n')
+    syncing.sync(context, project)
+    place.write(LINKED)
+    (place.folder / "models.dev.toml").write_text(
+        f'[modelsync]\ndir = "models"\n[models]\ndev = "hf:{REPO}:Q8_0"\n'
+    )
+    syncing.sync(context, projects.find(manifest_path=place.folder / "models.dev.toml"))
+    syncing.sync(context, project)
+    assert pulled.is_file()
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*.gguf")) == [
+        "dev/tiny-Q8_0.gguf",
+        "tiny/tiny-Q4_K_M.gguf",
+    ]
+
+
+def test_what_was_found_stays_when_it_is_wanted_no_more(place: Place, context: Context) -> None:
+    """A right file that was there before modelsync is never removed, and a note does not call it changed alone."""
+    mine = place.folder / "models/tiny/tiny-Q4_K_M.gguf"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(gguf("q4"))
+    project = place.write(LINKED)
+    syncing.sync(context, project)
+    place.write('[modelsync]\ndir = "models"\n')
+    assert any("did not put it there" in note for note in syncing.sync(context, project).notes)
+    assert mine.read_bytes() == gguf("q4")
+    assert syncing.sync(context, project).notes == ()

@@ -43,13 +43,19 @@ def test_files_appear_and_are_recorded(store: Store, folder: Path, tmp_path: Pat
     """Blobs appear under their paths without a second copy on the disk; the new folder ignores itself in git."""
     both = [wanted(store, "llama3/one.gguf", ONE), wanted(store, "llama3/lora-2/two.gguf", TWO)]
     expected = "reflink" if can_reflink(tmp_path) else "hardlink"
-    assert links.place(folder, both) == (expected, expected)
+    assert links.place(folder, both, owner="../models.toml") == (expected, expected)
     assert (folder / "llama3/one.gguf").read_bytes() == ONE
     assert (folder / "llama3/lora-2/two.gguf").read_bytes() == TWO
     assert (folder / ".gitignore").read_text() == "*\n"
     record = json.loads((folder / ".modelsync.json").read_text())["files"]["llama3/one.gguf"]
     seen = (folder / "llama3/one.gguf").stat()
-    assert record == {"sha256": sha256(ONE), "size": 8, "mtime_ns": seen.st_mtime_ns, "mode": expected}
+    assert record == {
+        "sha256": sha256(ONE),
+        "size": 8,
+        "mtime_ns": seen.st_mtime_ns,
+        "mode": expected,
+        "owner": "../models.toml",
+    }
     assert set(links.owned(folder)) == {"llama3/one.gguf", "llama3/lora-2/two.gguf"}
     assert all(links.intact(folder, path, put) for path, put in links.owned(folder).items())
     assert sorted(path.name for path in folder.iterdir()) == [".gitignore", ".modelsync.json", "llama3"]
