@@ -11,7 +11,7 @@ from modelsync.store import memos
 
 def files(context: Context, project: Project, name: str, variant: str | None) -> ModelFiles | None:
     """The files of a model, if the last sync's memo still knows them; None where the lock has to be asked."""
-    memo = memos.recall(context.store, project.manifest_path)
+    memo = memos.recall(context.store, _subject(context, project))
     known = memo.models.get(name) if memo is not None else None
     if memo is None or known is None:
         return None
@@ -27,29 +27,35 @@ def files(context: Context, project: Project, name: str, variant: str | None) ->
 
 def nothing_to_do(context: Context, project: Project, variant: str | None) -> bool:
     """Whether a bare sync would find everything as the last one left it."""
-    memo = memos.recall(context.store, project.manifest_path)
+    memo = memos.recall(context.store, _subject(context, project))
     return memo is not None and memo.variant == variant and memos.still(memo.outputs)
 
 
 def keep(context: Context, project: Project, variant: str | None) -> None:
-    """Keeps a memo, if a bare sync has nothing to do now. A store that cannot be written is no error."""
-    from modelsync.engine import freshness, plan, reconciling, selecting, snapshot
-    from modelsync.errors import StoreError
-    from modelsync.store import record, views
+    """Keeps a memo, if a bare sync has nothing to do now. That none can be kept is no error."""
+    from modelsync.errors import ModelsyncError
 
-    inputs = memos.stamps((project.manifest_path, project.lock_path))  # before they are read
+    with suppress(OSError, ModelsyncError):
+        memo = _made(context, project, variant)
+        if memo is not None:
+            memos.write(context.store, memo)
+
+
+def _made(context: Context, project: Project, variant: str | None) -> memos.Memo | None:
+    """The memo of a bare sync, if it has nothing to do. Stamps are taken before what they stamp is looked at."""
+    from modelsync.engine import freshness, plan, reconciling, selecting, snapshot
+    from modelsync.store import record, roots, views
+
+    inputs = memos.stamps((project.manifest_path, project.lock_path))
     manifest, lock = project.read_manifest(), project.read_lock()
     target = reconciling.target_of(project, manifest, None, "auto")
     if target is not None:
         inputs |= memos.stamps((target.folder / record.RECORD,))
     if lock is None or not freshness.compare(manifest, lock).fresh:
-        return
+        return None
     models = reconciling.locked_models(selecting.select(manifest, variant=variant), lock, project)
-    steps = plan.make(models, snapshot.look(context, models, target), linked=target is not None, exact=True)
-    if steps.steps:
-        return
     known = {}
-    outputs = []
+    outputs = [roots.place(context.store, project.lock_path, lock.digests)]
     for model in models:
         shown = views.ready(context.store, model.files) or ()
         linked = shown
@@ -61,9 +67,14 @@ def keep(context: Context, project: Project, variant: str | None) -> None:
             model.variant,
             tuple(
                 (file.role, str(path), str(receipt))
-                for file, path, receipt in zip(model.files, linked, receipts, strict=True)
+                for file, path, receipt in zip(model.files, linked, receipts, strict=False)
             ),
         )
-    memo = memos.Memo(str(project.manifest_path), variant, inputs, memos.stamps(outputs), known)
-    with suppress(OSError, StoreError):
-        memos.write(context.store, memo)
+    stamps = memos.stamps(outputs)
+    steps = plan.make(models, snapshot.look(context, models, target), linked=target is not None, exact=True)
+    return memos.Memo(_subject(context, project), variant, inputs, stamps, known) if not steps.steps else None
+
+
+def _subject(context: Context, project: Project) -> tuple[str, ...]:
+    """What a sync of the project is about, apart from its files: who ships it, and where else blobs are found."""
+    return (str(project.manifest_path), project.package or "", *map(str, context.store.readonly))

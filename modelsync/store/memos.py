@@ -23,7 +23,7 @@ class Memo(NamedTuple):
     """What a bare sync found when it had nothing left to do.
 
     Attributes:
-        manifest: The manifest's absolute path.
+        subject: What it is about: texts that no other call of the same meaning differs in.
         variant: The variant that was asked for, or None.
         inputs: Stamps of all that decides what a sync has to do; None for a file that was not there.
         outputs: Stamps of all files that it makes be there.
@@ -31,7 +31,7 @@ class Memo(NamedTuple):
             the receipt that vouches for it.
     """
 
-    manifest: str
+    subject: tuple[str, ...]
     variant: str | None
     inputs: Mapping[str, Stamp | None]
     outputs: Mapping[str, Stamp | None]
@@ -57,38 +57,38 @@ def still(recorded: Mapping[str, Stamp | None]) -> bool:
     return all(stamp(path) == was for path, was in recorded.items())
 
 
-def recall(store: Store, manifest: Path) -> Memo | None:
-    """The memo of the project of that manifest, if its inputs are as they were; None otherwise."""
+def recall(store: Store, subject: tuple[str, ...]) -> Memo | None:
+    """The memo about that subject, if its inputs are as they were; None otherwise."""
     try:
-        value = json.loads(place(store, manifest).read_bytes())
+        value = json.loads(place(store, subject).read_bytes())
         memo = _parse(value)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    return memo if memo.manifest == str(manifest) and still(memo.inputs) else None
+    return memo if memo.subject == subject and still(memo.inputs) else None
 
 
 def write(store: Store, memo: Memo) -> None:
-    """Keeps a memo, in place of the project's last one.
+    """Keeps a memo, in place of the last one about the same subject.
 
     Raises:
         OSError: the store cannot be written.
     """
-    disk.write(store, place(store, Path(memo.manifest)), json.dumps([_VERSION, *memo]).encode())
+    disk.write(store, place(store, memo.subject), json.dumps([_VERSION, *memo]).encode())
 
 
-def place(store: Store, manifest: Path) -> Path:
-    """Where the memo of a project is."""
-    # A number that follows from the path: two paths may share it, and the memo says whose it is.
-    number = int.from_bytes(os.fsencode(manifest), "big") % (2**61 - 1)
+def place(store: Store, subject: tuple[str, ...]) -> Path:
+    """Where the memo about a subject is."""
+    # A number that follows from the texts: two subjects may share it, and the memo says which it is about.
+    number = int.from_bytes(os.fsencode("\n".join(subject)), "big") % (2**61 - 1)
     return store.root / MEMOS / f"{number:016x}.json"
 
 
 def _parse(value: Any) -> Memo:
-    version, manifest, variant, inputs, outputs, models = value
+    version, subject, variant, inputs, outputs, models = value
     if version != _VERSION:
         raise ValueError(version)
     return Memo(
-        manifest,
+        tuple(subject),
         variant,
         {path: tuple(was) if was else None for path, was in inputs.items()},
         {path: tuple(was) if was else None for path, was in outputs.items()},

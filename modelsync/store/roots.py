@@ -60,11 +60,16 @@ def write(store: Store, lock_path: Path, digests: Iterable[str]) -> None:
         StoreError: the store cannot be written for another reason than that it is read-only.
     """
     root = Root(frozenset(digests), lock=str(lock_path.absolute()))
-    key = _key(f"lock {root.lock}", *sorted(root.digests))
+    key = _lock_key(root)
     if read(store.root, key) == root:
         return
     save(store, key, root)
     _notice_older(store, key, root)
+
+
+def place(store: Store, lock_path: Path, digests: Iterable[str]) -> Path:
+    """Where the root is that `write` writes."""
+    return store.root_path(_lock_key(Root(frozenset(digests), lock=str(lock_path.absolute()))))
 
 
 def remember(store: Store, uri: str, files: "Sequence[LockedFile]") -> None:
@@ -147,6 +152,10 @@ def _notice_older(store: Store, key: str, root: Root) -> None:
             missed = None if lock.needs(other) else other.missed or time.time()
             if missed != other.missed:
                 save(store, older, other._replace(missed=missed))
+
+
+def _lock_key(root: Root) -> str:
+    return _key(f"lock {root.lock}", *sorted(root.digests))
 
 
 def _key(*parts: str) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from modelsync.engine import remembering, syncing, verifying
+from modelsync.engine import locking, remembering, syncing, verifying
+from modelsync.engine import project as projects
 from modelsync.engine.context import Context
+from modelsync.store import prune
 from tests.engine.conftest import REPO, Opened, Place, gguf
 
 MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
@@ -86,3 +88,40 @@ def test_variants_are_remembered_as_what_they_are(
         assert found.model.name == "tiny-Q8_0.gguf"
     assert remembering.files(context, project, "tiny", None) is None
     assert remembering.files(context, project, "other", None) is not None
+
+
+def test_a_memo_is_of_one_way_to_ask(
+    place: Place, opened: Opened, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store_root: Path
+) -> None:
+    """What a package's sync found says nothing of a sync of the same files by their path; nor do other stores."""
+    project = place.write(LINKED)
+    locking.lock(opened(), project)
+    shipped = project._replace(package="shipped")
+    syncing.sync(opened(), shipped)
+    assert remembering.nothing_to_do(opened(), shipped, None)
+    syncing.sync(opened(), project)
+    assert (place.folder / "models/tiny/tiny-Q4_K_M.gguf").is_file()
+    store_root.rename(tmp_path / "team")
+    with monkeypatch.context() as patch:
+        patch.setenv("MODELSYNC_READONLY_STORES", str(tmp_path / "team"))
+        syncing.sync(opened(), shipped)
+        assert remembering.files(opened(), shipped, "tiny", None) is not None
+    assert remembering.files(opened(), shipped, "tiny", None) is None
+
+
+def test_a_sync_sees_to_its_root_again(place: Place, context: Context, tmp_path: Path) -> None:
+    """A lock that was away during a prune, and came back as it was, is needed from the next sync on."""
+    project = place.write(MANIFEST)
+    syncing.sync(context, project)
+    second = tmp_path / "second"
+    second.mkdir()
+    shutil.copy(place.folder / "models.toml", second)
+    syncing.sync(context, projects.find(manifest_path=second))
+    lock = project.lock_path
+    lock.rename(tmp_path / "away")
+    prune.execute(context.store, prune.prune(context.store, at_once=True))
+    (tmp_path / "away").rename(lock)
+    syncing.sync(context, project)
+    shutil.rmtree(second)
+    prune.execute(context.store, prune.prune(context.store, at_once=True))
+    assert context.store.blob_path(digest(gguf("q4"))).exists()
