@@ -9,12 +9,12 @@ from modelsync.engine import paths, plan
 from modelsync.engine.context import Context
 from modelsync.engine.modelfiles import ModelFiles, arranged
 from modelsync.engine.snapshot import Target, look
-from modelsync.errors import NotSyncedError, UsageError
+from modelsync.errors import NotSyncedError, StoreError, UsageError
 from modelsync.spec import uri as uris
 from modelsync.spec.lockfile import LockedFile, LockedModel
 from modelsync.spec.names import file_name, safe_path
 from modelsync.spec.request import Request
-from modelsync.spec.uri import HfUri, Reference, WebUri
+from modelsync.spec.uri import FileUri, HfUri, Reference, WebUri
 from modelsync.store import blobs, links, roots, views
 from modelsync.store.links import LinkMode
 
@@ -62,17 +62,20 @@ def pull(
         link_mode: How files come into that folder.
 
     Raises:
-        UsageError: a file name without a folder, or for more than one file.
+        UsageError: a file name without a folder, or for more than one file; two URIs whose files would have one
+            place in the folder.
         NotSyncedError: offline, and a URI was never pulled.
     """
     if filename is not None and directory is None:
         raise UsageError("--filename names a file in a folder", hint="give --dir too")
-    references = list(dict.fromkeys(uris.parse(text) for text in texts))
+    asked = [_reference(text) for text in texts]
+    references = list(dict.fromkeys(asked))
     if filename is not None and len(references) != 1:
         raise UsageError("--filename names one file", hint="pull one URI at a time with it")
     meant = _remembered(context, references) if context.offline else _resolve(context, references)
     models = meant.models
     target = Target(directory.absolute(), link_mode, None) if directory is not None else None
+    places = _places(models, filename) if target is not None else ()
     steps = plan.make(models, look(context, models, None), linked=False, exact=False)
     fetched, reused, notes = meant.fetched, 0, meant.notes
     if steps.steps:
@@ -83,13 +86,18 @@ def pull(
         done = carry_out(context, steps, Path.cwd(), None)
         fetched, reused, notes = fetched + done.fetched, done.reused, notes + done.notes
     _remember(context, references, models)
-    pulled = []
-    for reference, model in zip(references, models, strict=True):
+    pulled = {}
+    for index, (reference, model) in enumerate(zip(references, models, strict=True)):
         mine = [step for step in steps.steps if step.model is model]
-        where, placed = _place(context, model, target, filename)
+        roles = [file.role for file in model.files]
+        if target is None:
+            where, placed = arranged(roles, views.view_paths(context.store, model.files)), False
+        else:
+            where = arranged(roles, [target.folder / place for place in places[index]])
+            placed = _place(context, model, places[index], target)
         wire = sum(step.bytes for step in mine if step.verb == "fetch")
-        pulled.append(Pulled(str(reference), model, where, wire, bool(mine) or placed))
-    return PullReport(tuple(pulled), fetched, reused, notes)
+        pulled[reference] = Pulled(str(reference), model, where, wire, bool(mine) or placed)
+    return PullReport(tuple(pulled[reference] for reference in asked), fetched, reused, notes)
 
 
 def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
@@ -98,7 +106,7 @@ def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
     Raises:
         NotSyncedError: it was never pulled, and was not to be.
     """
-    reference = uris.parse(text)
+    reference = _reference(text)
     known = roots.recall(context.store, str(reference))
     if known is not None:
         model = _model(reference, known)
@@ -165,6 +173,14 @@ def _remember(
             roots.remember(context.store, str(reference), model.files)
 
 
+def _reference(text: str) -> Reference:
+    """A URI as it is remembered: a relative path means something else in another folder."""
+    reference = uris.parse(text)
+    if isinstance(reference.uri, FileUri):
+        return reference._replace(uri=FileUri(Path(reference.uri.path).absolute().as_posix()))
+    return reference
+
+
 def _model(reference: Reference, files: Sequence[LockedFile]) -> LockedModel:
     request = Request(reference.uri, reference.revision)
     return LockedModel(name=_name(reference), request=request.to_dict(), files=tuple(files))
@@ -175,23 +191,36 @@ def _name(reference: Reference) -> str:
     return uri.repo.rpartition("/")[2] if isinstance(uri, HfUri) else file_name(str(uri).rstrip("/"))
 
 
-def _place(
-    context: Context, model: LockedModel, target: Target | None, filename: str | None
-) -> tuple[ModelFiles, bool]:
-    """Where the model's files are in the end, and whether they had to be placed there."""
-    if target is None:
-        return arranged(
-            [file.role for file in model.files], views.view_paths(context.store, model.files)
-        ), False
-    if filename is not None and len(model.files) != 1:
-        raise UsageError("--filename names one file, and this is more than one", hint="leave it out")
+def _places(models: Sequence[LockedModel], filename: str | None) -> tuple[tuple[str, ...], ...]:
+    """Where each file of each model is to be in the folder.
+
+    Raises:
+        UsageError: one file name for several files, or one place for two.
+        RefusedError: a place leaves the folder.
+    """
+    if filename is not None:
+        if len(models[0].files) != 1:
+            raise UsageError("--filename names one file, and this is more than one", hint="leave it out")
+        return ((safe_path(filename),),)
+    places = tuple(tuple(_place_of(model, file) for file in model.files) for model in models)
+    taken: dict[str, str] = {}
+    for model, own in zip(models, places, strict=True):
+        for file, place in zip(model.files, own, strict=True):
+            if taken.setdefault(place.casefold(), file.sha256) != file.sha256:
+                raise UsageError(
+                    f"two of the URIs mean different files for {place}", hint="pull them into two folders"
+                )
+    return places
+
+
+def _place(context: Context, model: LockedModel, places: Sequence[str], target: Target) -> bool:
+    """Puts the model's files where they are to be; says whether that was needed."""
     wanted = []
-    for file in model.files:
+    for file, place in zip(model.files, places, strict=True):
         blob = blobs.find(context.store, file.sha256, file.size)
-        assert blob is not None  # the plan was carried out
-        place = safe_path(filename) if filename is not None else _place_of(model, file)
+        if blob is None:
+            raise StoreError(f"{file.path} went from the store meanwhile", hint="run the same command again")
         wanted.append(links.Wanted(place, blob, file.sha256, file.size))
-    where = arranged([file.role for file in model.files], [target.folder / want.path for want in wanted])
     records = links.owned(target.folder)
     if all(
         (record := records.get(want.path)) is not None
@@ -199,9 +228,9 @@ def _place(
         and links.intact(target.folder, want.path, record)
         for want in wanted
     ):
-        return where, False
+        return False
     links.place(target.folder, wanted, mode=target.mode)
-    return where, True
+    return True
 
 
 def _place_of(model: LockedModel, file: LockedFile) -> str:

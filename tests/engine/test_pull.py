@@ -51,3 +51,36 @@ def test_pull_names_one_file(place: Place, context: Context, tmp_path: Path) -> 
         pulling.pull(context, [uri], filename="model.gguf")
     with pytest.raises(UsageError):
         pulling.pull(context, [uri, f"hf:{REPO}:Q8_0"], directory=tmp_path, filename="model.gguf")
+
+
+def test_two_files_never_get_one_place(place: Place, context: Context, tmp_path: Path) -> None:
+    """Two URIs whose files would overwrite each other in the folder are refused before a byte is fetched."""
+    place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
+    old, new = f"hf:{REPO}:Q4_K_M#{place.commit}", f"hf:{REPO}:Q4_K_M"
+    with pytest.raises(UsageError, match=r"tiny-Q4_K_M\.gguf"):
+        pulling.pull(context, [old, new], directory=tmp_path / "plain")
+    names = [f"big-Q5_K_M-0000{number}-of-00002.gguf" for number in (1, 2)]
+    place.repo.commit({name: gguf(name) for name in names})
+    with pytest.raises(UsageError, match="filename"):
+        pulling.pull(context, [f"hf:{REPO}:Q5_K_M"], directory=tmp_path / "plain", filename="one.gguf")
+    assert place.hub.seen("cdn") == []
+    assert len(pulling.pull(context, [old, new]).pulled) == 2  # in the store each has its own
+
+
+def test_each_uri_has_its_answer(place: Place, context: Context) -> None:
+    """The report is in the order of the URIs, one for each, also where two say the same."""
+    uris = [f"hf:{REPO}:{quant}" for quant in ("Q8_0", "Q4_K_M", "Q8_0")]
+    assert [one.uri for one in pulling.pull(context, uris).pulled] == uris
+
+
+def test_a_relative_path_is_of_the_folder_it_was_pulled_in(
+    place: Place, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same relative path means another file in another folder, and is remembered so."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.gguf").write_bytes(gguf(name))
+        monkeypatch.chdir(tmp_path / name)
+        assert pulling.files(context, "./model.gguf").model.read_bytes() == gguf(name)
+    (tmp_path / "two/model.gguf").unlink()
+    assert pulling.files(context, "./model.gguf").model.read_bytes() == gguf("two")
