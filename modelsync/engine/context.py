@@ -12,7 +12,7 @@ from modelsync.store.layout import Store, open_store
 if TYPE_CHECKING:
     from modelsync.net.client import Client
     from modelsync.sources.base import Source
-    from modelsync.transfer.progress import Listener
+    from modelsync.transfer.progress import Event, Listener
 
 
 class Context:
@@ -74,6 +74,12 @@ class Context:
         if self._store is None:
             self._store = open_store(self.settings)
         return self._store
+
+    def tell(self, event: "Event") -> None:
+        """Tells the listener, in one thread at a time."""
+        if self.listener is not None:
+            with self._guard:
+                self.listener(event)
 
     def endpoint(self, asked: str | None = None) -> str:
         """The hub to talk to: a flag's, the environment's, what the request asks for, the default."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from modelsync.sources.base import Found, Source
     from modelsync.store.guard import Held
     from modelsync.transfer.jobs import Fetched, Job, Segment
+    from modelsync.transfer.progress import Phase
 
 BATCH = 128  # digests locked at once: each lock is an open file
 
@@ -140,7 +141,7 @@ class _Effort:
                         need.key,
                         blocking=patient and not held and not missed,
                         cancel=self.context.cancel,
-                        on_wait=lambda need=need: self._tell_waiting(need),  # type: ignore[misc]
+                        on_wait=lambda need=need: self._tell(need, "waiting"),  # type: ignore[misc]
                     )
                 )
                 if hold is None:
@@ -148,6 +149,7 @@ class _Effort:
                 elif need.file.sha256 and blobs.find(self.context.store, need.file.sha256, need.file.size):
                     stack.close()  # whoever had it published it
                     self.reused += need.file.size or 0
+                    self._tell(need, "done", need.file.size or 0)
                 else:
                     held[need.key] = (need, hold, stack)
             self._fetch(held)
@@ -216,11 +218,10 @@ class _Effort:
             origin=Origin(file.path, file.repo, file.revision, file.url),
         )
 
-    def _tell_waiting(self, need: Need) -> None:
-        if self.context.listener is not None:
-            from modelsync.transfer.progress import Event
+    def _tell(self, need: Need, phase: "Phase", done: int = 0) -> None:
+        from modelsync.transfer.progress import Event
 
-            self.context.listener(Event("waiting", need.label, 0, need.file.size))
+        self.context.tell(Event(phase, need.label, done, need.file.size))
 
 
 def _job(need: Need, hold: "Held") -> "Job":

@@ -147,8 +147,8 @@ def differences(model: LockedModel, answer: "Answer") -> list[str]:
     said: list[str] = []
     if model.revision != answer.revision:
         said.append(f"commit {model.revision} in the lock, {answer.revision} upstream")
-    here = {(file.role, file.path): file for file in model.files}
-    there = {(file.role, file.path): file for file in answer.files}
+    here = {(file.role, file.path, file.repo or ""): file for file in model.files}
+    there = {(file.role, file.path, file.repo or ""): file for file in answer.files}
     for key in sorted(here.keys() | there.keys()):
         name = printable(key[1])
         mine, theirs = here.get(key), there.get(key)

@@ -127,7 +127,10 @@ def obtain(
     from modelsync.engine.carrying import carry_out
     from modelsync.store import blobs
 
-    steps = plan.make([model], snapshot.look(context, [model], None), linked=False, exact=False)
+    def plan_now() -> plan.Plan:
+        return plan.make([model], snapshot.look(context, [model], None), linked=False, exact=False)
+
+    steps = plan_now()
     if context.offline or not download:
         if steps.of("fetch"):
             why = "the network is ruled out" if context.offline else "it was not to be fetched"
@@ -136,6 +139,7 @@ def obtain(
             )
         for step in steps.of("check"):
             blobs.recheck(context.store, step.target)
+        steps = plan_now()
     keep()
     carry_out(context, steps, folder, None)
     return views.ready(context.store, model.files) or views.view_paths(context.store, model.files)

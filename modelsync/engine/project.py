@@ -37,14 +37,20 @@ class Project(NamedTuple):
         return self.root / manifest.dir if manifest.dir is not None and self.package is None else None
 
     def read_manifest(self) -> "Manifest":
-        """Reads and checks the manifest.
+        """Reads and checks the manifest; its load settings too, where llama-cpp-python is installed.
 
         Raises:
             ManifestError: it cannot be read, or says something impossible.
         """
         from modelsync.spec import manifest
 
-        return manifest.parse(self.manifest_text(), where=self.manifest_path.name)
+        text = self.manifest_text()
+        read = manifest.parse(text, where=self.manifest_path.name)
+        if any(entry.load for entry in read.entries):
+            from modelsync.engine import loading
+
+            loading.check_manifest(self, read, text)
+        return read
 
     def manifest_text(self) -> str:
         """The manifest as it is written, with its line endings."""
@@ -126,12 +132,12 @@ def search(start: Path) -> Path | None:
     here = start.absolute()
     if (here / MANIFEST).is_file():
         return here / MANIFEST
-    home = _home()
+    homes = _homes()
     try:
         device = here.stat().st_dev
-        while here != here.parent and here != home:
+        while here != here.parent and here not in homes:
             here = here.parent
-            if here == home or here.stat().st_dev != device:
+            if here in homes or here.stat().st_dev != device:
                 return None
             candidate = here / MANIFEST
             if candidate.is_file():
@@ -141,11 +147,13 @@ def search(start: Path) -> Path | None:
     return None
 
 
-def _home() -> Path | None:
+def _homes() -> tuple[Path, ...]:
+    """The home folder, as it is called and as it is reached: the working directory is told without links."""
     try:
-        return Path.home()
-    except RuntimeError:
-        return None
+        home = Path.home()
+        return (home, home.resolve())
+    except (OSError, RuntimeError):
+        return ()
 
 
 def _is_ours(path: Path) -> bool:

@@ -10,6 +10,7 @@ from modelsync.sources import request as requests
 from modelsync.sources.base import Answer
 from modelsync.spec.lockfile import LockedFile
 from modelsync.spec.request import Request
+from modelsync.transfer.progress import Event
 
 RESOLVERS = 8  # requests resolved at once
 
@@ -30,13 +31,17 @@ def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> lis
     sources = context.sources()
 
     def one(query: Query) -> Answer:
-        return requests.resolve(
+        name = str(query.request.uri)
+        context.tell(Event("resolving", name, 0, None))
+        answer = requests.resolve(
             query.request,
             sources,
             folder=folder,
             endpoint=context.endpoint(query.request.endpoint),
             previous=query.previous,
         )
+        context.tell(Event("done", name, 0, None))
+        return answer
 
     with ThreadPoolExecutor(min(RESOLVERS, len(queries) or 1), thread_name_prefix="resolve") as pool:
         futures = [pool.submit(one, query) for query in queries]

@@ -6,6 +6,7 @@ from modelsync.engine import modelfiles, paths, selecting
 from modelsync.engine.context import Context
 from modelsync.engine.project import Project
 from modelsync.engine.selecting import Groups
+from modelsync.errors import UsageError
 from modelsync.spec.lockfile import Lock
 
 
@@ -22,9 +23,18 @@ def environment(
     Raises:
         StaleLockError: the lock does not answer a selected model.
         NotSyncedError: one is not here.
+        UsageError: two have the same variable.
     """
     manifest, lock = project.read_manifest(), project.read_lock() or Lock()
     entries = selecting.select(manifest, names, groups, variant or context.settings.variant)
+    names_of: dict[str, list[str]] = {}
+    for entry in entries:
+        names_of.setdefault(modelfiles.variable(entry.name), []).append(entry.name)
+    for variable, same in names_of.items():
+        if len(same) > 1:
+            raise UsageError(
+                f"{' and '.join(same)} would both be {variable}", hint="call one of them something else"
+            )
     known = [paths.answered(project, manifest, lock, entry) for entry in entries]
     return {
         modelfiles.variable(one.entry.name): str(paths.files(context, project, one, download=False).model)

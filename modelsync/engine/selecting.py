@@ -58,11 +58,9 @@ def select(
     if variant is None:
         return tuple(chosen)
     variants = {entry.name: entry for entry in manifest.entries if entry.variant == variant}
-    if not variants.keys() & {entry.name for entry in chosen}:
+    if not variants:
         listed = ", ".join(sorted({e.variant for e in manifest.entries if e.variant})) or "none"
-        raise NotFoundError(
-            f"no selected model has a variant {variant!r}", hint=f"variants in the manifest: {listed}"
-        )
+        raise NotFoundError(f"no model has a variant {variant!r}", hint=f"variants in the manifest: {listed}")
     return tuple(variants.get(entry.name, entry) for entry in chosen)
 
 

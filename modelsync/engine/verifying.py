@@ -101,7 +101,6 @@ def _teller(context: Context, name: str, total: int) -> Callable[[int], None]:
         done += more
         if context.cancel.is_set():
             raise CancelledError("the check was interrupted", hint="run the same command again")
-        if context.listener is not None:
-            context.listener(Event("done" if done >= total else "checking", name, done, total))
+        context.tell(Event("done" if done >= total else "checking", name, done, total))
 
     return told

@@ -134,11 +134,12 @@ def _flag(url: str, header: str) -> Rule:
     origin = of(url)
     name, colon, value = header.partition(":")
     name, value = name.strip(), value.strip()
-    fault = user_header_fault(name, value) if colon else "it has no `:`"
+    if not colon:  # the whole may be a secret: none of it is repeated
+        raise UsageError("a header has no `:` behind its name", hint='--header "Authorization: Bearer …"')
+    fault = user_header_fault(name, value)
     if fault:
         raise UsageError(
-            f"the header `{printable(name)}` cannot be sent: {fault}",
-            hint='--header "Authorization: Bearer …"',
+            f"the header `{printable(name)}` cannot be sent: {fault}", hint='--header "Authorization: Bearer …"'
         )
     return Rule(origin.host, origin.port, origin.scheme, {name: value}, "--header")
 

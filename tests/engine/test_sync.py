@@ -13,6 +13,7 @@ from modelsync.engine.context import Context
 from modelsync.engine.selecting import Groups
 from modelsync.errors import DriftError, NotAModelError, OfflineError, StaleLockError, StoreError, UsageError
 from modelsync.store import blobs, prune
+from modelsync.transfer.progress import Event
 from tests.engine.conftest import REPO, Opened, Place, gguf
 
 MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
@@ -319,7 +320,12 @@ def test_replace_frees_the_old_version_before_the_first_byte(
     blob = first.store.blob_path(digest(gguf("q4")))
     linked = place.folder / "models/tiny/tiny-Q4_K_M.gguf"
     place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
-    context = opened(listener=lambda _: present.append(linked.exists() or blob.exists()))
+
+    def watch(event: Event) -> None:
+        if event.phase == "fetching":
+            present.append(linked.exists() or blob.exists())
+
+    context = opened(listener=watch)
     report = syncing.sync(context, project, upgrade=True, replace=True)
     assert report.bytes_fetched == 3000
     assert present
