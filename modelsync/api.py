@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelsync.engine import asking, modelfiles, project
+from modelsync.engine import asking, project
 from modelsync.engine.context import Context
 from modelsync.engine.modelfiles import ModelFiles
 
@@ -94,7 +94,7 @@ def files(
         return asking.files(
             context,
             name_or_uri,
-            lambda: project.find(manifest_path=manifest or context.settings.manifest, package=package),
+            lambda: _find(context, manifest, package),
             variant=variant,
             download=download,
         )
@@ -116,6 +116,11 @@ def load(
 ) -> "Llama":
     """Loads a model with llama-cpp-python: `[models.NAME.load]` of the manifest, with `overrides` laid over.
 
+    A split model is loaded by its first part; a projector brings the chat handler that fits it, adapters are laid over
+    the model, and a model that makes vectors is loaded for `create_embedding`. Each call loads a model of its own.
+    The model's chat template is rendered when it is used: it came with the model, from whoever made the file, and
+    llama-cpp-python's sandbox for it bounds what it can reach, not how long it runs.
+
     Args:
         name_or_uri: As for `path`, and so are the other named arguments.
         manifest: See `path`.
@@ -127,30 +132,24 @@ def load(
         offline: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
-        overrides: Keywords for `llama_cpp.Llama`.
+        overrides: Keywords for `llama_cpp.Llama`; those that name a path or code too, which a manifest may not.
 
     Raises:
         ExtraMissingError: llama-cpp-python is not installed.
+        UsageError: there is no such keyword; of the manifest, with file, line and key.
         ModelsyncError: llama.cpp cannot load the model; or anything that `path` raises.
     """
-    from modelsync.llama.load import load as load_files
+    from modelsync.engine import loading
 
-    found = files(
-        name_or_uri,
-        manifest=manifest,
-        package=package,
-        variant=variant,
-        download=download,
-        token=token,
-        endpoint=endpoint,
-        offline=offline,
-        on_progress=on_progress,
-        cancel=cancel,
-    )
-    settings: dict[str, Any] = {}
-    if modelfiles.is_name(name_or_uri):
-        settings = _load_settings(name_or_uri, manifest, package, variant)
-    return load_files(found.model, found.loras, settings, overrides)
+    with _context(token, endpoint, offline, on_progress, cancel) as context:
+        return loading.load(
+            context,
+            name_or_uri,
+            lambda: _find(context, manifest, package),
+            variant=variant,
+            download=download,
+            overrides=overrides,
+        )
 
 
 def sync(
@@ -194,7 +193,7 @@ def sync(
     with _context(token, endpoint, offline, on_progress, cancel) as context:
         return syncing.sync(
             context,
-            project.find(manifest_path=manifest or context.settings.manifest, package=package),
+            _find(context, manifest, package),
             names,
             locked=locked,
             frozen=frozen,
@@ -275,7 +274,7 @@ def lock(
     from modelsync.engine import locking
 
     with _context(token, endpoint, offline, on_progress, cancel) as context:
-        found = project.find(manifest_path=manifest or context.settings.manifest)
+        found = _find(context, manifest)
         return locking.lock(context, found, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run)
 
 
@@ -302,8 +301,15 @@ def verify(
     from modelsync.engine import verifying
 
     with _context(None, None, True, on_progress, cancel) as context:
-        found = project.find(manifest_path=manifest or context.settings.manifest, package=package)
+        found = _find(context, manifest, package)
         return verifying.verify(context, found, names, full=full, variant=variant)
+
+
+def _find(context: Context, manifest: "AnyPath | None", package: str | None = None) -> project.Project:
+    """The project of a call: what its arguments say wins over `MODELSYNC_MANIFEST`."""
+    if manifest is None and package is None:
+        manifest = context.settings.manifest
+    return project.find(manifest_path=manifest, package=package)
 
 
 @contextmanager
@@ -336,21 +342,3 @@ def _bar(stack: ExitStack) -> "Listener | None":
             drawing[0](event)
 
     return tell
-
-
-def _load_settings(
-    name: str, manifest: "AnyPath | None", package: str | None, variant: str | None
-) -> dict[str, Any]:
-    """`[models.NAME.load]`; empty where the environment names the path and no manifest has the name."""
-    from modelsync.engine import paths
-    from modelsync.errors import ManifestError, NotFoundError
-
-    context = Context()
-    try:
-        found = project.find(manifest_path=manifest or context.settings.manifest, package=package)
-        entry = paths.entry(found.read_manifest(), name, variant, context.settings.variant)
-    except (ManifestError, NotFoundError):
-        if modelfiles.from_environment(name) is None:
-            raise
-        return {}
-    return dict(entry.load)

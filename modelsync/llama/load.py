@@ -1,48 +1,96 @@
-"""Loads a model with llama-cpp-python, which is imported here and nowhere else."""
+"""Loads a model with llama-cpp-python."""
 
+import ctypes
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelsync.errors import ExtraMissingError, ModelsyncError
+from modelsync.errors import ModelsyncError
+from modelsync.llama import projector
+from modelsync.llama.hearing import hearing
+from modelsync.llama.installed import llama_class
+from modelsync.llama.traits import traits
+from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
     from llama_cpp import Llama
 
-HINT = 'install it with `pip install "modelsync[llama]"`; it compiles, and wants a C++ compiler and CMake'
-
 
 def load(
-    model: Path, loras: Sequence[Path], settings: Mapping[str, Any], overrides: Mapping[str, Any]
+    model: Path,
+    settings: Mapping[str, Any],
+    *,
+    mmproj: Path | None = None,
+    loras: Sequence[Path] = (),
+    default_context: int | None = None,
 ) -> "Llama":
-    """Loads a model.
+    """Loads a model. Two calls share nothing; loads of one process wait for each other.
 
     Args:
-        model: The file, or the first part of a split model.
-        loras: Adapters. llama-cpp-python takes one.
-        settings: Keywords for `llama_cpp.Llama`, from a manifest.
-        overrides: Keywords that win over them, from the program.
+        model: The file, or the first part of a split model; llama.cpp finds the others beside it.
+        settings: Keywords for `llama_cpp.Llama`, all that were given by a manifest and a program.
+        mmproj: Its projector: the model takes pictures in `create_chat_completion`.
+        loras: Adapters, laid over it together, each with `lora_scale`.
+        default_context: `n_ctx` where nothing says one, tokens; no more than the model was trained with.
 
     Raises:
         ExtraMissingError: llama-cpp-python is not installed.
-        ModelsyncError: llama.cpp cannot load the model.
+        ModelsyncError: llama.cpp cannot load the model, its projector or an adapter.
     """
-    try:
-        from llama_cpp import Llama
-    except ImportError as error:
-        raise ExtraMissingError("llama-cpp-python is not installed here", hint=HINT) from error
-    keywords: dict[str, Any] = {key: list(v) if isinstance(v, tuple) else v for key, v in settings.items()}
-    if loras:
-        if len(loras) > 1 and "lora_path" not in overrides:
+    llama = llama_class()
+    model = model.absolute()
+    known = traits(model)
+    keywords: dict[str, Any] = {
+        key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()
+    }
+    if known.embeds:
+        keywords.setdefault("embedding", True)
+    if default_context is not None:
+        keywords.setdefault("n_ctx", min(default_context, known.context or default_context))
+    handler = None
+    if mmproj is not None and "chat_handler" not in keywords:
+        handler = projector.chat_handler(mmproj.absolute(), known, verbose=keywords.get("verbose", True))
+        keywords["chat_handler"] = handler
+    later: Sequence[Path] = ()
+    if "lora_path" not in keywords and loras:
+        if len(loras) == 1:
+            keywords["lora_path"] = str(loras[0].absolute())
+        else:  # its constructor takes one
+            later = loras
+    with hearing() as heard:
+        made = None
+        try:
+            made = llama(model_path=str(model), **keywords)
+            if later:
+                _lay(made, later, float(keywords.get("lora_scale", 1.0)))
+            if handler is not None:
+                projector.attach(handler, made)
+        except (ValueError, RuntimeError, TypeError) as error:
+            if made is not None:
+                made.close()
+            why = heard.reason or printable(str(error), 400)
             raise ModelsyncError(
-                f"{model.name} has {len(loras)} adapters, and llama-cpp-python loads one",
-                hint="pass `lora_path=` to choose one; `modelsync.files()` has their paths",
-            )
-        keywords["lora_path"] = str(loras[0])
-    keywords |= overrides
-    try:
-        return Llama(model_path=str(model), **keywords)
-    except (ValueError, RuntimeError) as error:
-        raise ModelsyncError(
-            f"llama.cpp cannot load {model}: {error}", hint="pass `verbose=True` to see what llama.cpp says"
-        ) from error
+                f"llama.cpp cannot load {printable(str(model), 1000)}: {why}",
+                hint="`verbose=True` shows all that llama.cpp says while it loads",
+            ) from error
+    return made
+
+
+def _lay(llama: "Llama", loras: Sequence[Path], scale: float) -> None:
+    """Lays several adapters over a model. They belong to the model, and are freed with it."""
+    import llama_cpp
+
+    if not hasattr(llama_cpp, "llama_set_adapters_lora"):
+        raise RuntimeError("the installed llama-cpp-python takes one adapter; a newer one takes several")
+    adapters = []
+    for lora in loras:
+        adapter = llama_cpp.llama_adapter_lora_init(llama.model, str(lora.absolute()).encode())
+        if adapter is None:
+            raise RuntimeError(f"{lora.name} is no adapter for this model")
+        adapters.append(adapter)
+    count = len(adapters)
+    pointers = (llama_cpp.llama_adapter_lora_p_ctypes * count)(*adapters)
+    if llama_cpp.llama_set_adapters_lora(
+        llama.ctx, pointers, count, (ctypes.c_float * count)(*[scale] * count)
+    ):
+        raise RuntimeError("the adapters do not go together")
