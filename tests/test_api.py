@@ -183,6 +183,8 @@ def test_a_package_ships_its_manifest_and_lock(
     assert [change.name for change in report.changes] == ["tiny"]
     assert modelsync.path("tiny", package="shipped").name == "tiny-Q4_K_M.gguf"
     assert sorted(path.name for path in installed.iterdir()) == before
+    monkeypatch.setenv("MODELSYNC_MANIFEST", str(project / "elsewhere.toml"))
+    assert modelsync.path("tiny", package="shipped").name == "tiny-Q4_K_M.gguf"  # what is said wins
     (installed / "models.toml").write_text(MANIFEST + f'more = "hf:{REPO}:Q8_0"\n')
     with pytest.raises(StaleLockError):
         modelsync.sync(package="shipped")

@@ -40,7 +40,7 @@ def resolve(
 
     Raises:
         HashMismatchError: a source says another sha256 than the request pins.
-        UsageError: a pin names no file, or no source reads a URI.
+        UsageError: a pin names no file, a file is asked for twice, or no source reads a URI.
         ModelsyncError: whatever `Source.resolve` raises.
     """
     canonical = (request.endpoint or DEFAULT_ENDPOINT).rstrip("/")
@@ -70,6 +70,11 @@ def resolve(
         for answer in answers
         for file in answer.files
     )
+    again = next((file for index, file in enumerate(files) if file in files[:index]), None)
+    if again is not None:
+        raise UsageError(
+            f"{request.uri} asks for {printable(again.path)} twice", hint="leave one of them out"
+        )
     check_pins(request, files)
     return Answer(
         files,

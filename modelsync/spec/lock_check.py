@@ -17,7 +17,7 @@ MAX_TEXT = 4_096  # characters of a url, a license, …
 
 _HEX = "0123456789abcdef"
 _ROLES = ("model", "mmproj", "lora")
-_AGAIN = "`modelsync lock` writes it anew"
+_AGAIN = "restore it; or delete it, and `modelsync lock` writes a new one"
 
 
 def lock(document: Mapping[str, Any], where: str) -> Lock:

@@ -7,11 +7,13 @@ from modelsync.engine.context import Context
 from modelsync.errors import (
     DriftError,
     HashMismatchError,
+    LockfileError,
     NotAModelError,
     NotFoundError,
     OfflineError,
     RefusedError,
     StaleLockError,
+    UsageError,
 )
 from tests.engine.conftest import REPO, Opened, Place, gguf
 
@@ -205,3 +207,49 @@ def test_locking_needs_the_network_only_for_what_is_stale(place: Place, opened: 
         locking.lock(opened(offline=True), project)
     locking.lock(opened(), project)
     locking.lock(opened(offline=True), project)
+
+
+def adapted(place: Place, *loras: str) -> str:
+    """A manifest of a model with adapters, from two repos that call theirs the same."""
+    for repo in ("user/one", "user/two"):
+        place.hub.repo(repo).commit({"adapter.gguf": gguf(repo)})
+    return f'[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\nloras = {list(loras)}\n'
+
+
+def test_verify_holds_each_adapter_against_upstream(place: Place, context: Context) -> None:
+    """Two adapters of one name from two repos are two files: a hash edited in either is seen."""
+    project = place.write(adapted(place, "hf:user/one", "hf:user/two"))
+    (locked,) = locking.lock(context, project).lock.models
+    locking.verify(context, project)
+    for file in locked.files[1:]:
+        written = place.lock_text
+        (place.folder / "models.lock").write_text(
+            "".join(
+                line.replace(f'sha256 = "{file.sha256}"', f'sha256 = "{"1" * 64}"')
+                for line in written.splitlines(keepends=True)
+            )
+        )
+        with pytest.raises(DriftError, match=r"adapter\.gguf has sha256 1111"):
+            locking.verify(context, project)
+        (place.folder / "models.lock").write_text(written)
+
+
+def test_nothing_is_locked_that_could_not_be_read_again(place: Place, context: Context) -> None:
+    """Two URIs that mean the same adapter are an error at once, not a lock that nobody can read."""
+    with pytest.raises(UsageError, match=r"adapter\.gguf twice"):
+        locking.lock(context, place.write(adapted(place, "hf:user/one", "hf:user/one/adapter.gguf")))
+    assert not (place.folder / "models.lock").exists()
+
+
+def test_a_lock_that_cannot_be_believed_says_what_mends_it(place: Place, context: Context) -> None:
+    """`lock` refuses it too, for it must not move every model unasked; the hint is one that helps."""
+    project = place.write(MANIFEST)
+    locking.lock(context, project)
+    right = place.lock_text
+    (place.folder / "models.lock").write_text(right.replace("size = 3000", "size = -1"))
+    with pytest.raises(LockfileError) as refused:
+        locking.lock(context, project)
+    assert "delete it" in str(refused.value.hint)
+    (place.folder / "models.lock").unlink()
+    locking.lock(context, project)
+    assert place.lock_text == right

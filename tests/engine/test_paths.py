@@ -1,15 +1,20 @@
 """Where a model is: what `path()` and `list` answer, and that it is what the lock names."""
 
+import os
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from modelsync.engine import listing, locking, paths, syncing
+from modelsync.engine import listing, locking, paths, running, syncing
 from modelsync.engine.context import Context
-from tests.engine.conftest import REPO, Place, gguf
+from modelsync.errors import UsageError
+from modelsync.store import seal
+from tests.engine.conftest import REPO, Opened, Place, gguf
 
-LINKED = f'[modelsync]\ndir = "models"\n[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
+MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
+LINKED = f'[modelsync]\ndir = "models"\n{MANIFEST}'
 
 
 def test_another_version_of_the_same_size_is_not_the_model(place: Place, context: Context) -> None:
@@ -34,3 +39,26 @@ def test_an_image_without_a_store_is_listed(
         (place.folder / "models/.modelsync.json").unlink()
     (row,) = listing.rows(context, project)
     assert (row.state, row.path) == ("here", place.folder / "models/tiny/tiny-Q4_K_M.gguf")
+
+
+def test_names_that_would_share_a_variable_are_refused(place: Place, context: Context) -> None:
+    """`run` never tells a program one model's path under the name of another."""
+    project = place.write(f'[models]\n"a.b" = "hf:{REPO}:Q4_K_M"\na-b = "hf:{REPO}:Q8_0"\n')
+    syncing.sync(context, project)
+    with pytest.raises(UsageError, match=r"a\.b and a-b.*MODELSYNC_PATH_A_B"):
+        running.environment(context, project)
+    assert len(running.environment(context, project, ["a-b"])) == 1
+
+
+def test_a_drifted_blob_is_hashed_once(place: Place, context: Context, opened: Opened) -> None:
+    """Offline too, a blob whose time changed is read once, then trusted again."""
+    project = place.write(MANIFEST)
+    syncing.sync(context, project)
+    (file,) = paths.find(context, project, "tiny").model.files
+    os.utime(context.store.blob_path(file.sha256), (1, 1))
+    offline = opened(offline=True)
+    with pytest.MonkeyPatch.context() as patch:
+        both_of = Mock(wraps=seal.both_of)
+        patch.setattr(seal, "both_of", both_of)
+        paths.files(offline, project, paths.find(offline, project, "tiny"))
+    assert both_of.call_count == 1

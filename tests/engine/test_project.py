@@ -29,6 +29,19 @@ def test_the_search_ends_at_the_home_folder(home: Path) -> None:
     assert project.search(home) == home / "models.toml"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links want a privilege there")
+def test_the_home_folder_is_known_behind_a_link(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where HOME is a link, as /home is on some systems, the search still ends there."""
+    (home / "models.toml").write_text("")
+    (home / "work").mkdir()
+    (tmp_path / "link").symlink_to(home)
+    monkeypatch.setenv("HOME", str(tmp_path / "link"))
+    assert project.search(home / "work") is None
+    assert project.search(tmp_path / "link/work") is None
+
+
 @pytest.mark.skipif(sys.platform == "win32" or os.getuid() != 0, reason="only root can give files away")
 def test_the_search_ends_at_a_strangers_file(tmp_path: Path) -> None:
     """What another user left in a parent folder is not obeyed, and nothing above it is looked for."""

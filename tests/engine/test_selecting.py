@@ -66,6 +66,7 @@ def test_names_are_taken_in_the_manifests_order_and_once() -> None:
 def test_a_variant_applies_to_the_models_that_have_it() -> None:
     """One is synced for each name: the variant where there is one, else the entry itself."""
     assert chosen(variant="server") == ["plain", "talk:server"]
+    assert chosen("plain", variant="server") == ["plain"]
 
 
 def test_unknown_words_are_errors_that_say_what_there_is() -> None:
