@@ -86,15 +86,18 @@ class Invocation:
         *,
         headers: Sequence[tuple[str, str]] = (),
         jobs: int | None = None,
+        events: str | None = None,
         progress: bool = True,
     ) -> "Iterator[Context]":
         """What the engine works with, and a display of its progress for as long."""
+        from modelsync.cli.events import writer
         from modelsync.cli.progress import listener
         from modelsync.engine.context import Context
 
         show = progress and not (self.quiet or self.no_progress)
         with (
-            listener(sys.stderr, show=show, color=wants_color(sys.stderr, self.color)) as tell,
+            listener(sys.stderr, show=show, color=wants_color(sys.stderr, self.color)) as shown,
+            writer(events, shown) as tell,
             Context(
                 endpoint=self.endpoint,
                 headers=headers,

@@ -102,8 +102,16 @@ def variant(function: Function) -> Function:
     )(function)
 
 
-def jobs(function: Function) -> Function:
-    """`--jobs`."""
+def transfer(function: Function) -> Function:
+    """`--jobs` and `--events`: how files are fetched, and who is told."""
+    function = click.option(
+        "--events",
+        metavar="FILE",
+        envvar="MODELSYNC_EVENTS",
+        show_envvar=True,
+        type=click.Path(dir_okay=False, allow_dash=True),
+        help="Write what happens to FILE, one JSON object a line; - is stderr.",
+    )(function)
     return click.option(
         "--jobs",
         metavar="N",

@@ -6,6 +6,7 @@ here. Anything else, and any variable that stands for an option, is left to the 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from modelsync.cli.invocation import Invocation
 
@@ -28,7 +29,7 @@ def read(words: Sequence[str], variables: Mapping[str, str]) -> Callable[[Invoca
     command, *names = names or [""]
     if command not in COMMANDS or any(flag not in QUIET and flag not in MODES for flag in flags):
         return None
-    modes = {MODES[flag]: True for flag in flags if flag in MODES}
+    modes: dict[str, Any] = {MODES[flag]: True for flag in flags if flag in MODES}
     quiet = sum(QUIET.get(flag, 0) for flag in flags)
     if command == "path" and (len(names) != 1 or modes):
         return None

@@ -72,7 +72,7 @@ def test_variables_stand_for_options(synced: Cli) -> None:
     assert "do not go together" in synced("sync", "--frozen", "--locked", status=2).err
     assert "network is ruled out" in synced("sync", status=1, MODELSYNC_OFFLINE="1").err
     assert " + tiny [big]" in synced("sync", MODELSYNC_VARIANT="big").err
-    assert "no selected model has a variant" in synced("sync", status=1, MODELSYNC_VARIANT="huge").err
+    assert "no model has a variant 'huge'" in synced("sync", status=1, MODELSYNC_VARIANT="huge").err
     assert synced("list", MODELSYNC_FORMAT="json").json["rows"]
     for variable, value in {"LINK_MODE": "teleport", "JOBS": "0", "OFFLINE": "maybe"}.items():
         name = f"MODELSYNC_{variable}"

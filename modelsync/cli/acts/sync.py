@@ -10,13 +10,18 @@ if TYPE_CHECKING:
 
 
 def perform(
-    invocation: Invocation, names: Sequence[str] = (), *, jobs: int | None = None, **given: Any
+    invocation: Invocation,
+    names: Sequence[str] = (),
+    *,
+    jobs: int | None = None,
+    events: str | None = None,
+    **given: Any,
 ) -> None:
     """Syncs, and says what that came to. `given` is what `engine.syncing.sync` takes."""
     from modelsync.engine import syncing
 
     project = invocation.project()
-    with invocation.context(jobs=jobs) as context:
+    with invocation.context(jobs=jobs, events=events) as context:
         done = syncing.sync(context, project, names, **given)
     tell(invocation, done, dry_run=given.get("dry_run", False))
 

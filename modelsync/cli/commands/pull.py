@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Send this to the servers that the URIs name, and to no other; may be repeated.",
 )
-@options.jobs
+@options.transfer
 def pull(
     invocation: Invocation,
     uris: tuple[str, ...],
@@ -40,6 +40,7 @@ def pull(
     filename: str | None,
     headers: tuple[str, ...],
     jobs: int | None,
+    events: str | None,
 ) -> None:
     """Fetch what the URIs mean now into the store, or under --dir, and print the path of each. No manifest needed.
 
@@ -47,7 +48,7 @@ def pull(
     """
     from modelsync.engine import pulling
 
-    with invocation.context(headers=_bound(invocation, uris, headers), jobs=jobs) as context:
+    with invocation.context(headers=_bound(invocation, uris, headers), jobs=jobs, events=events) as context:
         done = pulling.pull(context, uris, directory=directory, filename=filename)
     output = invocation.output
     output.notes(done.notes)

@@ -39,8 +39,13 @@ LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
     help="How files come into that folder; auto: reflink, else hardlink, else copy.",
 )
 @click.option("--inexact", is_flag=True, help="Keep links that are wanted no more.")
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Free the old versions first, for a disk that cannot hold two; a fetch that fails leaves neither.",
+)
 @options.upgrades
-@options.jobs
+@options.transfer
 def sync(
     invocation: Invocation,
     names: tuple[str, ...],
@@ -58,7 +63,9 @@ def sync(
     inexact: bool,
     upgrade: bool,
     upgrade_models: tuple[str, ...],
+    replace: bool,
     jobs: int | None,
+    events: str | None,
 ) -> None:
     """Make this machine hold the models of the manifest, or the NAMEd ones, exactly as the lock says.
 
@@ -69,6 +76,7 @@ def sync(
         invocation,
         names,
         jobs=jobs,
+        events=events,
         locked=locked,
         frozen=frozen,
         check=check,
@@ -78,6 +86,7 @@ def sync(
         directory=directory,
         link_mode=link_mode,
         inexact=inexact,
+        replace=replace,
         upgrade=upgrade,
         upgrade_models=upgrade_models,
     )

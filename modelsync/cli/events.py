@@ -1,0 +1,49 @@
+"""What happens, for programs: one JSON object a line, as it happens."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from modelsync.errors import UsageError
+
+if TYPE_CHECKING:
+    from modelsync.transfer.progress import Event, Listener
+
+STDERR = "-"
+
+
+@contextmanager
+def writer(place: str | None, beside: "Listener | None") -> "Iterator[Listener | None]":
+    """A listener that writes events to a file, and tells `beside` too; just `beside` where no file is named.
+
+    Args:
+        place: A path (a FIFO or `/dev/fd/3` too), or `-` for stderr; None: no events are written.
+        beside: Another listener, or None.
+
+    Raises:
+        UsageError: the file cannot be opened.
+    """
+    if place is None:
+        yield beside
+        return
+    try:
+        stream: TextIO = sys.stderr if place == STDERR else open(place, "w", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        from modelsync.spec.names import printable
+
+        raise UsageError(f"cannot write events to {printable(place)}: {error.strerror}") from None
+
+    import json
+
+    def tell(event: "Event") -> None:
+        stream.write(json.dumps(event._asdict()) + "\n")
+        stream.flush()
+        if beside is not None:
+            beside(event)
+
+    try:
+        yield tell
+    finally:
+        if place != STDERR:
+            stream.close()

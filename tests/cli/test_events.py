@@ -1,0 +1,34 @@
+"""What happens, as programs read it."""
+
+import json
+
+from tests.cli.conftest import Cli
+
+
+def test_events_are_json_lines(cli: Cli) -> None:
+    """`--events FILE` has one object a line, from what is resolved to what has arrived."""
+    cli("sync", "--events", "events.jsonl")
+    events = [json.loads(line) for line in (cli.folder / "events.jsonl").read_text().splitlines()]
+    assert {event["phase"] for event in events} >= {"resolving", "done"}
+    assert all(set(event) == {"phase", "label", "done", "total"} for event in events)
+    last = [event for event in events if event["total"]][-1]
+    assert (last["phase"], last["done"]) == ("done", last["total"])
+
+
+def test_events_may_go_to_stderr_among_no_other_words(cli: Cli) -> None:
+    """`--events -` with `-q` leaves nothing but events on stderr."""
+    done = cli("-q", "sync", "--events", "-")
+    assert [json.loads(line)["phase"] for line in done.err.splitlines()][-1] == "done"
+
+
+def test_a_file_that_cannot_be_written_is_an_error_before_anything_happens(cli: Cli) -> None:
+    """A mistyped folder is said at once."""
+    done = cli("sync", "--events", "nowhere/events.jsonl", status=2)
+    assert "nowhere/events.jsonl" in done.err
+    assert not (cli.folder / "models.lock").exists()
+
+
+def test_replace_is_an_option(cli: Cli) -> None:
+    """`sync --replace` syncs like any other."""
+    cli("sync", "--replace")
+    assert cli("sync", "--check").err == "nothing to do: everything is here\n"
