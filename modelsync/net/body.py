@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from modelsync.net.exchange import Answer
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
+_PIECE = 64 * 1024  # bytes
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 
@@ -77,7 +78,7 @@ class Body:
     Attributes:
         status: 200, or 206 when the server honoured the range.
         headers: The answer's headers, names in lower case.
-        start: The offset in the file of the first byte that `chunks` gives; 0 for a 200.
+        start: The offset in the file of the first byte of the body; 0 for a 200.
         end: The offset after the last one, or None when the server did not say.
         total: The size of the whole file, or None when the server did not say.
         url: The address that gave the answer, after redirects. It may be signed: never print it.
@@ -85,13 +86,25 @@ class Body:
         origin: The origin that gave it.
     """
 
-    __slots__ = ("_answer", "end", "headers", "origin", "redirected", "start", "status", "total", "url")
+    __slots__ = (
+        "_answer",
+        "_at",
+        "end",
+        "headers",
+        "origin",
+        "redirected",
+        "start",
+        "status",
+        "total",
+        "url",
+    )
 
     def __init__(self, answer: "Answer", span: Span) -> None:
         self._answer = answer
         self.status: int = answer.status
         self.headers: Mapping[str, str] = answer.headers
         self.start, self.end, self.total = span
+        self._at = self.start
         self.url: str = answer.url
         self.redirected: bool = answer.redirected
         self.origin: Origin = answer.origin
@@ -99,23 +112,31 @@ class Body:
     def __repr__(self) -> str:
         return f"<Body {self.status} of {self.origin}, bytes {self.start}-{self.end} of {self.total}>"
 
-    def chunks(self) -> Iterator[bytes]:
-        """Gives the bytes in order, as they come, in pieces of any size up to some hundred KiB; once.
+    def read_into(self, buffer: memoryview) -> int:
+        """Waits for bytes and fills `buffer` with those that are there.
+
+        Returns:
+            How many; 0 once the body has come to its end, and that is where it was promised.
 
         Raises:
-            NetworkError: the connection broke, nothing came for the client's timeout, or the body was
-                shorter or longer than promised.
+            NetworkError: the connection broke, nothing came for the client's timeout, or the body is shorter
+                or longer than promised.
             CancelledError: the client's cancel event was set.
         """
-        at = self.start
-        for chunk in self._answer.chunks():
-            at += len(chunk)
-            if self.end is not None and at > self.end:
-                raise NetworkError(
-                    f"{self.origin} sent more than the bytes {self.start}-{self.end - 1} that it promised"
-                )
-            yield chunk
-        if self.end is not None and at < self.end:
+        count = self._answer.read_into(buffer)
+        self._at += count
+        if self.end is not None and self._at > self.end:
             raise NetworkError(
-                f"{self.origin} broke off {self.end - at} bytes before the end that it promised"
+                f"{self.origin} sent more than the bytes {self.start}-{self.end - 1} that it promised"
             )
+        if not count and self.end is not None and self._at < self.end:
+            raise NetworkError(
+                f"{self.origin} broke off {self.end - self._at} bytes before the end that it promised"
+            )
+        return count
+
+    def chunks(self) -> Iterator[bytes]:
+        """Gives the bytes in order, as they come, in pieces of up to 64 KiB; once. Errors as with `read_into`."""
+        buffer = memoryview(bytearray(_PIECE))
+        while count := self.read_into(buffer):
+            yield bytes(buffer[:count])

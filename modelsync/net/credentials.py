@@ -139,7 +139,8 @@ def _flag(url: str, header: str) -> Rule:
     fault = user_header_fault(name, value)
     if fault:
         raise UsageError(
-            f"the header `{printable(name)}` cannot be sent: {fault}", hint='--header "Authorization: Bearer …"'
+            f"the header `{printable(name)}` cannot be sent: {fault}",
+            hint='--header "Authorization: Bearer …"',
         )
     return Rule(origin.host, origin.port, origin.scheme, {name: value}, "--header")
 

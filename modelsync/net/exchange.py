@@ -9,6 +9,7 @@ from itertools import chain
 import httpcore2
 
 from modelsync.errors import UsageError
+from modelsync.net.connection import BODY, BodyReader
 from modelsync.net.credentials import Credentials
 from modelsync.net.failures import TRANSPORT_ERRORS, explain
 from modelsync.net.headers import header_fault, joined
@@ -38,7 +39,7 @@ class Answer:
     def __init__(
         self, response: httpcore2.Response, url: str, first: Origin, route: Route, timeout: float
     ) -> None:
-        self._response = response
+        self._body: BodyReader = response.extensions.get(BODY) or _Pieces(response)
         self._route = route
         self._timeout = timeout
         self.status = response.status
@@ -49,26 +50,43 @@ class Answer:
         self.redirect_to: str | None = None
         self.public = _is_from_public(response, self.origin, route)
 
-    def chunks(self) -> Iterator[bytes]:
-        """The body's bytes, as they come.
+    def read_into(self, buffer: memoryview) -> int:
+        """Waits for bytes of the body and fills `buffer` with those that are there; gives how many, 0 at its end.
 
         Raises:
             NetworkError: the connection broke, or nothing came for the timeout.
             CancelledError: the cancel event was set.
         """
         try:
-            yield from self._response.iter_stream()
+            return self._body.read_into(buffer)
         except TRANSPORT_ERRORS as error:
             raise explain(error, self.origin, self._route.proxy, self._timeout) from None
 
     def drain(self) -> None:
         """Reads a short body to its end, and of a long one the beginning."""
         size, until = 0, time.monotonic() + self._timeout
+        buffer = memoryview(bytearray(_DRAINED // 4))
         with contextlib.suppress(*TRANSPORT_ERRORS):
-            for chunk in self._response.iter_stream():
-                size += len(chunk)
+            while count := self._body.read_into(buffer):
+                size += count
                 if size > _DRAINED or time.monotonic() > until:
                     break
+
+
+class _Pieces:
+    """The body of an answer that came through a proxy: httpcore2 gives it in pieces."""
+
+    def __init__(self, response: httpcore2.Response) -> None:
+        self._pieces = response.iter_stream()
+        self._rest = memoryview(b"")
+
+    def read_into(self, buffer: memoryview) -> int:
+        if not self._rest:
+            self._rest = memoryview(next(self._pieces, b""))
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
 
 
 class Exchange:

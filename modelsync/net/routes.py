@@ -10,6 +10,7 @@ from typing import NamedTuple
 import httpcore2
 
 from modelsync.errors import ConfigError
+from modelsync.net.connection import Pool
 from modelsync.net.dial import Backend
 from modelsync.net.origin import Origin
 from modelsync.net.proxies import Proxies, Proxy
@@ -65,13 +66,8 @@ class Routes:
                 pool.close()
 
     def _direct(self, context: ssl.SSLContext | None, public_only: bool) -> httpcore2.ConnectionPool:
-        return httpcore2.ConnectionPool(
-            ssl_context=context,
-            max_connections=None,
-            max_keepalive_connections=self._max_idle,
-            keepalive_expiry=_IDLE_SECONDS,
-            network_backend=Backend(self._cancel, public_only=public_only),
-        )
+        backend = Backend(self._cancel, public_only=public_only)
+        return Pool(backend, context, max_idle=self._max_idle, idle_seconds=_IDLE_SECONDS)
 
     def _proxied(self, proxy: Proxy, context: ssl.SSLContext | None) -> httpcore2.ConnectionPool:
         url = httpcore2.URL(scheme=proxy.scheme, host=proxy.host, port=proxy.port, target="/")

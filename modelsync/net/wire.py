@@ -1,7 +1,8 @@
 """Sockets as httpcore2 wants them: its `NetworkStream`, with large reads that can be cancelled.
 
-A read gives what is there, up to `READ` bytes, whatever the smaller number that httpcore2 asks for: h11 takes any
-amount, and a gigabyte in pieces of 64 KiB, or in the 16 KiB of a TLS record, costs Python a second more.
+`read_into` is for who has a buffer: the bytes of a body are not touched between the socket, or the cipher, and the
+file. A `read`, which httpcore2 does through a proxy, gives what is there, up to `READ` bytes, whatever the smaller
+number that it asks for: a gigabyte in pieces of 64 KiB, or in the 16 KiB of a TLS record, costs Python a second more.
 """
 
 import contextlib
@@ -18,11 +19,27 @@ import httpcore2
 from modelsync.net.clock import Clock, Selector
 
 READ = 256 * 1024  # bytes
+CIPHERTEXT = (
+    128 * 1024
+)  # bytes taken from the socket at once; with what they become, they stay in a core's own cache
 
 T = TypeVar("T")
 
 
-class SocketStream(httpcore2.NetworkStream):
+class Stream(httpcore2.NetworkStream):
+    """A stream that can also fill a buffer."""
+
+    def read_into(self, buffer: memoryview, timeout: float | None = None) -> int:
+        """Waits for bytes and fills `buffer` with those that are there; 0: the other side has finished."""
+        raise NotImplementedError
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Reads what is there, at least a byte unless the other side has finished."""
+        buffer = memoryview(bytearray(max(max_bytes, READ)))
+        return bytes(buffer[: self.read_into(buffer, timeout)])
+
+
+class SocketStream(Stream):
     """A connected TCP socket."""
 
     def __init__(self, sock: socket.socket, cancel: threading.Event) -> None:
@@ -30,13 +47,13 @@ class SocketStream(httpcore2.NetworkStream):
         self._cancel = cancel
         self._peer = sock.getpeername()  # now: of a connection that was reset it cannot be asked
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Reads what is there, at least a byte unless the other side has finished."""
+    def read_into(self, buffer: memoryview, timeout: float | None = None) -> int:
+        """Waits for bytes and fills `buffer` with those that are there; 0: the other side has finished."""
         clock = Clock(timeout, self._cancel)
         try:
             while True:
                 try:
-                    return self._sock.recv(max(max_bytes, READ))
+                    return self._sock.recv_into(buffer)
                 except BlockingIOError:
                     clock.until_ready(self._sock, selectors.EVENT_READ)
         except TimeoutError as error:
@@ -87,7 +104,7 @@ class SocketStream(httpcore2.NetworkStream):
             return bool(selector.select(0))
 
 
-class TlsStream(httpcore2.NetworkStream):
+class TlsStream(Stream):
     """TLS over any other stream, TLS included (an https proxy).
 
     It decrypts in memory rather than on the socket: one system call then fetches many records, and the handshake waits
@@ -96,14 +113,14 @@ class TlsStream(httpcore2.NetworkStream):
 
     def __init__(
         self,
-        below: httpcore2.NetworkStream,
+        below: Stream,
         context: ssl.SSLContext,
         hostname: str | None,
         timeout: float | None,
     ) -> None:
         self._below = below
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._buffer = memoryview(bytearray(READ))
+        self._ciphertext = memoryview(bytearray(CIPHERTEXT))
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
         try:
             self._perform(self._tls.do_handshake, timeout)
@@ -113,10 +130,10 @@ class TlsStream(httpcore2.NetworkStream):
             below.close()
             raise
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
-        """Reads the records that are there, at least a byte unless the other side has finished."""
+    def read_into(self, buffer: memoryview, timeout: float | None = None) -> int:
+        """Waits for a record and fills `buffer` from those that are there; 0: the other side has finished."""
         try:
-            return bytes(self._buffer[: self._perform(self._decrypt, timeout)])
+            return self._perform(functools.partial(self._decrypt, buffer), timeout)
         except ssl.SSLError as error:
             raise httpcore2.ReadError(error) from error
 
@@ -147,12 +164,12 @@ class TlsStream(httpcore2.NetworkStream):
             return True
         return self._below.get_extra_info(info)
 
-    def _decrypt(self) -> int:
+    def _decrypt(self, buffer: memoryview) -> int:
         """Fills the buffer from what has arrived; 0 is the other side's proper end."""
-        filled = 0
-        while filled < len(self._buffer):
+        filled, size = 0, len(buffer)
+        while filled < size:
             try:
-                count = self._tls.read(len(self._buffer) - filled, self._buffer[filled:])
+                count = self._tls.read(size - filled, buffer[filled:])
             except ssl.SSLZeroReturnError:
                 break
             except ssl.SSLError:
@@ -171,9 +188,9 @@ class TlsStream(httpcore2.NetworkStream):
                 result = step()
             except ssl.SSLWantReadError:
                 self._send(timeout)
-                data = self._below.read(READ, timeout)
-                if data:
-                    self._incoming.write(data)
+                count = self._below.read_into(self._ciphertext, timeout)
+                if count:
+                    self._incoming.write(self._ciphertext[:count])
                 else:
                     self._incoming.write_eof()
             else:

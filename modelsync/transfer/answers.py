@@ -1,6 +1,6 @@
 """What a source answered to a question for bytes, and whether they may be joined to those that are here. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Literal, NamedTuple, Protocol
 
@@ -45,8 +45,8 @@ class Bytes(Protocol):
     def origin(self) -> object:
         """Who gave it."""
 
-    def chunks(self) -> Iterator[bytes]:
-        """The bytes in order, as they come; once."""
+    def read_into(self, buffer: memoryview) -> int:
+        """Waits for bytes and fills `buffer` with those that are there, in order; gives how many, 0 at the end."""
 
 
 class Source(Protocol):

@@ -19,8 +19,9 @@ from modelsync.transfer.run import Run
 if TYPE_CHECKING:
     from modelsync.net.client import Client
 
-STREAMS = 8
-TICK = 0.1  # seconds between two looks at how far everything is
+STREAMS = 16  # at most
+TICK = 0.02  # seconds between two looks at how fast the bytes come
+TELL_EVERY = 5  # looks; then the listener is told how far everything is
 
 
 class Downloader:
@@ -28,7 +29,8 @@ class Downloader:
 
     Args:
         client: Gives the client; called whenever bytes are wanted from the network, never for local files.
-        streams: How many connections are read at one time, over all files.
+        streams: The most connections that are read at one time, over all files. How many there are depends on
+            what they bring.
         listener: Told how far each file is, about ten times a second, by the thread that called `run`. What it
             raises ends the run and comes out of it.
         cancel: Once set, `run` ends soon. It should be the client's own event, so that waits on a server end too;
@@ -85,8 +87,12 @@ class Downloader:
                 for job in jobs:
                     self._listener(Event("waiting", printable(job.label), 0, job.size))
             run.start()
+            looks = 0
             while not (run.over.wait(TICK) or self._cancel.is_set()):
-                self._tell(run)
+                run.tune()
+                looks += 1
+                if looks % TELL_EVERY == 0:
+                    self._tell(run)
         except BaseException:
             self._cancel.set()  # what waits for a server waits no longer
             raise

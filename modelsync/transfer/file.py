@@ -20,6 +20,7 @@ from modelsync.transfer.progress import Event, Phase
 from modelsync.transfer.remote import STALE
 from modelsync.transfer.track import MANY, Take, Track
 
+CROWDED = frozenset({429, 503})  # what a server answers that has too much to do
 CHANGES = 3  # how often a source may have another version, or another size, before that is its last word
 
 
@@ -46,6 +47,15 @@ class Run(Protocol):
 
     def wake(self) -> None:
         """There may be something to do for a free stream."""
+
+    def answered(self, seconds: float) -> None:
+        """The first byte of an answer came so long after its question."""
+
+    def received(self, count: int, full: int) -> None:
+        """Bytes came, so many of them in reads that filled their buffer."""
+
+    def crowded(self) -> None:
+        """A server turned a request away because there are too many."""
 
 
 class File:
@@ -114,13 +124,13 @@ class File:
         waits = self.phase == "fetching" and not (self.fetched or self.busy)
         return Event("waiting" if waits else self.phase, self.label, self.here, total)
 
-    def take(self, now: float) -> tuple[Lane, Take] | None:
-        """Something for a free stream to do, or None."""
+    def take(self, now: float, pace: float) -> tuple[Lane, Take] | None:
+        """Something for a free stream, which brings `pace` bytes a second, to do, or None."""
         lanes = [] if self.over else self.lanes
         if not self.checked:
             lanes = [] if self.busy else [lane for lane in lanes if not lane.track.complete][:1]
         for lane in lanes:
-            take = lane.track.take(now)
+            take = lane.track.take(now, pace)
             if take is not None:
                 return lane, take
         return None
@@ -129,6 +139,8 @@ class File:
         """A stream lets go of what it took, with or without an error."""
         track = lane.track
         track.release(take)
+        if isinstance(error, HttpStatusError) and error.status in CROWDED:
+            self.run.crowded()
         if error is not None and not self.over and _is_final(error, track, take):
             self.error = error
         if track.draining and not track.active:

@@ -12,8 +12,6 @@ from modelsync.errors import NotFoundError, RefusedError, StoreError
 from modelsync.spec.names import printable
 from modelsync.transfer.answers import ChangedError
 
-CHUNK = 2**20  # bytes that are read at once
-
 
 class LocalSource:
     """A regular file of this machine.
@@ -59,6 +57,7 @@ class LocalSource:
             first, last = (
                 (0, status.st_size) if whole else (start, min(end or status.st_size, status.st_size))
             )
+            os.lseek(fd, first, os.SEEK_SET)
             yield LocalBytes(200 if whole else 206, {"etag": tag}, first, last, status.st_size, fd, shown)
         finally:
             os.close(fd)
@@ -80,20 +79,17 @@ class LocalBytes:
     shown: str
     origin: str = "file:"
 
-    def chunks(self) -> Iterator[bytes]:
-        """Reads the file in order.
+    def read_into(self, buffer: memoryview) -> int:
+        """Reads the next bytes; 0 at the end, if nobody wrote to the file meanwhile.
 
         Raises:
-            ChangedError: somebody wrote to it meanwhile.
+            ChangedError: somebody did.
             StoreError: it cannot be read.
         """
-        position = self.start
         try:
-            os.lseek(self.fd, position, os.SEEK_SET)
-            while position < self.end and (data := os.read(self.fd, min(CHUNK, self.end - position))):
-                yield data
-                position += len(data)
-            unchanged = _tag(os.fstat(self.fd)) == self.headers["etag"]
+            left = self.end - os.lseek(self.fd, 0, os.SEEK_CUR)
+            count = _read(self.fd, buffer[: max(0, left)])
+            unchanged = count or _tag(os.fstat(self.fd)) == self.headers["etag"]
         except OSError as error:
             raise StoreError(f"cannot read {self.shown}: {error.strerror}") from error
         if not unchanged:
@@ -101,6 +97,19 @@ class LocalBytes:
                 f"{self.shown} is being written while it is read",
                 hint="wait until it is whole, then run it again",
             )
+        return count
+
+
+if sys.platform == "win32":
+
+    def _read(fd: int, buffer: memoryview) -> int:
+        data = os.read(fd, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+else:
+
+    def _read(fd: int, buffer: memoryview) -> int:
+        return os.readv(fd, [buffer])
 
 
 def path_of(url: str) -> str:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from modelsync.errors import CancelledError, ModelsyncError
@@ -15,12 +16,15 @@ from modelsync.transfer.keeper import Keeper
 from modelsync.transfer.local import LocalSource
 from modelsync.transfer.progress import Event
 from modelsync.transfer.remote import RemoteSource
-from modelsync.transfer.stream import Stream
+from modelsync.transfer.stream import BUFFER, Stream
 from modelsync.transfer.track import Take
+from modelsync.transfer.tuning import Count, Tuner
 
 if TYPE_CHECKING:
     from modelsync.net.client import Client
 
+FIRST = 4  # streams to begin with
+FIRST_OF_MANY = 8  # where there are at least so many files: small ones are mostly waited for
 FILES_A_STREAM = 2  # files open at one time: those being fetched, and as many being hashed or published
 
 
@@ -61,6 +65,10 @@ class Run:
         self._files: list[File] = []
         self._ended: list[File] = []
         self._threads: list[threading.Thread] = []
+        self._spawned = 0  # streams that there are, at work or not
+        self._busy = 0  # those that have something in hand
+        self._count = Count()
+        self._tuner = Tuner(streams, FIRST if len(jobs) < FIRST_OF_MANY else FIRST_OF_MANY)
 
     def start(self) -> None:
         """Starts the streams; they start the files."""
@@ -68,8 +76,27 @@ class Run:
             self.over.set()
             return
         with self.lock:
-            for _ in range(self.streams):
-                self._spawn("stream", self._stream)
+            self._fill()
+
+    def tune(self) -> None:
+        """Looks whether more or fewer streams would do better; to be called every few hundredths of a second."""
+        with self.lock:
+            if self._tuner.look(time.monotonic(), replace(self._count, busy=self._busy)):
+                self._fill()
+                self.wake()
+
+    def answered(self, seconds: float) -> None:
+        """The first byte of an answer came so long after its question; called with the lock held."""
+        self._count = replace(self._count, first_byte=seconds)
+
+    def received(self, count: int, full: int) -> None:
+        """Bytes came, so many of them in reads that filled their buffer; called with the lock held."""
+        so_far = self._count
+        self._count = replace(so_far, received=so_far.received + count, full=so_far.full + full)
+
+    def crowded(self) -> None:
+        """A server turned a request away because there are too many; called with the lock held."""
+        self._tuner.crowded(time.monotonic())
 
     def stop(self) -> None:
         """Ends everything soon, and returns when no thread is left."""
@@ -111,22 +138,36 @@ class Run:
 
     # --- the streams ---------------------------------------------------------------------------------
 
-    def _stream(self) -> None:
+    def _fill(self) -> None:
+        """Makes as many streams as may be at work now. Those that are too many wait, once they have let go."""
+        while self._spawned < self._tuner.limit:
+            number = self._spawned
+            self._spawned += 1
+            self._spawn("stream", lambda number=number: self._stream(number))  # type: ignore[misc]
+
+    def _stream(self, number: int) -> None:
+        buffer = memoryview(bytearray(BUFFER))
         try:
-            while (work := self._next()) is not None:
+            while (work := self._next(number)) is not None:
                 file, lane, take = work
-                Stream(file, lane, take).work()
+                Stream(file, lane, take, buffer).work()
+                with self.lock:
+                    self._busy -= 1
         except BaseException as error:  # noqa: BLE001 - raised again by who waits for the run
             self._fail(error)
 
-    def _next(self) -> tuple[File, Lane, Take] | None:
+    def _next(self, number: int) -> tuple[File, Lane, Take] | None:
         """What a free stream does next; None when there is nothing any more."""
         with self.lock:
             while not self.stopped and (self._waiting or self._files):
+                if number >= self._tuner.limit:
+                    self._work.wait()
+                    continue
                 now = time.monotonic()
                 for file in self._files:
-                    taken = file.take(now)
+                    taken = file.take(now, self._tuner.pace)
                     if taken is not None:
+                        self._busy += 1
                         return file, *taken
                 if self._waiting and len(self._files) < FILES_A_STREAM * self.streams:
                     self._admit(self._waiting.popleft())

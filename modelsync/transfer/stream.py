@@ -17,6 +17,7 @@ from modelsync.transfer.file import File, Lane
 from modelsync.transfer.track import MiB, Take
 
 AT_RISK = 8 * MiB  # bytes, over all streams, that a kill may lose: written but not recorded, or still in hand
+BUFFER = 256 * 1024  # bytes read at once: few enough to be in a core's cache still when they are written
 SHOWN_EVERY = 0.25  # seconds
 
 
@@ -31,15 +32,19 @@ class Stream:
         file: Its file.
         lane: Its segment.
         take: Its range.
+        buffer: Memory to work in, `BUFFER` bytes.
     """
 
-    def __init__(self, file: File, lane: Lane, take: Take) -> None:
+    def __init__(self, file: File, lane: Lane, take: Take, buffer: memoryview) -> None:
         self._file = file
         self._lane = lane
         self._track = lane.track
         self._take = take
         self._lock = file.run.lock
-        self._step = min(MiB, AT_RISK // file.run.streams) * 3 // 4  # a quarter for what is in hand
+        most = min(MiB, AT_RISK // file.run.streams)
+        self._buffer = buffer[: most // 4]
+        self._step = most - len(self._buffer)  # the rest is for what is in hand
+        self._full = 0  # bytes, since the last record, of reads that filled the buffer
 
     def work(self) -> None:
         """Does it, and tells the file how it went."""
@@ -58,13 +63,14 @@ class Stream:
         take, validator = self._take, self._track.validator
         asks_all = (take.start, take.end) == (0, None)
         if_range = None if asks_all or self._track.digest or validator is None else validator.etag
+        asked = time.monotonic()
         with self._lane.source.open(take.start, take.end, if_range) as answer:
             size = self._track.size
             with self._lock:
                 self._accept(answer)
             if self._track.size not in (None, size):
                 self._file.partial.allocate(self._lane.base + (self._track.size or 0))
-            self._pour(answer)
+            self._pour(answer, asked)
         if take.limit is None:
             with self._lock:
                 self._track.size = take.position  # nobody had said it: the end of the body is the end
@@ -107,24 +113,26 @@ class Stream:
         if self._lane.source.is_origin:
             file.etag = bare_etag(answer.headers.get("etag", ""))
 
-    def _pour(self, answer: Bytes) -> None:
+    def _pour(self, answer: Bytes, asked: float) -> None:
         """Writes the body. What is written counts once it is recorded: after every step, and at the end."""
-        file, lane, take = self._file, self._lane, self._take
+        file, lane, take, buffer = self._file, self._lane, self._take, self._buffer
         position, limit = take.position, take.limit
         shown = time.monotonic()
         started = False
         try:
-            for data in answer.chunks():
+            while count := answer.read_into(buffer):
                 if file.over or lane.track.draining:
                     raise _OverError
-                if limit is not None and position + len(data) > limit:
+                if limit is not None and position + count > limit:
                     position = take.position  # of a body that is too long nothing more is believed
                     raise self._other_size(None)
-                file.partial.write(data, lane.base + position)
-                position += len(data)
+                file.partial.write(buffer[:count], lane.base + position)
+                position += count
+                if count == len(buffer):
+                    self._full += count
                 if not started:
                     started = True
-                    self._begin(answer)
+                    self._begin(answer, time.monotonic() - asked)
                 enough = position - take.position >= self._step or not file.checked
                 # the last bytes wait for the end of the body: it may yet turn out to be too long
                 if position != limit and (enough or time.monotonic() - shown > SHOWN_EVERY):
@@ -133,9 +141,10 @@ class Stream:
         finally:
             self._record(position)
 
-    def _begin(self, answer: Bytes) -> None:
+    def _begin(self, answer: Bytes, seconds: float) -> None:
         self._lane.source.worked()
         with self._lock:
+            self._file.run.answered(seconds)
             self._track.began(ranged=answer.status == 206)
             self._file.run.wake()
 
@@ -147,6 +156,8 @@ class Stream:
         self._file.partial.record(base + take.position, base + position)
         with self._lock:
             self._file.fetched += count
+            self._file.run.received(count, self._full)
+            self._full = 0
             self._track.arrived(take, position)
             self._file.nudge()
 

@@ -89,8 +89,13 @@ class Track:
         """Whether every byte is here."""
         return self.size is not None and self.done.prefix >= self.size and not self.draining
 
-    def take(self, now: float) -> Take | None:
-        """The next range for a stream that is free, or None if there is nothing for it now."""
+    def take(self, now: float, pace: float = LARGEST) -> Take | None:
+        """The next range for a stream that is free, or None if there is nothing for it now.
+
+        Args:
+            now: The time.
+            pace: Bytes that one stream brings in a second.
+        """
         shared = self.ranged and not self.plain
         busy = len(self.active) >= self.width if shared else bool(self.active)
         if busy or self.complete or self.draining or now < self.not_before:
@@ -103,7 +108,7 @@ class Track:
         start, end = next(iter(gaps))
         if self.size is None:
             return self._begin(start, end if end < MANY else SMALLEST if start == 0 else None)
-        end = min(end, start + chunk(gaps.covered, self._streams))
+        end = min(end, start + chunk(gaps.covered, self._streams, pace))
         return self._begin(start, None if (start, end) == (0, self.size) else end)
 
     def began(self, *, ranged: bool) -> None:
@@ -172,6 +177,7 @@ class Track:
         return take
 
 
-def chunk(missing: int, streams: int) -> int:
-    """How many bytes one stream takes at once: ever fewer towards the end, so that all end together."""
-    return min(max(1, missing // (2 * streams * SMALLEST)) * SMALLEST, LARGEST)
+def chunk(missing: int, streams: int, pace: float = LARGEST) -> int:
+    """How many bytes one stream takes at once: about a second's, and ever fewer towards the end: all end together."""
+    most = min(LARGEST, max(SMALLEST, int(pace)))
+    return min(max(1, missing // (2 * streams * SMALLEST)) * SMALLEST, most)

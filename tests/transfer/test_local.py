@@ -7,7 +7,12 @@ import pytest
 
 from modelsync.errors import ModelsyncError, NotFoundError, RefusedError, StoreError
 from modelsync.transfer.answers import ChangedError
-from modelsync.transfer.local import CHUNK, LocalSource, path_of
+from modelsync.transfer.local import LocalBytes, LocalSource, path_of
+
+
+def everything(answer: LocalBytes) -> bytes:
+    buffer = memoryview(bytearray(7))
+    return b"".join(bytes(buffer[:count]) for count in iter(lambda: answer.read_into(buffer), 0))
 
 
 def read(
@@ -15,7 +20,7 @@ def read(
 ) -> tuple[int, bytes]:
     with LocalSource(path.as_uri()).open(start, end, if_range) as answer:
         assert answer.total == path.stat().st_size
-        return answer.status, b"".join(answer.chunks())
+        return answer.status, everything(answer)
 
 
 def test_ranges_of_a_file(tmp_path: Path) -> None:
@@ -58,13 +63,12 @@ def test_what_may_not_be_read_is_said(tmp_path: Path) -> None:
 def test_a_file_that_is_written_to_meanwhile_is_noticed(tmp_path: Path) -> None:
     """What was read of it is of no version."""
     path = tmp_path / "growing"
-    path.write_bytes(bytes(3 * CHUNK))
+    path.write_bytes(bytes(100))
     with LocalSource(path.as_uri()).open(0, None, None) as answer:
-        chunks = answer.chunks()
-        next(chunks)
-        path.write_bytes(b"x" * 3 * CHUNK)
+        assert answer.read_into(memoryview(bytearray(7))) == 7
+        path.write_bytes(b"x" * 100)
         with pytest.raises(ChangedError, match="growing"):
-            list(chunks)
+            everything(answer)
 
 
 @pytest.mark.parametrize(
