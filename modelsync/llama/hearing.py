@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from modelsync.spec.names import printable
 
-ERROR = 3  # GGML_LOG_LEVEL_ERROR
+ERROR = 4  # GGML_LOG_LEVEL_ERROR
 CONTINUED = 5  # GGML_LOG_LEVEL_CONT
 MAX_LINES = 64
 

@@ -51,18 +51,17 @@ def load(
     if mmproj is not None and "chat_handler" not in keywords:
         handler = projector.chat_handler(mmproj.absolute(), known, verbose=keywords.get("verbose", True))
         keywords["chat_handler"] = handler
-    later: Sequence[Path] = ()
-    if "lora_path" not in keywords and loras:
-        if len(loras) == 1:
-            keywords["lora_path"] = str(loras[0].absolute())
-        else:  # its constructor takes one
-            later = loras
+    laid: Sequence[Path] = () if "lora_path" in keywords else loras
     with hearing() as heard:
         made = None
         try:
             made = llama(model_path=str(model), **keywords)
-            if later:
-                _lay(made, later, float(keywords.get("lora_scale", 1.0)))
+            if laid:
+                _lay(made, laid, float(keywords.get("lora_scale", 1.0)))
+            elif keywords.get("lora_path") and not getattr(made, "_lora_adapter", True):
+                raise RuntimeError(
+                    "the adapter is none for this model"
+                )  # a null pointer, which went unnoticed
             if handler is not None:
                 projector.attach(handler, made)
         except (ValueError, RuntimeError, TypeError) as error:
@@ -77,20 +76,24 @@ def load(
 
 
 def _lay(llama: "Llama", loras: Sequence[Path], scale: float) -> None:
-    """Lays several adapters over a model. They belong to the model, and are freed with it."""
+    """Lays adapters over a model. They belong to the model, and are freed with it.
+
+    Not by `lora_path`, which takes one, reads the whole model into memory for it, and does not notice when it fails.
+    """
     import llama_cpp
 
     if not hasattr(llama_cpp, "llama_set_adapters_lora"):
-        raise RuntimeError("the installed llama-cpp-python takes one adapter; a newer one takes several")
+        raise RuntimeError(
+            "the installed llama-cpp-python is too old for adapters: `pip install -U llama-cpp-python`"
+        )
     adapters = []
     for lora in loras:
         adapter = llama_cpp.llama_adapter_lora_init(llama.model, str(lora.absolute()).encode())
-        if adapter is None:
+        if not adapter:
             raise RuntimeError(f"{lora.name} is no adapter for this model")
         adapters.append(adapter)
     count = len(adapters)
     pointers = (llama_cpp.llama_adapter_lora_p_ctypes * count)(*adapters)
-    if llama_cpp.llama_set_adapters_lora(
-        llama.ctx, pointers, count, (ctypes.c_float * count)(*[scale] * count)
-    ):
+    scales = (ctypes.c_float * count)(*[scale] * count)
+    if llama_cpp.llama_set_adapters_lora(llama.ctx, pointers, count, scales):
         raise RuntimeError("the adapters do not go together")
