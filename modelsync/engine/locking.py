@@ -112,7 +112,8 @@ def verify(context: Context, project: Project) -> Lock:
     """Asks upstream whether the lock is the truth about what it names: the gate for a change to the lock.
 
     Every request is resolved at the very commits that the lock has, and commits, sizes and digests are compared;
-    that those commits are still what a branch or tag means is not asked: a lock may be behind, not wrong.
+    that those commits are still what a branch or tag means is not asked: a lock may be behind, not wrong. What has no
+    published digest is read.
 
     Raises:
         StaleLockError: the lock does not answer the manifest.
@@ -122,11 +123,16 @@ def verify(context: Context, project: Project) -> Lock:
     current = check(project, manifest)
     pinned = [_at_locked_commit(entry, current) for entry in manifest.entries]
     answers = resolve_all(context, [Query(entry.request) for entry in pinned], project.root)
+    asked = [
+        Asked(entry.name, entry.request.to_dict(), answer)
+        for entry, answer in zip(pinned, answers, strict=True)
+    ]
+    reading = settle(context, asked, project.root)
     wrong: list[str] = []
-    for entry, answer in zip(pinned, answers, strict=True):
+    for entry, answer, files in zip(pinned, answers, reading.files, strict=True):
         model = current.find(entry.name, entry.variant)
         assert model is not None  # check() held the names against each other
-        wrong += [f"{entry.title}: {difference}" for difference in differences(model, answer)]
+        wrong += [f"{entry.title}: {difference}" for difference in differences(model, answer.revision, files)]
     if wrong:
         raise DriftError(
             f"{project.lock_path.name} does not say what upstream says: " + "; ".join(wrong),
@@ -140,15 +146,15 @@ def outdated(context: Context, project: Project) -> LockReport:
     return lock(context, project, upgrade=True, dry_run=True)
 
 
-def differences(model: LockedModel, answer: "Answer") -> list[str]:
-    """In what a locked model and an answer differ, in words; what the answer does not know is not compared."""
+def differences(model: LockedModel, revision: str | None, files: Sequence[LockedFile]) -> list[str]:
+    """In what a locked model differs from what upstream has at its commit, in words."""
     from modelsync.spec.names import printable
 
     said: list[str] = []
-    if model.revision != answer.revision:
-        said.append(f"commit {model.revision} in the lock, {answer.revision} upstream")
+    if model.revision != revision:
+        said.append(f"commit {model.revision} in the lock, {revision} upstream")
     here = {(file.role, file.path, file.repo or ""): file for file in model.files}
-    there = {(file.role, file.path, file.repo or ""): file for file in answer.files}
+    there = {(file.role, file.path, file.repo or ""): file for file in files}
     for key in sorted(here.keys() | there.keys()):
         name = printable(key[1])
         mine, theirs = here.get(key), there.get(key)
@@ -157,12 +163,10 @@ def differences(model: LockedModel, answer: "Answer") -> list[str]:
             continue
         if theirs.revision != mine.revision:
             said.append(f"{name} is of commit {mine.revision} in the lock, {theirs.revision} upstream")
-        if theirs.size is not None and theirs.size != mine.size:
+        if theirs.size != mine.size:
             said.append(f"{name} is {mine.size} bytes in the lock, {theirs.size} upstream")
-        if theirs.sha256 is not None and theirs.sha256 != mine.sha256:
+        if theirs.sha256 != mine.sha256:
             said.append(f"{name} has sha256 {mine.sha256} in the lock, {theirs.sha256} upstream")
-        elif theirs.sha256 is None and theirs.etag and theirs.etag != mine.etag:
-            said.append(f"{name} has ETag {mine.etag} in the lock, {theirs.etag} upstream")
         if [(p.path, p.size, p.sha256) for p in mine.pieces] != [
             (p.path, p.size, p.sha256) for p in theirs.pieces
         ]:

@@ -47,6 +47,8 @@ def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> lis
         futures = [pool.submit(one, query) for query in queries]
         try:
             return [future.result() for future in futures]
-        except BaseException:
+        except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, Exception):  # interrupted: what waits for a server waits no longer
+                context.cancel.set()
             raise

@@ -1,5 +1,10 @@
 """The lock: what it pins, when it moves, and that it tells the truth."""
 
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 from modelsync.engine import locking
@@ -16,6 +21,7 @@ from modelsync.errors import (
     UsageError,
 )
 from tests.engine.conftest import REPO, Opened, Place, gguf
+from tests.hub import Stall
 
 MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
 
@@ -253,3 +259,30 @@ def test_a_lock_that_cannot_be_believed_says_what_mends_it(place: Place, context
     (place.folder / "models.lock").unlink()
     locking.lock(context, project)
     assert place.lock_text == right
+
+
+def test_verify_reads_what_has_no_published_digest(place: Place, context: Context) -> None:
+    """An edited hash of a direct URL or a local file is found too: nobody publishes it, so the bytes are read."""
+    url = place.hub.file("/files/direct.gguf", gguf("direct"), etag="strong")
+    (place.folder / "local.gguf").write_bytes(gguf("local"))
+    project = place.write(f'[models]\ndirect = "{url}"\nlocal = "./local.gguf"\n')
+    locked = locking.lock(context, project).lock
+    locking.verify(context, project)
+    right = place.lock_text
+    for model in locked.models:
+        (place.folder / "models.lock").write_text(right.replace(model.files[0].sha256, "1" * 64))
+        with pytest.raises(DriftError, match=rf"{model.name}: {model.name}\.gguf has sha256 1111"):
+            locking.verify(context, project)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, a signal is sent otherwise")
+def test_ctrl_c_ends_a_lock_that_waits_for_a_server(place: Place) -> None:
+    """Who interrupts a lock does not wait for the answers that it was waiting for, nor for its retries."""
+    place.hub.misbehave(Stall(0, seconds=60), where="hub", times=100)
+    place.write(MANIFEST)
+    command = [sys.executable, "-m", "modelsync", "lock"]
+    with subprocess.Popen(command, cwd=place.folder, stderr=subprocess.DEVNULL) as process:
+        while not place.hub.seen("hub"):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 130
