@@ -33,7 +33,7 @@ def carry_out(context: Context, steps: Plan, folder: Path, target: Target | None
     fetched, reused, damaged = 0, 0, []
     for step in steps.of("check"):
         try:
-            blobs.recheck(context.store, step.target)
+            check(context, step)
             reused += step.bytes
         except (HashMismatchError, NotSyncedError):
             damaged.append(step)
@@ -54,6 +54,19 @@ def carry_out(context: Context, steps: Plan, folder: Path, target: Target | None
         f"{s.file.path}: damaged in the store, fetched again" for s in damaged if s.file is not None
     )
     return Done(fetched, reused, notes)
+
+
+def check(context: Context, step: Step) -> None:
+    """Hashes a suspect blob again.
+
+    Raises:
+        HashMismatchError: it is damaged.
+        NotSyncedError: it is gone.
+    """
+    assert step.model is not None
+    assert step.file is not None
+    label = fetching.label(step.model.name, step.file.path)
+    blobs.recheck(context.store, step.target, on_bytes=context.teller(label, step.bytes, "checking"))
 
 
 def _needs(
@@ -87,7 +100,14 @@ def _link(context: Context, steps: Sequence[Step], target: Target) -> tuple[str,
                 f"{step.file.path} went from the store while it was linked", hint="run `modelsync sync`"
             )
         wanted.append(links.Wanted(step.target, blob, step.file.sha256, step.file.size))
-    used = links.place(target.folder, wanted, mode=target.mode, inside=target.inside, owner=target.owner)
+    used = links.place(
+        target.folder,
+        wanted,
+        mode=target.mode,
+        inside=target.inside,
+        owner=target.owner,
+        on_bytes=context.teller(f"{target.folder.name}/", sum(want.size for want in wanted), "linking"),
+    )
     if target.mode == "auto" and "copy" in used:
         return (f"{target.folder.name}/ is on another file system than the store: the files are copies",)
     return ()

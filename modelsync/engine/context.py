@@ -1,18 +1,18 @@
 """What one call works with: settings, store, sources and, once something needs it, a client."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Self
 
 from modelsync import settings as environment
-from modelsync.errors import OfflineError
+from modelsync.errors import CancelledError, OfflineError
 from modelsync.settings import DEFAULT_ENDPOINT, Settings
 from modelsync.store.layout import Store, open_store
 
 if TYPE_CHECKING:
     from modelsync.net.client import Client
     from modelsync.sources.base import Source
-    from modelsync.transfer.progress import Event, Listener
+    from modelsync.transfer.progress import Event, Listener, Phase
 
 
 class Context:
@@ -80,6 +80,25 @@ class Context:
         if self.listener is not None:
             with self._guard:
                 self.listener(event)
+
+    def teller(self, label: str, total: int, phase: "Phase") -> Callable[[int], None]:
+        """Takes how many more bytes of something were read, and tells the listener how far it is.
+
+        Returns:
+            What raises `CancelledError` when the call is cancelled.
+        """
+        done = 0
+
+        def told(more: int) -> None:
+            nonlocal done
+            from modelsync.transfer.progress import Event
+
+            done += more
+            if self.cancel.is_set():
+                raise CancelledError("interrupted", hint="run the same command again")
+            self.tell(Event("done" if done >= total else phase, label, done, total))
+
+        return told
 
     def endpoint(self, asked: str | None = None) -> str:
         """The hub to talk to: a flag's, the environment's, what the request asks for, the default."""

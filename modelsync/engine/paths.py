@@ -124,8 +124,7 @@ def obtain(
         HashMismatchError: what is here is damaged, and nothing was to be fetched.
     """
     from modelsync.engine import snapshot
-    from modelsync.engine.carrying import carry_out
-    from modelsync.store import blobs
+    from modelsync.engine.carrying import carry_out, check
 
     def plan_now() -> plan.Plan:
         return plan.make([model], snapshot.look(context, [model], None), linked=False, exact=False)
@@ -138,7 +137,7 @@ def obtain(
                 f"{model.title} is not on this machine, and {why}", hint="run `modelsync sync`"
             )
         for step in steps.of("check"):
-            blobs.recheck(context.store, step.target)
+            check(context, step)
         steps = plan_now()
     keep()
     carry_out(context, steps, folder, None)

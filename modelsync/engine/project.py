@@ -100,7 +100,7 @@ def find(
     """
     if manifest_path is not None and package is not None:
         raise UsageError("a manifest and a package were both given", hint="give one of them")
-    start = Path(directory) if directory is not None else Path.cwd()
+    start = Path(directory or "")
     if package is not None:
         return Project(_in_package(package), package)
     if manifest_path is not None:
@@ -114,10 +114,14 @@ def find(
         if not path.is_file():
             raise ManifestError(f"there is no {path}", hint="`modelsync init` makes a models.toml")
         return Project(path.absolute())
+    try:
+        start = start.absolute()
+    except OSError as error:
+        raise ManifestError(f"the working directory is gone: {_reason(error)}") from None
     found = search(start)
     if found is None:
         raise ManifestError(
-            f"no {MANIFEST} in {start.absolute()} or above it",
+            f"no {MANIFEST} in {start} or above it",
             hint="`modelsync init` makes one; --manifest PATH names one elsewhere",
         )
     return Project(found)

@@ -172,22 +172,21 @@ def _changes(
                 step.bytes if step.verb == "fetch" else 0
             )
     linked = {path.partition("/")[0] for path in here.links}
-    changes: dict[str, Change] = {}
+    changes: dict[tuple[str, str], Change] = {}
     for model in models:
         change = moved.get((model.name, model.variant))
+        key = (model.name, model.variant or "")
         if change is not None:
-            changes[model.name] = change._replace(bytes=touched.get(model.name, 0))
+            changes[key] = change._replace(bytes=touched.get(model.name, 0))
         elif model.name in touched:
             action: Action = "updated" if model.name in linked else "added"
-            changes[model.name] = Change(
-                model.name, model.variant, action, after=model, bytes=touched[model.name]
-            )
+            changes[key] = Change(model.name, model.variant, action, after=model, bytes=touched[model.name])
     wanted = {model.name for model in models}
     for change in moved.values():
         if change.action == "removed":
-            changes.setdefault(change.name, change)
+            changes.setdefault((change.name, change.variant or ""), change)
     for step in steps.of("unlink"):
         name = step.target.partition("/")[0]
         if name not in wanted:
-            changes.setdefault(name, Change(name, None, "removed"))
-    return tuple(changes[name] for name in sorted(changes))
+            changes.setdefault((name, ""), Change(name, None, "removed"))
+    return tuple(changes[key] for key in sorted(changes))

@@ -25,9 +25,12 @@ def look(context: Context, models: Sequence[LockedModel], target: Target | None)
     """Takes a snapshot of this machine for some models: stats and small files, no hashing."""
     states: dict[str, BlobState] = {}
     ready: set[int] = set()
+    shown: dict[str, Path] = {}
     for index, model in enumerate(models):
-        if views.ready(context.store, model.files) is not None:
+        paths = views.ready(context.store, model.files)
+        if paths is not None:
             ready.add(index)
+            shown.update(zip((file.sha256 for file in model.files), paths, strict=True))
             states.update((file.sha256, "here") for file in model.files)
         else:
             for file in model.files:
@@ -42,7 +45,8 @@ def look(context: Context, models: Sequence[LockedModel], target: Target | None)
         for file, path in plan.link_targets(model):
             record = records.get(path)
             if record is not None:
-                intact[path] = record.sha256 if links.intact(target.folder, path, record) else ""
+                right = links.serves(target.folder, path, record, target.mode, shown.get(file.sha256))
+                intact[path] = record.sha256 if right else ""
             other = record is not None and record.sha256 != file.sha256  # what another version left
             if states[file.sha256] == "missing" and not other and _has_size(target.folder / path, file.size):
                 copies.add(file.sha256)

@@ -78,7 +78,8 @@ def sync(
         DriftError: `check`, and something would have to be done; the message says what.
         NotSyncedError: `frozen`, and the lock lacks a model.
     """
-    whole = not (names or directory or upgrade or upgrade_models or (groups is not None and groups.given))
+    part = names or directory or upgrade or upgrade_models or (groups is not None and groups.given)
+    whole = not part and link_mode == "auto"
     wanted = variant or context.settings.variant
     if whole and not (locked and frozen) and remembering.nothing_to_do(context, project, wanted):
         return SyncReport((), Plan(()))

@@ -9,10 +9,9 @@ from modelsync.engine.context import Context
 from modelsync.engine.fetching import label
 from modelsync.engine.project import Project
 from modelsync.engine.selecting import Groups
-from modelsync.errors import CancelledError, NotSyncedError, StaleLockError
+from modelsync.errors import NotSyncedError, StaleLockError
 from modelsync.spec.lockfile import LockedFile
 from modelsync.store import blobs, receipts, seal
-from modelsync.transfer.progress import Event
 
 Status = Literal["ok", "missing", "damaged"]
 
@@ -66,7 +65,7 @@ def verify(
                 f"{entry.name} is not in {project.lock_path.name}", hint="run `modelsync sync`"
             )
         for file, target in plan.link_targets(model):
-            told = _teller(context, label(model.name, file.path), file.size)
+            told = context.teller(label(model.name, file.path), file.size, "checking")
             blob = blobs.look(context.store, file.sha256).path
             if file.sha256 not in stored:
                 verdict = blobs.verify(context.store, file.sha256, full=full, on_bytes=told)
@@ -90,17 +89,3 @@ def _is(context: Context, path: Path, file: LockedFile, *, full: bool, told: Cal
 
 def _same(path: Path, blob: Path | None) -> bool:
     return blob is not None and path.samefile(blob)
-
-
-def _teller(context: Context, name: str, total: int) -> Callable[[int], None]:
-    """Tells the listener how far the hashing of one file is; ends it when the call is cancelled."""
-    done = 0
-
-    def told(more: int) -> None:
-        nonlocal done
-        done += more
-        if context.cancel.is_set():
-            raise CancelledError("the check was interrupted", hint="run the same command again")
-        context.tell(Event("done" if done >= total else "checking", name, done, total))
-
-    return told

@@ -17,7 +17,7 @@ from modelsync.spec.names import path_fault, printable
 from modelsync.store import disk, record
 from modelsync.store.record import Record, UsedMode, intact, owned
 
-__all__ = ["LinkMode", "Record", "UsedMode", "Wanted", "intact", "owned", "place", "remove"]
+__all__ = ["LinkMode", "Record", "UsedMode", "Wanted", "intact", "owned", "place", "remove", "serves"]
 
 LinkMode = Literal["auto", "reflink", "hardlink", "symlink", "copy"]
 
@@ -72,6 +72,26 @@ def place(
             if missing or after != known:
                 after = _appear(folder, missing, after, mode, owner, on_bytes)
     return tuple(after[want.path].mode for want in wanted)
+
+
+def serves(folder: Path, path: str, put: Record, mode: LinkMode, shown: Path | None) -> bool:
+    """Whether what was put at `path` is still there, is of the mode that is asked for, and leads to the blob.
+
+    Args:
+        folder: The folder.
+        path: The path in it.
+        put: What the record says of it.
+        mode: `auto` takes any.
+        shown: The blob, or a link to it; None where it is not here, or not known to be good.
+    """
+    if not intact(folder, path, put) or (mode not in ("auto", put.mode) and put.mode != "found"):
+        return False
+    if put.mode != "hardlink":
+        return True
+    try:  # after a repair, the link still has what was damaged
+        return shown is not None and shown.samefile(folder / path)
+    except OSError:
+        return False
 
 
 def remove(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:

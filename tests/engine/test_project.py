@@ -98,3 +98,15 @@ def test_files_that_are_not_text_are_errors(tmp_path: Path) -> None:
         found.read_manifest()
     with pytest.raises(LockfileError, match="UTF-8"):
         found.read_lock()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, a working directory cannot be removed")
+def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is named by its whole path needs no working directory; a search says what is wrong."""
+    (tmp_path / "models.toml").write_text("")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert project.find(manifest_path=tmp_path).root == tmp_path
+    with pytest.raises(ManifestError, match="gone"):
+        project.find()

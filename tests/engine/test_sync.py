@@ -8,10 +8,18 @@ from pathlib import Path
 import pytest
 
 from modelsync.engine import project as projects
-from modelsync.engine import pulling, syncing
+from modelsync.engine import pulling, syncing, verifying
 from modelsync.engine.context import Context
 from modelsync.engine.selecting import Groups
-from modelsync.errors import DriftError, NotAModelError, OfflineError, StaleLockError, StoreError, UsageError
+from modelsync.errors import (
+    CancelledError,
+    DriftError,
+    NotAModelError,
+    OfflineError,
+    StaleLockError,
+    StoreError,
+    UsageError,
+)
 from modelsync.store import blobs, prune
 from modelsync.transfer.progress import Event
 from tests.engine.conftest import REPO, Opened, Place, gguf
@@ -388,3 +396,62 @@ def test_what_was_found_stays_when_it_is_wanted_no_more(place: Place, context: C
     assert any("did not put it there" in note for note in syncing.sync(context, project).notes)
     assert mine.read_bytes() == gguf("q4")
     assert syncing.sync(context, project).notes == ()
+
+
+def test_a_repaired_blob_is_linked_anew(place: Place, context: Context) -> None:
+    """Where the damaged blob was hard-linked into the project, one sync mends both."""
+    project = place.write(LINKED)
+    syncing.sync(context, project, link_mode="hardlink")
+    linked = place.folder / "models/tiny/tiny-Q4_K_M.gguf"
+    seen = linked.stat()
+    linked.chmod(0o644)
+    linked.write_bytes(gguf("q4")[:-1] + b"!")
+    os.utime(linked, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    assert "damaged" in [row.status for row in verifying.verify(context, project)]
+    syncing.sync(context, project)
+    assert linked.read_bytes() == gguf("q4")
+    assert {row.status for row in verifying.verify(context, project, full=True)} == {"ok"}
+    assert syncing.sync(context, project).plan.steps == ()
+
+
+def test_another_link_mode_makes_the_links_anew(place: Place, context: Context) -> None:
+    """A mode that is asked for is had, whatever the links were; `auto` leaves them."""
+    project = place.write(LINKED)
+    linked = place.folder / "models/tiny/tiny-Q4_K_M.gguf"
+    syncing.sync(context, project, link_mode="hardlink")
+    syncing.sync(context, project, link_mode="copy")
+    assert linked.stat().st_nlink == 1
+    assert syncing.sync(context, project).plan.steps == ()
+    assert syncing.sync(context, project, link_mode="copy").plan.steps == ()
+    syncing.sync(context, project, link_mode="hardlink")
+    assert linked.stat().st_nlink > 1
+
+
+def test_a_blob_that_is_checked_again_tells_of_it_and_can_be_cancelled(
+    place: Place, context: Context, opened: Opened
+) -> None:
+    """Hashing a large blob takes a while: it is progress like any other."""
+    project = place.write(MANIFEST)
+    syncing.sync(context, project)
+    blob = context.store.blob_path(digest(gguf("q4")))
+    os.utime(blob, (1, 1))
+    cancelled = opened()
+    cancelled.cancel.set()
+    with pytest.raises(CancelledError):
+        syncing.sync(cancelled, project)
+    events: list[Event] = []
+    syncing.sync(opened(listener=events.append), project)
+    assert events == [Event("done", "tiny: tiny-Q4_K_M.gguf", 3000, 3000)]
+
+
+def test_a_variant_that_goes_is_told_beside_its_model(place: Place, context: Context) -> None:
+    """A change of the model does not hide that one of its variants is no longer locked."""
+    text = f'[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\n'
+    project = place.write(text + f'[models.tiny.variants.server]\nuri = "hf:{REPO}:Q8_0"\n')
+    syncing.sync(context, project)
+    place.write(text.replace("Q4_K_M", "Q8_0"))
+    report = syncing.sync(context, project)
+    assert [(change.variant, change.action) for change in report.changes] == [
+        (None, "updated"),
+        ("server", "removed"),
+    ]
