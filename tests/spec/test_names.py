@@ -1,5 +1,6 @@
 """Names of models, of files from elsewhere, and as they are shown."""
 
+import ntpath
 import posixpath
 from pathlib import PurePosixPath, PureWindowsPath
 
@@ -149,7 +150,8 @@ def test_a_safe_path_never_escapes(path: str) -> None:
     on_windows = PureWindowsPath(path)
     assert not on_windows.drive
     assert not on_windows.root
-    assert not on_windows.is_reserved() if hasattr(on_windows, "is_reserved") else True
+    reserved = getattr(ntpath, "isreserved", None)  # since Python 3.13
+    assert not (reserved(path) if reserved else on_windows.is_reserved())
     assert on_windows.parts == PurePosixPath(path).parts
 
 
