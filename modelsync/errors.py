@@ -23,7 +23,14 @@ class ModelsyncError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint: str | None = None
+        if hint:
+            self.advise(hint)
+
+    def advise(self, hint: str) -> None:
+        """Adds to the hint. A traceback shows it too."""
+        self.hint = f"{self.hint}; {hint}" if self.hint else hint
+        self.add_note(f"hint: {hint}")
 
 
 # --- 2: usage, files of the user's, the disk ---------------------------------------------------------

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,14 @@ def project(tmp_path: Path, hub: Hub, tiny_gguf: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     monkeypatch.chdir(folder)
     return folder
+
+
+def test_a_traceback_shows_the_hint(project: Path) -> None:
+    """Who runs into an error in a program or a notebook reads what mends it, as on the command line."""
+    with pytest.raises(NotFoundError) as raised:
+        modelsync.path("nosuch")
+    shown = "".join(traceback.format_exception_only(raised.value))
+    assert shown.splitlines()[1:] == ["hint: `modelsync add nosuch URI` adds one"]
 
 
 def test_a_synced_model_generates(project: Path) -> None:

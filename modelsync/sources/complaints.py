@@ -111,7 +111,7 @@ def _unreachable(error: ModelsyncError, endpoint: str) -> ModelsyncError:
     """A connection's own words are enough, unless the address of the hub is one that somebody set."""
     if isinstance(error, NetworkError) and endpoint != DEFAULT_ENDPOINT:
         setting = f"the hub {_host(endpoint)} is set by HF_ENDPOINT or `endpoint` in the manifest"
-        error.hint = f"{error.hint}; {setting}" if error.hint else setting
+        error.advise(setting)
     return error
 
 

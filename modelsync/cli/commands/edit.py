@@ -124,7 +124,7 @@ def _sync(context: "Context", project: "Project", names: "Sequence[str]") -> "Sy
     try:
         return syncing.sync(context, project, names)
     except ModelsyncError as error:
-        error.hint = f"{error.hint}; {hint}" if error.hint else hint
+        error.advise(hint)
         raise
     except KeyboardInterrupt:
         raise CancelledError("interrupted; what has arrived is kept", hint=hint) from None
