@@ -58,7 +58,7 @@ def add(
     variant: str | None = None,
     frozen: bool = False,
 ) -> LockReport | None:
-    """Adds a model to the manifest, or gives a name that is there another meaning, and locks.
+    """Adds a model, or a variant of one, to the manifest, and locks.
 
     Args:
         context: What to work with.
@@ -78,6 +78,7 @@ def add(
         What the lock came to, or None when `frozen`.
 
     Raises:
+        UsageError: the name, or the variant, is taken; nothing was changed.
         ModelsyncError: it cannot be locked; manifest and lock are as they were.
     """
     reference = uris.parse(text)

@@ -1,4 +1,4 @@
-"""Where in a TOML text a key stands: needed to edit a manifest, and to say in which line an error is."""
+"""Where in a TOML text a key stands, to say in which line an error is."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -14,7 +14,6 @@ class Statement(NamedTuple):
     first: int
     last: int
     path: tuple[str, ...]  # from the document's root
-    is_header: bool
 
 
 def statements(text: str) -> Iterator[Statement]:
@@ -42,10 +41,9 @@ def statements(text: str) -> Iterator[Statement]:
             except (ValueError, RecursionError):
                 continue
             path = _keys(value)
-            is_header = lines[first].lstrip(" \t").startswith("[")
-            if is_header:
-                header = path
-            yield Statement(first + 1, last + 1, path if is_header else header + path, is_header)
+            if lines[first].lstrip(" \t").startswith("["):
+                header, path = path, ()
+            yield Statement(first + 1, last + 1, header + path)
             break
         else:
             return

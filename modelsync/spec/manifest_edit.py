@@ -1,19 +1,11 @@
-"""Edits of a manifest's text that leave every other byte as it is.
-
-Libraries that keep a TOML file's comments hang each one on what stands before it, so that removing a model takes along
-the words above the next one. Here whole statements go into and out of the text, where `locate.statements` finds them,
-and the result is read again before it is returned.
-"""
+"""Edits of a manifest's text that keep its comments, its order and every other byte."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from modelsync.errors import ManifestError, UsageError
-from modelsync.spec.locate import Statement, statements
-from modelsync.spec.manifest import MAX_TEXT, Manifest, parse
+from modelsync.errors import UsageError
+from modelsync.spec.manifest import parse
 from modelsync.spec.names import check_name
-from modelsync.spec.text_lines import Lines
-from modelsync.spec.toml import dotted, loads, toml_key, toml_string, toml_value
 from modelsync.spec.uri import Reference
 
 _TEMPLATE = """\
@@ -80,7 +72,9 @@ def add(
         NotFoundError: there is no model to add the variant to.
         ManifestError: the manifest is wrong, or written in a way that this cannot edit.
     """
-    path = _path(check_name(name), None if variant is None else check_name(variant))
+    from modelsync.spec.manifest_draft import Draft
+
+    path = ("models", check_name(name)) + (() if variant is None else ("variants", check_name(variant)))
     if variant is not None and groups:
         raise UsageError("a variant has the groups of its model", hint="leave the groups away")
     if None not in (revision, reference.revision) and revision != reference.revision:
@@ -94,135 +88,46 @@ def add(
         "endpoint": endpoint,
         "groups": list(groups),
     }
-    body = [f"{key} = {toml_value(value)}" for key, value in values.items() if value]
+    values = {key: value for key, value in values.items() if value}
     before = parse(text, where=where)
     if variant is not None:
         before.entry(name)
-    kept = _without(before, [path])
-    if kept != _without(before, []):
-        if not replace:
-            what = f"`{name}`" if variant is None else f"the variant `{variant}` of `{name}`"
-            raise UsageError(f"{what} is there already", hint="take another name, or remove that one first")
-        text = _cut(text, path)
-    new = _with_line(text, name, values["uri"]) if len(body) == 1 and variant is None else None
-    if new is None:
-        new = _with_table(text if variant is None else _spread(text, path[:2]), path, body)
-    _check_toml(new, path, where)
-    after = parse(new, where=where)
-    if _without(after, [path]) != kept or _without(after, []) == kept:
-        raise _cannot_edit(where, path)
+    is_taken = any((entry.name, entry.variant) == (name, variant) for entry in before.entries)
+    if is_taken and not replace:
+        raise _taken(name, variant)
+    draft = Draft(text, path, where)
+    if is_taken:
+        draft.cut()
+    draft.put(values)
+    new = draft.finished(values)
+    parse(new, where=where)
     return new
 
 
 def remove(text: str, names: Sequence[str], *, where: str = "models.toml") -> str:
-    """The manifest without these models and their variants; comments outside of their own tables stay.
+    """The manifest without these models and their variants.
+
+    Comments between their lines go with them. Those above and below stay, even right above: they may be the heading of
+    several models, and words are for people to delete.
 
     Raises:
         NotFoundError: one of the names is not there.
         ManifestError: the manifest is wrong, or written in a way that this cannot edit.
     """
+    from modelsync.spec.manifest_draft import Draft
+
     before = parse(text, where=where)
     for name in names:
         before.entry(name)
-        text = _cut(text, _path(name))
-    if _without(parse(text, where=where), []) != _without(before, [_path(name) for name in names]):
-        raise _cannot_edit(where, _path(*names[:1]))
+    for name in dict.fromkeys(names):
+        draft = Draft(text, ("models", name), where)
+        draft.cut()
+        text = draft.finished()
     return text
 
 
-def _path(name: str, variant: str | None = None) -> tuple[str, ...]:
-    return ("models", name) if variant is None else ("models", name, "variants", variant)
-
-
-def _without(manifest: Manifest, paths: Sequence[tuple[str, ...]]) -> Manifest:
-    """The manifest as it shall be when what stands under `paths` is gone; in an order of its own, to compare."""
-    entries = {_path(entry.name, entry.variant): entry for entry in manifest.entries}
-    kept = (path for path in sorted(entries) if not any(path[: len(gone)] == gone for gone in paths))
-    return manifest._replace(entries=tuple(entries[path] for path in kept))
-
-
-def _check_toml(text: str, path: tuple[str, ...], where: str) -> None:
-    try:
-        loads(text, where, ManifestError, limit=MAX_TEXT)
-    except ManifestError:
-        raise _cannot_edit(where, path) from None
-
-
-def _cannot_edit(where: str, path: tuple[str, ...]) -> ManifestError:
-    return ManifestError(
-        f"{where}: {dotted(path)} cannot be edited: it is part of a table that is written on one line",
-        hint=f"write it with a header of its own, [{dotted(path[:2])}], or edit it by hand",
-    )
-
-
-# --- text to text ------------------------------------------------------------------------------------
-
-
-def _with_line(text: str, name: str, uri: str) -> str | None:
-    """`name = "uri"` below the last line of `[models]`; None if there is no such table."""
-    place, inside = None, False
-    for statement in statements(text):
-        if statement.is_header:
-            inside = statement.path == ("models",)
-        if inside:
-            place = statement.last
-    if place is None:
-        return None
-    lines = Lines(text)
-    lines.insert(place, [f"{toml_key(name)} = {toml_string(uri)}"])
-    return str(lines)
-
-
-def _with_table(text: str, path: tuple[str, ...], body: Sequence[str]) -> str:
-    """A table behind the last model, or behind the model that it is a variant of."""
-    above = path[:2] if len(path) > 2 else path[:1]
-    lines = Lines(text)
-    place = len(lines)
-    for statement in statements(text):
-        if statement.path[: len(above)] == above:
-            place = statement.last
-    end = place
-    while lines[end].startswith("#"):
-        end += 1
-    if not lines[end]:  # comments right below belong to what stands above, unless they lead on to something
-        place = end
-    header = f"[{'.'.join(map(toml_key, path))}]"
-    lines.insert(place, [*([""] if place else []), header, *body])
-    return str(lines)
-
-
-def _spread(text: str, path: tuple[str, ...]) -> str:
-    """With a table where `name = "uri"` stood, so that it can have variants."""
-    for statement in statements(text):
-        if statement.path == path and not statement.is_header:
-            lines = Lines(text)
-            value = lines[statement.first - 1].partition("=")[2].strip()
-            if statement.first == statement.last and value.startswith(('"', "'")):
-                lines.delete(statement.first - 1, statement.last)
-                return _with_table(str(lines), path, [f"uri = {value}"])
-    return text
-
-
-def _cut(text: str, path: tuple[str, ...]) -> str:
-    """Without the statements about `path`, and without the blank line above a header that goes."""
-    lines = Lines(text)
-    for run in reversed(_runs(text, path)):
-        first, end = run[0].first - 1, run[-1].last
-        if run[0].is_header and not lines[first - 1]:
-            first = max(first - 1, 0)
-        lines.delete(first, end)
-    return str(lines)
-
-
-def _runs(text: str, path: tuple[str, ...]) -> list[list[Statement]]:
-    """The statements about `path`, in runs without another statement between."""
-    runs: list[list[Statement]] = []
-    is_open = False
-    for statement in statements(text):
-        matches = statement.path[: len(path)] == path
-        if matches and is_open:
-            runs[-1].append(statement)
-        elif matches:
-            runs.append([statement])
-        is_open = matches
-    return runs
+def _taken(name: str, variant: str | None) -> UsageError:
+    if variant is None:
+        hint = f"`modelsync remove {name}` first, or edit the manifest"
+        return UsageError(f"`{name}` is there already", hint=hint)
+    return UsageError(f"the variant `{variant}` of `{name}` is there already", hint="edit the manifest")

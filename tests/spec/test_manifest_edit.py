@@ -1,10 +1,13 @@
 """Edits of a manifest that leave every other byte as it is."""
 
+from itertools import groupby
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from modelsync.errors import ManifestError, NotFoundError, UsageError
+from modelsync.spec.locate import statements
 from modelsync.spec.manifest import parse
 from modelsync.spec.manifest_edit import add, remove, template
 from modelsync.spec.request import Request
@@ -78,10 +81,15 @@ groups = ["g"]
         ("[models]\r\n", '[models]\r\nb = "hf:u/m:Q4_K_M"\r\n'),
         ("models.a = 'hf:u/a'\n", "models.a = 'hf:u/a'\n\n[models.b]\nuri = \"hf:u/m:Q4_K_M\"\n"),
         ("[models]\n# a = 1\n", '[models]\nb = "hf:u/m:Q4_K_M"\n# a = 1\n'),
+        ("\ufeff[models]\r\na.uri = 'hf:u/a'", "\ufeff[models]\r\na.uri = 'hf:u/a'\r\nb = \"hf:u/m:Q4_K_M\""),
+        (
+            "[ models . a ] # x\n\turi = 'hf:u/a'\n",
+            "[ models . a ] # x\n\turi = 'hf:u/a'\n\n[models.b]\nuri = \"hf:u/m:Q4_K_M\"\n",
+        ),
     ],
 )
 def test_any_manner_of_writing_is_kept(text: str, new: str) -> None:
-    """An empty file, no last line ending, Windows' line endings, dotted keys."""
+    """An empty file, no last line ending, Windows' line endings, a byte order mark, dotted keys, blanks in headers."""
     assert add(text, "b", M) == new
     assert remove(new, ["b"]) == text
 
@@ -109,6 +117,23 @@ def test_the_variant_of_a_line_makes_it_a_table() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "new"),
+    [
+        (
+            'models.a = "hf:u/a" # x\nmodelsync.dir = "m"',
+            'modelsync.dir = "m"\n\n[models.a]\nuri = "hf:u/a" # x',
+        ),
+        ('[models]\na.uri = "hf:u/a"\nb = "hf:u/b"', '[models]\na.uri = "hf:u/a"\nb = "hf:u/b"'),
+    ],
+)
+def test_the_variant_of_dotted_keys_takes_nothing_else_in(text: str, new: str) -> None:
+    """Its table stands behind all keys of the table that its model is in."""
+    assert (
+        add(text, "a", M, variant="server") == f'{new}\n\n[models.a.variants.server]\nuri = "hf:u/m:Q4_K_M"'
+    )
+
+
 def test_a_model_goes_with_all_its_tables_and_nothing_else() -> None:
     """Its load settings and variants go too; the words above the next model stay."""
     text = (
@@ -121,9 +146,10 @@ def test_a_model_goes_with_all_its_tables_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("variant", [None, "server"])
 def test_what_is_there_is_replaced_only_when_asked(variant: str | None) -> None:
-    """A name that is taken is an error; replacing drops all that was said about it."""
-    with pytest.raises(UsageError, match="is there already"):
+    """A name that is taken is an error that says what to do; replacing drops all that was said about it."""
+    with pytest.raises(UsageError, match="is there already") as caught:
         add(FULL, "llama3", M, variant=variant)
+    assert caught.value.hint in ("edit the manifest", "`modelsync remove llama3` first, or edit the manifest")
     manifest = parse(add(FULL, "llama3", M, variant=variant, replace=True))
     assert manifest.entry("llama3", variant).request.uri == M.uri
     assert len(manifest.entries) == (2 if variant is None else 4)
@@ -163,9 +189,16 @@ def test_bad_values_are_the_manifests_errors() -> None:
 )
 def test_a_table_on_one_line_is_left_to_people(text: str) -> None:
     """What cannot be edited in whole lines is an error that says how to write it."""
-    with pytest.raises(ManifestError, match="written on one line") as caught:
+    with pytest.raises(ManifestError, match="cannot be edited safely") as caught:
         add(text, "a", M, variant="v")
     assert "[models.a]" in str(caught.value.hint)
+
+
+def test_a_model_inside_of_a_line_is_left_to_people() -> None:
+    """Models that stand together on one line are not taken out of it."""
+    for text in ('models = { a = "hf:u/a" }', 'models = { a = "hf:u/a", b = "hf:u/b" } # both'):
+        with pytest.raises(ManifestError, match=r"models\.a cannot be edited safely"):
+            remove(text, ["a"])
 
 
 @given(manifest_texts(), NAMES, requests(), st.lists(NAMES, max_size=2))
@@ -202,18 +235,36 @@ def test_removing_keeps_the_others_and_their_comments(text: str, data: st.DataOb
     assert parse(new).entries == tuple(entry for entry in manifest.entries if entry.name != name)
     remaining = iter(text.split("\n"))
     assert all(any(line.rstrip("\r") == old.rstrip("\r") for old in remaining) for line in new.splitlines())
+    assert _comments(new.splitlines()) == _comments(_outside(text, name))
 
 
-@given(manifest_texts(), NAMES)
-def test_a_variant_is_added_to_any_model(text: str, variant: str) -> None:
+def _comments(lines: list[str]) -> list[str]:
+    return [line for line in lines if line.lstrip().startswith("#")]
+
+
+def _outside(text: str, name: str) -> list[str]:
+    """The lines but those from the first to the last that says something about a model, with no other key between."""
+    lines = text.splitlines()
+    found = list(statements(text))
+    for is_own, group in groupby(reversed(found), lambda one: one.path[:2] == ("models", name)):
+        run = list(group)
+        if is_own:
+            del lines[run[-1].first - 1 : run[0].last]
+    return lines
+
+
+@given(manifest_texts(), NAMES, st.data())
+def test_a_variant_is_added_to_any_model(text: str, variant: str, data: st.DataObject) -> None:
     """Line, table or dotted keys: the model and all others mean what they meant."""
     manifest = parse(text)
     assume(manifest.names)
-    name = manifest.names[-1]
+    name = data.draw(st.sampled_from(manifest.names))
     assume(variant not in {"auto", *(entry.variant for entry in manifest.entries)})
-    new = parse(add(text, name, Reference(FileUri("v.gguf")), variant=variant))
+    text_with_it = add(text, name, Reference(FileUri("v.gguf")), variant=variant)
+    new = parse(text_with_it)
     assert new.entry(name, variant).request.uri == FileUri("v.gguf")
     assert set(map(str, manifest.entries)) < set(map(str, new.entries))
+    assert _comments(text_with_it.splitlines()) == _comments(text.splitlines())
 
 
 @given(st.text(max_size=30), st.text(max_size=10))
