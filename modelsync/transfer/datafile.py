@@ -3,6 +3,8 @@
 import os
 import sys
 import threading
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from modelsync.machine import free_bytes
@@ -60,6 +62,10 @@ class DataFile:
         """Reads bytes from `offset` on into `buffer`; gives how many, 0 at the end of the file."""
         return self._read_some(buffer, offset)
 
+    def write_back(self, offset: int, size: int) -> None:
+        """Begins to bring bytes to the disk and does not wait for it, so that a later `sync` has less to do."""
+        _write_back(self._fd, offset, size)
+
     def sync(self) -> None:
         """Returns once what was written is on the disk."""
         flush(self._fd)
@@ -110,17 +116,34 @@ def flush(fd: int) -> None:
 
 
 if sys.platform == "linux":
+    _SYNC_FILE_RANGE_WRITE = 2
 
     def _reserve(fd: int, size: int) -> None:
         """fallocate(2), not posix_fallocate(3): the latter writes the whole file where the former cannot."""
+        from ctypes import c_int, c_int64
+
+        call = _function("fallocate64") or _function("fallocate")
+        if call is not None:
+            call(c_int(fd), c_int(0), c_int64(0), c_int64(size))  # else the space is taken as the bytes come
+
+    def _write_back(fd: int, offset: int, size: int) -> None:
+        """sync_file_range(2); a failure is no harm, for nothing depends on it."""
+        from ctypes import c_int, c_int64, c_uint
+
+        call = _function("sync_file_range")
+        if call is not None:
+            call(c_int(fd), c_int64(offset), c_int64(size), c_uint(_SYNC_FILE_RANGE_WRITE))
+
+    @cache
+    def _function(name: str) -> Callable[..., int] | None:
+        """One of the C library's, which may lack it."""
         import ctypes
 
-        libc = ctypes.CDLL(None, use_errno=True)
-        call = getattr(libc, "fallocate64", None) or getattr(libc, "fallocate", None)
-        if call is not None:
-            call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
-            call(fd, 0, 0, size)  # a failure is no harm: the space is then taken as the bytes come
+        return getattr(ctypes.CDLL(None), name, None)
 else:
 
     def _reserve(fd: int, size: int) -> None:
         """Nothing to call here: the space is taken as the bytes come."""
+
+    def _write_back(fd: int, offset: int, size: int) -> None:
+        """Nothing to call here: the system writes when it sees fit."""

@@ -89,6 +89,12 @@ class Partial:
         if start < end:
             self._append(f"+ {start} {end}\n")
 
+    def write_back(self, start: int, end: int) -> None:
+        """Begins to bring bytes to the disk, without waiting: whoever publishes the file must wait for all of them."""
+        if start < end:
+            with self._named():
+                self._data.write_back(start, end - start)
+
     def forget(self, start: int, end: int) -> None:
         """Counts bytes no more. That is on the disk before this returns: others will be written in their place."""
         if start < end:

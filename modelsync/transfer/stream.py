@@ -60,7 +60,7 @@ class Stream:
                 self._file.settle(self._lane, self._take, error)
 
     def _fetch(self) -> None:
-        take, validator = self._take, self._track.validator
+        take, validator, base = self._take, self._track.validator, self._lane.base
         asks_all = (take.start, take.end) == (0, None)
         if_range = None if asks_all or self._track.digest or validator is None else validator.etag
         asked = time.monotonic()
@@ -70,7 +70,9 @@ class Stream:
                 self._accept(answer)
             if self._track.size not in (None, size):
                 self._file.partial.allocate(self._lane.base + (self._track.size or 0))
+            begun = take.position
             self._pour(answer, asked)
+        self._file.partial.write_back(base + begun, base + take.position)
         if take.limit is None:
             with self._lock:
                 self._track.size = take.position  # nobody had said it: the end of the body is the end
