@@ -37,6 +37,8 @@ program = Group(
             "list": f"{HERE}.listing:list_",
             "outdated": f"{HERE}.listing:outdated",
             "verify": f"{HERE}.verify:verify",
+            "chat": f"{HERE}.chat:chat",
+            "export": f"{HERE}.export:export",
         },
         "Without a project": {
             "pull": f"{HERE}.pull:pull",

@@ -1,0 +1,92 @@
+"""`modelsync export`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from modelsync.cli import completing, options
+from modelsync.cli.command import command
+from modelsync.cli.invocation import Invocation
+from modelsync.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from modelsync.engine.exporting import Exported
+
+FORMATS = ("llama-server", "ollama", "env", "sha256sums", "json")
+
+
+@command("export", short_help="Write the models down for other programs.")
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completing.names)
+@click.option(
+    "--to", metavar="FORMAT", type=click.Choice(FORMATS), required=True, help=f"One of {', '.join(FORMATS)}."
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Where to, in place of stdout; for ollama a folder.",
+)
+@options.groups
+@options.variant
+def export(
+    invocation: Invocation,
+    names: tuple[str, ...],
+    to: str,
+    output: Path | None,
+    plus_groups: tuple[str, ...],
+    only_groups: tuple[str, ...],
+    minus_groups: tuple[str, ...],
+    all_groups: bool,
+    variant: str | None,
+) -> None:
+    """Write the synced models, or the NAMEd ones, as other programs read them. Nothing is fetched.
+
+    llama-server: its presets file for router mode (--models-preset), with the load settings in its flag names.
+    ollama: a Modelfile each. env: shell variables, for eval. sha256sums: for `sha256sum -c` in the project's folder.
+    json: everything, of models that are not here too.
+    """
+    from modelsync.engine import exporting
+
+    project = invocation.project()
+    groups = options.grouped(plus_groups, only_groups, minus_groups, all_groups)
+    with invocation.context() as context:
+        chosen = exporting.models(
+            context, project, names, groups=groups, variant=variant, missing=to == "json"
+        )
+    made = exporting.WRITERS[to](chosen, project.root)
+    for each in made:
+        invocation.output.notes(each.notes)
+    if output is not None:
+        _write(made, output, apart=to == "ollama")
+        invocation.output.result(to=to, output=str(output.absolute()))
+    elif len(made) > 1:
+        raise UsageError(
+            f"these are {len(made)} models, and one Modelfile is for one",
+            hint="name one of them, or give a folder with --output",
+        )
+    else:
+        text = "".join(each.text for each in made)
+        invocation.output.lines(text.splitlines())
+        if to == "json":
+            invocation.output.result(models=json.loads(text)["models"])
+        else:
+            invocation.output.result(to=to, text=text)
+
+
+def _write(made: "list[Exported]", output: Path, *, apart: bool) -> None:
+    """Writes one file, or a folder's; one that was there is replaced whole."""
+    try:
+        if apart:
+            output.mkdir(parents=True, exist_ok=True)
+        for each in made:
+            target = output / f"{each.name}.Modelfile" if apart else output
+            beside = target.with_name(f".{target.name}.new")
+            beside.write_bytes(each.text.encode(errors="surrogateescape"))
+            beside.replace(target)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {output}: {error.strerror}", hint="--output names a file; for ollama, a folder"
+        ) from None
