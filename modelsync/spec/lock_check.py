@@ -8,7 +8,7 @@ from modelsync.spec.lock_origin import Asked, asked, check_hashes, check_origin
 from modelsync.spec.lock_text import REQUEST_KEYS, VERSION
 from modelsync.spec.lockfile import Lock, LockedFile, LockedModel, Piece
 from modelsync.spec.names import check_name, path_fault, printable
-from modelsync.spec.parts import joined_name, part_of, siblings
+from modelsync.spec.parts import joined_name, siblings
 
 MAX_MODELS = 20_000
 MAX_FILES = 2_000  # of one model, and pieces of one file
@@ -112,28 +112,19 @@ def _check_pieces(file: LockedFile) -> None:
 
 
 def _check_whole(files: tuple[LockedFile, ...], wanted: Asked) -> None:
-    """Whether all that belongs to a model is there, once: each role asked for, each part of a split model."""
+    """Whether all that the request asks for is there, once: one model with all its parts, each companion."""
     roles = [file.role for file in files]
-    if (
-        "model" not in roles
-        or roles.count("lora") < len(wanted.loras)
-        or (wanted.mmproj and "mmproj" not in roles)
-    ):
-        raise LockfileError("files: not all that the request asks for")
+    models = tuple(file.path for file in files if file.role == "model")
+    if not models or roles.count("lora") != len(wanted.loras) or roles.count("mmproj") != bool(wanted.mmproj):
+        raise LockfileError("files: not all, or not only, what the request asks for")
     if len({file[:2] + file[4:8] for file in files}) < len(files):
         raise LockfileError("files: one is there twice")
-    parts: dict[tuple[str | None, ...], list[int]] = {}
     for file in files:
-        part = part_of(file.path)
-        if part and part.joined:
+        if joined_name(file.path) is not None:
             raise LockfileError(f"{printable(file.path)}: it is a piece, no file of its own")
-        if part:
-            parts.setdefault((file.role, file.repo, part.prefix, f"{part.total}"), []).append(part.number)
-    for (_, _, prefix, total), numbers in parts.items():
-        if numbers != list(range(1, int(total or 0) + 1)):
-            raise LockfileError(
-                f"{printable(prefix or '')}-…: not all of its {total} parts are there, in order"
-            )
+        whole = siblings(file.path)
+        if whole != (models if file.role == "model" else (file.path,)):
+            raise LockfileError(f"{printable(file.path)}: not all of its parts are there, in order, or more")
 
 
 # --- single values -----------------------------------------------------------------------------------

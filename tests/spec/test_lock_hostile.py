@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from modelsync.errors import LockfileError, ModelsyncError, RefusedError
 from modelsync.spec.lock_check import lock as check
-from modelsync.spec.lockfile import Lock, LockedFile, LockedModel, dumps, hf_url, parse
+from modelsync.spec.lockfile import Lock, LockedFile, LockedModel, Role, dumps, hf_url, parse
 from modelsync.spec.parts import siblings
 from tests.spec.strategies import HOSTILE_TEXTS, hostile_values, locks
 from tests.spec.test_lockfile import HUB, ONE, TEXT, TWO, A, B, C
@@ -207,7 +207,7 @@ def test_a_split_model_is_whole() -> None:
         ('"m Q8_0.gguf"', '"x.gguf"', ": llama3 (server): x.gguf: its pieces are not all"),
         ("pieces = [", "pieces = [1, ", ": llama3 (server): m Q8_0.gguf: pieces: a list"),
         ("files = [", "files = [1,", ": empty-license: files: a list of up to 2000 tables"),
-        ("files = [", "files = []\nxs = [", ": empty-license: files: not all that the request asks for"),
+        ("files = [", "files = []\nxs = [", ": empty-license: files: not all, or not only, what"),
         ("version = 1", "<<<<<<< ours\nversion = 1", ":2: a merge conflict is not resolved here"),
         ("version = 1", "version = ", ":2: not TOML: "),
     ],
@@ -274,3 +274,21 @@ def test_any_value_at_any_place_is_read_or_an_error_with_words(data: st.DataObje
         place, key = inner, data.draw(st.sampled_from(keys))
     place[key] = data.draw(hostile_values(_KEYS))
     tried(lambda: check(document, "models.lock"), (LockfileError, RefusedError))
+
+
+@pytest.mark.parametrize(
+    ("role", "words"), [("model", "in order, or more"), ("lora", "not only"), ("mmproj", "not only")]
+)
+def test_nothing_comes_along_that_nobody_asked_for(role: Role, words: str) -> None:
+    """One more file of the right repo and commit, in any role, is refused."""
+    commit = "a" * 40
+
+    def file(role: Role, path: str) -> LockedFile:
+        return LockedFile(role, path, 1, "b" * 64, hf_url("https://huggingface.co", "u/m", commit, path))
+
+    asked = {"uri": "hf:u/m:Q8_0", "mmproj": True, "loras": ["hf:u/m:F16"]}
+    files = (file("model", "m-Q8_0.gguf"), file("mmproj", "mmproj.gguf"), file("lora", "a-F16.gguf"))
+    right = LockedModel("m", asked, files, revision=commit)
+    assert parse(dumps(Lock((right,)))) == Lock((right,))
+    more = right._replace(files=(*files, file(role, "more.gguf")))
+    assert words in _wrong(dumps(Lock((more,))))
