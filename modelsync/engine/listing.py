@@ -1,5 +1,6 @@
 """What is wanted, locked and here: one row for each entry of the manifest. No network, no hashing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -8,7 +9,7 @@ from modelsync.engine.context import Context
 from modelsync.engine.project import Project
 from modelsync.spec.choose import quant_of
 from modelsync.spec.lockfile import LockedModel
-from modelsync.store import blobs
+from modelsync.store import blobs, record
 
 State = Literal["here", "missing", "partial", "stale", "unlocked"]
 
@@ -43,6 +44,7 @@ def rows(context: Context, project: Project) -> tuple[Row, ...]:
     """A row for each entry of the manifest, in its order, variants behind what they vary."""
     manifest, lock = project.read_manifest(), project.read_lock()
     folder = project.folder(manifest)
+    records = record.owned(folder) if folder is not None else {}
     locked = {(model.name, model.variant): model for model in lock.models} if lock else {}
     found = []
     for entry in manifest.entries:
@@ -51,7 +53,7 @@ def rows(context: Context, project: Project) -> tuple[Row, ...]:
             entry.name, entry.variant, str(entry.request.uri), None, None, None, entry.groups, "unlocked"
         )
         if model is not None:
-            state, path = _state(context, folder, model)
+            state, path = _state(context, model, paths.here(context, folder, model, records))
             fresh = model.request == entry.request.to_dict()
             row = row._replace(
                 quant=quant_of(model.files[0].path),
@@ -64,8 +66,7 @@ def rows(context: Context, project: Project) -> tuple[Row, ...]:
     return tuple(found)
 
 
-def _state(context: Context, folder: Path | None, model: LockedModel) -> tuple[State, Path | None]:
-    ready = paths.here(context, folder, model)
+def _state(context: Context, model: LockedModel, ready: Sequence[Path] | None) -> tuple[State, Path | None]:
     if ready is not None:
         return "here", ready[0]
     here = [blobs.find(context.store, file.sha256, file.size) is not None for file in model.files]

@@ -4,7 +4,7 @@ The order of places: `MODELSYNC_PATH_<NAME>`, the project's folder, the store's 
 the blobs that the lock names are checked or fetched, and shown.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from modelsync.errors import NotSyncedError, StaleLockError
 from modelsync.spec.lockfile import Lock, LockedModel
 from modelsync.spec.manifest import Entry, Manifest
 from modelsync.store import record, views
+from modelsync.store.record import Record
 
 
 class Known(NamedTuple):
@@ -71,7 +72,14 @@ def answered(project: Project, manifest: Manifest, lock: Lock, wanted: Entry) ->
     return Known(manifest, lock, wanted, model)
 
 
-def files(context: Context, project: Project, known: Known, *, download: bool = True) -> ModelFiles:
+def files(
+    context: Context,
+    project: Project,
+    known: Known,
+    *,
+    download: bool = True,
+    records: Mapping[str, Record] | None = None,
+) -> ModelFiles:
     """The files of a model of the manifest; neither manifest nor lock is written.
 
     Args:
@@ -79,12 +87,13 @@ def files(context: Context, project: Project, known: Known, *, download: bool = 
         project: The manifest and its lock.
         known: What `find` found.
         download: Whether what is not here is fetched, as the lock says.
+        records: What modelsync put into the project's folder, if that was read.
 
     Raises:
         NotSyncedError: it is not here, and was not to be fetched.
         HashMismatchError: what is here is damaged, and nothing was to be fetched.
     """
-    ready = here(context, project.folder(known.manifest), known.model)
+    ready = here(context, project.folder(known.manifest), known.model, records)
     if ready is None:
         from modelsync.store import roots
 
@@ -98,13 +107,18 @@ def files(context: Context, project: Project, known: Known, *, download: bool = 
     return arranged([file.role for file in known.model.files], ready)
 
 
-def here(context: Context, folder: Path | None, model: LockedModel) -> Sequence[Path] | None:
+def here(
+    context: Context,
+    folder: Path | None,
+    model: LockedModel,
+    records: Mapping[str, Record] | None = None,
+) -> Sequence[Path] | None:
     """The paths of a model's files in the project's folder, else in a view; None where they are in neither.
 
     What stands in the folder counts by its size, unless the record of what modelsync put there says that it is
-    something else: a new lock may name another file of the same size.
+    something else: a new lock may name another file of the same size. `records` is that record, if it was read.
     """
-    return (folder and _in_folder(folder, model)) or views.ready(context.store, model.files)
+    return (folder and _in_folder(folder, model, records)) or views.ready(context.store, model.files)
 
 
 def obtain(
@@ -144,7 +158,9 @@ def obtain(
     return views.ready(context.store, model.files) or views.view_paths(context.store, model.files)
 
 
-def _in_folder(folder: Path, model: LockedModel) -> Sequence[Path] | None:
+def _in_folder(
+    folder: Path, model: LockedModel, records: Mapping[str, Record] | None
+) -> Sequence[Path] | None:
     """The files as `<folder>/<name>/<file>`, when all are there and, as far as can be told, what is locked."""
     wanted = [(file, path, folder / path) for file, path in plan.link_targets(model)]
     try:
@@ -152,7 +168,8 @@ def _in_folder(folder: Path, model: LockedModel) -> Sequence[Path] | None:
             return None
     except OSError:
         return None
-    records = record.owned(folder)
+    if records is None:
+        records = record.owned(folder)
     if any(path in records and records[path].sha256 != file.sha256 for file, path, _ in wanted):
         return None
     return [place.absolute() for _, _, place in wanted]

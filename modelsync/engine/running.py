@@ -8,6 +8,7 @@ from modelsync.engine.project import Project
 from modelsync.engine.selecting import Groups
 from modelsync.errors import UsageError
 from modelsync.spec.lockfile import Lock
+from modelsync.store import record
 
 
 def environment(
@@ -35,8 +36,12 @@ def environment(
             raise UsageError(
                 f"{' and '.join(same)} would both be {variable}", hint="call one of them something else"
             )
+    folder = project.folder(manifest)
+    records = record.owned(folder) if folder is not None else {}
     known = [paths.answered(project, manifest, lock, entry) for entry in entries]
     return {
-        modelfiles.variable(one.entry.name): str(paths.files(context, project, one, download=False).model)
+        modelfiles.variable(one.entry.name): str(
+            paths.files(context, project, one, download=False, records=records).model
+        )
         for one in known
     }

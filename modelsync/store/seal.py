@@ -66,8 +66,9 @@ def _chunks(path: Path, on_bytes: OnBytes | None) -> Iterator[memoryview]:
         except OSError as error:
             read.put(error)
 
+    size = max(1, min(_CHUNK, path.stat().st_size))
     for _ in range(_AHEAD):
-        empty.put(memoryview(bytearray(_CHUNK)))
+        empty.put(memoryview(bytearray(size)))
     reader = threading.Thread(target=read_ahead, name="modelsync-read", daemon=True)
     reader.start()
     try:

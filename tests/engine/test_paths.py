@@ -10,7 +10,7 @@ import pytest
 from modelsync.engine import listing, locking, paths, running, syncing
 from modelsync.engine.context import Context
 from modelsync.errors import UsageError
-from modelsync.store import seal
+from modelsync.store import record, seal
 from tests.engine.conftest import REPO, Opened, Place, gguf
 
 MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
@@ -62,3 +62,17 @@ def test_a_drifted_blob_is_hashed_once(place: Place, context: Context, opened: O
         patch.setattr(seal, "both_of", both_of)
         paths.files(offline, project, paths.find(offline, project, "tiny"))
     assert both_of.call_count == 1
+
+
+def test_the_record_of_links_is_read_once(
+    place: Place, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many models there are: the record tells of all of them."""
+    project = place.write(LINKED + f'other = "hf:{REPO}:Q8_0"\nagain = "hf:{REPO}:Q8_0"\n')
+    syncing.sync(context, project)
+    owned = Mock(wraps=record.owned)
+    monkeypatch.setattr(record, "owned", owned)
+    assert len(listing.rows(context, project)) == 3
+    assert owned.call_count == 1
+    assert len(running.environment(context, project)) == 3
+    assert owned.call_count == 2
