@@ -89,6 +89,12 @@ def make(models: "Sequence[LockedModel]", here: Here, *, linked: bool, exact: bo
     return Plan((*blobs.values(), *views, *links, *gone))
 
 
+def bytes_here(models: "Iterable[LockedModel]", here: Here) -> int:
+    """Bytes of these models that are in the store already; a file that several share counts once."""
+    files = (file for model in models for file in model.files if here.blobs[file.sha256] == "here")
+    return sum({file.sha256: file.size for file in files}.values())
+
+
 def describe(step: Step) -> str:
     """A step in words."""
     model = step.model.title if step.model else ""

@@ -76,7 +76,8 @@ def pull(
     models = meant.models
     target = Target(directory.absolute(), link_mode, None) if directory is not None else None
     places = _places(models, filename) if target is not None else ()
-    steps = plan.make(models, look(context, models, None), linked=False, exact=False)
+    here = look(context, models, None)
+    steps = plan.make(models, here, linked=False, exact=False)
     fetched, reused, notes = meant.fetched, 0, meant.notes
     if steps.steps:
         from modelsync.engine.carrying import carry_out
@@ -97,6 +98,8 @@ def pull(
             placed = _place(context, model, places[index], target)
         wire = sum(step.bytes for step in mine if step.verb == "fetch")
         pulled[reference] = Pulled(str(reference), model, where, wire, bool(mine) or placed)
+    changed = (one.model for one in pulled.values() if one.changed)
+    reused += max(0, plan.bytes_here(changed, here) - meant.fetched)
     return PullReport(tuple(pulled[reference] for reference in asked), fetched, reused, notes)
 
 

@@ -56,7 +56,7 @@ def reconcile(
     elif upgrade or upgrade_models or not (fresh := freshness.compare(manifest, current)).fresh:
         if check:
             raise DriftError("; ".join(fresh.reasons), hint="run `modelsync sync`")
-        if locked or project.package:
+        if locked or (project.package and not (upgrade or upgrade_models)):
             freshness.require(fresh, project.lock_path.name)
         from modelsync.engine import locking
 
@@ -83,17 +83,19 @@ def reconcile(
     if replace and steps.of("fetch"):
         _free_old(context, project, steps, target)
     _root(context, project, current, needed=bool(steps.of("fetch", "adopt", "check", "view")))
+    fetched = report.bytes_fetched if report else 0
+    changed = {change.name for change in changes}
+    reused = max(0, plan.bytes_here((model for model in models if model.name in changed), here) - fetched)
     if not steps.steps:
-        fetched = report.bytes_fetched if report else 0
-        return SyncReport(changes, steps, fetched, 0, notes, report is not None and report.written)
+        return SyncReport(changes, steps, fetched, reused, notes, report is not None and report.written)
     from modelsync.engine.carrying import carry_out
 
     done = carry_out(context, steps, project.root, target)
     return SyncReport(
         changes,
         steps,
-        bytes_fetched=done.fetched + (report.bytes_fetched if report else 0),
-        bytes_reused=done.reused,
+        bytes_fetched=fetched + done.fetched,
+        bytes_reused=reused + done.reused,
         notes=notes + done.notes,
         lock_written=report.written if report else False,
     )

@@ -150,6 +150,26 @@ def test_a_part_of_a_sync_removes_nothing(place: Place, context: Context) -> Non
     assert not other.exists()
 
 
+def test_what_was_here_already_is_told_as_reused(place: Place, context: Context, tmp_path: Path) -> None:
+    """A second project says what it did not have to fetch, with a folder of its own or without."""
+    syncing.sync(context, place.write(MANIFEST))
+    for name, text in (("plain", MANIFEST), ("linked", LINKED)):
+        manifest = tmp_path / name / "models.toml"
+        manifest.parent.mkdir()
+        manifest.write_text(text)
+        report = syncing.sync(context, projects.find(manifest_path=manifest))
+        assert actions(report) == [("tiny", "added")]
+        assert (report.bytes_fetched, report.bytes_reused) == (0, 3000)
+
+
+def test_a_packages_lock_is_not_upgraded(place: Place, context: Context) -> None:
+    """A lock that ships with a package is changed where the package is made."""
+    shipped = place.write(MANIFEST)
+    syncing.sync(context, shipped)
+    with pytest.raises(UsageError, match="part of that package"):
+        syncing.sync(context, shipped._replace(package="shipped"), upgrade=True)
+
+
 def test_a_strangers_file_is_never_overwritten(place: Place, context: Context) -> None:
     """A file in the way that modelsync did not put there is an error with a hint, and stays."""
     mine = place.folder / "models/tiny/tiny-Q4_K_M.gguf"

@@ -142,7 +142,8 @@ def _tell(
         )
     real = report.changed(list(changes.values()))
     fetched = sum(done.bytes_fetched for done in (locked, synced) if done)
-    reused = synced.bytes_reused if synced else 0
+    read = locked.bytes_fetched if locked else 0  # what was read to be locked is here by the time of the sync
+    reused = max(0, synced.bytes_reused - read) if synced else 0
     notes = [note for done in (locked, synced) if done for note in done.notes]
     output.words(edited)
     output.notes(notes)
