@@ -48,7 +48,6 @@ def add(
     endpoint: str | None = None,
     sha256: str | None = None,
     variant: str | None = None,
-    replace: bool = False,
     where: str = "models.toml",
 ) -> str:
     """The manifest with one more model: a line in `[models]` where a URI says it all, else a table.
@@ -64,7 +63,6 @@ def add(
         endpoint: The hub of this model.
         sha256: What its file must be.
         variant: Add this variant of the model that is there, instead of a model.
-        replace: Whether one that is there may go, with all that was said about it.
         where: The manifest's name, for messages.
 
     Raises:
@@ -92,12 +90,9 @@ def add(
     before = parse(text, where=where)
     if variant is not None:
         before.entry(name)
-    is_taken = any((entry.name, entry.variant) == (name, variant) for entry in before.entries)
-    if is_taken and not replace:
+    if any((entry.name, entry.variant) == (name, variant) for entry in before.entries):
         raise _taken(name, variant)
     draft = Draft(text, path, where)
-    if is_taken:
-        draft.cut()
     draft.put(values)
     new = draft.finished(values)
     parse(new, where=where)

@@ -145,14 +145,11 @@ def test_a_model_goes_with_all_its_tables_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("variant", [None, "server"])
-def test_what_is_there_is_replaced_only_when_asked(variant: str | None) -> None:
-    """A name that is taken is an error that says what to do; replacing drops all that was said about it."""
+def test_what_is_there_is_never_replaced(variant: str | None) -> None:
+    """A name that is taken is an error that says what to do."""
     with pytest.raises(UsageError, match="is there already") as caught:
         add(FULL, "llama3", M, variant=variant)
     assert caught.value.hint in ("edit the manifest", "`modelsync remove llama3` first, or edit the manifest")
-    manifest = parse(add(FULL, "llama3", M, variant=variant, replace=True))
-    assert manifest.entry("llama3", variant).request.uri == M.uri
-    assert len(manifest.entries) == (2 if variant is None else 4)
 
 
 def test_what_cannot_be_is_refused() -> None:

@@ -64,7 +64,7 @@ def add(
     no_sync: bool,
     frozen: bool,
 ) -> None:
-    """Add the model at URI to the manifest under NAME, or give that name another meaning; then lock and sync it.
+    """Add the model at URI to the manifest under NAME, then lock and sync it.
 
     \b
     URI is one of
