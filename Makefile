@@ -3,11 +3,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+NODE := $(VENV)/node
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 JOBS ?= auto
+NODE_LLAMA_CPP ?= $(abspath $(wildcard $(NODE)/node_modules/.bin/node-llama-cpp))
+export NODE_LLAMA_CPP
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench dist clean
+.PHONY: help demo test check lint format bench node dist clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,14 +38,18 @@ format: $(VENV)/.test ## Put the code into its shape
 bench: $(VENV)/.test ## Time what the README claims, ratios in one run
 	$(BIN)/python -m bench.startup
 
+node: $(VENV)/.python ## Install node-llama-cpp from npm (56 MB); the tests then run it against their hub
+	npm install --prefix $(NODE) --omit=optional --ignore-scripts --no-audit --no-fund node-llama-cpp
+
 dist: $(VENV)/.test ## Build the sdist and the wheel into dist/
-	$(PIP) wheel --quiet --no-deps --wheel-dir dist .
+	$(PIP) install --quiet build
+	$(BIN)/python -m build --outdir dist .
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) .demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/.python:
-	@$(PYTHON) -c 'import sys; sys.exit("modelsync needs Python 3.11 or newer: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("modelsync needs Python 3.11 or newer: make PYTHON=python3.13 ...") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --upgrade "pip>=25.1"
 	@touch $@
