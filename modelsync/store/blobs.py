@@ -86,10 +86,9 @@ def recheck(store: Store, sha256: str, *, on_bytes: Callable[[int], None] | None
     for place in store.places:
         path = Path(blob_in(place, sha256))
         try:
-            seen = path.stat()
+            seen, found, seal = _hashed(path, on_bytes)
         except OSError:
             continue
-        found, seal = _hashes(path, on_bytes)
         if found == sha256:
             _note(store, sha256, Receipt(seen.st_size, seen.st_mtime_ns, seal))
             return path
@@ -119,7 +118,7 @@ def verify(
     seen = path.stat()
     receipt = receipts.fitting(store, sha256, seen)
     if receipt is None or full:
-        found, seal_found = _hashes(path, on_bytes)
+        seen, found, seal_found = _hashed(path, on_bytes)
         good = found == sha256
         if good and receipt is None:
             _note(store, sha256, Receipt(seen.st_size, seen.st_mtime_ns, seal_found))
@@ -188,14 +187,25 @@ def discard(store: Store, sha256: str) -> None:
         disk.unlink(store.receipt_path(sha256))
 
 
-def _hashes(path: Path, on_bytes: Callable[[int], None] | None) -> tuple[str, str]:
-    """The sha256 and the BLAKE3 of a blob; words that are no hash where the disk cannot read it."""
+def _hashed(path: Path, on_bytes: Callable[[int], None] | None) -> tuple[os.stat_result, str, str]:
+    """What a blob is, its sha256 and its BLAKE3, all three of one file: another may take its place meanwhile.
+
+    Words that are no hash stand for the sha256 where the disk cannot read it.
+
+    Raises:
+        OSError: it is gone.
+    """
     from modelsync.store import seal
 
-    try:
-        return seal.both_of(path, on_bytes=on_bytes)
-    except OSError as error:
-        return f"nothing ({error.strerror})", ""
+    while True:
+        seen = path.stat()
+        try:
+            found, seal_found = seal.both_of(path, on_bytes=on_bytes)
+        except OSError as error:
+            found, seal_found = f"nothing ({error.strerror})", ""
+        now = path.stat()
+        if os.path.samestat(seen, now) and (seen.st_size, seen.st_mtime_ns) == (now.st_size, now.st_mtime_ns):
+            return seen, found, seal_found
 
 
 def _note(store: Store, sha256: str, receipt: Receipt) -> None:

@@ -2,13 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from blake3 import blake3
 
 from modelsync.errors import HashMismatchError, NotSyncedError, StoreError
-from modelsync.store import blobs, disk, receipts
+from modelsync.store import blobs, disk, receipts, seal
 from modelsync.store.layout import Store
 from modelsync.store.receipts import Origin
 from tests.store.making import arrive, damage, publish, sha256
@@ -240,7 +241,7 @@ def test_a_store_that_went_through_an_archive_is_known(store: Store, tmp_path: P
 
 
 def test_a_better_blob_that_came_meanwhile_is_not_cast_out(store: Store) -> None:
-    """Between a check that fails and the removal, another process may have published: its blob stays."""
+    """While a damaged blob is hashed, another process may publish: its blob is the one that is checked, and stays."""
     path = publish(store, DATA)
     path.chmod(0o644)
     path.write_bytes(DATA[:-1] + b"!")
@@ -249,8 +250,7 @@ def test_a_better_blob_that_came_meanwhile_is_not_cast_out(store: Store) -> None
         if blobs.state(store, SHA, len(DATA)) == "suspect":
             publish(store, DATA)
 
-    with pytest.raises(HashMismatchError):
-        blobs.recheck(store, SHA, on_bytes=another_publishes)
+    assert blobs.recheck(store, SHA, on_bytes=another_publishes) == path
     assert path.read_bytes() == DATA
     assert blobs.state(store, SHA, len(DATA)) == "here"
 
@@ -272,3 +272,28 @@ def snapshot(root: Path) -> dict[str, tuple[int, int, int]]:
         str(path): (path.lstat().st_ino, path.lstat().st_size, path.lstat().st_mtime_ns)
         for path in root.rglob("*")
     }
+
+
+@pytest.mark.parametrize("check", [blobs.recheck, blobs.verify])
+def test_a_blob_that_is_replaced_while_it_is_hashed_vouches_for_itself_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch, check: Callable[[Store, str], object]
+) -> None:
+    """The damaged file of before, which a view may still show, is not believed for the good one in its place."""
+    path = publish(store, DATA)
+    damage(path)
+    os.utime(path, ns=(1, 1))
+    before = path.stat()
+    both_of = seal.both_of
+
+    def replaced(hashed: Path, *, on_bytes: seal.OnBytes | None = None) -> tuple[str, str]:
+        if path.stat().st_ino == before.st_ino:  # another process mends it at this moment
+            (store.root / "good").write_bytes(DATA)
+            (store.root / "good").replace(path)
+        return both_of(hashed, on_bytes=on_bytes)
+
+    monkeypatch.setattr(seal, "both_of", replaced)
+    check(store, SHA)
+    receipt = receipts.read(store.root, SHA)
+    assert receipt is not None
+    assert not receipt.fits(before)
+    assert receipt.fits(path.stat())
