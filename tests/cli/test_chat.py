@@ -143,10 +143,10 @@ def test_a_chat_on_a_terminal_remembers(talking: Cli) -> None:
         while "what was said first is forgotten" not in terminal.plain:
             asked += 1
             terminal.type("hello model\n")
-            terminal.wait_for(lambda text: text.count("\n> ") > asked)
+            terminal.wait_for(lambda text, asked=asked: text.count("\n> ") > asked)  # type: ignore[misc]
         assert asked > 1
         terminal.type("hello " * 400 + "\n")
-        terminal.wait_for(lambda text: "too long" in text)
+        terminal.wait_for(lambda text: "too long" in text and text.endswith("> "))
         terminal.type("\x04")
         status, _ = terminal.end()
     assert status == 0
