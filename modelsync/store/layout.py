@@ -10,6 +10,7 @@ Under the root of a store:
     roots-v1/<16 hex>.json               which lock or URI needs which digests
     locks-v1/<key>.lock                  held by the process that fetches <key>
     memos-v1/<16 hex>.json               what the last sync of a project found
+    headers-v1/<2 hex>/<sha256>          the GGUF header of a file that may not be here
     tmp-v1/                              files and folders on their way to their place
 
 A key is a sha256, or `url-<32 hex>` where no digest is known yet. Another layout of a folder gets another
@@ -33,6 +34,7 @@ ROOTS = "roots-v1"
 LOCKS = "locks-v1"
 TEMPORARY = "tmp-v1"
 MEMOS = "memos-v1"
+HEADERS = "headers-v1"
 
 
 class Store(NamedTuple):
@@ -107,3 +109,8 @@ def blob_in(place: "Path | str", sha256: str) -> str:
 def receipt_in(place: "Path | str", sha256: str) -> str:
     """The path of a receipt under any store's root."""
     return f"{place}{os.sep}{RECEIPTS}{os.sep}{sha256[:2]}{os.sep}{sha256}.json"
+
+
+def header_in(place: "Path | str", sha256: str) -> str:
+    """The path of the header of a file under any store's root."""
+    return f"{place}{os.sep}{HEADERS}{os.sep}{sha256[:2]}{os.sep}{sha256}"

@@ -259,6 +259,9 @@ def _unneeded(
             "lock": not thing.held and thing.key not in staying and thing.changed < stale,
             "temporary": thing.changed < stale,
             "memo": thing.changed < now - grace_days * DAY,
+            # a file that is here tells its header itself
+            "header": digests <= here
+            or (not digests <= kept and (at_once or thing.changed < now - grace_days * DAY)),
         }
         if goes[thing.kind]:
             yield thing
@@ -266,7 +269,7 @@ def _unneeded(
 
 def _ordered(things: Iterable[Thing]) -> tuple[Thing, ...]:
     """What tells of a thing before the thing, links before what they link to, partials before their locks."""
-    order = ("memo", "view", "blob", "receipt", "partial", "lock", "temporary")
+    order = ("memo", "header", "view", "blob", "receipt", "partial", "lock", "temporary")
     return tuple(sorted(things, key=lambda thing: (order.index(thing.kind), thing.name)))
 
 

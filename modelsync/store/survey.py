@@ -10,12 +10,23 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from modelsync.store import guard, roots, views
-from modelsync.store.layout import BLOBS, LOCKS, MEMOS, PARTIALS, RECEIPTS, TEMPORARY, VIEWS, Store, blob_in
+from modelsync.store.layout import (
+    BLOBS,
+    HEADERS,
+    LOCKS,
+    MEMOS,
+    PARTIALS,
+    RECEIPTS,
+    TEMPORARY,
+    VIEWS,
+    Store,
+    blob_in,
+)
 from modelsync.store.roots import LockSeen, Root
 
 DAY = 86_400.0  # seconds: longer than anything is on its way
 
-Kind = Literal["blob", "receipt", "view", "partial", "lock", "temporary", "memo"]
+Kind = Literal["blob", "receipt", "view", "partial", "lock", "temporary", "memo", "header"]
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _SHORT = re.compile("[0-9a-f]{16}")
@@ -90,6 +101,7 @@ def take(store: Store, now: float) -> Survey:
         *_locks(store),
         *_temporary(store),
         *_memos(store),
+        *_hashed(store, HEADERS, "header", ""),
     )
     elsewhere = frozenset(
         thing.name
