@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from modelsync.api import files as files
+    from modelsync.api import inspect as inspect
     from modelsync.api import load as load
     from modelsync.api import lock as lock
     from modelsync.api import path as path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from modelsync.api import sync as sync
     from modelsync.api import verify as verify
     from modelsync.engine.changes import Change as Change
+    from modelsync.engine.inspecting import Inspection as Inspection
     from modelsync.engine.locking import LockReport as LockReport
     from modelsync.engine.modelfiles import ModelFiles as ModelFiles
     from modelsync.engine.syncing import SyncReport as SyncReport
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from modelsync.transfer.progress import Event as Event
 
 _WHERE = {
-    **dict.fromkeys(("files", "load", "lock", "path", "pull", "sync", "verify"), "modelsync.api"),
+    **dict.fromkeys(("files", "inspect", "load", "lock", "path", "pull", "sync", "verify"), "modelsync.api"),
     "Change": "modelsync.engine.changes",
+    "Inspection": "modelsync.engine.inspecting",
     "LockReport": "modelsync.engine.locking",
     "ModelFiles": "modelsync.engine.modelfiles",
     "SyncReport": "modelsync.engine.syncing",

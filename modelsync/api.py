@@ -18,6 +18,7 @@ from modelsync.engine.modelfiles import ModelFiles
 if TYPE_CHECKING:
     from llama_cpp import Llama
 
+    from modelsync.engine.inspecting import Inspection
     from modelsync.engine.locking import LockReport
     from modelsync.engine.syncing import SyncReport
     from modelsync.engine.verifying import Row
@@ -303,6 +304,44 @@ def verify(
     with _context(None, None, True, on_progress, cancel) as context:
         found = _find(context, manifest, package)
         return verifying.verify(context, found, names, full=full, variant=variant)
+
+
+def inspect(
+    name_or_uri: str,
+    *,
+    manifest: "AnyPath | None" = None,
+    package: str | None = None,
+    variant: str | None = None,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+) -> "Inspection":
+    """Reads what a model's GGUF header says: `modelsync inspect`. Of a model that is not here only that is fetched.
+
+    Args:
+        name_or_uri: A name of the manifest, a URI, or a path with a separator in it.
+        manifest: See `path`.
+        package: See `path`.
+        variant: See `path`.
+        token: See `path`.
+        endpoint: See `path`.
+        offline: See `path`.
+        on_progress: See `path`.
+        cancel: See `path`.
+
+    Raises:
+        NotAModelError: it is no good GGUF file.
+        NotSyncedError: neither it nor its header is here, and the network is ruled out.
+        ModelsyncError: anything else that has a name.
+    """
+    from modelsync.engine import inspecting
+
+    with _context(token, endpoint, offline, on_progress, cancel) as context:
+        return inspecting.inspect(
+            context, name_or_uri, lambda: _find(context, manifest, package), variant=variant
+        )
 
 
 def _find(context: Context, manifest: "AnyPath | None", package: str | None = None) -> project.Project:

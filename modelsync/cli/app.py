@@ -42,6 +42,7 @@ program = Group(
         },
         "Without a project": {
             "pull": f"{HERE}.pull:pull",
+            "inspect": f"{HERE}.inspect:inspect",
             "cache": f"{HERE}.cache:cache",
             "completion": f"{HERE}.completion:completion",
         },

@@ -1,0 +1,216 @@
+"""Reads the headers of files wherever they are: on this machine, kept from an earlier time, or at their source.
+
+Of a file at its source no more than the header is read, by ranges, and what a broken connection had brought is not
+asked for again. A server that knows no ranges is read until the header is whole.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from modelsync.engine.context import Context
+from modelsync.engine.fetching import Need
+from modelsync.errors import (
+    CancelledError,
+    HttpStatusError,
+    ModelsyncError,
+    NetworkError,
+    NotAModelError,
+    NotSyncedError,
+)
+from modelsync.gguf.header import Header
+from modelsync.gguf.reader import HeaderReader, read_header
+from modelsync.gguf.reader import Need as More
+from modelsync.store import blobs
+from modelsync.store import headers as kept
+from modelsync.transfer.jobs import Segment
+
+if TYPE_CHECKING:
+    from modelsync.net.retry import Backoff
+    from modelsync.transfer.answers import Bytes, Source
+    from modelsync.transfer.journal import Validator
+
+FIRST = 2 << 20  # bytes of the first range: most headers whose vocabulary is small
+NEXT = 4 << 20  # of each one after it
+READERS = 8  # files read at once
+_PIECE = 256 << 10  # bytes taken from a connection at once
+
+
+def read_all(context: Context, needs: Sequence[Need]) -> list[Header]:
+    """The headers of some files, in their order, read side by side.
+
+    Raises:
+        NotAModelError: one is not a good GGUF file.
+        NotSyncedError: one is not here, and the network is ruled out.
+        ModelsyncError: the first that went wrong, as its source explains it.
+    """
+    if len(needs) == 1:
+        return [read(context, needs[0])]
+    with ThreadPoolExecutor(min(READERS, len(needs) or 1), thread_name_prefix="header") as pool:
+        futures = [pool.submit(read, context, need) for need in needs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, Exception):  # interrupted: what waits for a server waits no longer
+                context.cancel.set()
+            raise
+
+
+def read(context: Context, need: Need) -> Header:
+    """The header of one file: of its blob where that is here, else as it was kept, else of its source."""
+    sha256 = need.file.sha256
+    if sha256:
+        blob = blobs.find(context.store, sha256, need.file.size)
+        if blob is not None:
+            return _Reading(context, need, (Segment(blob.as_uri(), need.file.size),)).run()
+        known = kept.recall(context.store, sha256)
+        if known is not None:
+            with suppress(NotAModelError):
+                return read_header(known, need.label, size=need.file.size)
+    local = all(segment.url.startswith("file:") for segment in need.segments)
+    if context.offline and not local:
+        raise NotSyncedError(
+            f"{need.label} is not on this machine, nor is its header, and the network is ruled out",
+            hint="look at it once without --offline: its header is kept",
+        )
+    reading = _Reading(context, need, need.segments)
+    try:
+        header = reading.run()
+    except (CancelledError, NotAModelError):
+        raise
+    except ModelsyncError as error:
+        told = need.explain(error)
+        if told is error:
+            raise
+        raise told from error
+    if sha256 and not local:
+        kept.keep(context.store, sha256, bytes(reading.data[: header.nbytes]))
+    return header
+
+
+class _Reading:
+    """One file's header on its way.
+
+    Attributes:
+        data: What has come, from the file's first byte on.
+    """
+
+    def __init__(self, context: Context, need: Need, segments: Sequence[Segment]) -> None:
+        self._context = context
+        self._need = need
+        self._segments = segments
+        self._reader: HeaderReader | None = None
+        self.data = bytearray()
+
+    def run(self) -> Header:
+        """Reads until the header is whole.
+
+        Raises:
+            NotAModelError: it is no good one, or the file ends before it does.
+        """
+        from modelsync.transfer.progress import Event
+
+        self._context.tell(Event("resolving", self._need.label, 0, None))
+        try:
+            for segment in self._segments:
+                header = self._through(segment)
+                if header is not None:
+                    return header
+            self._made(len(self.data)).end()
+        finally:
+            self._context.tell(Event("done", self._need.label, 0, None))
+
+    def _through(self, segment: Segment) -> Header | None:
+        """Reads on in a file, or in a piece of one; None if that ends first."""
+        from modelsync.net.retry import Backoff
+
+        source, backoff = self._source(segment), Backoff()
+        begin, size = len(self.data), segment.size
+        validator: Validator | None = None
+        while size is None or len(self.data) - begin < size:
+            at = len(self.data) - begin
+            end = at + (NEXT if self.data else FIRST)
+            try:
+                with source.open(at, end if size is None else min(end, size), None) as answer:
+                    validator = self._judged(answer, at, segment.size, size, validator)
+                    size = size if answer.total is None else answer.total
+                    header = self._take(answer, source, backoff, size)
+            except NetworkError as error:
+                if isinstance(error, HttpStatusError) and error.status == 416:
+                    return None  # nothing is there: it was not known where the file ends
+                self._wait(error, backoff)
+                continue
+            if header is not None:
+                return header
+            if answer.status == 200:
+                return None
+        return None
+
+    def _source(self, segment: Segment) -> "Source":
+        if segment.url.startswith("file:"):
+            from modelsync.transfer.local import LocalSource
+
+            return LocalSource(segment.url)
+        from modelsync.transfer.remote import RemoteSource
+
+        return RemoteSource(self._context.client, segment.url, self._context.cancel.is_set)
+
+    def _judged(
+        self, answer: "Bytes", at: int, promised: int | None, size: int | None, validator: "Validator | None"
+    ) -> "Validator | None":
+        """Holds an answer against what is known of the file; returns the version that it is of."""
+        from modelsync.net.retry import FinalNetworkError
+        from modelsync.transfer.answers import Known, OtherSizeError, judge, validator_of
+
+        label = self._need.label
+        known = Known(promised, size, bool(self._need.file.sha256), validator)
+        match judge(answer, known):
+            case "other-size":
+                raise OtherSizeError(
+                    f"{label} is another file at its source: {answer.total} bytes instead of {promised}",
+                    hint="if it has changed upstream, `modelsync lock --upgrade` locks the new one",
+                )
+            case "whole" if at:
+                raise NetworkError(f"{label}: its server sent the whole file when asked for a part of it")
+            case "changed":
+                raise FinalNetworkError(
+                    f"{label} changed at its source while its header was read", hint="run the command again"
+                )
+        return validator or validator_of(answer)
+
+    def _take(self, answer: "Bytes", source: "Source", backoff: "Backoff", size: int | None) -> Header | None:
+        """Takes the bytes of one answer; the header once it is whole."""
+        reader = self._made(size)
+        buffer = memoryview(bytearray(_PIECE))
+        while count := answer.read_into(buffer):
+            source.worked()
+            backoff.progressed()
+            self.data += buffer[:count]
+            header = reader.feed(buffer[:count])
+            if not isinstance(header, More):
+                return header
+        return None
+
+    def _made(self, size: int | None) -> HeaderReader:
+        """The reader; `size` is of the only segment, and used where the file's is not known."""
+        if self._reader is None:
+            whole = size if len(self._segments) == 1 else None
+            known = self._need.file.size
+            self._reader = HeaderReader(self._need.label, size=whole if known is None else known)
+        return self._reader
+
+    def _wait(self, error: NetworkError, backoff: "Backoff") -> None:
+        """Waits before the next try; raises the error where another would not help."""
+        from modelsync.net.retry import retryable
+        from modelsync.transfer.remote import STALE
+
+        asked, stale = None, False
+        if isinstance(error, HttpStatusError):
+            asked, stale = error.retry_after, error.redirected and error.status in STALE
+        wait = backoff.failed(asked) if stale or retryable(error) else None
+        if wait is None:
+            raise error
+        if self._context.cancel.wait(wait):
+            raise CancelledError("interrupted")
