@@ -54,6 +54,7 @@ class Context:
         self._store: Store | None = None
         self._client: Client | None = None
         self._guard = threading.Lock()
+        self._telling = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +79,7 @@ class Context:
     def tell(self, event: "Event") -> None:
         """Tells the listener, in one thread at a time."""
         if self.listener is not None:
-            with self._guard:
+            with self._telling:
                 self.listener(event)
 
     def teller(self, label: str, total: int, phase: "Phase") -> Callable[[int], None]:

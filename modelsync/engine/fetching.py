@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.engine.context import Context
-from modelsync.errors import CancelledError, HashMismatchError, ModelsyncError
+from modelsync.errors import CancelledError, ModelsyncError
 from modelsync.gguf.magic import check_magic
 from modelsync.spec.lockfile import LockedFile, LockedModel
 from modelsync.spec.names import file_name, printable
@@ -194,8 +194,8 @@ class _Effort:
         def failed(job: "Job", error: ModelsyncError) -> None:
             key = keys[id(job)]
             need, _, stack = held[key]
-            if job.segments is not need.segments and isinstance(error, HashMismatchError):
-                return  # a copy that was no copy: the network has the file
+            if job.segments is not need.segments and not isinstance(error, CancelledError):
+                return  # a copy that was no copy, or cannot be read: the network has the file
             self.errors.append(error if isinstance(error, CancelledError) else need.explain(error))
             del held[key]
             stack.close()

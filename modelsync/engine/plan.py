@@ -73,11 +73,12 @@ def make(models: "Sequence[LockedModel]", here: Here, *, linked: bool, exact: bo
     for index, model in enumerate(models):
         for file in model.files:
             state = here.blobs[file.sha256]
-            if state != "here" and file.sha256 not in blobs:
+            key = file.sha256 or f"{model.title}/{file.path}"  # a dry run does not know every digest
+            if state != "here" and key not in blobs:
                 verb: Verb = (
                     "check" if state == "suspect" else "adopt" if file.sha256 in here.copies else "fetch"
                 )
-                blobs[file.sha256] = Step(verb, model, file.sha256, file, file.size)
+                blobs[key] = Step(verb, model, file.sha256, file, file.size)
         if index not in here.views:
             views.append(Step("view", model, model.name))
         if linked:

@@ -1,5 +1,6 @@
 """The environment of a program that is run with its models."""
 
+import os
 from collections.abc import Sequence
 
 from modelsync.engine import modelfiles, paths, selecting
@@ -21,6 +22,8 @@ def environment(
 ) -> dict[str, str]:
     """`MODELSYNC_PATH_<NAME>` for each selected model that is here: where llama.cpp finds it.
 
+    A variable that is set already stays as it is: it names the model before everything else.
+
     Raises:
         StaleLockError: the lock does not answer a selected model.
         NotSyncedError: one is not here.
@@ -38,7 +41,11 @@ def environment(
             )
     folder = project.folder(manifest)
     records = record.owned(folder) if folder is not None else {}
-    known = [paths.answered(project, manifest, lock, entry) for entry in entries]
+    known = [
+        paths.answered(project, manifest, lock, entry)
+        for entry in entries
+        if not os.environ.get(modelfiles.variable(entry.name))
+    ]
     return {
         modelfiles.variable(one.entry.name): str(
             paths.files(context, project, one, download=False, records=records).model

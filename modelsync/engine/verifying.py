@@ -11,7 +11,7 @@ from modelsync.engine.project import Project
 from modelsync.engine.selecting import Groups
 from modelsync.errors import NotSyncedError, StaleLockError
 from modelsync.spec.lockfile import LockedFile
-from modelsync.store import blobs, receipts, seal
+from modelsync.store import blobs, links, receipts, seal
 
 Status = Literal["ok", "missing", "damaged"]
 
@@ -37,7 +37,7 @@ def verify(
 ) -> tuple[Row, ...]:
     """Hashes the files of models that are here, in the store and in the project's folder.
 
-    A damaged blob is not trusted from then on: the next sync checks it, and fetches it anew.
+    A damaged file is not trusted from then on: the next sync fetches a blob anew, and puts a link there anew.
 
     Args:
         context: What to work with.
@@ -73,6 +73,8 @@ def verify(
             rows.append(Row(model.name, model.variant, file.path, stored[file.sha256], file.size, blob))
             if folder is not None and (linked := folder / target).is_file() and not _same(linked, blob):
                 status: Status = "ok" if _is(context, linked, file, full=full, told=told) else "damaged"
+                if status == "damaged":
+                    links.distrust(folder, target)
                 rows.append(Row(model.name, model.variant, target, status, file.size, linked))
     return tuple(rows)
 

@@ -75,7 +75,9 @@ def resolve(
         raise UsageError(
             f"{request.uri} asks for {printable(again.path)} twice", hint="leave one of them out"
         )
-    check_pins(request, files)
+    pins = check_pins(request, files)
+    # What the file must be is known, then: it need not be read to be locked, and the sync checks it.
+    files = tuple(file._replace(sha256=file.sha256 or pins.get(file.path)) for file in files)
     return Answer(
         files,
         revision=model.revision,
@@ -94,17 +96,18 @@ def _beside(uri: Uri, commit: str | None) -> Reference:
     )
 
 
-def check_pins(request: Request, files: Sequence[Found | LockedFile]) -> None:
+def check_pins(request: Request, files: Sequence[Found | LockedFile]) -> Mapping[str, str]:
     """Holds what a source says, or what was read, against the sha256 that the request pins.
 
-    A file whose sha256 is not known yet passes: check it again once it was read.
+    Returns:
+        The pins by the paths of the files. One whose sha256 is not known passes.
 
     Raises:
         HashMismatchError: a file has another sha256 than its pin.
         UsageError: a pin names no file, or is one hash for a model of several files.
     """
     if not request.sha256:
-        return
+        return {}
     pins: tuple[tuple[Found | LockedFile, str], ...]
     if isinstance(request.sha256, str):
         model = [file for file in files if file.role == "model"]
@@ -125,6 +128,7 @@ def check_pins(request: Request, files: Sequence[Found | LockedFile]) -> None:
                 hint="if the new file is the one you want, change `sha256` in the manifest; "
                 "to stay with the old one, pin its `revision`",
             )
+    return {file.path: sha256 for file, sha256 in pins}
 
 
 def _named(name: str, request: Request, files: Sequence[Found | LockedFile]) -> Found | LockedFile:

@@ -127,6 +127,19 @@ def remove(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(gone)
 
 
+def distrust(folder: Path, path: str) -> None:
+    """Says that what was put at `path` is not what it was, though nothing shows it: it is ours to be put there anew.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    with disk.told(f"cannot change {folder}", hint=HINT), _alone(folder):
+        records = dict(record.owned(folder))
+        if path in records:
+            records[path] = records[path]._replace(sha256="")
+            record.write(folder, records, {})
+
+
 def _open(folder: Path, inside: Path | None) -> None:
     """Makes the folder, unless following links to it leaves `inside`."""
     if inside is not None and not folder.resolve().is_relative_to(inside.resolve()):

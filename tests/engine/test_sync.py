@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from modelsync.engine import locking, pulling, syncing, verifying
 from modelsync.engine import project as projects
-from modelsync.engine import pulling, syncing, verifying
 from modelsync.engine.context import Context
 from modelsync.engine.selecting import Groups
 from modelsync.errors import (
     CancelledError,
     DriftError,
+    HashMismatchError,
     NotAModelError,
     OfflineError,
     StaleLockError,
@@ -475,3 +476,32 @@ def test_a_variant_that_goes_is_told_beside_its_model(place: Place, context: Con
         (None, "updated"),
         ("server", "removed"),
     ]
+
+
+def test_a_copy_that_rotted_unseen_is_mended_after_verify(place: Place, context: Context) -> None:
+    """A copy in the project's folder whose bytes changed under one size and time: verify finds it, sync mends it."""
+    project = place.write(LINKED)
+    syncing.sync(context, project, link_mode="copy")
+    copy = place.folder / "models/tiny/tiny-Q4_K_M.gguf"
+    seen = copy.stat()
+    copy.chmod(0o644)
+    copy.write_bytes(gguf("q4")[:-1] + b"!")
+    os.utime(copy, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    assert [row.status for row in verifying.verify(context, project)] == ["ok", "damaged"]
+    place.hub.clear()
+    syncing.sync(context, project, link_mode="copy")
+    assert copy.read_bytes() == gguf("q4")
+    assert place.hub.seen() == []
+
+
+def test_a_pinned_url_is_not_read_to_be_locked(place: Place, context: Context) -> None:
+    """Where the manifest says what a URL's file must be, locking asks for its size alone, and sync checks it."""
+    url = place.hub.file("/files/direct.gguf", gguf("direct"))
+    entry = f'[models.direct]\nuri = "{url}"\nsha256 = "'
+    project = place.write(entry + digest(gguf("direct")) + '"\n')
+    report = locking.lock(context, project)
+    assert (report.bytes_fetched, report.lock.models[0].files[0].size) == (0, 3000)
+    assert syncing.sync(context, project).bytes_fetched == 3000
+    project = place.write(entry + "0" * 64 + '"\n')
+    with pytest.raises(HashMismatchError, match="0000"):
+        syncing.sync(context, project)

@@ -134,10 +134,10 @@ def test_a_table_of_hashes_pins_each_file_by_its_name(hub: Hub, ask: Asker) -> N
         ask("hf:u/Split:Q8_0", sha256=SHA)
 
 
-def test_a_pin_waits_for_what_is_not_read_yet(hub: Hub, ask: Asker) -> None:
-    """A file without a digest passes its pin, and is held against it once it was read."""
+def test_a_pin_is_what_a_file_without_a_digest_must_be(hub: Hub, ask: Asker) -> None:
+    """A file whose source publishes no digest has its pin for one, and is held against it."""
     answer = ask(hub.file("/m.gguf", model()), sha256=SHA)
-    assert answer.files[0].sha256 is None
+    assert answer.files[0].sha256 == SHA
     request = Request(parse(f"{hub.plain}/m.gguf").uri, sha256=SHA)
     check_pins(request, [locked(answer.files[0], SHA)])
     with pytest.raises(HashMismatchError):
