@@ -141,4 +141,4 @@ def test_a_pin_is_what_a_file_without_a_digest_must_be(hub: Hub, ask: Asker) -> 
     request = Request(parse(f"{hub.plain}/m.gguf").uri, sha256=SHA)
     check_pins(request, [locked(answer.files[0], SHA)])
     with pytest.raises(HashMismatchError):
-        check_pins(request, [locked(answer.files[0], "cd" * 32)])
+        check_pins(request, [locked(answer.files[0]._replace(sha256="cd" * 32), SHA)])
