@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
-
 from tests.gguf_files import make_llama, make_lora
 from tests.llama.models import SEEING_TEMPLATE, make_bert, make_projector
 

@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from llama_cpp import Llama
 
 from modelsync.engine.loading import WELL_KNOWN
 from modelsync.errors import UsageError
 from modelsync.llama import keywords
 from modelsync.spec.load_values import load_value
 
+Llama = pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed").Llama
 KNOWN = keywords.signature(Llama)
 # Those that name a path or code: a program's to give, and no manifest's.
 PROGRAMS_OWN = {

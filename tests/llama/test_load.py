@@ -18,6 +18,8 @@ from modelsync.llama.load import load
 from tests.gguf_files import make_llama, make_lora, make_mmproj, split
 from tests.llama.models import make_bert, make_projector, picture
 
+pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
+
 QUIET = {"verbose": False, "n_ctx": 64}
 
 

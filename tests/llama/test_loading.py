@@ -16,6 +16,8 @@ from tests.engine.conftest import gguf
 from tests.gguf_files import edit_metadata
 from tests.hub import Hub, Repo
 
+pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
+
 NAME = "tiny-Q4_K_M.gguf"
 
 

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import gguf
 import pytest
-from llama_cpp import llama_chat_format
 
 from modelsync.errors import ModelsyncError
 from modelsync.llama import projector
 from modelsync.llama.traits import Traits, header_of
 from tests.gguf_files import CHAT_TEMPLATE
 from tests.llama.models import SEEING_TEMPLATE
+
+pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
 
 
 def header(path: Path, kind: str, *, sees: bool = True, grid: bool = False) -> Path:
@@ -46,6 +47,8 @@ def test_the_handler_fits(
     kind: str, architecture: str, template: str, grid: bool, handler: str, tmp_path: Path
 ) -> None:
     """The model's own template where it knows of pictures, else the handler of its family; all of them exist."""
+    from llama_cpp import llama_chat_format
+
     path = header(tmp_path / "mmproj.gguf", kind, grid=grid)
     model = Traits(architecture, template=template)
     for name in projector.handler_names(header_of(path), model):
