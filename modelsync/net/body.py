@@ -112,6 +112,11 @@ class Body:
     def __repr__(self) -> str:
         return f"<Body {self.status} of {self.origin}, bytes {self.start}-{self.end} of {self.total}>"
 
+    @property
+    def waited(self) -> float:
+        """Seconds that its connection has waited for bytes, in this answer and earlier ones."""
+        return self._answer.waited
+
     def read_into(self, buffer: memoryview) -> int:
         """Waits for bytes and fills `buffer` with those that are there.
 

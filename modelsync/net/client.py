@@ -154,11 +154,15 @@ class Client:
 
     def _check(self, answer: Answer) -> None:
         """Raises what an answer means that brings nothing."""
+        pacing = self._exchange.pacing
         if answer.status in {200, 206}:
+            pacing.served(answer.origin)
             return
         error = refusal(answer, self._credentials)
+        if answer.status in {429, 503}:
+            pacing.crowded(answer.origin)
         if answer.status == 429 and (seconds := error.retry_after or 1.0) <= LONGEST_ASKED_WAIT:
-            self._exchange.pacing.hold(answer.origin, seconds)
+            pacing.hold(answer.origin, seconds)
         answer.drain()
         raise error
 

@@ -39,6 +39,7 @@ class Answer:
     def __init__(
         self, response: httpcore2.Response, url: str, first: Origin, route: Route, timeout: float
     ) -> None:
+        self._stream = response.extensions.get("network_stream")
         self._body: BodyReader = response.extensions.get(BODY) or _Pieces(response)
         self._route = route
         self._timeout = timeout
@@ -49,6 +50,11 @@ class Answer:
         self.redirected = self.origin != first
         self.redirect_to: str | None = None
         self.public = _is_from_public(response, self.origin, route)
+
+    @property
+    def waited(self) -> float:
+        """Seconds that its connection has waited for bytes so far; 0.0 where nobody knows."""
+        return float(getattr(self._stream, "waited", 0.0))
 
     def read_into(self, buffer: memoryview) -> int:
         """Waits for bytes of the body and fills `buffer` with those that are there; gives how many, 0 at its end.

@@ -1,4 +1,8 @@
-"""The pace at which an origin is asked: so many requests at a time, none while it asks us to wait."""
+"""The pace at which an origin is asked: so many requests at a time, none while it asks us to wait.
+
+An origin that turns a request away because there are too many (429, 503) gets half as many at one time, and then one
+more for every round of answers that it gives.
+"""
 
 import contextlib
 import email.utils
@@ -49,11 +53,12 @@ def _date(text: str) -> datetime | None:
 
 
 class _Gate:
-    """One origin's: how many are inside, and from when on it is open."""
+    """One origin's: how many are inside, how many may be, and from when on it is open."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
         self.changed = threading.Condition()
         self.inside = 0
+        self.room: float = room
         self.opens_at = 0.0  # time.monotonic()
 
 
@@ -75,7 +80,7 @@ class Pacing:
         self._at_once = at_once
         self._cancel = cancel
         self._on_wait = on_wait
-        self._gates: defaultdict[Origin, _Gate] = defaultdict(_Gate)
+        self._gates: defaultdict[Origin, _Gate] = defaultdict(lambda: _Gate(at_once))
         self._lock = threading.Lock()
 
     def _gate(self, origin: Origin) -> _Gate:
@@ -92,6 +97,18 @@ class Pacing:
         if longer and self._on_wait is not None:
             self._on_wait(origin.host, seconds)
 
+    def crowded(self, origin: Origin) -> None:
+        """The origin turned a request away because there are too many."""
+        gate = self._gate(origin)
+        with gate.changed:
+            gate.room = max(1.0, min(gate.room, gate.inside) / 2)
+
+    def served(self, origin: Origin) -> None:
+        """The origin gave an answer that is of use."""
+        gate = self._gate(origin)
+        with gate.changed:
+            gate.room = min(self._at_once, gate.room + 1 / gate.room)
+
     @contextlib.contextmanager
     def slot(self, origin: Origin) -> Iterator[None]:
         """Waits until a request to this origin may begin; it counts until the end of the `with`.
@@ -105,7 +122,7 @@ class Pacing:
                 if self._cancel.is_set():
                     raise CancelledError("interrupted")
                 held = gate.opens_at - time.monotonic()
-                if held <= 0 and gate.inside < self._at_once:
+                if held <= 0 and gate.inside < max(1, int(gate.room)):
                     break
                 gate.changed.wait(min(TICK, held) if held > 0 else TICK)
             gate.inside += 1

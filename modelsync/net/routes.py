@@ -17,6 +17,7 @@ from modelsync.net.proxies import Proxies, Proxy
 from modelsync.spec.names import printable
 
 _IDLE_SECONDS = 30.0  # that an unused connection is kept
+_HOSTS = 4  # that are asked side by side: a hub, its CDN, and others; their idle connections share one pool
 
 
 class Route(NamedTuple):
@@ -67,7 +68,7 @@ class Routes:
 
     def _direct(self, context: ssl.SSLContext | None, public_only: bool) -> httpcore2.ConnectionPool:
         backend = Backend(self._cancel, public_only=public_only)
-        return Pool(backend, context, max_idle=self._max_idle, idle_seconds=_IDLE_SECONDS)
+        return Pool(backend, context, max_idle=_HOSTS * self._max_idle, idle_seconds=_IDLE_SECONDS)
 
     def _proxied(self, proxy: Proxy, context: ssl.SSLContext | None) -> httpcore2.ConnectionPool:
         url = httpcore2.URL(scheme=proxy.scheme, host=proxy.host, port=proxy.port, target="/")

@@ -11,6 +11,7 @@ import selectors
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -29,6 +30,11 @@ T = TypeVar("T")
 class Stream(httpcore2.NetworkStream):
     """A stream that can also fill a buffer."""
 
+    @property
+    def waited(self) -> float:
+        """Seconds that its reads have waited for bytes so far."""
+        raise NotImplementedError
+
     def read_into(self, buffer: memoryview, timeout: float | None = None) -> int:
         """Waits for bytes and fills `buffer` with those that are there; 0: the other side has finished."""
         raise NotImplementedError
@@ -45,7 +51,13 @@ class SocketStream(Stream):
     def __init__(self, sock: socket.socket, cancel: threading.Event) -> None:
         self._sock = sock
         self._cancel = cancel
+        self._waited = 0.0
         self._peer = sock.getpeername()  # now: of a connection that was reset it cannot be asked
+
+    @property
+    def waited(self) -> float:
+        """Seconds that its reads have waited for bytes so far."""
+        return self._waited
 
     def read_into(self, buffer: memoryview, timeout: float | None = None) -> int:
         """Waits for bytes and fills `buffer` with those that are there; 0: the other side has finished."""
@@ -55,7 +67,9 @@ class SocketStream(Stream):
                 try:
                     return self._sock.recv_into(buffer)
                 except BlockingIOError:
+                    begun = time.monotonic()
                     clock.until_ready(self._sock, selectors.EVENT_READ)
+                    self._waited += time.monotonic() - begun
         except TimeoutError as error:
             raise httpcore2.ReadTimeout from error
         except OSError as error:
@@ -129,6 +143,11 @@ class TlsStream(Stream):
                 below.write(self._outgoing.read(), timeout)
             below.close()
             raise
+
+    @property
+    def waited(self) -> float:
+        """As of the stream below."""
+        return self._below.waited
 
     def read_into(self, buffer: memoryview, timeout: float | None = None) -> int:
         """Waits for a record and fills `buffer` from those that are there; 0: the other side has finished."""

@@ -45,6 +45,10 @@ class Bytes(Protocol):
     def origin(self) -> object:
         """Who gave it."""
 
+    @property
+    def waited(self) -> float:
+        """Seconds that reading it has waited for bytes so far."""
+
     def read_into(self, buffer: memoryview) -> int:
         """Waits for bytes and fills `buffer` with those that are there, in order; gives how many, 0 at the end."""
 

@@ -48,11 +48,8 @@ class Run(Protocol):
     def wake(self) -> None:
         """There may be something to do for a free stream."""
 
-    def answered(self, seconds: float) -> None:
-        """The first byte of an answer came so long after its question."""
-
-    def received(self, count: int, full: int) -> None:
-        """Bytes came, so many of them in reads that filled their buffer."""
+    def received(self, count: int, worked: float) -> None:
+        """A stream has brought bytes, and worked so many seconds for them: did not wait for them."""
 
     def crowded(self) -> None:
         """A server turned a request away because there are too many."""

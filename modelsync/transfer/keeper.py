@@ -131,7 +131,7 @@ class Keeper:
             if not self._follow(digests, self._file.epoch):
                 continue
             if self._job.sha256 in (None, digests.sha256):
-                self._file.partial.cut(digests.position)
+                self._file.partial.finish(digests.position)
                 return digests
             self._begin_anew(digests.sha256)
         return None

@@ -78,6 +78,7 @@ class LocalBytes:
     fd: int
     shown: str
     origin: str = "file:"
+    waited: float = 0.0
 
     def read_into(self, buffer: memoryview) -> int:
         """Reads the next bytes; 0 at the end, if nobody wrote to the file meanwhile.

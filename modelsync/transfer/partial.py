@@ -127,10 +127,11 @@ class Partial:
             self._begin()
         self.ranges, self.validators = Ranges(), {}
 
-    def cut(self, size: int) -> None:
-        """Makes the file just `size` bytes long."""
+    def finish(self, size: int) -> None:
+        """Makes the file just `size` bytes long, and brings it to the disk: whoever publishes it finds it there."""
         with self._named():
             self._data.resize(size)
+            self._data.sync()
 
     def close(self) -> None:
         """Closes the files and leaves them for another run."""
@@ -161,8 +162,9 @@ class Partial:
             self._append(f"boot {self._boot or journal.UNKNOWN_BOOT}\n")
 
     def _begin(self) -> None:
-        os.ftruncate(self._journal, 0)
-        flush(self._journal)  # a journal of bytes that are gone must not come back with the power
+        if os.fstat(self._journal).st_size:
+            os.ftruncate(self._journal, 0)
+            flush(self._journal)  # a journal of bytes that are gone must not come back with the power
         self._data.resize(0)
         self._lines = self._synced = 0
         self._put(journal.head(self._identity))

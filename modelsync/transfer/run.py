@@ -23,7 +23,7 @@ from modelsync.transfer.tuning import Count, Tuner
 if TYPE_CHECKING:
     from modelsync.net.client import Client
 
-FIRST = 4  # streams to begin with
+FIRST = 2  # streams to begin with
 FIRST_OF_MANY = 8  # where there are at least so many files: small ones are mostly waited for
 FILES_A_STREAM = 2  # files open at one time: those being fetched, and as many being hashed or published
 
@@ -85,14 +85,10 @@ class Run:
                 self._fill()
                 self.wake()
 
-    def answered(self, seconds: float) -> None:
-        """The first byte of an answer came so long after its question; called with the lock held."""
-        self._count = replace(self._count, first_byte=seconds)
-
-    def received(self, count: int, full: int) -> None:
-        """Bytes came, so many of them in reads that filled their buffer; called with the lock held."""
+    def received(self, count: int, worked: float) -> None:
+        """A stream has brought bytes, and worked so many seconds for them; called with the lock held."""
         so_far = self._count
-        self._count = replace(so_far, received=so_far.received + count, full=so_far.full + full)
+        self._count = replace(so_far, received=so_far.received + count, worked=so_far.worked + worked)
 
     def crowded(self) -> None:
         """A server turned a request away because there are too many; called with the lock held."""

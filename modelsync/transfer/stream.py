@@ -44,7 +44,6 @@ class Stream:
         most = min(MiB, AT_RISK // file.run.streams)
         self._buffer = buffer[: most // 4]
         self._step = most - len(self._buffer)  # the rest is for what is in hand
-        self._full = 0  # bytes, since the last record, of reads that filled the buffer
 
     def work(self) -> None:
         """Does it, and tells the file how it went."""
@@ -63,7 +62,6 @@ class Stream:
         take, validator, base = self._take, self._track.validator, self._lane.base
         asks_all = (take.start, take.end) == (0, None)
         if_range = None if asks_all or self._track.digest or validator is None else validator.etag
-        asked = time.monotonic()
         with self._lane.source.open(take.start, take.end, if_range) as answer:
             size = self._track.size
             with self._lock:
@@ -71,7 +69,7 @@ class Stream:
             if self._track.size not in (None, size):
                 self._file.partial.allocate(self._lane.base + (self._track.size or 0))
             begun = take.position
-            self._pour(answer, asked)
+            self._pour(answer)
         self._file.partial.write_back(base + begun, base + take.position)
         if take.limit is None:
             with self._lock:
@@ -115,11 +113,12 @@ class Stream:
         if self._lane.source.is_origin:
             file.etag = bare_etag(answer.headers.get("etag", ""))
 
-    def _pour(self, answer: Bytes, asked: float) -> None:
+    def _pour(self, answer: Bytes) -> None:
         """Writes the body. What is written counts once it is recorded: after every step, and at the end."""
         file, lane, take, buffer = self._file, self._lane, self._take, self._buffer
         position, limit = take.position, take.limit
         shown = time.monotonic()
+        told, waited = shown, answer.waited  # until when the run knows of this stream's work
         started = False
         try:
             while count := answer.read_into(buffer):
@@ -130,27 +129,25 @@ class Stream:
                     raise self._other_size(None)
                 file.partial.write(buffer[:count], lane.base + position)
                 position += count
-                if count == len(buffer):
-                    self._full += count
                 if not started:
                     started = True
-                    self._begin(answer, time.monotonic() - asked)
+                    self._begin(answer)
                 enough = position - take.position >= self._step or not file.checked
                 # the last bytes wait for the end of the body: it may yet turn out to be too long
                 if position != limit and (enough or time.monotonic() - shown > SHOWN_EVERY):
-                    self._record(position)
                     shown = time.monotonic()
+                    self._record(position, shown - told - (answer.waited - waited))
+                    told, waited = shown, answer.waited
         finally:
-            self._record(position)
+            self._record(position, time.monotonic() - told - (answer.waited - waited))
 
-    def _begin(self, answer: Bytes, seconds: float) -> None:
+    def _begin(self, answer: Bytes) -> None:
         self._lane.source.worked()
         with self._lock:
-            self._file.run.answered(seconds)
             self._track.began(ranged=answer.status == 206)
             self._file.run.wake()
 
-    def _record(self, position: int) -> None:
+    def _record(self, position: int, worked: float) -> None:
         take, base = self._take, self._lane.base
         count = position - take.position
         if not count:
@@ -158,8 +155,7 @@ class Stream:
         self._file.partial.record(base + take.position, base + position)
         with self._lock:
             self._file.fetched += count
-            self._file.run.received(count, self._full)
-            self._full = 0
+            self._file.run.received(count, worked)
             self._track.arrived(take, position)
             self._file.nudge()
 

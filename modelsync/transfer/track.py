@@ -178,6 +178,6 @@ class Track:
 
 
 def chunk(missing: int, streams: int, pace: float = LARGEST) -> int:
-    """How many bytes one stream takes at once: about a second's, and ever fewer towards the end: all end together."""
-    most = min(LARGEST, max(SMALLEST, int(pace)))
+    """How many bytes one stream takes at once: what it brings in two seconds, and ever fewer towards the end."""
+    most = min(LARGEST, max(SMALLEST, int(2 * pace)))
     return min(max(1, missing // (2 * streams * SMALLEST)) * SMALLEST, most)

@@ -1,26 +1,29 @@
-"""How many streams are worth having, over all files: found by trying, as what comes with more or fewer. Pure.
+"""How many streams are worth having, over all files: found by trying. Pure: the time is told, not looked at.
 
-The time is told, not looked at. A round has two parts: for a while the change settles, as new streams must connect
-and ask; then the rate is measured. It is compared with that of the round before:
+What decides is how much of their time the streams work (read, decrypt, write) and how much they wait for bytes.
 
-- Where the streams mostly wait for bytes, twice as many are tried. They stay if that brings a good part of what it
-  could.
-- Where the bytes mostly wait for the streams (reads come back full), this machine is the slower side, and half as
-  many are tried. They stay if hardly anything is lost: every thread more costs the others time.
+- At first, in short rounds: where they mostly wait, there are twice as many from the next round on, up to the most
+  there may be; where they hardly wait, this machine is the slower side, and half as many are tried, which stay unless
+  much is lost: every thread costs the others time.
+- Then, every few seconds, over a longer round: is one of a few streams more, or fewer, as good? More must bring a
+  good part of what they could; fewer must lose hardly anything, and then they were not worth having. What was tried
+  in vain is tried again later, each time after a longer while.
 
-What did not pay is taken back, and not tried again for a while, each time longer. A server that turns requests away
-halves the number at once.
+A server that turns requests away halves the number at once.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
-SETTLE = 0.04  # seconds, at least, before a change is judged
-MEASURE = 0.06  # seconds, at least, that a rate is measured
-PAYS = 1.2  # times the rate that twice the streams must bring
-LOSS = 0.95  # of the rate that half the streams must keep
-EAGER = 0.5  # of the bytes came in full reads: the bytes wait for the streams
-PATIENCE = 2.0  # seconds until what did not pay is tried again; doubled each time
-LONGEST_PATIENCE = 30.0
+SHORT = 0.05  # seconds of a round at first
+LONG = 1.0  # seconds of a round that finds out what a few streams bring
+IDLE = 0.35  # of their time, at most, that streams work which mostly wait
+BUSY = 0.55  # of their time, at least, that streams work which hardly wait
+MUCH = 0.75  # of the rate is left when much is lost
+WORTH = 0.95  # of the rate is left without streams that are not worth having
+PAYS = 1.2  # times the rate that more streams must bring
+PATIENCE = 2.0  # seconds until something is tried; doubled each time that was in vain
+LONGEST_PATIENCE = 60.0
 CROWDED = 5.0  # seconds without more streams after a server turned some away
 
 
@@ -30,14 +33,12 @@ class Count:
 
     Attributes:
         received: Bytes.
-        full: Those of them that came in reads that filled their buffer.
-        first_byte: Seconds from the last question to the first byte of its answer.
+        worked: Seconds, over all streams, that they did not wait for bytes.
         busy: Streams that have something in hand.
     """
 
     received: int = 0
-    full: int = 0
-    first_byte: float = 0.0
+    worked: float = 0.0
     busy: int = 0
 
 
@@ -57,59 +58,73 @@ class Tuner:
         self._most = most
         self.limit = min(most, max(1, first))
         self.pace = 0.0
-        self._round = Count()
-        self._settled_at: float | None = None
-        self._measured_at = 0.0
-        self._before: tuple[int, float] | None = None  # the limit and the rate that are to be beaten
-        self._hold_until = 0.0
+        self._state: Literal["first", "fewer", "steady", "trial"] = "first"
+        self._began: tuple[float, Count] | None = None  # the round that is going on
+        self._before = (self.limit, 0.0)  # limit and rate that a trial is held against
+        self._next_trial = 0.0
         self._patience = PATIENCE
+        self._upwards = True
 
     def look(self, now: float, count: Count) -> bool:
         """Looks at what has come; says whether `limit` has changed."""
-        if count.busy < self.limit:  # there is not enough to do for them: that says nothing
-            self._settled_at = None
+        if count.busy < self.limit or self._began is None:  # too little to do for all of them says nothing
+            self._began = (now, count) if count.busy >= self.limit else None
             return False
-        if self._settled_at is None or (now < self._settled_at and not count.received):
-            self._settle(now, count)
+        since, start = self._began
+        span, received = now - since, count.received - start.received
+        short = self._state in ("first", "fewer")
+        if not received or span < (SHORT if self._state == "first" else 3 * SHORT if short else LONG):
             return False
-        if now < self._settled_at:
-            self._round, self._measured_at = count, now
-            return False
-        span = now - self._measured_at
-        if span < max(MEASURE, count.first_byte):
-            return False
-        received = count.received - self._round.received
-        full = (count.full - self._round.full) / received if received else 0.0
         old = self.limit
         self.pace = received / span / old
-        self.limit = self._judged(now, received / span, full)
-        self._settle(now, count)
+        share = (count.worked - start.worked) / span / old
+        if short:
+            self._begin(received / span, share, now)
+        else:
+            self._go_on(received / span, share, now)
+        self._began = (now, count)
         return self.limit != old
 
     def crowded(self, now: float) -> None:
         """A server turned a request away because there are too many."""
-        if now >= self._hold_until or self._before is not None:
+        if self._state != "steady" or now >= self._next_trial - CROWDED / 2:  # else several say the same
             self.limit = max(1, self.limit // 2)
-        self._before = None
-        self._hold_until = now + CROWDED
+        self._state, self._upwards = "steady", True
+        self._next_trial = now + CROWDED
 
-    def _settle(self, now: float, count: Count) -> None:
-        self._settled_at = now + max(SETTLE, count.first_byte)
-        self._round, self._measured_at = count, now
+    def _begin(self, rate: float, share: float, now: float) -> None:
+        limit, before = self._before
+        if self._state == "fewer" and rate < MUCH * before:
+            self.limit = limit
+            self._rest(now)
+        elif share < IDLE and self.limit < self._most and self._state == "first":
+            self.limit = min(2 * self.limit, self._most)
+        elif share > BUSY and self.limit > 1:
+            self._before = (self.limit, rate)
+            self.limit //= 2
+            self._state = "fewer"
+        else:
+            self._rest(now)
 
-    def _judged(self, now: float, rate: float, full: float) -> int:
-        """The next limit, from the rate with the present one."""
-        if self._before is not None:
+    def _go_on(self, rate: float, share: float, now: float) -> None:
+        if self._state == "trial":
             limit, before = self._before
-            self._before = None
-            if rate < before * (PAYS if self.limit > limit else LOSS):
-                self._hold_until = now + self._patience
+            if rate < before * (PAYS if self.limit > limit else WORTH):
+                self.limit = limit
                 self._patience = min(2 * self._patience, LONGEST_PATIENCE)
-                return limit
-            self._patience = PATIENCE
-        if now < self._hold_until:
-            return self.limit
-        following = max(1, self.limit // 2) if full > EAGER else min(2 * self.limit, self._most)
-        if following != self.limit:
-            self._before = self.limit, rate
-        return following
+                self._upwards = not self._upwards
+            else:
+                self._patience = PATIENCE
+                self._upwards = self.limit > limit
+            self._rest(now)
+        elif now >= self._next_trial:
+            self._before = (self.limit, rate)
+            if self._upwards and share < IDLE and self.limit < self._most:
+                self.limit = min(2 * self.limit, self._most)
+            else:
+                self.limit -= max(1, self.limit // 4) if self.limit > 1 else 0
+            self._state = "trial"
+
+    def _rest(self, now: float) -> None:
+        self._state = "steady"
+        self._next_trial = now + self._patience

@@ -1,5 +1,6 @@
 """The pace: what a refusal asks for, and that all threads keep to it."""
 
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -106,3 +107,36 @@ def test_who_waits_can_be_cancelled() -> None:
         for one in waiting:
             with pytest.raises(CancelledError):
                 one.result()
+
+
+def test_a_crowded_origin_gets_half_and_then_one_more_for_a_round_of_answers() -> None:
+    """Of eight requests under way one is turned away: four may be, and after four answers five; never none at all."""
+    cancel = threading.Event()
+    pacing = Pacing(8, cancel)
+
+    def room(origin: Origin) -> int:
+        with contextlib.ExitStack() as inside:
+            for count in range(9):
+                with ThreadPoolExecutor(1) as pool:
+                    entering = pool.submit(inside.enter_context, pacing.slot(origin))
+                    try:
+                        entering.result(0.1)
+                    except TimeoutError:
+                        cancel.set()
+                        assert isinstance(entering.exception(), CancelledError)
+                        cancel.clear()
+                        return count
+        return 9
+
+    with contextlib.ExitStack() as inside:
+        for _ in range(8):
+            inside.enter_context(pacing.slot(HERE))
+        pacing.crowded(HERE)
+    assert room(HERE) == 4
+    assert room(THERE) == 8
+    for _ in range(5):
+        pacing.served(HERE)
+    assert room(HERE) == 5
+    for _ in range(10):
+        pacing.crowded(HERE)
+    assert room(HERE) == 1

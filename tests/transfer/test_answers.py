@@ -16,6 +16,7 @@ class Said:
     etag: str | None = '"1"'
     origin: object = "https://cdn"
     start: int = 0
+    waited: float = 0.0
     headers: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -134,7 +134,7 @@ def test_space_is_set_aside_and_a_file_that_cannot_fit_is_told_before(folder: Pa
         partial.allocate(2**50 + 8 * MiB)
     assert str(folder) in caught.value.message
     assert partial.path.stat().st_size == 8 * MiB
-    partial.cut(3)
+    partial.finish(3)
     assert partial.path.stat().st_size == 3
     partial.close()
 
