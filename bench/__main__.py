@@ -1,0 +1,58 @@
+"""`python -m bench`: every claim about speed, side by side with what people use today."""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import report, rows, startup
+from bench.timing import Run
+
+ROUNDS = 5
+
+
+def main() -> None:
+    """Measures, prints, and writes `bench/results.md` and `docs/bench.svg`."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each contender runs")
+    parser.add_argument(
+        "--row", action="append", default=[], help="measure only this row, and write no files"
+    )
+    parser.add_argument("--place", type=Path, help="where the files to serve are made and kept (7 GiB)")
+    parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    table = {row.key: row for row in rows.rows()}
+    if unknown := set(options.row) - set(table):
+        parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(table)}")
+    if options.into is not None:
+        options.into.write_text(json.dumps(table[options.row[0]].measure(options.place, options.rounds)))
+        return
+    for name, how in rows.INSTALL.items():
+        if not rows.installed(name):
+            print(f"{name} is not here: {how}", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="modelsync-bench-") as scratch:
+        place = options.place or Path(scratch)
+        place.mkdir(exist_ok=True)
+        wanted = [table[key] for key in options.row] or list(table.values())
+        results = [_apart(row, place, options.rounds) for row in wanted]
+    print("\n".join(report.table(results)))
+    if not options.row:
+        report.write(results, options.rounds)
+        startup.main()
+
+
+def _apart(row: rows.Row, place: Path, rounds: int) -> report.Result:
+    """Measures a row in a process of its own, so that no row's servers are there in another."""
+    print(f"{row.title} …", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        into = Path(folder) / "runs.json"
+        command = [sys.executable, "-m", "bench", "--row", row.key, "--rounds", str(rounds)]
+        subprocess.run([*command, "--place", str(place), "--into", str(into)], check=True)
+        runs = json.loads(into.read_text())
+    return report.Result(row, {name: [Run(*run) for run in each] for name, each in runs.items()})
+
+
+if __name__ == "__main__":
+    main()

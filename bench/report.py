@@ -1,0 +1,176 @@
+"""The table, as text and as a drawing."""
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.rows import INSTALL, OURS, Row, installed
+from bench.timing import Run, Spread, spread
+
+MEMORY_BOUND = 80e6  # bytes, at 16 connections
+
+
+class Result(NamedTuple):
+    """A row and what came of it."""
+
+    row: Row
+    runs: Mapping[str, Sequence[Run]]
+
+    def ratio(self, peer: str) -> Spread:
+        """Modelsync's time in units of a peer's, round by round."""
+        pairs = zip(self.runs[OURS], self.runs[peer], strict=True)
+        return spread([ours.wall / theirs.wall for ours, theirs in pairs])
+
+
+def table(results: Sequence[Result]) -> list[str]:
+    """The lines of a Markdown table."""
+    lines = [
+        "| work | who | seconds: median (min-max) | processor seconds | peak memory "
+        "| modelsync / it: median (min-max) | at most | |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        title = result.row.title
+        for name, runs in result.runs.items():
+            wall, cpu = spread([run.wall for run in runs]), spread([run.cpu for run in runs])
+            memory = max(run.memory for run in runs) / 1e6
+            cells = [title, name, _seconds(wall), f"{cpu.median:.2f}", f"{memory:.0f} MB"]
+            if name == OURS:
+                cells += ["", "", ""]
+            else:
+                ratio, bound = result.ratio(name), result.row.bounds.get(name)
+                cells.append(f"{ratio.median:.2f} ({ratio.least:.2f}-{ratio.most:.2f})")
+                cells += ["", ""] if bound is None else [f"{bound:.2f}", _verdict(ratio.median, bound)]
+            lines.append(f"| {' | '.join(cells)} |")
+            title = ""
+    memory = max((run.memory for result in results for run in result.runs[OURS]), default=0)
+    cells = ["peak memory, all of the above", OURS, "", "", f"{memory / 1e6:.0f} MB", ""]
+    cells += [f"{MEMORY_BOUND / 1e6:.0f} MB", _verdict(memory, MEMORY_BOUND)]
+    lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def page(results: Sequence[Result], rounds: int) -> str:
+    """The whole of `bench/results.md`."""
+    head = [
+        "# Measured",
+        "",
+        f"{date.today().isoformat()}, `make bench`, {rounds} rounds in turn after one that does not count. "
+        "Whole processes, from the command to its end, into an empty folder on disk; server and contender share the "
+        "machine. Ratios are taken round by round. After every run each file was compared with its source by SHA-256; "
+        "modelsync also hashes inside the time (SHA-256 and BLAKE3), the others check no hash.",
+        "",
+        *(f"- {line}" for line in machine()),
+        "",
+    ]
+    tail = [
+        "",
+        "nginx's `limit_rate` lets the first second's bytes of every request through at once, so a client that asks "
+        "for small ranges hardly meets the cap. In the row below it, and in that of latency, the test suite's hub is "
+        "the CDN too: it sends evenly, and keeps every answer back by 100 ms.",
+    ]
+    return "\n".join([*head, *table(results), *tail, ""])
+
+
+def machine() -> list[str]:
+    """What it was measured on, and with."""
+    cpu = _first(Path("/proc/cpuinfo"), "model name") or platform.processor()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return [
+        f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}",
+        f"Python {platform.python_version()}, {_openssl()}",
+        *(f"{name}: {said}" for name in ("modelsync", *INSTALL) if (said := _version(name))),
+        *(f"{name} is not here: {how}" for name, how in INSTALL.items() if not installed(name)),
+    ]
+
+
+def drawing(results: Sequence[Result]) -> str:
+    """A picture of the medians: a bar for each contender, in seconds, a group for each piece of work."""
+    width, left, bar, gap = 760, 210, 18, 5
+    shown = [result for result in results if len(result.runs) > 1]
+    parts: list[str] = []
+    y = 16
+    for result in shown:
+        medians = {name: spread([run.wall for run in runs]).median for name, runs in result.runs.items()}
+        scale = (width - left - 70) / max(medians.values())
+        title = escape(result.row.title.replace("`", ""))
+        parts.append(f'<text class="title" x="8" y="{y + 12}">{title}</text>')
+        y += 22
+        for name, seconds in sorted(medians.items(), key=lambda item: item[1]):
+            kind = "ours" if name == OURS else "theirs"
+            length = max(2.0, seconds * scale)
+            parts += [
+                f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{escape(name)}</text>',
+                f'<rect class="{kind}" x="{left}" y="{y}" width="{length:.1f}" height="{bar}" rx="2"/>',
+                f'<text x="{left + length + 6:.1f}" y="{y + 13}">{seconds:.2f} s</text>',
+            ]
+            y += bar + gap
+        y += 12
+    style = (
+        "text{font:13px system-ui,sans-serif;fill:#24292f}.title{font-weight:600}"
+        ".ours{fill:#1a7f5a}.theirs{fill:#b6bec8}"
+        "@media(prefers-color-scheme:dark){text{fill:#d8dee4}.ours{fill:#3fb68b}.theirs{fill:#59636e}}"
+    )
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y}" width="{width}" role="img">',
+            "<title>Seconds that modelsync and others take for the same downloads; shorter is better</title>",
+            f"<style>{style}</style>",
+            *parts,
+            "</svg>",
+            "",
+        ]
+    )
+
+
+def _seconds(what: Spread) -> str:
+    return f"{what.median:.2f} ({what.least:.2f}-{what.most:.2f})"
+
+
+def _verdict(value: float, bound: float) -> str:
+    return "reached" if value <= bound else "over"
+
+
+def _first(path: Path, key: str) -> str | None:
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), None)
+
+
+def _openssl() -> str:
+    import ssl
+
+    return ssl.OPENSSL_VERSION
+
+
+def _version(name: str) -> str | None:
+    package = {"hf": "huggingface_hub", "httpx2": "httpx2", "modelsync": "modelsync"}.get(name)
+    if package is not None:
+        try:
+            return f"{package} {version(package)}"
+        except PackageNotFoundError:
+            return None
+    if not installed(name):
+        return None
+    flag = "-v" if name == "nginx" else "--version"
+    done = subprocess.run([name, flag], capture_output=True, text=True, check=False)
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    return lines[0] if lines else None
+
+
+def write(results: Sequence[Result], rounds: int) -> None:
+    """Writes `bench/results.md` and `docs/bench.svg`."""
+    root = Path(__file__).parent.parent
+    (root / "bench" / "results.md").write_text(page(results, rounds))
+    (root / "docs").mkdir(exist_ok=True)
+    (root / "docs" / "bench.svg").write_text(drawing(results))
+    print("wrote bench/results.md and docs/bench.svg", file=sys.stderr)

@@ -1,0 +1,270 @@
+"""The rows of the table: what is downloaded, how, by whom, and what modelsync may take of each one's time."""
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.serving import Serving
+from bench.timing import Contender, Run, in_turn
+
+GiB = 2**30
+MiB = 2**20
+OURS = "modelsync"
+REPO = "bench/models"
+SMALL_FILES = 200
+SMALL = 4 * MiB
+CAP = 40_000_000  # bytes a second
+LATENCY = 0.1  # seconds from a question to its answer
+
+ONE_STREAM = """\
+import httpx2, ssl, sys
+trusted = ssl.create_default_context(cafile=sys.argv[2] or None)
+with httpx2.Client(verify=trusted) as client, client.stream("GET", sys.argv[1]) as answer, open("m.gguf", "wb") as file:
+    for data in answer.iter_raw():
+        file.write(data)
+"""
+BLAKE3 = """\
+import sys
+from blake3 import blake3
+digest = blake3(max_threads=blake3.AUTO)
+digest.update_mmap(sys.argv[1])
+print(digest.hexdigest())
+"""
+
+INSTALL = {
+    "hf": "pip install huggingface_hub",
+    "httpx2": "pip install httpx2",
+    "curl": "apt install curl",
+    "aria2c": "apt install aria2",
+    "node-llama-cpp": "npm install -g node-llama-cpp",
+    "b3sum": "cargo install b3sum (in its place: the blake3 package over mmap, all cores)",
+    "nginx": "apt install nginx-light (in its place: the test suite's hub in Python)",
+}
+
+
+class Row(NamedTuple):
+    """One piece of work.
+
+    Attributes:
+        key: For `--row`.
+        title: What it is.
+        measure: Does it so many rounds; the runs of each contender.
+        bounds: The most that modelsync may take of a contender's time.
+    """
+
+    key: str
+    title: str
+    measure: Callable[[Path, int], dict[str, list[Run]]]
+    bounds: Mapping[str, float]
+
+
+def installed(name: str) -> bool:
+    """Whether a contender is here."""
+    if name == "httpx2":
+        from importlib.util import find_spec
+
+        return find_spec("httpx2") is not None
+    return _tool(name) is not None
+
+
+def _tool(name: str) -> str | None:
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.exists() else shutil.which(name)
+
+
+def source(place: Path, size: int, name: str = "m.gguf", seed: int = 0) -> Path:
+    """A file of `size` bytes that begins like a GGUF file and repeats nowhere; made once in `place`."""
+    path = place / f"{size}-{seed}-{name}"
+    if not path.exists():
+        with path.open("wb") as file:
+            file.write(b"GGUF" + seed.to_bytes(4, "little"))
+            left = size - 8
+            while left:
+                left -= file.write(os.urandom(min(left, MiB)))
+    return path
+
+
+# --- who ---------------------------------------------------------------------------------------------
+
+
+def _same(digests: Mapping[str, int], folder: Path) -> None:
+    """Every file that was asked for is somewhere in `folder`, byte by byte."""
+    found: dict[str, int] = {}
+    for path in folder.rglob("*"):
+        if path.is_file() and path.stat().st_size >= MiB:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            found[digest] = path.stat().st_size
+    missing = set(digests) - set(found)
+    if missing:
+        raise RuntimeError(f"{len(missing)} of {len(digests)} files are not there, or not right")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _ours(hub: Serving, check: Callable[[Path], None], *words: str) -> Contender:
+    modelsync = str(Path(sys.executable).with_name("modelsync"))
+    environment = {"HF_ENDPOINT": hub.endpoint, "MODELSYNC_STORE": "{folder}/store", "HOME": "{folder}"}
+    if hub.trusted:
+        environment["SSL_CERT_FILE"] = str(hub.trusted)
+    return Contender(OURS, lambda _: [modelsync, "-q", *words], check, environment, verifies=True)
+
+
+def _peers(hub: Serving, file: Path, check: Callable[[Path], None], *names: str) -> Iterator[Contender]:
+    """Those of the named contenders that are here, downloading one file; all but hf and node from the CDN itself."""
+    url, trusted = hub.address(file), str(hub.trusted or "")
+    aria2c = [_tool("aria2c") or "", "-q", "--file-allocation=none", "-o", "m.gguf"]
+    if trusted:
+        aria2c.append(f"--ca-certificate={trusted}")
+    curl = [_tool("curl") or "", "-sS", "--fail", "-o", "m.gguf", *(["--cacert", trusted] if trusted else [])]
+    hub_environment = {
+        "HOME": "{folder}",
+        "HF_HOME": "{folder}/hf",
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "MODEL_ENDPOINT": hub.endpoint + "/",
+        **({"SSL_CERT_FILE": trusted} if trusted else {}),
+    }
+    node = ["pull", "--noProgress", "--directory", "models", f"hf:{REPO}/m.gguf"]
+    commands: dict[str, tuple[list[str], Mapping[str, str]]] = {
+        "hf download": ([_tool("hf") or "", "download", "--quiet", REPO, "m.gguf"], hub_environment),
+        "curl -o": ([*curl, url], {}),
+        "httpx2, one stream": ([sys.executable, "-c", ONE_STREAM, url, trusted], {}),
+        "aria2c -x4": ([*aria2c, "-x4", "-s4", url], {}),
+        "aria2c -x16": ([*aria2c, "-x16", "-s16", url], {}),
+        "node-llama-cpp pull": ([_tool("node-llama-cpp") or "", *node], hub_environment),
+    }
+    for name in names:
+        if installed(name.split(",")[0].split(" ")[0]):
+            command, environment = commands[name]
+            yield Contender(name, lambda _, command=command: command, check, environment)  # type: ignore[misc]
+
+
+# --- what --------------------------------------------------------------------------------------------
+
+
+def _one_file(
+    names: Sequence[str],
+    place: Path,
+    rounds: int,
+    *,
+    tls: bool = False,
+    cap: int | None = None,
+    pace: int | None = None,
+) -> dict[str, list[Run]]:
+    file = source(place, GiB)
+    check = partial(_same, {_digest(file): GiB})
+    with Serving(tls=tls, cap=cap, pace=pace) as hub:
+        hub.offer(REPO, {"m.gguf": file})
+        ours = _ours(hub, check, "pull", f"hf:{REPO}/m.gguf")
+        return in_turn([ours, *_peers(hub, file, check, *names)], rounds)
+
+
+def _many_files(place: Path, rounds: int) -> dict[str, list[Run]]:
+    files = {f"m{number}.gguf": source(place, SMALL, seed=number) for number in range(SMALL_FILES)}
+    check = partial(_same, {_digest(file): SMALL for file in files.values()})
+    manifest = "[models]\n" + "".join(f'm{n} = "hf:{REPO}/m{n}.gguf"\n' for n in range(SMALL_FILES))
+    with Serving(delay=LATENCY) as hub:
+        hub.offer(REPO, files)
+        contenders = [_with_manifest(_ours(hub, check, "sync"), manifest)]
+        first = next(iter(files.values()))
+        for peer in _peers(hub, first, check, "hf download"):
+            whole = [word for word in peer.command(Path()) if word != "m.gguf"]
+            contenders.append(peer._replace(command=lambda _, whole=whole: whole))  # type: ignore[misc]
+        return in_turn(contenders, rounds)
+
+
+def _with_manifest(contender: Contender, manifest: str) -> Contender:
+    def command(folder: Path) -> Sequence[str]:
+        (folder / "models.toml").write_text(manifest)
+        return contender.command(folder)
+
+    return contender._replace(command=command)
+
+
+def _same_file(place: Path, rounds: int) -> dict[str, list[Run]]:
+    file = source(place, GiB)
+    check = partial(_same, {_digest(file): GiB})
+    with Serving() as hub:
+        hub.offer(REPO, {"m.gguf": file})
+        ours = _ours(hub, check, "sync")
+        many = "[models]\n" + "".join(f'm{n} = "hf:{REPO}/m.gguf"\n' for n in range(SMALL_FILES))
+        one = f'[models]\nm0 = "hf:{REPO}/m.gguf"\n'
+        return in_turn(
+            [_with_manifest(ours, many), _with_manifest(ours, one)._replace(name="one entry")], rounds
+        )
+
+
+def _verify(place: Path, rounds: int) -> dict[str, list[Run]]:
+    file = source(place, 4 * GiB)
+    home = place / "verify"
+    with Serving() as hub:
+        hub.offer(REPO, {"m.gguf": file})
+        ours = _with_manifest(_ours(hub, lambda _: None, "sync"), f'[models]\nm = "hf:{REPO}/m.gguf"\n')
+        home.mkdir()
+        in_turn([ours], 0, place=home)
+    blob = next(
+        path for path in (home / "store").rglob("*") if path.is_file() and path.stat().st_size == 4 * GiB
+    )
+    b3sum = [_tool("b3sum") or ""] if installed("b3sum") else [sys.executable, "-c", BLAKE3]
+    name = "b3sum" if installed("b3sum") else "blake3 over mmap"
+    peer = Contender(name, lambda _: [*b3sum, str(blob)], lambda _: None, verifies=True)
+    verify = ours._replace(
+        command=lambda _: [str(Path(sys.executable).with_name("modelsync")), "-q", "verify"]
+    )
+    try:
+        return in_turn([verify, peer], rounds, place=home)
+    finally:
+        shutil.rmtree(home)
+
+
+def rows() -> tuple[Row, ...]:
+    """All of them, in the table's order."""
+    return (
+        Row(
+            "plain",
+            "loopback, plain, 1 GiB",
+            partial(_one_file, ("hf download", "curl -o", "aria2c -x4", "node-llama-cpp pull")),
+            {"hf download": 0.40, "curl -o": 1.20},
+        ),
+        Row(
+            "tls",
+            "loopback, TLS, 1 GiB",
+            partial(_one_file, ("httpx2, one stream", "aria2c -x4", "curl -o"), tls=True),
+            {"httpx2, one stream": 0.60, "aria2c -x4": 1.10},
+        ),
+        Row(
+            "capped",
+            "40 MB/s a connection, by nginx's `limit_rate`, 1 GiB",
+            partial(_one_file, ("aria2c -x16",), cap=CAP),
+            {"aria2c -x16": 0.95},
+        ),
+        Row(
+            "paced",
+            "40 MB/s a connection, evenly, 1 GiB",
+            partial(_one_file, ("aria2c -x16",), pace=CAP),
+            {"aria2c -x16": 0.95},
+        ),
+        Row(
+            "latency",
+            f"100 ms of latency, {SMALL_FILES} files of 4 MiB",
+            _many_files,
+            {"hf download": 0.35},
+        ),
+        Row("same", f"the same file asked by {SMALL_FILES} entries, 1 GiB", _same_file, {"one entry": 1.2}),
+        Row(
+            "verify",
+            "`verify` of 4 GiB in the page cache",
+            _verify,
+            {"b3sum": 1.15, "blake3 over mmap": 1.15},
+        ),
+    )
