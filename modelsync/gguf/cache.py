@@ -25,6 +25,11 @@ def cache_bytes(shape: Shape, settings: LoadSettings) -> tuple[int, ...]:
     ) + (0,) * (len(shape.layers) - shape.trunk)
 
 
+def state_bytes(shape: Shape, settings: LoadSettings) -> int:
+    """Bytes of all recurrent layers' states."""
+    return sum(_state(shape, settings, layer) for layer in shape.kept)
+
+
 def window_cells(shape: Shape, settings: LoadSettings) -> int:
     """Tokens that a windowed layer has room for, of all sequences together."""
     cells = settings.cells(shape.context)

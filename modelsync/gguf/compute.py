@@ -60,11 +60,14 @@ def step_bytes(shape: Shape, settings: LoadSettings) -> int:
 
 def _logits(shape: Shape, settings: LoadSettings, tokens: int, outputs: int) -> int:
     """Bytes while the logits are made: they, what they are made of, and the stream."""
+    last = shape.kept[-1] if shape.kept else None
     left = 0
-    fused = settings.flash_attention and any(layer.fused for layer in shape.kept)
-    if fused and _masks(shape, settings) < 2 * shape.width:
-        # where one buffer held queries, keys and values, nothing fits into the gap that the masks leave
-        left = 2 * shape.width + _inputs(shape, settings)
+    if last is not None and settings.flash_attention and _masks(shape, settings) < 2 * shape.width:
+        # nothing fits into the gaps that the last layer leaves, if it was packed tightly
+        if last.fused:
+            left = 2 * shape.width + _inputs(shape, settings)
+        elif _hides(shape, last):
+            left = 2 * shape.width + last.queries + _inputs(shape, settings)
     return _WORD * (outputs * (shape.vocabulary + shape.width + 1) + tokens * (shape.width + left))
 
 
@@ -73,12 +76,22 @@ def _attention(shape: Shape, settings: LoadSettings, layer: Layer) -> tuple[int,
     inputs = _inputs(shape, settings) + shape.beside
     feed = inputs + 3 * shape.width + _feed_forward(shape, layer)
     if settings.flash_attention:
-        return (feed if layer.fused or layer.recurs else feed + layer.queries,)
+        if layer.fused or layer.recurs:
+            return (feed,)
+        every = 0
+        if layer.keys == layer.queries and not shape.latent:  # each head has keys of its own
+            every = inputs + 2 * shape.width + 5 * layer.queries
+        return feed + layer.queries - (layer.feed if _hides(shape, layer) else 0), every
     if not layer.heads or (layer.recurs and not layer.attends):
         return (feed,)
     stream = shape.width if layer.fused else 3 * shape.width
     queries = layer.queries * 3 // 2 if shape.latent else layer.queries * 2
     return feed, inputs + stream + queries + layer.heads * _cells(shape, settings, layer.windowed)
+
+
+def _hides(shape: Shape, layer: Layer) -> bool:
+    """Whether one of the feed-forward network's tensors fits where attention's lay."""
+    return not layer.routed and layer.feed <= shape.width + layer.queries
 
 
 def _recurrence(shape: Shape, settings: LoadSettings, layer: Layer) -> tuple[int, ...]:

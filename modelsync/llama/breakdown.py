@@ -1,0 +1,276 @@
+"""Asks llama.cpp itself what a model will need: the exact way.
+
+A header without its data is loaded with `no_alloc`, which plans every buffer and makes none. It happens in a process
+of its own (`breakdown_worker`), one for many headers, which is started anew if a header kills it. What it says is
+believed after a test on a known model, and each time only if llama.cpp's log agrees.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import Any, NamedTuple, Self
+
+from modelsync.gguf.load_settings import LoadSettings
+from modelsync.gguf.writer import HeaderFile
+from modelsync.llama.breakdown_check import (
+    KNOWN_SETTINGS,
+    Sums,
+    complaint,
+    disagreement,
+    known_header,
+    self_test,
+)
+from modelsync.llama.installed import is_installed
+from modelsync.spec.names import printable
+
+START_SECONDS = 60.0  # importing llama-cpp-python and finding GPUs, on a slow disk
+ANSWER_SECONDS = 30.0
+_MOST_ANSWER = 4 << 20  # bytes
+_MOST_SIZE = 1 << 60  # bytes of a buffer
+_FRAME = 8  # bytes: two u32
+# All that the worker gets of this process's environment: where things are, and which GPUs to see.
+_ENVIRONMENT = (
+    "PATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "LD_LIBRARY_PATH",
+    "LLAMA_CPP_LIB_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "GGML_VK_VISIBLE_DEVICES",
+)
+
+
+class GgmlDevice(NamedTuple):
+    """A device as ggml sees it."""
+
+    name: str
+    description: str
+    type: int  # 0 CPU, 1 GPU, 2 integrated GPU, 3 accelerator beside the CPU
+    free: int  # bytes
+    total: int
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether layers can be put there."""
+        return self.type in (1, 2)
+
+
+class Buffer(NamedTuple):
+    """A kind of buffer that llama.cpp would make."""
+
+    name: str
+    device: int | None  # index among ggml's devices; None: the CPU
+    host: bool  # it is the machine's own memory, whoever's it is called
+    weights: int  # bytes
+    cache: int
+    compute: int
+
+
+class Breakdown:
+    """A worker that is asked; a context manager that ends it.
+
+    Attributes:
+        why_not: Why the last question has no answer, for people; None if it has one.
+    """
+
+    def __init__(self, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+        """Nothing is started before the first question.
+
+        Args:
+            answer_seconds: How long one answer may take.
+        """
+        self.why_not: str | None = None
+        self._seconds = answer_seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: socket.socket | None = None
+        self._devices: tuple[GgmlDevice, ...] = ()
+        self._hopeless: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the worker."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def devices(self) -> tuple[GgmlDevice, ...]:
+        """What ggml sees of this machine; nothing where llama.cpp cannot be asked."""
+        return self._devices if self._ready() else ()
+
+    def ask(self, file: HeaderFile, settings: LoadSettings) -> tuple[Buffer, ...] | None:
+        """What llama.cpp would allocate for a model.
+
+        Args:
+            file: The model's clean header and the size that its file would have.
+            settings: How it is loaded; `gpu_layers` is a number.
+
+        Returns:
+            The buffers, or None: then `why_not` says why.
+        """
+        if not self._ready():
+            return None
+        answer = self._asked(file, settings)
+        if answer is None:
+            return None
+        buffers, log = answer
+        self.why_not = disagreement(sums_of(buffers), log)
+        return None if self.why_not else buffers
+
+    def _ready(self) -> bool:
+        """Whether there is a worker that passed the test."""
+        self.why_not = self._hopeless
+        if self._hopeless is None and self._process is None:
+            self.why_not = self._hopeless = self._start()
+        return self._hopeless is None
+
+    def _start(self) -> str | None:
+        """Starts a worker and tests it; returns why it is of no use."""
+        if sys.platform != "linux":
+            return "llama.cpp's own numbers can be read on Linux alone"
+        if not is_installed():
+            return "llama-cpp-python is not installed"
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "modelsync.llama.breakdown_worker"],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                start_new_session=True,
+            )
+        self._line = ours
+        greeting = self._received(START_SECONDS)
+        if greeting is None or "devices" not in greeting:
+            unable = None if greeting is None else greeting.get("unable")
+            self.close()
+            return (
+                f"llama-cpp-python cannot be asked: {printable(str(unable))}" if unable else "its worker died"
+            )
+        self._devices = tuple(_device(each) for each in greeting["devices"])
+        answer = self._asked(known_header(), KNOWN_SETTINGS)
+        if answer is None:
+            return self.why_not
+        return self_test(sums_of(answer[0]), answer[1])
+
+    def _asked(self, file: HeaderFile, settings: LoadSettings) -> tuple[tuple[Buffer, ...], str] | None:
+        question = {"file_size": file.size, "gpu_layers": settings.gpu_layers, "context": _context(settings)}
+        answer = self._exchanged(question, file.header)
+        if answer is None:
+            self.why_not = "llama.cpp did not survive this header"
+            self.close()  # the next question starts another worker
+            return None
+        log = str(answer.get("log", ""))
+        try:
+            buffers = tuple(_buffer(each, len(self._devices)) for each in answer["buffers"] or ())
+        except (KeyError, TypeError, ValueError):
+            buffers = ()
+        if not buffers:
+            self.why_not = f"llama.cpp says: {printable(complaint(log) or 'nothing')}"
+            return None
+        return buffers, log
+
+    def _exchanged(self, question: dict[str, Any], data: bytes) -> dict[str, Any] | None:
+        assert self._line is not None
+        text = json.dumps(question).encode()
+        self._line.settimeout(self._seconds)
+        try:
+            lengths = len(text).to_bytes(4, "little") + len(data).to_bytes(4, "little")
+            self._line.sendall(lengths + text + data)
+        except OSError:
+            return None
+        return self._received(self._seconds)
+
+    def _received(self, seconds: float) -> dict[str, Any] | None:
+        """The worker's next answer; None if it died, took too long or talks nonsense."""
+        deadline = time.monotonic() + seconds
+        head = self._exactly(_FRAME, deadline)
+        length = int.from_bytes(head[:4], "little")
+        if len(head) < _FRAME or length > _MOST_ANSWER:
+            return None
+        try:
+            answer = json.loads(self._exactly(length, deadline))
+        except ValueError:
+            return None
+        return answer if isinstance(answer, dict) else None
+
+    def _exactly(self, count: int, deadline: float) -> bytes:
+        assert self._line is not None
+        parts = []
+        try:
+            while count:
+                self._line.settimeout(max(0.001, deadline - time.monotonic()))
+                part = self._line.recv(min(count, 1 << 16))
+                if not part:
+                    break
+                parts.append(part)
+                count -= len(part)
+        except OSError:
+            return b""
+        return b"".join(parts)
+
+
+def sums_of(buffers: tuple[Buffer, ...]) -> Sums:
+    """All buffers together."""
+    return Sums(
+        sum(buffer.weights for buffer in buffers),
+        sum(buffer.cache for buffer in buffers),
+        sum(buffer.compute for buffer in buffers),
+    )
+
+
+def _context(settings: LoadSettings) -> dict[str, Any]:
+    """Fields of `llama_context_params`."""
+    return {
+        "n_ctx": settings.context,
+        "n_batch": settings.batch,
+        "n_ubatch": settings.ubatch,
+        "n_seq_max": settings.sequences,
+        "n_outputs_max": settings.outputs,
+        "kv_unified": settings.unified,
+        "flash_attn_type": int(settings.flash_attention),
+        "type_k": settings.cache_type_k.id,
+        "type_v": settings.cache_type_v.id,
+        "swa_full": settings.full_window,
+        "offload_kqv": settings.offload_cache,
+    }
+
+
+def _device(told: dict[str, Any]) -> GgmlDevice:
+    return GgmlDevice(
+        printable(str(told["name"])),
+        printable(str(told["description"])),
+        int(told["type"]),
+        _size(told["free"]),
+        _size(told["total"]),
+    )
+
+
+def _buffer(told: dict[str, Any], devices: int) -> Buffer:
+    index = told["device"]
+    if index is not None and not 0 <= int(index) < devices:
+        raise ValueError("a device that there is not")
+    weights, cache, compute = map(_size, told["sizes"])
+    return Buffer(printable(str(told["name"])), index, bool(told["host"]), weights, cache, compute)
+
+
+def _size(told: Any) -> int:
+    size = int(told)
+    if not 0 <= size < _MOST_SIZE:
+        raise ValueError("a size that cannot be")
+    return size
