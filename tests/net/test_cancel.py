@@ -65,7 +65,7 @@ def test_between_two_tries(patient: Client, cancel: threading.Event, hub: Hub) -
 def test_while_the_origin_is_held(patient: Client, cancel: threading.Event, hub: Hub) -> None:
     """Requests of any thread that wait for a rate limit end."""
     url = hub.file("/x", b"{}")
-    hub.misbehave(TooMany(300), where="plain")
+    hub.misbehave(TooMany(300), where="plain", times=None)
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(patient.get_json, url)
         while not hub.requests:
