@@ -112,15 +112,23 @@ def _settings(
     variant: str | None,
     known: Mapping[str, frozenset[str]],
 ) -> Mapping[str, Any]:
-    """`[models.NAME.load]`, checked; empty where the environment names the path and no manifest has the name."""
+    """`[models.NAME.load]`, checked; empty where the environment names the path and no manifest has the name.
+
+    A manifest that cannot be read is an error even then: its settings would be lost without a word.
+    """
     from modelsync.engine import paths
     from modelsync.llama import keywords
 
     try:
         project = find()
-        manifest = project.read_manifest()
-        entry = paths.entry(manifest, name, variant, context.settings.variant)
     except (ManifestError, NotFoundError):
+        if modelfiles.from_environment(name) is None:
+            raise
+        return {}
+    manifest = project.read_manifest()
+    try:
+        entry = paths.entry(manifest, name, variant, context.settings.variant)
+    except NotFoundError:
         if modelfiles.from_environment(name) is None:
             raise
         return {}

@@ -158,6 +158,10 @@ def test_a_path_of_the_environment_needs_no_manifest(
     write(project, "n_batch = 8")
     with quiet() as llm:
         assert llm.n_batch == 8
+    write(project, "n_batc = 8")
+    with pytest.raises(ManifestError, match="did you mean `n_batch`"):
+        modelsync.load("tiny")
+    write(project)
     monkeypatch.delenv("MODELSYNC_PATH_TINY")
     with pytest.raises(NotFoundError):
         modelsync.load("other")
