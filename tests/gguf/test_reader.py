@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsync.errors import NotAModelError
+from modelsync.gguf.bounds import MAX_COUNT, MAX_HEADER
 from modelsync.gguf.header import Header
 from modelsync.gguf.metadata import Array, plain
-from modelsync.gguf.reader import MAX_COUNT, MAX_HEADER, HeaderReader, Need, read_header
+from modelsync.gguf.reader import HeaderReader, Need, read_header
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import write_header
 from tests.gguf.raw import array, entry, header, info, string

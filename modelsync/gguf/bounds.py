@@ -1,0 +1,114 @@
+"""What a header may hold: how much of everything, each with words for who goes over it.
+
+Source: what the strictest of the GGUF readers refuse, llama.cpp's `gguf_init_from_file` among them, and more.
+"""
+
+from modelsync.errors import NotAModelError
+from modelsync.spec.names import printable
+
+MAX_HEADER = 64 << 20  # bytes; the largest vocabularies make 16 MB
+MAX_FILE = 1 << 50  # bytes of a file
+MAX_COUNT = 65536  # of tensors, of metadata entries
+MAX_KEY = 65535  # bytes
+MAX_KEYS = 4 << 20  # bytes of all keys together
+MAX_TENSOR_NAME = 64  # bytes, its terminating zero in llama.cpp's memory included
+MAX_DIMENSIONS = 4
+MIN_ALIGNMENT, MAX_ALIGNMENT = 8, 65536
+_START = 24  # bytes before the first entry
+_SMALLEST_ENTRY = 8 + 1 + 4 + 1  # bytes: a key of one letter and a bool
+_SMALLEST_INFO = 8 + 0 + 4 + 8 + 4 + 8  # bytes: a tensor of one dimension without a name
+_TRUNCATED = "fetch the file again: it looks truncated"
+
+
+class Bounds:
+    """Holds what one header says against what can be."""
+
+    def __init__(self, what: str, size: int | None) -> None:
+        """Bounds of one file.
+
+        Args:
+            what: Its name, for messages.
+            size: Bytes of the whole file, if known.
+        """
+        self.what = printable(what)
+        self.size = size
+
+    def version(self, version: int) -> None:
+        """Refuses what is not version 2 or 3 of the format, little-endian."""
+        if version in (2, 3):
+            return
+        if version == 1:
+            raise self.bad(
+                "it has version 1 of the format, of August 2023, which llama.cpp reads no more",
+                "look for a newer conversion of the model",
+            )
+        if version and version & 0xFFFF == 0:
+            raise self.bad(
+                "it is big-endian, made for machines such as IBM Z",
+                "look for a little-endian file of the model",
+            )
+        raise self.bad(
+            f"it has version {version} of the format; modelsync reads 2 and 3",
+            "a newer modelsync may read it",
+        )
+
+    def counts(self, tensors: int, entries: int) -> None:
+        """Refuses more tensors or metadata entries than there may be, or than the file could hold."""
+        for count, things, smallest in (
+            (tensors, "tensors", _SMALLEST_INFO),
+            (entries, "metadata entries", _SMALLEST_ENTRY),
+        ):
+            if count > MAX_COUNT:
+                raise self.bad(f"it says it has {count} {things}; there may be {MAX_COUNT}")
+            if self.size is not None and count * smallest > self.size - _START:
+                raise self.bad(
+                    f"it says it has {count} {things}, more than its {self.size} bytes can hold", _TRUNCATED
+                )
+
+    def reach(self, end: int, subject: str) -> None:
+        """Refuses what goes on to a byte that a header, or this file, does not have."""
+        if end > MAX_HEADER:
+            raise self.bad(f"{subject} goes on to byte {end}; a header has at most {MAX_HEADER >> 20} MiB")
+        if self.size is not None and end > self.size:
+            raise self.bad(
+                f"it ends at byte {self.size}, inside its header: {subject} goes on to byte {end}", _TRUNCATED
+            )
+
+    def items(self, at: int, count: int, size: int, subject: str) -> None:
+        """Refuses an array of more items, of at least `size` bytes each, than a header can hold."""
+        if at + count * size > MAX_HEADER:
+            raise self.bad(f"{subject} says it has {count} items, more than a header can hold")
+        self.reach(at + count * size, subject)
+
+    def alignment(self, alignment: int) -> None:
+        """Refuses an alignment that no reader could keep."""
+        if not MIN_ALIGNMENT <= alignment <= MAX_ALIGNMENT or alignment & (alignment - 1):
+            raise self.bad(
+                f"its `general.alignment` is {alignment}, "
+                f"not a power of two from {MIN_ALIGNMENT} to {MAX_ALIGNMENT}"
+            )
+
+    def data_end(self, end: int) -> None:
+        """Refuses tensors that end past the file."""
+        if end > MAX_FILE:
+            raise self.bad(f"its tensors say they take {end} bytes; no file has over {MAX_FILE >> 40} TiB")
+        if self.size is not None and end > self.size:
+            raise self.bad(
+                f"it ends at byte {self.size}, and its tensors at {end}: {end - self.size} bytes are missing",
+                _TRUNCATED,
+            )
+
+    def ended(self, there: int, goal: int) -> NotAModelError:
+        """What is wrong where no more bytes come, though more are needed."""
+        return self.bad(
+            f"it ends after {there} bytes, inside its header, which goes on to byte {goal} at least",
+            _TRUNCATED,
+        )
+
+    def bad_tensor(self, name: str, why: str, hint: str | None = None) -> NotAModelError:
+        """What is wrong with a tensor."""
+        return self.bad(f"tensor `{printable(name)}` {why}", hint)
+
+    def bad(self, why: str, hint: str | None = None) -> NotAModelError:
+        """What is wrong with the file."""
+        return NotAModelError(f"{self.what} is not a good GGUF file: {why}", hint=hint)

@@ -1,0 +1,112 @@
+"""Goes through the tensor infos of a header: the last part of it, one line for each tensor."""
+
+import struct
+from collections.abc import Generator
+
+from modelsync.errors import NotAModelError
+from modelsync.gguf.bounds import MAX_DIMENSIONS, MAX_TENSOR_NAME, Bounds
+from modelsync.gguf.header import Tensor, padded
+from modelsync.gguf.types import REMOVED_TENSOR_TYPES, TENSOR_TYPES
+from modelsync.spec.names import printable
+
+_U32 = struct.Struct("<I").unpack_from
+_U64 = struct.Struct("<Q").unpack_from
+_TAIL = struct.Struct("<IQ").unpack_from
+
+
+def walk_infos(
+    data: bytes | bytearray, at: int, count: int, alignment: int, bounds: Bounds
+) -> Generator[int, None, tuple[list[Tensor], int]]:
+    """Reads tensor infos, which follow each other.
+
+    Args:
+        data: Bytes that they are in; more may be appended while this waits.
+        at: Where in `data` the first begins.
+        count: How many there are.
+        alignment: Of the tensors in the file.
+        bounds: What is held against them.
+
+    Yields:
+        Up to where bytes must be there for the next step.
+
+    Returns:
+        The tensors, and where in `data` their infos end.
+
+    Raises:
+        NotAModelError: they break a bound.
+    """
+    infos: list[Tensor] = []
+    names: set[str] = set()
+    offset = 0
+    for _ in range(count):
+        if at + 8 > len(data):
+            yield _reached(at + 8, "a tensor info", bounds)
+        (length,) = _U64(data, at)
+        if length >= MAX_TENSOR_NAME:
+            raise bounds.bad(
+                f"a tensor's name has {length} bytes; there must be fewer than {MAX_TENSOR_NAME}"
+            )
+        at += 8 + length
+        if at + 4 > len(data):
+            yield _reached(at + 4, "a tensor info", bounds)
+        name = _name(bytes(data[at - length : at]), bounds)
+        if name in names:
+            raise bounds.bad(f"it has the tensor `{printable(name)}` twice")
+        names.add(name)
+        (dimensions,) = _U32(data, at)
+        if not 1 <= dimensions <= MAX_DIMENSIONS:
+            raise bounds.bad_tensor(name, f"has {dimensions} dimensions; there may be 1 to {MAX_DIMENSIONS}")
+        end = at + 4 + 8 * dimensions + 12
+        if end > len(data):
+            yield _reached(end, f"the info of tensor `{printable(name)}`", bounds)
+        shape = struct.unpack_from(f"<{dimensions}Q", data, at + 4)
+        kind, stated = _TAIL(data, end - 12)
+        tensor = _tensor(name, shape, kind, stated, bounds)
+        if stated != offset:
+            raise bounds.bad_tensor(
+                name, f"is said to begin at {stated} of the data; the tensors before it end at {offset}"
+            )
+        infos.append(tensor)
+        offset = padded(offset + tensor.nbytes, alignment)
+        at = end
+    return infos, at
+
+
+def _reached(end: int, subject: str, bounds: Bounds) -> int:
+    bounds.reach(end, subject)
+    return end
+
+
+def _name(raw: bytes, bounds: Bounds) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        name = printable(raw.decode("utf-8", "replace"))
+        raise bounds.bad(f"a tensor's name is not UTF-8: `{name}`") from None
+
+
+def _tensor(name: str, shape: tuple[int, ...], kind: int, offset: int, bounds: Bounds) -> Tensor:
+    stored = TENSOR_TYPES.get(kind)
+    if stored is None:
+        raise _unknown_type(name, kind, bounds)
+    tensor = Tensor(name, shape, stored, offset)
+    elements = tensor.elements
+    if not elements:
+        raise bounds.bad_tensor(name, "has a dimension of 0")
+    if elements >= 1 << 63:
+        raise bounds.bad_tensor(name, f"says it has {elements} numbers, more than can be counted")
+    if shape[0] % stored.block:
+        raise bounds.bad_tensor(
+            name, f"has rows of {shape[0]}, not whole blocks of {stored.block} ({stored.name})"
+        )
+    return tensor
+
+
+def _unknown_type(name: str, kind: int, bounds: Bounds) -> NotAModelError:
+    if kind in REMOVED_TENSOR_TYPES:
+        return bounds.bad_tensor(
+            name,
+            f"is {REMOVED_TENSOR_TYPES[kind]}, a type that llama.cpp has removed",
+            "look for a newer conversion of the model; Q4_0 is repacked when it is loaded",
+        )
+    return bounds.bad_tensor(name, f"has the unknown type {kind}", "a newer modelsync may know that type")
