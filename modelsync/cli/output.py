@@ -46,6 +46,13 @@ class Output:
         if not self.json:
             self._write(sys.stdout, lines)
 
+    def exactly(self, text: str) -> None:
+        """A text as data, character for character, in UTF-8 whatever the stream's encoding; for programs alone."""
+        if not self.json and sys.stdout is not None:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(f"{text}\n".encode())
+            sys.stdout.flush()
+
     def paths(self, paths: "Iterable[Path]") -> None:
         """Paths as data, each on its line, byte for byte what the file system calls them."""
         if os.name == "nt":

@@ -25,6 +25,7 @@ from modelsync.gguf.reader import Need as More
 from modelsync.store import blobs
 from modelsync.store import headers as kept
 from modelsync.transfer.jobs import Segment
+from modelsync.transfer.progress import Event
 
 if TYPE_CHECKING:
     from modelsync.net.retry import Backoff
@@ -76,6 +77,9 @@ def read(context: Context, need: Need) -> Header:
             hint="look at it once without --offline: its header is kept",
         )
     reading = _Reading(context, need, need.segments)
+    if local:
+        return reading.run()
+    context.tell(Event("resolving", need.label, 0, None))
     try:
         header = reading.run()
     except (CancelledError, NotAModelError):
@@ -85,7 +89,9 @@ def read(context: Context, need: Need) -> Header:
         if told is error:
             raise
         raise told from error
-    if sha256 and not local:
+    finally:
+        context.tell(Event("done", need.label, 0, None))
+    if sha256:
         kept.keep(context.store, sha256, bytes(reading.data[: header.nbytes]))
     return header
 
@@ -110,17 +116,12 @@ class _Reading:
         Raises:
             NotAModelError: it is no good one, or the file ends before it does.
         """
-        from modelsync.transfer.progress import Event
-
-        self._context.tell(Event("resolving", self._need.label, 0, None))
-        try:
-            for segment in self._segments:
-                header = self._through(segment)
-                if header is not None:
-                    return header
+        header = None
+        for segment in self._segments:
+            header = header or self._through(segment)
+        if header is None:
             self._made(len(self.data)).end()
-        finally:
-            self._context.tell(Event("done", self._need.label, 0, None))
+        return header
 
     def _through(self, segment: Segment) -> Header | None:
         """Reads on in a file, or in a piece of one; None if that ends first."""

@@ -10,7 +10,7 @@ from modelsync.engine.project import Project
 from modelsync.errors import NotFoundError
 from modelsync.gguf.header import Header
 from modelsync.gguf.merge import merge
-from modelsync.gguf.metadata import Array, Scalar, Value, plain
+from modelsync.gguf.metadata import Array, Value, plain
 from modelsync.gguf.types import FILE_TYPES, GUESSED
 from modelsync.gguf.writer import vocabulary_size
 from modelsync.spec.choose import quant_of
@@ -207,11 +207,6 @@ def sound(value: Any) -> Any:
     if isinstance(value, Array | list):
         return [sound(item) for item in value]
     return value
-
-
-def items(value: Value) -> Array | tuple[Scalar]:
-    """The items of an array; of anything else itself alone."""
-    return value if isinstance(value, Array) else (value,)
 
 
 def _nearest(key: str, keys: Mapping[str, Value]) -> list[str]:

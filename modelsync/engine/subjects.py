@@ -105,6 +105,10 @@ def _by_uri(context: Context, reference: Reference) -> Subject:
         files = known
     elif isinstance(reference.uri, WebUri):
         files = _at_url(reference.uri)
+    elif isinstance(reference.uri, FileUri):
+        from modelsync.sources.request import resolve
+
+        files = resolve(request, context.sources(), folder=Path.cwd()).files
     else:
         from modelsync.engine.resolving import Query, resolve_all
 

@@ -1,7 +1,7 @@
 """What `modelsync inspect` does."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from modelsync.cli import human
@@ -34,7 +34,7 @@ def show(
     output = invocation.output
     if key is not None:
         value = found.value(key)
-        output.lines(_whole(key, value, output))
+        _print(key, value, output)
         output.result(key=key, value=inspecting.sound(value))
         return
     output.notes(found.notes)
@@ -45,20 +45,17 @@ def show(
 # --- one value ---------------------------------------------------------------------------------------
 
 
-def _whole(key: str, value: "Value", output: Output) -> Iterator[str]:
-    """A value by itself: as it is where a program reads it, made harmless where a person does."""
-    if output.json:
-        return
-    shown = sys.stdout is not None and is_terminal(sys.stdout)
-    if isinstance(value, Array):
-        for item in value:  # a token may have a line break in it: each has one line
-            yield _line(item)
-    elif not isinstance(value, str):
-        yield _line(value)
+def _print(key: str, value: "Value", output: Output) -> None:
+    """Prints a value by itself: a text as it is where a program reads it, and made harmless where a person does."""
+    if not isinstance(value, str):
+        # a token may have a line break in it: each has one line
+        output.lines(map(_line, value if isinstance(value, Array) else (value,)))
     elif key.startswith(TEMPLATE) and wants_color(sys.stdout, output.color) and len(value) <= _LONGEST_LIT:
-        yield _lit(_harmless(value))
+        output.lines([_lit(_harmless(value))])
+    elif is_terminal(sys.stdout):
+        output.lines([_harmless(value)])
     else:
-        yield _harmless(value) if shown else value
+        output.exactly(value)
 
 
 def _harmless(text: str) -> str:
@@ -95,34 +92,41 @@ def _report(found: "Inspection", *, tensors: bool, full: bool) -> Iterator[str]:
     import click
 
     yield click.style(_title(found), bold=True)
-    rows = [row for row in _facts(found) if row[1]]
-    wide = max(len(label) for label, _ in rows)
-    yield from (f"  {click.style(label.ljust(wide), fg='cyan')}  {words}" for label, words in rows)
+    facts = [fact for fact in _facts(found) if fact[1]]
+    wide = max(len(label) for label, _ in facts)
+    yield from (f"  {click.style(label.ljust(wide), fg='cyan')}  {words}" for label, words in facts)
     yield ""
     if full:
         yield from titled(
             ["key", "value"], [(printable(key), _brief(v)) for key, v in found.metadata.items()]
         )
         yield ""
-    if tensors:
-        rows = [
-            (printable(one.name), _shape(one.shape), one.type.name, human.size(one.nbytes))
-            for one in found.header.tensors
-        ]
-        yield from titled(["tensor", "shape", "type", "size"], rows, right=[1, 3])
-    else:
-        whole = found.weight_bytes or 1
-        rows = [
-            (
-                row.type,
-                f"{row.tensors:,}",
-                _amount(row.parameters),
-                human.size(row.bytes),
-                _share(row.bytes, whole),
-            )
-            for row in found.types
-        ]
-        yield from titled(["type", "tensors", "parameters", "size", "share"], rows, right=[1, 2, 3, 4])
+    yield from _tensors(found) if tensors else _types(found)
+
+
+def _tensors(found: "Inspection") -> list[str]:
+    rows = [
+        (printable(one.name), " x ".join(map(str, one.shape)), one.type.name, human.size(one.nbytes))
+        for one in found.header.tensors
+    ]
+    return titled(["tensor", "shape", "type", "size"], rows, right=[1, 3]) if rows else []
+
+
+def _types(found: "Inspection") -> list[str]:
+    whole = found.weight_bytes or 1
+    rows = [
+        (
+            row.type,
+            f"{row.tensors:,}",
+            _amount(row.parameters),
+            human.size(row.bytes),
+            f"{100 * row.bytes / whole:.1f} %",
+        )
+        for row in found.types
+    ]
+    return (
+        titled(["type", "tensors", "parameters", "size", "share"], rows, right=[1, 2, 3, 4]) if rows else []
+    )
 
 
 def _title(found: "Inspection") -> str:
@@ -244,14 +248,6 @@ def _brief(value: "Value") -> str:
     shown = ", ".join(_line(item, 20) for item in value.head())
     more = ", …" if len(value) > len(value.head()) else ""
     return printable(f"{len(value):,} x {value.type}: {shown}{more}", _WIDE)
-
-
-def _shape(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %"
 
 
 def _amount(count: int) -> str:
