@@ -17,6 +17,7 @@ from typing import Literal
 
 SHORT = 0.05  # seconds of a round at first
 LONG = 1.0  # seconds of a round that finds out what a few streams bring
+SILENCE = 0.5  # seconds in which nothing comes at all: others may have more luck
 IDLE = 0.35  # of their time, at most, that streams work which mostly wait
 BUSY = 0.55  # of their time, at least, that streams work which hardly wait
 MUCH = 0.75  # of the rate is left when much is lost
@@ -72,8 +73,14 @@ class Tuner:
             return False
         since, start = self._began
         span, received = now - since, count.received - start.received
+        if not received:
+            if span < SILENCE or now < self._next_trial or self.limit == self._most:
+                return False
+            self.limit = min(2 * self.limit, self._most)
+            self._began = None
+            return True
         short = self._state in ("first", "fewer")
-        if not received or span < (SHORT if self._state == "first" else 3 * SHORT if short else LONG):
+        if span < (SHORT if self._state == "first" else 3 * SHORT if short else LONG):
             return False
         old = self.limit
         self.pace = received / span / old

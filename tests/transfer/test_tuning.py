@@ -92,6 +92,13 @@ def test_a_crowded_server_gets_half_at_once_and_no_more_for_a_while() -> None:
     assert world.tuner.limit == 16
 
 
+def test_silence_is_not_waited_out() -> None:
+    """Where all streams are stuck, others are tried beside them."""
+    world = World(lambda _: 0.0, lambda _: 0.0)
+    world.run(3)
+    assert world.tuner.limit == 16
+
+
 def test_too_little_to_do_says_nothing() -> None:
     """While fewer streams have something in hand than may have, nothing is concluded."""
     tuner = Tuner(16, 4)
