@@ -103,6 +103,8 @@ def plan_values(plan: "Plan") -> list[dict[str, Any]]:
 
 def totals(fetched: int, reused: int, seconds: float) -> str:
     """`4.6 GiB fetched, 1.2 GiB reused, 12 s`."""
+    if not fetched and not reused:
+        return f"nothing fetched, {human.duration(seconds)}"
     return f"{human.size(fetched)} fetched, {human.size(reused)} reused, {human.duration(seconds)}"
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from modelsync.transfer.progress import Event, Listener, Phase
 
 
+OFFLINE_HINT = "leave out --offline, and unset MODELSYNC_OFFLINE and HF_HUB_OFFLINE"
+
+
 class Context:
     """Shared by the steps of one call; a context manager that closes its connections.
 
@@ -114,7 +117,7 @@ class Context:
         if self.offline:
             raise OfflineError(
                 "this needs the network, and the network is ruled out",
-                hint="leave out --offline, and unset MODELSYNC_OFFLINE and HF_HUB_OFFLINE",
+                hint=OFFLINE_HINT,
             )
         with self._guard:
             if self._client is None:

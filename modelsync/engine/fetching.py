@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from modelsync.engine.context import Context
-from modelsync.errors import CancelledError, ModelsyncError
+from modelsync.engine.context import OFFLINE_HINT, Context
+from modelsync.errors import CancelledError, ModelsyncError, OfflineError
 from modelsync.gguf.magic import check_magic
 from modelsync.spec.lockfile import LockedFile, LockedModel
 from modelsync.spec.names import file_name, printable
@@ -72,8 +72,9 @@ def need_of(name: str, file: "LockedFile | Found", source: "Source", segments: "
 
 
 def label(name: str, path: str) -> str:
-    """What progress calls a file: the model's name and its own."""
-    return f"{name}: {printable(file_name(path))}"
+    """What progress calls a file: the model's name and its own, once where they are the same."""
+    own = printable(file_name(path))
+    return own if own == name else f"{name}: {own}"
 
 
 def bring(
@@ -95,6 +96,12 @@ def bring(
         ModelsyncError: the first that went wrong, as its source explains it.
     """
     waiting = list({need.key: need for need in needs}.values())
+    if context.offline:
+        for need in waiting:
+            if not need.copies and not need.segments[0].url.startswith("file:"):
+                raise OfflineError(
+                    f"{need.label} is not here, and the network is ruled out", hint=OFFLINE_HINT
+                )
     effort = _Effort(context, on_read)
     patient = False
     while waiting:

@@ -5,11 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from modelsync.engine.context import Context
+from modelsync.engine.context import OFFLINE_HINT, Context
+from modelsync.errors import OfflineError
 from modelsync.sources import request as requests
 from modelsync.sources.base import Answer
 from modelsync.spec.lockfile import LockedFile
 from modelsync.spec.request import Request
+from modelsync.spec.uri import FileUri
 from modelsync.transfer.progress import Event
 
 RESOLVERS = 8  # requests resolved at once
@@ -28,6 +30,13 @@ def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> lis
     Raises:
         ModelsyncError: the first, in that order, that could not be resolved.
     """
+    if context.offline:
+        for query in queries:
+            if not isinstance(query.request.uri, FileUri):
+                raise OfflineError(
+                    f"{query.request.uri} has to be looked up, and the network is ruled out",
+                    hint=OFFLINE_HINT,
+                )
     sources = context.sources()
 
     def one(query: Query) -> Answer:
