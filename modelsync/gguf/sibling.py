@@ -1,0 +1,102 @@
+"""The header of one quant of a repo, from that of another and two small ranges of the file.
+
+The quants of one repo share nearly all of their metadata: llama.cpp's quantizer copies it in order and puts
+`general.quantization_version` and `general.file_type` at the end, before the tensor infos. So where those begin is
+known but for a few bytes, and of 16 MB only they have to be read. It is believed only if all of them parse, their
+offsets add up, and the last tensor ends where the file does; else the header has to be read whole.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from modelsync.errors import NotAModelError
+from modelsync.gguf.bounds import Bounds
+from modelsync.gguf.header import Header, Tensor, padded
+from modelsync.gguf.infos import walk_infos
+from modelsync.gguf.magic import MAGIC
+
+START_BYTES = 24  # of a file: magic, version and counts
+_SLACK = 32 << 10  # bytes that the metadata of siblings may differ by, either way
+_MOST_TRIES = 8  # places where the first tensor's name stands in a window; there is one
+
+
+class Window(NamedTuple):
+    """A range of a file."""
+
+    start: int
+    end: int
+
+
+def window_of(reference: Header, size: int) -> Window:
+    """Where the tensor infos of a sibling of `size` bytes should be."""
+    return Window(max(0, reference.infos_at - _SLACK), min(size, reference.nbytes + _SLACK))
+
+
+def sibling(reference: Header, start: bytes, window: Window, data: bytes, size: int) -> Header | None:
+    """The header of a file, or of the first part of a split one.
+
+    Args:
+        reference: The header of another quant of the same model, read whole; not merged.
+        start: The first bytes of the file.
+        window: The range of the file that `data` is.
+        data: Its bytes.
+        size: Bytes of the file.
+
+    Returns:
+        The reference's metadata with this file's tensors, or None: nothing proves that they are right.
+    """
+    if len(start) < START_BYTES or not start.startswith(MAGIC) or not reference.tensors:
+        return None
+    version, count, _ = struct.unpack_from("<IQQ", start, len(MAGIC))
+    if version != reference.version or not 0 < count <= len(reference.tensors):
+        return None
+    for at in _places(data, reference.tensors[0].name):
+        infos = _walked(data, at, count, reference.alignment)
+        if infos is None:
+            continue
+        tensors, end = infos
+        data_at = padded(window.start + end, reference.alignment)
+        last = data_at + tensors[-1].offset + tensors[-1].nbytes
+        if size in (last, padded(last, reference.alignment)):
+            return reference._replace(
+                tensors=tuple(tensors), infos_at=window.start + at, nbytes=window.start + end, file_size=size
+            )
+    return None
+
+
+def gathered(reference: Header, parts: Sequence[Header]) -> Header | None:
+    """The parts of a sibling as one header; None if they are not just the reference's tensors, each once."""
+    tensors = [tensor for part in parts for tensor in part.tensors]
+    if sorted(tensor.name for tensor in tensors) != sorted(tensor.name for tensor in reference.tensors):
+        return None
+    return reference._replace(
+        tensors=tuple(tensors),
+        nbytes=sum(part.nbytes for part in parts),
+        file_size=sum(part.file_size or 0 for part in parts),
+        parts=len(parts),
+    )
+
+
+def _places(data: bytes, name: str) -> Iterator[int]:
+    """Where a tensor info of that name may begin."""
+    raw = name.encode()
+    mark = struct.pack("<Q", len(raw)) + raw
+    at = -1
+    for _ in range(_MOST_TRIES):
+        at = data.find(mark, at + 1)
+        if at < 0:
+            return
+        yield at
+
+
+def _walked(data: bytes, at: int, count: int, alignment: int) -> tuple[list[Tensor], int] | None:
+    steps = walk_infos(data, at, count, alignment, Bounds("", None))
+    try:
+        next(steps)
+    except StopIteration as done:
+        walked: tuple[list[Tensor], int] = done.value
+        return walked
+    except NotAModelError:
+        return None
+    return None  # they go on past the window
