@@ -92,14 +92,6 @@ def load(
         settings = _settings(context, text, find, variant, known)
     files = asking.files(context, text, find, variant=variant, download=download)
     merged = {**settings, **overrides}
-    for key, word in keywords.SETTLED_HERE.items():
-        if merged.get(key) == word:
-            raise UsageError(
-                f'`{key} = "{word}"` is not known here yet',
-                hint="write n_gpu_layers = -1 for all layers, or how many"
-                if key == "n_gpu_layers"
-                else "write n_ctx = 0 for what the model was trained with, or how many tokens",
-            )
     return loading.load(
         files.model, merged, mmproj=files.mmproj, loras=files.loras, default_context=default_context
     )

@@ -9,6 +9,7 @@ from modelsync.errors import ModelsyncError
 from modelsync.llama import projector
 from modelsync.llama.hearing import hearing
 from modelsync.llama.installed import llama_class
+from modelsync.llama.settling import settle
 from modelsync.llama.traits import traits
 from modelsync.spec.names import printable
 
@@ -35,7 +36,7 @@ def load(
 
     Raises:
         ExtraMissingError: llama-cpp-python is not installed.
-        ModelsyncError: llama.cpp cannot load the model, its projector or an adapter.
+        ModelsyncError: llama.cpp cannot load the model, its projector or an adapter; or they do not fit this machine.
     """
     llama = llama_class()
     model = model.absolute()
@@ -47,11 +48,13 @@ def load(
         keywords.setdefault("embedding", True)
     if default_context is not None:
         keywords.setdefault("n_ctx", min(default_context, known.context or default_context))
+    laid: Sequence[Path] = () if "lora_path" in keywords else loras
+    if not keywords.get("vocab_only"):
+        keywords = settle(model, mmproj if "chat_handler" not in keywords else None, laid, keywords)
     handler = None
     if mmproj is not None and "chat_handler" not in keywords:
         handler = projector.chat_handler(mmproj.absolute(), known, verbose=keywords.get("verbose", True))
         keywords["chat_handler"] = handler
-    laid: Sequence[Path] = () if "lora_path" in keywords else loras
     with hearing() as heard:
         made = None
         try:

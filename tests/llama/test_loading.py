@@ -230,13 +230,3 @@ def test_what_does_not_load_is_an_error_with_a_name(project: Path) -> None:
     """A model of the hub that is no model: `ModelsyncError`, with llama.cpp's reason."""
     with pytest.raises(ModelsyncError, match="cannot load"):
         modelsync.load("hf:user/tiny-GGUF:Q8_0", verbose=False)
-
-
-@pytest.mark.parametrize(("key", "word"), [("n_gpu_layers", "auto"), ("n_ctx", "max")])
-def test_what_this_machine_decides_is_no_silent_default(project: Path, key: str, word: str) -> None:
-    """A word that is not settled yet is an error that says what to write instead."""
-    write(project, f'{key} = "{word}"')
-    modelsync.sync()
-    with pytest.raises(UsageError) as caught:
-        modelsync.load("tiny")
-    assert f"write {key} = " in str(caught.value.hint)
