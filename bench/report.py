@@ -72,8 +72,8 @@ def page(results: Sequence[Result], rounds: int) -> str:
     ]
     tail = [
         "",
-        "nginx's `limit_rate` sends in bursts and then waits. In the row of an even cap, and in that of latency, the test "
-        "suite's hub is the CDN too: it sends evenly, and keeps every answer back by 100 ms.",
+        "nginx's `limit_rate` sends in bursts and then waits. In the row of an even cap, and in that of latency, the "
+        "test suite's hub is the CDN too: it sends evenly, and keeps every answer back by 100 ms.",
     ]
     return "\n".join([*head, *table(results), *tail, ""])
 

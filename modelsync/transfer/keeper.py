@@ -16,7 +16,7 @@ from modelsync.transfer.ranges import Ranges
 from modelsync.transfer.track import MANY, Track
 
 HEAD = 64  # bytes; a check gets no fewer, if there are as many: enough to say what a wrong file is
-READ = 2**20  # bytes read back and hashed at once
+READ = 2**18  # bytes read back and hashed at once; each open file has as many in memory
 SYNC_EVERY = 10.0  # seconds between the marks of what a power cut cannot take
 
 
