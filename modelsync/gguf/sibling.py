@@ -28,6 +28,17 @@ class Window(NamedTuple):
     end: int
 
 
+def reference_of(parts: Sequence[Header], merged: Header) -> Header:
+    """A quant whose headers were read whole, as others are held against it.
+
+    Args:
+        parts: The headers of its files.
+        merged: They, merged.
+    """
+    infos = sum(part.nbytes - part.infos_at for part in parts)
+    return merged._replace(infos_at=parts[0].infos_at, nbytes=parts[0].infos_at + infos)
+
+
 def window_of(reference: Header, size: int) -> Window:
     """Where the tensor infos of a sibling of `size` bytes should be."""
     return Window(max(0, reference.infos_at - _SLACK), min(size, reference.nbytes + _SLACK))
@@ -37,7 +48,7 @@ def sibling(reference: Header, start: bytes, window: Window, data: bytes, size: 
     """The header of a file, or of the first part of a split one.
 
     Args:
-        reference: The header of another quant of the same model, read whole; not merged.
+        reference: Another quant of the same model, from `reference_of`.
         start: The first bytes of the file.
         window: The range of the file that `data` is.
         data: Its bytes.
@@ -60,7 +71,11 @@ def sibling(reference: Header, start: bytes, window: Window, data: bytes, size: 
         last = data_at + tensors[-1].offset + tensors[-1].nbytes
         if size in (last, padded(last, reference.alignment)):
             return reference._replace(
-                tensors=tuple(tensors), infos_at=window.start + at, nbytes=window.start + end, file_size=size
+                tensors=tuple(tensors),
+                infos_at=window.start + at,
+                nbytes=window.start + end,
+                file_size=size,
+                parts=1,
             )
     return None
 

@@ -28,6 +28,7 @@ from modelsync.spec.names import printable
 
 START_SECONDS = 60.0  # importing llama-cpp-python and finding GPUs, on a slow disk
 ANSWER_SECONDS = 30.0
+_MOST_CONTEXT = 4 << 20  # tokens; llama.cpp really makes a cell for each, 50 bytes
 _MOST_ANSWER = 4 << 20  # bytes
 _MOST_SIZE = 1 << 60  # bytes of a buffer
 _FRAME = 8  # bytes: two u32
@@ -117,12 +118,15 @@ class Breakdown:
 
         Args:
             file: The model's clean header and the size that its file would have.
-            settings: How it is loaded; `gpu_layers` is a number.
+            settings: How it is loaded; `gpu_layers` and `context` are numbers, not left open.
 
         Returns:
             The buffers, or None: then `why_not` says why.
         """
         if not self._ready():
+            return None
+        if settings.context > _MOST_CONTEXT:
+            self.why_not = f"llama.cpp is not asked about a context of {settings.context} tokens"
             return None
         answer = self._asked(file, settings)
         if answer is None:

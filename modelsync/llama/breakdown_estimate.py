@@ -57,9 +57,9 @@ def _by_formulas(found: Estimate, why: str | None) -> Estimate:
 def _asked(model: Model, header: HeaderFile, found: Estimate, breakdown: Breakdown) -> Estimate | None:
     """The estimate with llama.cpp's numbers in place of the formulas'; None if it has none."""
     settings = found.settings
-    simulated = settings
+    simulated = settings._replace(context=settings.context or model.shape.context)
     if state_bytes(model.shape, settings) > _MOST_STATE:
-        simulated = settings._replace(sequences=1)
+        simulated = simulated._replace(sequences=1)
     buffers = breakdown.ask(header, simulated)
     if buffers is None:
         return None

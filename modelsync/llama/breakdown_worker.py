@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 FRAME = struct.Struct("<II")
 CPU_SECONDS = 30  # for one question
-DATA_BYTES = 8 << 30  # of memory of its own; a recurrent state is really allocated
+DATA_BYTES = 4 << 30  # of memory of its own; recurrent states and the cells of a cache are really allocated
 LOG_BYTES = 256 << 10
 MOST_BUFFERS = 64  # kinds of buffers; there are a handful
 BREAKDOWN = (

@@ -1,0 +1,295 @@
+"""What a model will need, from its header alone: `modelsync estimate`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from modelsync.engine import headers, modelfiles, paths, subjects
+from modelsync.engine.context import Context
+from modelsync.engine.fetching import Need
+from modelsync.engine.hardware import Machine, machine
+from modelsync.engine.project import Project
+from modelsync.errors import ManifestError, ModelsyncError, NotFoundError, UsageError
+from modelsync.gguf import fit
+from modelsync.gguf.estimate import Estimate, Model, model_of
+from modelsync.gguf.fit import Remedy, Verdict
+from modelsync.gguf.load_settings import (
+    LLAMA_CPP_PYTHON,
+    PROFILES,
+    GpuLayers,
+    LoadSettings,
+    cache_type,
+    from_load,
+)
+from modelsync.gguf.merge import merge
+from modelsync.spec import uri as uris
+from modelsync.spec.choose import quant_of
+from modelsync.spec.lockfile import Role
+from modelsync.spec.names import did_you_mean, printable
+from modelsync.spec.uri import Reference
+
+ROLES: tuple[Role, ...] = ("model", "mmproj", "lora")
+
+
+class Asked(NamedTuple):
+    """What a person asks, over the profile's defaults and the manifest's load settings; None: as they are.
+
+    Attributes:
+        profile: Whose defaults they are: a key of `gguf.load_settings.PROFILES`.
+        context: Tokens; 0: what the model was trained with.
+        gpu_layers: How many; -1: all; `auto`: as many as fit.
+        cache_type_k: The name of a type; `cache_type_v` too.
+        ram: Bytes of another machine's memory.
+        gpus: Bytes of its GPUs.
+    """
+
+    profile: str | None = None
+    context: int | None = None
+    gpu_layers: GpuLayers | None = None
+    flash_attention: bool | None = None
+    cache_type_k: str | None = None
+    cache_type_v: str | None = None
+    ubatch: int | None = None
+    full_window: bool | None = None
+    ram: int | None = None
+    gpus: tuple[int, ...] | None = None
+
+    def over(self, base: LoadSettings) -> LoadSettings:
+        """The settings, with what is asked in the place of theirs.
+
+        Raises:
+            UsageError: a cache type that there is not, or a number below its least.
+        """
+        changes: dict[str, Any] = {
+            name: value
+            for name in ("context", "gpu_layers", "flash_attention", "ubatch", "full_window")
+            if (value := getattr(self, name)) is not None
+        }
+        for name in ("cache_type_k", "cache_type_v"):
+            if (word := getattr(self, name)) is not None:
+                changes[name] = cache_type(word)
+        least = {"context": 0, "ubatch": 1, "gpu_layers": -1}
+        for name, low in least.items():
+            value = changes.get(name)
+            if isinstance(value, int) and value < low:
+                raise UsageError(f"{name.replace('_', ' ')}: {value} is not a number from {low}")
+        return base._replace(**changes)
+
+
+class Estimation(NamedTuple):
+    """What one model needs on one machine.
+
+    Attributes:
+        title: What was asked for.
+        quant: What its file's name says it was quantized to.
+        file_size: Bytes of all its files' parts; None where a server does not say.
+        max_context: The largest context that fits with these settings, tokens; 0: none.
+        score: node-llama-cpp's.
+        remedies: What would make it fit, if it does not.
+        notes: What a person should be told.
+        smaller: The largest quant of the same repo that would fit, if this one does not.
+    """
+
+    title: str
+    quant: str | None
+    file_size: int | None
+    estimate: Estimate
+    verdict: Verdict
+    max_context: int
+    score: int
+    remedies: tuple[Remedy, ...]
+    notes: tuple[str, ...]
+    smaller: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON can hold it."""
+        found = self.estimate
+        return {
+            "title": self.title,
+            "quant": self.quant,
+            "file_size": self.file_size,
+            "source": found.source,
+            "profile": found.settings.profile,
+            "context": found.context,
+            "gpu_layers": found.gpu_layers,
+            "layers": found.layers,
+            "weights_bytes": found.weights,
+            "context_bytes": found.cache,
+            "compute_bytes": found.compute,
+            "total_bytes": found.need,
+            "at_most": found.bound,
+            "devices": [
+                {
+                    "name": use.device.name,
+                    "kind": use.device.kind,
+                    "total": use.device.total,
+                    "free": use.device.free,
+                    "need": use.need,
+                    "weights": use.weights,
+                    "cache": use.cache,
+                    "compute": use.compute,
+                    "other": use.other,
+                }
+                for use in found.uses
+            ],
+            "verdict": self.verdict.word,
+            "text": self.verdict.text,
+            "max_ctx": self.max_context,
+            "score": self.score,
+            "remedies": [{"text": each.text, "total_bytes": each.estimate.need} for each in self.remedies],
+            "smaller_quant": self.smaller,
+            "notes": list(self.notes),
+        }
+
+
+def estimate(
+    context: Context,
+    text: str,
+    find_project: Callable[[], Project],
+    *,
+    variant: str | None = None,
+    asked: Asked | None = None,
+) -> Estimation:
+    """What a model will need, here or on a machine that is described.
+
+    Args:
+        context: What to work with.
+        text: A name of the manifest, a URI or a path.
+        find_project: Finds the project of a name.
+        variant: The variant of the name.
+        asked: What is asked over the defaults.
+
+    Raises:
+        NotAModelError: it is no good GGUF file.
+        UsageError: llama.cpp would refuse the settings.
+        ModelsyncError: whatever `subjects.find` and `headers.read_all` raise.
+    """
+    asked = asked or Asked()
+    settings = settings_of(context, text, find_project, variant, asked)
+    subject = subjects.find(context, text, find_project, variant=variant)
+    model = read_model(context, subject.title, *map(subject.of, ROLES))
+    with machine(settings.profile, ram=asked.ram, gpus=asked.gpus) as here:
+        found = estimated(subject.title, quant_of(subject.of("model")[0].file.path), model, settings, here)
+    found = found._replace(notes=(*subject.notes, *here.notes, *found.notes))
+    missing = fit.shortage(found.estimate)
+    if missing and found.file_size:
+        from modelsync.engine import quants
+
+        reference = _reference(context, text, find_project, variant)
+        if reference is not None:
+            found = found._replace(smaller=quants.smaller(context, reference, found.file_size, missing))
+    return found
+
+
+def estimated(
+    title: str, quant: str | None, model: Model, settings: LoadSettings, here: Machine
+) -> Estimation:
+    """What a model needs on a machine, and what that comes to."""
+    ask = here.estimator(model)
+    found = ask(settings)
+    most = fit.max_context(found.settings, model.shape.context, ask)
+    return Estimation(
+        title,
+        quant,
+        model.header.file_size,
+        found,
+        fit.verdict(found),
+        most,
+        fit.score(found, most, found.context),
+        fit.remedies(model, settings, ask),
+        found.notes,
+    )
+
+
+def settings_of(
+    context: Context, text: str, find_project: Callable[[], Project], variant: str | None, asked: Asked
+) -> LoadSettings:
+    """How a model would be loaded: the profile, the manifest's load settings of a name, what is asked over both."""
+    base = profile_of(asked.profile)
+    if asked.profile is None and modelfiles.is_name(text):
+        try:
+            manifest = find_project().read_manifest()
+            entry = paths.entry(manifest, text, variant, context.settings.variant)
+        except (ManifestError, NotFoundError):
+            if modelfiles.from_environment(text) is None:
+                raise
+        else:
+            base = from_load(entry.load, base)
+    return asked.over(base)
+
+
+def _reference(
+    context: Context, text: str, find_project: Callable[[], Project], variant: str | None
+) -> Reference | None:
+    """The URI that a model is from; None where only the environment names it."""
+    if not modelfiles.is_name(text):
+        return uris.parse(text)
+    if modelfiles.from_environment(text) is not None:
+        return None
+    manifest = find_project().read_manifest()
+    return paths.entry(manifest, text, variant, context.settings.variant).request.reference
+
+
+def profile_of(name: str | None) -> LoadSettings:
+    """The defaults of a program; None: llama-cpp-python's.
+
+    Raises:
+        UsageError: there is no such profile.
+    """
+    if name is None:
+        return LLAMA_CPP_PYTHON
+    if name not in PROFILES:
+        raise UsageError(
+            f"there is no profile `{printable(name)}`{did_you_mean(name, tuple(PROFILES))}",
+            hint=f"one of {', '.join(PROFILES)}",
+        )
+    return PROFILES[name]
+
+
+def best_variant(context: Context, name: str, project: Project) -> str | None:
+    """The variant of a model that is the largest of those that fit this machine; None: the entry itself.
+
+    Raises:
+        ModelsyncError: none fits; or one is not locked, or its header cannot be read.
+    """
+    manifest = project.read_manifest()
+    manifest.entry(name)
+    fitting: dict[str | None, int] = {}
+    with machine(LLAMA_CPP_PYTHON.profile) as here:
+        for entry in manifest.entries:
+            if entry.name == name:
+                subject = subjects.find(context, name, lambda: project, variant=entry.variant)
+                model = read_model(context, subject.title, *map(subject.of, ROLES))
+                found = here.estimator(model)(from_load(entry.load))
+                if fit.verdict(found).fits:
+                    fitting[entry.variant] = found.weights
+    if not fitting:
+        raise ModelsyncError(
+            f"no variant of {printable(name)} fits this machine",
+            hint=f"`modelsync estimate {printable(name)}` says what one needs",
+        )
+    return max(fitting, key=lambda variant: fitting[variant])
+
+
+def read_model(
+    context: Context,
+    title: str,
+    parts: Sequence[Need],
+    projectors: Sequence[Need] = (),
+    adapters: Sequence[Need] = (),
+) -> Model:
+    """A model from the headers of its files, all read side by side."""
+    read = headers.read_all(context, [*parts, *projectors, *adapters])
+    ends = len(parts), len(parts) + len(projectors)
+    return model_of(merge(read[: ends[0]], title), read[ends[0] : ends[1]], read[ends[1] :])
+
+
+def misfit(context: Context, title: str, needs: Sequence[Need], load: dict[str, Any]) -> Verdict | None:
+    """Why a model that is about to be fetched cannot run on this machine; None if it can, or nothing tells.
+
+    By the formulas, which start nothing: a warning is not worth asking llama.cpp.
+    """
+    by_role = ([need for need in needs if need.file.role == role] for role in ROLES)
+    model = read_model(context, title, *by_role)
+    with machine(LLAMA_CPP_PYTHON.profile) as here:
+        found = fit.verdict(here.formula(model)(from_load(load)))
+    return None if found.fits or model.shape.doubt else found

@@ -1,0 +1,264 @@
+"""All quants of a repo, side by side: which fit, and which is the best that does.
+
+Of 16 MB of header one is read whole; of each other quant its first bytes and the window where its tensor infos
+should be (`gguf.sibling`). Where that proves nothing, its header is read whole too.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from modelsync.engine import headers
+from modelsync.engine.context import Context
+from modelsync.engine.estimating import Asked, Estimation, estimated, profile_of
+from modelsync.engine.fetching import Need, need_of
+from modelsync.engine.hardware import Machine, machine
+from modelsync.engine.windows import WindowReader
+from modelsync.errors import CancelledError, ModelsyncError, NetworkError, NotAModelError, UsageError
+from modelsync.gguf import fit
+from modelsync.gguf.estimate import model_of
+from modelsync.gguf.header import Header
+from modelsync.gguf.load_settings import LoadSettings
+from modelsync.gguf.merge import merge
+from modelsync.gguf.reader import HeaderReader
+from modelsync.gguf.reader import Need as More
+from modelsync.gguf.sibling import START_BYTES, gathered, reference_of, sibling, window_of
+from modelsync.spec import choose
+from modelsync.spec.names import file_name, printable
+from modelsync.spec.request import Request
+from modelsync.spec.uri import HfUri, Reference
+from modelsync.store import blobs
+from modelsync.store.layout import header_in
+
+if TYPE_CHECKING:
+    from modelsync.sources.huggingface import HuggingFace
+
+_PART_BYTES = 64 << 10  # of a part behind the first: it has a few keys and its own tensor infos
+_READERS = 8  # quants read at once
+
+
+class Quants(NamedTuple):
+    """The quants of a repo on one machine, from small to large.
+
+    Attributes:
+        title: The repo.
+        revision: Its commit.
+        rows: An estimation for each; `title` is its URI, `remedies` are left out.
+        best: The largest that fits; None if none does.
+        notes: What a person should be told.
+    """
+
+    title: str
+    revision: str
+    rows: tuple[Estimation, ...]
+    best: Estimation | None
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON can hold it."""
+        return {
+            "title": self.title,
+            "revision": self.revision,
+            "rows": [row.to_dict() for row in self.rows],
+            "best": None if self.best is None else self.best.quant,
+            "notes": list(self.notes),
+        }
+
+
+class _Quant(NamedTuple):
+    """A quant, and where its files are."""
+
+    name: str
+    uri: HfUri
+    needs: tuple[Need, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(need.file.size or 0 for need in self.needs)
+
+
+def estimate_quants(context: Context, reference: Reference, asked: Asked | None = None) -> Quants:
+    """What each quant of a repo will need.
+
+    Args:
+        context: What to work with.
+        reference: An `hf:` URI; a quant or a path in it is passed over.
+        asked: What is asked over the defaults of a profile.
+
+    Raises:
+        UsageError: it is no `hf:` URI, or llama.cpp would refuse the settings.
+        NotFoundError: there is no such repo or revision, or it has no quants.
+        NotAModelError: none of its quants is a good GGUF file; of those that are not, the others' notes tell.
+        ModelsyncError: a header cannot be read.
+    """
+    uri = reference.uri
+    if not isinstance(uri, HfUri):
+        raise UsageError(f"{reference} is no repo: it has no quants to choose among")
+    asked = asked or Asked()
+    settings = asked.over(profile_of(asked.profile))
+    commit, found = _listed(context, Reference(HfUri(uri.repo), reference.revision))
+    read = _read(context, found)
+    with machine(settings.profile, ram=asked.ram, gpus=asked.gpus) as here:
+        rows = tuple(
+            _row(quant, header, settings, here)
+            for quant, header in zip(found, read, strict=True)
+            if isinstance(header, Header)
+        )
+    bad = tuple(error.message for error in read if not isinstance(error, Header))
+    fitting = [row for row in rows if row.verdict.fits]
+    best = max(fitting, key=lambda row: row.file_size or 0, default=None)
+    return Quants(f"hf:{uri.repo}", commit, rows, best, (*here.notes, *bad))
+
+
+def smaller(context: Context, reference: Reference, size: int, missing: int) -> str | None:
+    """The largest quant of the same repo that is smaller by what is missing; None if there is none.
+
+    Args:
+        context: What to work with.
+        reference: The model that does not fit.
+        size: Bytes of its files.
+        missing: Bytes that it takes too many.
+    """
+    uri = reference.uri
+    if not isinstance(uri, HfUri) or context.offline:
+        return None
+    try:
+        _, found = _listed(context, Reference(HfUri(uri.repo), reference.revision))
+    except ModelsyncError:
+        return None  # it was only to be a hint
+    return next((quant.name for quant in reversed(found) if quant.size <= size - missing), None)
+
+
+def _row(quant: _Quant, header: Header, settings: LoadSettings, here: Machine) -> Estimation:
+    model = model_of(header)
+    row = estimated(str(quant.uri), quant.name, model, settings, here._replace(breakdown=None))
+    if here.breakdown is None:
+        return row._replace(remedies=())
+    found = here.estimator(model)(settings)
+    return row._replace(estimate=found, verdict=fit.verdict(found), remedies=(), notes=found.notes)
+
+
+def _listed(context: Context, reference: Reference) -> tuple[str, list[_Quant]]:
+    """The commit, and the quants of the repo in it, from small to large."""
+    from modelsync.sources import request as requests
+    from modelsync.sources import source_for
+
+    assert isinstance(reference.uri, HfUri)
+    repo, sources, endpoint = reference.uri.repo, context.sources(), context.endpoint()
+    source: HuggingFace = source_for(reference.uri, sources)  # type: ignore[assignment]
+    at = source.hubs.repo(endpoint, repo, reference.revision)
+    names = choose.quants(tuple(source.hubs.files(endpoint, at)))
+    if not names:
+        choose.choose_model((), quant=None, path=None, repo=repo)
+    found = []
+    for name in names:
+        uri = HfUri(repo, quant=name)
+        answer = requests.resolve(Request(uri, at.commit), sources, folder=Path.cwd(), endpoint=endpoint)
+        needs = tuple(
+            need_of(printable(file_name(file.path)), file, source, source.locate(file, endpoint, Path.cwd()))
+            for file in answer.files
+        )
+        found.append(_Quant(name, uri, needs))
+    return at.commit, sorted(found, key=lambda quant: quant.size)
+
+
+# --- headers -----------------------------------------------------------------------------------------
+
+
+def _read(context: Context, quants: Sequence[_Quant]) -> list[Header | NotAModelError]:
+    """The header of each quant: of one whole, of the others what tells them from it; or what is wrong with one.
+
+    Raises:
+        NotAModelError: they are all no good ones.
+    """
+    found: dict[str, Header | NotAModelError] = {}
+    reference: Header | None = None
+    for quant in sorted(quants, key=lambda quant: not _is_at_hand(context, quant)):
+        try:
+            parts = headers.read_all(context, quant.needs)
+            found[quant.name] = whole = merge(parts, str(quant.uri))
+        except NotAModelError as error:
+            found[quant.name] = error
+            continue
+        reference = reference_of(parts, whole)
+        break
+    if reference is None:
+        raise next(error for error in found.values() if isinstance(error, NotAModelError))
+
+    def read(quant: _Quant) -> Header | NotAModelError:
+        if quant.name in found:
+            return found[quant.name]
+        try:
+            if (
+                not _is_at_hand(context, quant)
+                and (near := _by_windows(context, quant, reference)) is not None
+            ):
+                return near
+            return merge(headers.read_all(context, quant.needs), str(quant.uri))
+        except NotAModelError as error:
+            return error
+
+    with ThreadPoolExecutor(min(_READERS, len(quants)), thread_name_prefix="quant") as pool:
+        futures = [pool.submit(read, quant) for quant in quants]
+        try:
+            return [future.result() for future in futures]
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, Exception):  # interrupted: what waits for a server waits no longer
+                context.cancel.set()
+            raise
+
+
+def _is_at_hand(context: Context, quant: _Quant) -> bool:
+    """Whether its headers can be had without a network."""
+    return all(
+        need.file.sha256 is not None
+        and (
+            blobs.find(context.store, need.file.sha256, need.file.size) is not None
+            or any(Path(header_in(place, need.file.sha256)).is_file() for place in context.store.places)
+        )
+        for need in quant.needs
+    )
+
+
+def _by_windows(context: Context, quant: _Quant, reference: Header) -> Header | None:
+    """The header by small ranges of its files; None where that proves nothing, or cannot be done."""
+    if any(len(need.segments) != 1 or need.file.size is None for need in quant.needs):
+        return None
+    try:
+        first = _first_part(context, quant.needs[0], reference)
+        rest = [_part(context, need) for need in quant.needs[1:]]
+    except (CancelledError, NotAModelError):
+        raise
+    except NetworkError as error:
+        raise quant.needs[0].explain(error) from error
+    except ModelsyncError:
+        return None
+    if first is None or None in rest:
+        return None
+    if not rest:
+        return first
+    return gathered(reference, [first, *(part for part in rest if part is not None)])
+
+
+def _first_part(context: Context, need: Need, reference: Header) -> Header | None:
+    size = need.file.size
+    assert size is not None
+    window = window_of(reference, size)
+    if size < START_BYTES or window.end <= window.start:
+        return None
+    reader = WindowReader(context, need)
+    start = reader.read(0, START_BYTES)
+    data = reader.read(window.start, window.end) if start is not None else None
+    return sibling(reference, start, window, data, size) if start is not None and data is not None else None
+
+
+def _part(context: Context, need: Need) -> Header | None:
+    """The header of a part behind the first, which has no vocabulary."""
+    assert need.file.size is not None
+    data = WindowReader(context, need).read(0, min(_PART_BYTES, need.file.size))
+    if data is None:
+        return None
+    answer = HeaderReader(need.label, size=need.file.size).feed(data)
+    return None if isinstance(answer, More) else answer

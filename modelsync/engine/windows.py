@@ -1,0 +1,66 @@
+"""Reads small ranges of files at their sources, where they are known to be worth asking for."""
+
+from typing import TYPE_CHECKING
+
+from modelsync.engine.context import Context
+from modelsync.engine.fetching import Need
+from modelsync.errors import CancelledError, HttpStatusError, NetworkError
+
+if TYPE_CHECKING:
+    from modelsync.net.retry import Backoff
+    from modelsync.transfer.answers import Bytes
+
+
+class WindowReader:
+    """Ranges of one file. Where its source redirects to is asked once."""
+
+    def __init__(self, context: Context, need: Need) -> None:
+        """A reader that has asked nothing yet; the file is one segment of known size, not on this machine."""
+        from modelsync.transfer.remote import RemoteSource
+
+        (segment,) = need.segments
+        self._context = context
+        self._size = segment.size
+        self._source = RemoteSource(context.client, segment.url, context.cancel.is_set)
+
+    def read(self, start: int, end: int) -> bytes | None:
+        """The bytes from `start` up to `end`; None where the source gives no ranges, or of another file.
+
+        Raises:
+            NetworkError: the source cannot be reached.
+            CancelledError: the call was cancelled.
+        """
+        from modelsync.net.retry import Backoff
+
+        backoff = Backoff()
+        while True:
+            try:
+                with self._source.open(start, end, None) as answer:
+                    if answer.status != 206 or answer.start != start or answer.total != self._size:
+                        return None
+                    data = _all(answer, end - start)
+                    self._source.worked()
+                    return data
+            except NetworkError as error:
+                self._wait(error, backoff)
+
+    def _wait(self, error: NetworkError, backoff: "Backoff") -> None:
+        from modelsync.net.retry import retryable
+        from modelsync.transfer.remote import STALE
+
+        asked, stale = None, False
+        if isinstance(error, HttpStatusError):
+            asked, stale = error.retry_after, error.redirected and error.status in STALE
+        wait = backoff.failed(asked) if stale or retryable(error) else None
+        if wait is None:
+            raise error
+        if self._context.cancel.wait(wait):
+            raise CancelledError("interrupted")
+
+
+def _all(answer: "Bytes", count: int) -> bytes:
+    data = memoryview(bytearray(count))
+    at = 0
+    while at < count and (got := answer.read_into(data[at:])):
+        at += got
+    return bytes(data[:at])
