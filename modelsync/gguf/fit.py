@@ -138,7 +138,10 @@ def max_context(
         found = estimate(settings._replace(context=steps * CELL_STEP))
         return held(found) if held is not None else not shortage(found)
 
-    return CELL_STEP * max(0, _last(1, (most or _MOST_CONTEXT) // CELL_STEP, fits))
+    steps = (most or _MOST_CONTEXT) // CELL_STEP
+    if steps < 1 or not fits(1):  # often all or nothing fits: then nobody has to be asked much
+        return 0
+    return CELL_STEP * (steps if fits(steps) else _last(1, steps - 1, fits))
 
 
 def remedies(model: Model, settings: LoadSettings, estimate: Estimator) -> tuple[Remedy, ...]:
