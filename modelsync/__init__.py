@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from modelsync.api import estimate as estimate
     from modelsync.api import files as files
     from modelsync.api import inspect as inspect
     from modelsync.api import load as load
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from modelsync.api import sync as sync
     from modelsync.api import verify as verify
     from modelsync.engine.changes import Change as Change
+    from modelsync.engine.estimating import Estimation as Estimation
     from modelsync.engine.inspecting import Inspection as Inspection
     from modelsync.engine.locking import LockReport as LockReport
     from modelsync.engine.modelfiles import ModelFiles as ModelFiles
@@ -26,8 +28,11 @@ if TYPE_CHECKING:
     from modelsync.transfer.progress import Event as Event
 
 _WHERE = {
-    **dict.fromkeys(("files", "inspect", "load", "lock", "path", "pull", "sync", "verify"), "modelsync.api"),
+    **dict.fromkeys(
+        ("estimate", "files", "inspect", "load", "lock", "path", "pull", "sync", "verify"), "modelsync.api"
+    ),
     "Change": "modelsync.engine.changes",
+    "Estimation": "modelsync.engine.estimating",
     "Inspection": "modelsync.engine.inspecting",
     "LockReport": "modelsync.engine.locking",
     "ModelFiles": "modelsync.engine.modelfiles",

@@ -273,3 +273,16 @@ def test_the_api_is_typed_and_lists_itself() -> None:
     assert (Path(modelsync.__file__).parent / "py.typed").is_file()
     with pytest.raises(AttributeError):
         modelsync.nothing  # noqa: B018
+
+
+def test_a_model_is_estimated_before_it_is_downloaded(project: Path, hub: Hub) -> None:
+    """`estimate` of a name needs its header alone, for this machine or for one that is described."""
+    modelsync.lock()
+    hub.clear()
+    found = modelsync.estimate("tiny", ctx=256, ram=16 << 30)
+    assert found.verdict.fits
+    assert found.estimate.context == 256
+    assert found.estimate.need == sum(use.need for use in found.estimate.uses)
+    assert not modelsync.estimate("tiny", ram=1 << 20).verdict.fits
+    with pytest.raises(NotSyncedError):
+        modelsync.path("tiny", download=False)

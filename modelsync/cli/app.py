@@ -43,6 +43,7 @@ program = Group(
         "Without a project": {
             "pull": f"{HERE}.pull:pull",
             "inspect": f"{HERE}.inspect:inspect",
+            "estimate": f"{HERE}.estimate:estimate",
             "cache": f"{HERE}.cache:cache",
             "completion": f"{HERE}.completion:completion",
         },

@@ -1,0 +1,70 @@
+"""What a model will need, as a person and as a program reads it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.hub import Hub
+
+
+@pytest.fixture
+def repo(cli: Cli, hub: Hub, tiny_gguf: Path) -> str:
+    """A repo with two quants of a model that llama.cpp loads."""
+    hub.repo("user/real").commit({"real-Q4_K_M.gguf": tiny_gguf, "real-Q8_0.gguf": tiny_gguf})
+    return "hf:user/real"
+
+
+def test_a_model_that_is_not_here_is_estimated_by_its_header(cli: Cli, repo: str, hub: Hub) -> None:
+    """A verdict, what it needs, a bar for the memory; and nothing is downloaded but a header."""
+    done = cli("estimate", f"{repo}:Q8_0", "--ram", "16GiB", "--ctx", "256")
+    assert "fits the memory" in done.out
+    assert "a context of 256 tokens" in done.out
+    assert "16.0 GiB free of 16.0 GiB" in done.out
+    assert "weights 468.2 KiB" in done.out
+    assert not (cli.folder / "models.lock").exists()
+
+
+def test_what_does_not_fit_is_said(cli: Cli, repo: str) -> None:
+    """A machine that is too small: the verdict says by how much."""
+    done = cli("estimate", f"{repo}:Q8_0", "--ram", "1M")
+    assert "does not fit" in done.out
+    assert "too much" in done.out
+
+
+def test_programs_get_bytes(cli: Cli, repo: str) -> None:
+    """The JSON has every number, which of the two ways it is by, and adds up."""
+    value = cli(
+        "estimate",
+        f"{repo}:Q8_0",
+        "--gpu",
+        "24GiB",
+        "--ram",
+        "16G",
+        "--gpu-layers",
+        "max",
+        "--format",
+        "json",
+    ).json
+    assert value["source"] == "formula"
+    assert value["verdict"] == "fits-gpu"
+    assert [device["total"] for device in value["devices"]] == [16 << 30, 24 << 30]
+    assert value["total_bytes"] == sum(device["need"] for device in value["devices"])
+    assert {"max_ctx", "score", "weights_bytes", "context_bytes", "compute_bytes"} <= set(value)
+
+
+def test_a_repo_gives_a_table_of_its_quants(cli: Cli, repo: str) -> None:
+    """Without a quant, each quant of the repo has a row; programs get them as rows."""
+    done = cli("estimate", repo, "--ram", "16GiB")
+    assert [line.split()[0] for line in done.out.splitlines()[2:4]] == ["Q4_K_M", "Q8_0"]
+    value = cli("estimate", repo, "--ram", "16GiB", "--format", "json").json
+    assert {row["quant"] for row in value["rows"]} == {"Q4_K_M", "Q8_0"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--ram", "lots"), ("--gpu", "24 apples"), ("--gpu-layers", "-3"), ("--cache-type-k", "q9")],
+)
+def test_what_makes_no_sense_is_an_error(cli: Cli, repo: str, option: str, value: str) -> None:
+    """A size, a number of layers or a type that is none ends with status 2 and its name."""
+    assert value in cli("estimate", f"{repo}:Q8_0", option, value, status=2).err
