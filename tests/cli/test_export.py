@@ -1,6 +1,7 @@
 """`modelsync export`: what other programs read of it."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from modelsync.errors import UsageError
 from modelsync.llama import modelfile, server_preset
 from tests.cli import presets
-from tests.cli.conftest import Cli, gguf
+from tests.cli.conftest import COMMAND, Cli, gguf
 
 FILES = {
     "tiny-Q4_K_M.gguf": gguf("q4"),
@@ -227,6 +228,24 @@ def test_a_shell_reads_the_variables(project: Cli) -> None:
         f"MODELSYNC_PATH_{name.upper()}": project("path", name).out.strip()
         for name in ("all", "parts", "plain")
     }
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="there are no such paths")
+@pytest.mark.parametrize("folder", ["a\u2028b", "a\x0cb", "a\x85b", "a\x1b[1mb", "a\udcffb"])
+def test_stdout_has_the_bytes_of_a_file(
+    empty: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """A path goes through unchanged, whatever else ends a line, colours one, or is no UTF-8."""
+    monkeypatch.setenv("MODELSYNC_STORE", str(tmp_path / folder))
+    empty.hub.repo("user/plain").commit({"plain.gguf": gguf("plain")})
+    empty.write('[models]\nplain = "hf:user/plain/plain.gguf"\n')
+    empty("-q", "sync")
+    for to in ("env", "sha256sums", "llama-server"):
+        words = [*COMMAND, "export", "--to", to]
+        done = subprocess.run(words, cwd=empty.folder, capture_output=True, check=True)
+        empty("export", "--to", to, "-o", "written")
+        assert done.stdout == (empty.folder / "written").read_bytes()
+        assert os.fsencode(tmp_path / folder) in done.stdout
 
 
 def test_programs_read_everything(project: Cli) -> None:

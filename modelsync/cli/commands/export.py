@@ -1,6 +1,7 @@
 """`modelsync export`."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,11 +70,25 @@ def export(
         )
     else:
         text = "".join(each.text for each in made)
-        invocation.output.lines(text.splitlines())
+        if not invocation.output.json:
+            _print(text)
         if to == "json":
             invocation.output.result(models=json.loads(text)["models"])
         else:
             invocation.output.result(to=to, text=text)
+
+
+def _bytes(text: str) -> bytes:
+    """A text as a file has it: paths in it are byte for byte what the file system calls them."""
+    return text.encode(errors="surrogateescape")
+
+
+def _print(text: str) -> None:
+    """The same bytes on stdout that a file gets: a path may have what a stream of text would change."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(_bytes(text))
+        sys.stdout.flush()
 
 
 def _write(made: "list[Exported]", output: Path, *, apart: bool) -> None:
@@ -84,7 +99,7 @@ def _write(made: "list[Exported]", output: Path, *, apart: bool) -> None:
         for each in made:
             target = output / f"{each.name}.Modelfile" if apart else output
             beside = target.with_name(f".{target.name}.new")
-            beside.write_bytes(each.text.encode(errors="surrogateescape"))
+            beside.write_bytes(_bytes(each.text))
             beside.replace(target)
     except OSError as error:
         raise StoreError(
