@@ -9,6 +9,7 @@ from modelsync.errors import ModelsyncError
 from modelsync.llama import projector
 from modelsync.llama.hearing import hearing
 from modelsync.llama.installed import llama_class
+from modelsync.llama.keywords import SETTLED_HERE
 from modelsync.llama.settling import settle
 from modelsync.llama.traits import traits
 from modelsync.spec.names import printable
@@ -49,7 +50,10 @@ def load(
     if default_context is not None:
         keywords.setdefault("n_ctx", min(default_context, known.context or default_context))
     laid: Sequence[Path] = () if "lora_path" in keywords else loras
-    if not keywords.get("vocab_only"):
+    if keywords.get("vocab_only"):  # it has no layers and no cache to settle anything for
+        open_words = [key for key, word in SETTLED_HERE.items() if keywords.get(key) == word]
+        keywords = {key: value for key, value in keywords.items() if key not in open_words}
+    else:
         keywords = settle(model, mmproj if "chat_handler" not in keywords else None, laid, keywords)
     handler = None
     if mmproj is not None and "chat_handler" not in keywords:

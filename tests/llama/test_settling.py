@@ -35,6 +35,12 @@ def test_the_words_become_numbers_and_a_log_line(tiny_gguf: Path, caplog: pytest
     assert "n_gpu_layers = " in caplog.text
 
 
+def test_a_vocabulary_alone_has_nothing_to_settle(tiny_gguf: Path) -> None:
+    """A program may want the tokenizer of a model whose manifest has the words for its layers and its context."""
+    with loaded(tiny_gguf, n_gpu_layers="auto", n_ctx="max", vocab_only=True) as llm:
+        assert llm.tokenize(b"hello")
+
+
 def test_a_split_model_is_settled_as_a_whole(tiny_gguf: Path, tmp_path: Path) -> None:
     """Its parts make one header."""
     with loaded(split(tiny_gguf, 3, tmp_path)[0], n_ctx="max") as llm:
