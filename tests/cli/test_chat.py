@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,11 @@ def test_a_vector(talking: Cli) -> None:
     assert value["embedding"] == pytest.approx(vector)
     run = talking("chat", "bert", "hello", status=1)
     assert "hint: --embedding" in run.err
-    assert "a.gguf" not in run.out
+    run = talking("chat", "tiny", "hello", "--embedding", status=1)
+    assert (run.out, "hint: `pooling_type = 1`" in run.err) == ("", True)
+    text = (talking.folder / "models.toml").read_text()
+    talking.write(text.replace("seed = 7", "pooling_type = 1"))
+    assert len(json.loads(talking("-q", "chat", "tiny", "hello", "--embedding").out)) == 64
 
 
 def test_a_uri_needs_no_manifest(talking: Cli) -> None:
@@ -166,7 +171,10 @@ def test_ctrl_c_ends_an_answer_and_then_the_chat(talking: Cli, tmp_path: Path) -
         terminal.wait_for(lambda text: len(text.partition("hello\r\n")[2]) > 3)
         terminal.type("\x03")
         terminal.wait_for(lambda text: text.endswith("\n> "))
-        terminal.type("\x03")
+        while terminal.process.poll() is None:  # one between the prompt and readline's wait is lost
+            terminal.type("\x03")
+            with suppress(subprocess.TimeoutExpired):
+                terminal.process.wait(1)
         status, _ = terminal.end()
     assert status == 130
     assert "Traceback" not in terminal.plain

@@ -97,6 +97,11 @@ def _vector(invocation: Invocation, llama: "Llama", text: str) -> None:
 
     made = llama.create_embedding(text)
     vector = made["data"][0]["embedding"]
+    if vector and isinstance(vector[0], list):
+        raise ModelsyncError(
+            "the model makes a vector of each token, and none of the text",
+            hint="`pooling_type = 1` in [models.NAME.load] takes their mean",
+        )
     invocation.output.lines([json.dumps(vector)])
     invocation.output.result(embedding=vector, prompt_tokens=made["usage"]["prompt_tokens"])
 
