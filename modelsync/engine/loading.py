@@ -15,7 +15,7 @@ from modelsync.spec.manifest import Entry, Manifest
 if TYPE_CHECKING:
     from llama_cpp import Llama
 
-# Of llama_cpp.Llama from 0.3.16 to 0.3.36: these need no look at the installed one before something is loaded.
+# Of llama_cpp.Llama 0.3.36, which the extra asks for: these need no look at the installed one before a model is loaded.
 WELL_KNOWN = frozenset(
     {
         *("attention_type", "chat_format", "embedding", "flash_attn", "last_n_tokens_size", "logits_all"),
