@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from modelsync.engine import asking, modelfiles
 from modelsync.engine.context import Context
 from modelsync.engine.project import Project
-from modelsync.errors import ManifestError, NotFoundError, UsageError
+from modelsync.errors import CancelledError, ManifestError, NotFoundError, UsageError
 from modelsync.spec.manifest import Entry, Manifest
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def load(
         default_context: See `llama.load.load`.
 
     Raises:
+        CancelledError: the call was cancelled before llama.cpp began to load.
         ExtraMissingError: llama-cpp-python is not installed; told before anything is fetched.
         ManifestError: a load setting has no keyword or a value that does not fit it.
         UsageError: an override is no keyword.
@@ -91,6 +92,8 @@ def load(
     if modelfiles.is_name(text):
         settings = _settings(context, text, find, variant, known)
     files = asking.files(context, text, find, variant=variant, download=download)
+    if context.cancel.is_set():  # llama.cpp cannot be interrupted once it loads
+        raise CancelledError("interrupted")
     merged = {**settings, **overrides}
     return loading.load(
         files.model, merged, mmproj=files.mmproj, loras=files.loras, default_context=default_context

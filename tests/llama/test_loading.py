@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,14 @@ from typing import Any
 import pytest
 
 import modelsync
-from modelsync.errors import ManifestError, ModelsyncError, NotFoundError, NotSyncedError, UsageError
+from modelsync.errors import (
+    CancelledError,
+    ManifestError,
+    ModelsyncError,
+    NotFoundError,
+    NotSyncedError,
+    UsageError,
+)
 from tests.engine.conftest import gguf
 from tests.gguf_files import edit_metadata
 from tests.hub import Hub, Repo
@@ -224,6 +232,18 @@ def test_a_sync_while_a_model_generates(project: Path, repo: Repo, tiny_gguf: Pa
         with quiet() as new:
             assert new.metadata["tokenizer.chat_template"] == "new {{ messages }}"
             assert llm.metadata["tokenizer.chat_template"] != "new {{ messages }}"
+
+
+def test_a_cancelled_call_loads_nothing(project: Path) -> None:
+    """Neither one that would fetch, nor one whose model is here."""
+    write(project)
+    modelsync.lock()
+    cancel = threading.Event()
+    cancel.set()
+    for _ in range(2):
+        with pytest.raises(CancelledError):
+            modelsync.load("tiny", cancel=cancel)
+        modelsync.sync()
 
 
 def test_what_does_not_load_is_an_error_with_a_name(project: Path) -> None:
