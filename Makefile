@@ -36,7 +36,7 @@ format: $(VENV)/.test ## Put the code into its shape
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.test ## Time what the README claims, ratios in one run
-	$(BIN)/python -m bench.startup
+	$(BIN)/python -m bench
 
 node: $(VENV)/.python ## Install node-llama-cpp from npm (56 MB); the tests then run it against their hub
 	npm install --prefix $(NODE) --omit=optional --ignore-scripts --no-audit --no-fund node-llama-cpp
