@@ -141,7 +141,7 @@ class _Reading:
             except NetworkError as error:
                 if isinstance(error, HttpStatusError) and error.status == 416:
                     return None  # nothing is there: it was not known where the file ends
-                self._wait(error, backoff)
+                pause(self._context, error, backoff)
                 continue
             if header is not None:
                 return header
@@ -202,16 +202,22 @@ class _Reading:
             self._reader = HeaderReader(self._need.label, size=whole if known is None else known)
         return self._reader
 
-    def _wait(self, error: NetworkError, backoff: "Backoff") -> None:
-        """Waits before the next try; raises the error where another would not help."""
-        from modelsync.net.retry import retryable
-        from modelsync.transfer.remote import STALE
 
-        asked, stale = None, False
-        if isinstance(error, HttpStatusError):
-            asked, stale = error.retry_after, error.redirected and error.status in STALE
-        wait = backoff.failed(asked) if stale or retryable(error) else None
-        if wait is None:
-            raise error
-        if self._context.cancel.wait(wait):
-            raise CancelledError("interrupted")
+def pause(context: Context, error: NetworkError, backoff: "Backoff") -> None:
+    """Waits before the next try.
+
+    Raises:
+        NetworkError: the error itself, where another try would not help.
+        CancelledError: the call was cancelled.
+    """
+    from modelsync.net.retry import retryable
+    from modelsync.transfer.remote import STALE
+
+    asked, stale = None, False
+    if isinstance(error, HttpStatusError):
+        asked, stale = error.retry_after, error.redirected and error.status in STALE
+    wait = backoff.failed(asked) if stale or retryable(error) else None
+    if wait is None:
+        raise error
+    if context.cancel.wait(wait):
+        raise CancelledError("interrupted")

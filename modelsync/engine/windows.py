@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from modelsync.engine.context import Context
 from modelsync.engine.fetching import Need
-from modelsync.errors import CancelledError, HttpStatusError, NetworkError
+from modelsync.engine.headers import pause
+from modelsync.errors import NetworkError
 
 if TYPE_CHECKING:
-    from modelsync.net.retry import Backoff
     from modelsync.transfer.answers import Bytes
 
 
@@ -42,20 +42,7 @@ class WindowReader:
                     self._source.worked()
                     return data
             except NetworkError as error:
-                self._wait(error, backoff)
-
-    def _wait(self, error: NetworkError, backoff: "Backoff") -> None:
-        from modelsync.net.retry import retryable
-        from modelsync.transfer.remote import STALE
-
-        asked, stale = None, False
-        if isinstance(error, HttpStatusError):
-            asked, stale = error.retry_after, error.redirected and error.status in STALE
-        wait = backoff.failed(asked) if stale or retryable(error) else None
-        if wait is None:
-            raise error
-        if self._context.cancel.wait(wait):
-            raise CancelledError("interrupted")
+                pause(self._context, error, backoff)
 
 
 def _all(answer: "Bytes", count: int) -> bytes:

@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -27,17 +28,17 @@ CIPHERTEXT = (
 T = TypeVar("T")
 
 
-class Stream(httpcore2.NetworkStream):
+class Stream(httpcore2.NetworkStream, ABC):
     """A stream that can also fill a buffer."""
 
     @property
+    @abstractmethod
     def waited(self) -> float:
         """Seconds that its reads have waited for bytes so far."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read_into(self, buffer: memoryview, timeout: float | None = None) -> int:
         """Waits for bytes and fills `buffer` with those that are there; 0: the other side has finished."""
-        raise NotImplementedError
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Reads what is there, at least a byte unless the other side has finished."""
