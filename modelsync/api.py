@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from modelsync.engine import asking, project
 from modelsync.engine.context import Context
 from modelsync.engine.modelfiles import ModelFiles
+from modelsync.errors import UsageError
 
 if TYPE_CHECKING:
     from llama_cpp import Llama
@@ -39,6 +40,7 @@ def path(
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
+    max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
 ) -> Path:
@@ -56,6 +58,7 @@ def path(
         token: A token for the hub, over the environment's.
         endpoint: A hub, over every other setting.
         offline: True rules the network out; None leaves it to the environment.
+        max_rate: The most bytes a second from the network, a number or as in `5MB`; None: `MODELSYNC_MAX_RATE`.
         on_progress: Told how far things are, in one thread at a time; None: a bar, where stderr is a terminal.
         cancel: Set it in another thread to interrupt the call.
 
@@ -73,6 +76,7 @@ def path(
         token=token,
         endpoint=endpoint,
         offline=offline,
+        max_rate=max_rate,
         on_progress=on_progress,
         cancel=cancel,
     ).model
@@ -88,11 +92,12 @@ def files(
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
+    max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
 ) -> ModelFiles:
     """All local files of a model: its parts, its projector, its adapters. As `path`, which see."""
-    with _context(token, endpoint, offline, on_progress, cancel) as context:
+    with _context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
         return asking.files(
             context,
             name_or_uri,
@@ -112,6 +117,7 @@ def load(
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
+    max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
     **overrides: Any,
@@ -132,6 +138,7 @@ def load(
         token: See `path`.
         endpoint: See `path`.
         offline: See `path`.
+        max_rate: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
         overrides: Keywords for `llama_cpp.Llama`; those that name a path or code too, which a manifest may not.
@@ -143,7 +150,7 @@ def load(
     """
     from modelsync.engine import loading
 
-    with _context(token, endpoint, offline, on_progress, cancel) as context:
+    with _context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
         return loading.load(
             context,
             name_or_uri,
@@ -176,6 +183,7 @@ def sync(
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
+    max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
 ) -> "SyncReport":
@@ -192,7 +200,7 @@ def sync(
     from modelsync.engine import syncing
     from modelsync.engine.selecting import Groups
 
-    with _context(token, endpoint, offline, on_progress, cancel) as context:
+    with _context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
         return syncing.sync(
             context,
             _find(context, manifest, package),
@@ -219,6 +227,7 @@ def pull(
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
+    max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
 ) -> list[ModelFiles]:
@@ -233,6 +242,7 @@ def pull(
         token: See `path`.
         endpoint: See `path`.
         offline: See `path`.
+        max_rate: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
 
@@ -241,7 +251,7 @@ def pull(
     """
     from modelsync.engine import pulling
 
-    with _context(token, endpoint, offline, on_progress, cancel) as context:
+    with _context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
         report = pulling.pull(
             context, uris, directory=Path(dir) if dir is not None else None, filename=filename
         )
@@ -257,6 +267,7 @@ def lock(
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
+    max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
 ) -> "LockReport":
@@ -270,12 +281,13 @@ def lock(
         token: See `path`.
         endpoint: See `path`.
         offline: See `path`.
+        max_rate: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
     """
     from modelsync.engine import locking
 
-    with _context(token, endpoint, offline, on_progress, cancel) as context:
+    with _context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
         found = _find(context, manifest)
         return locking.lock(context, found, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run)
 
@@ -429,12 +441,27 @@ def _context(
     offline: bool | None,
     on_progress: "Callable[[Event], None] | None",
     cancel: threading.Event | None,
+    max_rate: int | str | None = None,
 ) -> Iterator[Context]:
     with ExitStack() as stack:
-        listener = on_progress or _bar(stack)
-        yield stack.enter_context(
-            Context(endpoint=endpoint, token=token, offline=offline, listener=listener, cancel=cancel)
+        context = Context(
+            endpoint=endpoint,
+            token=token,
+            offline=offline,
+            max_rate=None if max_rate is None else _rate(max_rate),
+            listener=on_progress or _bar(stack),
+            cancel=cancel,
         )
+        yield stack.enter_context(context)
+
+
+def _rate(said: int | str) -> int:
+    from modelsync.settings import bytes_a_second
+
+    try:
+        return bytes_a_second(str(said))
+    except ValueError as error:
+        raise UsageError(f"max_rate: {error}", hint="None is no limit") from None
 
 
 def _bar(stack: ExitStack) -> "Listener | None":

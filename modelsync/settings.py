@@ -5,6 +5,7 @@ Hugging Face tools, llama.cpp and the terminal world.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from modelsync.errors import ConfigError
 DEFAULT_ENDPOINT = "https://huggingface.co"
 DEFAULT_HTTP_TIMEOUT = 10.0
 TRUE_WORDS = frozenset({"1", "ON", "YES", "TRUE"})
+LEAST_RATE = 1000  # bytes a second: who says less meant another unit
+_RATE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?) ?([kKMmGg]?)(i?)B?(?:/s)?", re.ASCII)
 
 
 class Settings(NamedTuple):
@@ -29,6 +32,7 @@ class Settings(NamedTuple):
     implicit_token: bool = True
     offline: bool = False
     http_timeout: float = DEFAULT_HTTP_TIMEOUT  # seconds without a byte
+    max_rate: int | None = None  # bytes a second, over all connections; None: no limit
     config_file: Path | None = None  # MODELSYNC_CONFIG; None: the platform's user config folder
 
 
@@ -64,6 +68,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         implicit_token=not truth(env.get("HF_HUB_DISABLE_IMPLICIT_TOKEN")),
         offline=truth(env.get("MODELSYNC_OFFLINE")) or truth(env.get("HF_HUB_OFFLINE")),
         http_timeout=_seconds("MODELSYNC_HTTP_TIMEOUT", text("MODELSYNC_HTTP_TIMEOUT")),
+        max_rate=_rate("MODELSYNC_MAX_RATE", text("MODELSYNC_MAX_RATE")),
         config_file=path("MODELSYNC_CONFIG"),
     )
 
@@ -73,6 +78,29 @@ def hf_home(env: Mapping[str, str]) -> Path:
     if env.get("HF_HOME"):
         return Path(env["HF_HOME"]).expanduser()
     return Path(env.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface"
+
+
+def bytes_a_second(text: str) -> int:
+    """A rate as people write it: `5MB`, `800K`, `2.5MiB/s`. K, M and G are thousands, Ki, Mi and Gi are 1024s.
+
+    Raises:
+        ValueError: it is none, or too low to be of use; the words say what one looks like.
+    """
+    match = _RATE.fullmatch(text.strip())
+    if match is None or (match[3] and not match[2]):
+        raise ValueError(f"{text!r} is no rate; 5MB, 800K and 2.5MiB/s are: bytes a second")
+    unit = (1024 if match[3] else 1000) ** " KMG".index(match[2].upper() or " ")
+    rate = int(float(match[1]) * unit)
+    if rate < LEAST_RATE:
+        raise ValueError(f"{text!r} is too low a rate; 1K is the lowest: {LEAST_RATE} bytes a second")
+    return rate
+
+
+def _rate(name: str, value: str | None) -> int | None:
+    try:
+        return None if value is None else bytes_a_second(value)
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}", hint=f"unset {name} for no limit") from None
 
 
 def _seconds(name: str, value: str | None) -> float:

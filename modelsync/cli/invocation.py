@@ -86,6 +86,7 @@ class Invocation:
         *,
         headers: Sequence[tuple[str, str]] = (),
         jobs: int | None = None,
+        max_rate: int | None = None,
         events: str | None = None,
         progress: bool = True,
     ) -> "Iterator[Context]":
@@ -103,6 +104,7 @@ class Invocation:
                 headers=headers,
                 offline=self.offline,
                 streams=jobs,
+                max_rate=max_rate,
                 listener=tell,
             ) as context,
         ):

@@ -102,8 +102,23 @@ def variant(function: Function) -> Function:
     )(function)
 
 
+class Rate(click.ParamType[int]):
+    """`5MB`, as bytes a second."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """What the words mean."""
+        from modelsync.settings import bytes_a_second
+
+        try:
+            return bytes_a_second(value) if isinstance(value, str) else int(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 def transfer(function: Function) -> Function:
-    """`--jobs` and `--events`: how files are fetched, and who is told."""
+    """`--jobs`, `--max-rate` and `--events`: how files are fetched, and who is told."""
     function = click.option(
         "--events",
         metavar="FILE",
@@ -111,6 +126,14 @@ def transfer(function: Function) -> Function:
         show_envvar=True,
         type=click.Path(dir_okay=False, allow_dash=True),
         help="Write what happens to FILE, one JSON object a line; - is stderr.",
+    )(function)
+    function = click.option(
+        "--max-rate",
+        metavar="RATE",
+        type=Rate(),
+        envvar="MODELSYNC_MAX_RATE",
+        show_envvar=True,
+        help="The most bytes a second, over all connections: 5MB, 800K, 2.5MiB/s.",
     )(function)
     return click.option(
         "--jobs",

@@ -12,7 +12,9 @@ from modelsync.store.layout import Store, open_store
 if TYPE_CHECKING:
     from modelsync.net.client import Client
     from modelsync.sources.base import Source
+    from modelsync.transfer.fetch import Downloader
     from modelsync.transfer.progress import Event, Listener, Phase
+    from modelsync.transfer.rate import Limit
 
 
 OFFLINE_HINT = "leave out --offline, and unset MODELSYNC_OFFLINE and HF_HUB_OFFLINE"
@@ -30,6 +32,7 @@ class Context:
         headers: Pairs of a URL and a `Name: value` header that belongs to the URL's origin.
         offline: True rules the network out; None leaves it to the settings.
         streams: The most connections at once; None leaves it to the transfer.
+        max_rate: The most bytes a second that are read from the network; None leaves it to the settings.
         listener: Is told of progress.
         cancel: Set by another thread to interrupt the work.
     """
@@ -43,12 +46,14 @@ class Context:
         headers: Sequence[tuple[str, str]] = (),
         offline: bool | None = None,
         streams: int | None = None,
+        max_rate: int | None = None,
         listener: "Listener | None" = None,
         cancel: threading.Event | None = None,
     ) -> None:
         self.settings = environment.from_environment() if settings is None else settings
         self.offline = self.settings.offline if offline is None else offline
         self.streams = streams
+        self.max_rate = self.settings.max_rate if max_rate is None else max_rate
         self.listener = listener
         self.cancel = cancel or threading.Event()
         self._endpoint = endpoint.rstrip("/") if endpoint else None
@@ -56,6 +61,7 @@ class Context:
         self._headers = tuple(headers)
         self._store: Store | None = None
         self._client: Client | None = None
+        self._limit: Limit | None = None
         self._guard = threading.Lock()
         self._telling = threading.Lock()
 
@@ -134,6 +140,19 @@ class Context:
                     cancel=self.cancel,
                 )
             return self._client
+
+    def downloader(self) -> "Downloader":
+        """Fetches with this call's client. However many there are, one limit holds for all that they read."""
+        from modelsync.transfer.fetch import STREAMS, Downloader
+        from modelsync.transfer.rate import Limit
+
+        streams = self.streams or STREAMS
+        with self._guard:
+            if self._limit is None and self.max_rate is not None:
+                self._limit = Limit(self.max_rate, streams)
+        return Downloader(
+            self.client, streams=streams, limit=self._limit, listener=self.listener, cancel=self.cancel
+        )
 
     def sources(self) -> "tuple[Source, ...]":
         """All sources, over this call's client, with nothing remembered yet: what they say is one moment's truth."""

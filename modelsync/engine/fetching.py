@@ -176,8 +176,6 @@ class _Effort:
         """Runs the jobs; those that arrive leave `held`, and so does what fails for good."""
         if not jobs:
             return
-        from modelsync.transfer.fetch import STREAMS, Downloader
-
         keys = {id(job): key for key, job in jobs.items()}
 
         def done(job: "Job", fetched: "Fetched") -> None:
@@ -207,12 +205,7 @@ class _Effort:
             del held[key]
             stack.close()
 
-        Downloader(
-            self.context.client,
-            streams=self.context.streams or STREAMS,
-            listener=self.context.listener,
-            cancel=self.context.cancel,
-        ).run(tuple(jobs.values()), done, failed)
+        self.context.downloader().run(tuple(jobs.values()), done, failed)
 
     def _publish(self, need: Need, fetched: "Fetched") -> None:
         file = need.file
@@ -220,8 +213,7 @@ class _Effort:
             self.context.store,
             fetched.path,
             sha256=fetched.sha256,
-            size=fetched.size,
-            blake3=fetched.blake3,
+            blocks=fetched.blocks,
             origin=Origin(file.path, file.repo, file.revision, file.url),
         )
 

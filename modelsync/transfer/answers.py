@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from modelsync.errors import HashMismatchError, ModelsyncError, NetworkError
 from modelsync.transfer.journal import Validator
+from modelsync.transfer.rate import Limit
 
 Verdict = Literal["join", "whole", "plain", "changed", "other-size"]
 
@@ -63,6 +64,10 @@ class Source(Protocol):
     @property
     def is_origin(self) -> bool:
         """Whether it is the URL's own server that answers, and its ETag the URL's."""
+
+    @property
+    def limit(self) -> Limit | None:
+        """What holds back the reading of its bytes, if anything does."""
 
     def open(self, start: int, end: int | None, if_range: str | None) -> AbstractContextManager[Bytes]:
         """Asks for the bytes from `start` up to `end`; for everything if that is from 0 and no end."""

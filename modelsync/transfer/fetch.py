@@ -14,6 +14,7 @@ from modelsync.transfer.datafile import allocated
 from modelsync.transfer.jobs import Fetched, Job, segment_sizes
 from modelsync.transfer.partial import data_path, no_room
 from modelsync.transfer.progress import Event, Listener
+from modelsync.transfer.rate import Limit
 from modelsync.transfer.run import Run
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Downloader:
         client: Gives the client; called whenever bytes are wanted from the network, never for local files.
         streams: The most connections that are read at one time, over all files. How many there are depends on
             what they bring.
+        limit: Holds back the reading from the network; None: nothing does.
         listener: Told how far each file is, about ten times a second, by the thread that called `run`. What it
             raises ends the run and comes out of it.
         cancel: Once set, `run` ends soon. It should be the client's own event, so that waits on a server end too;
@@ -43,12 +45,14 @@ class Downloader:
         client: Callable[[], "Client"],
         *,
         streams: int = STREAMS,
+        limit: Limit | None = None,
         listener: Listener | None = None,
         cancel: threading.Event | None = None,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
         self._client = client
         self._streams = streams
+        self._limit = limit
         self._listener = listener
         self._cancel = cancel or threading.Event()
         self._backoff = backoff
@@ -78,6 +82,7 @@ class Downloader:
             self._client,
             jobs,
             streams=self._streams,
+            limit=self._limit,
             backoff=self._backoff,
             on_done=on_done,
             on_error=on_error,

@@ -22,6 +22,7 @@ class LocalSource:
 
     widest = 1  # a disk gives one reader all it has
     is_origin = False  # the validator of a local file means something on this machine alone
+    limit = None
 
     def __init__(self, url: str) -> None:
         self._path = path_of(url)

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from modelsync.errors import CancelledError, HttpStatusError
+from modelsync.transfer.rate import Limit
 
 if TYPE_CHECKING:
     from modelsync.net.body import Body
@@ -24,14 +25,22 @@ class RemoteSource:
         client: Gives the client when it is needed.
         url: The canonical URL.
         stopped: Whether the work is over; waits end then.
+        limit: Holds back the reading, or None.
     """
 
     widest = 2**16  # as many as there are
 
-    def __init__(self, client: Callable[[], "Client"], url: str, stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        client: Callable[[], "Client"],
+        url: str,
+        stopped: Callable[[], bool],
+        limit: Limit | None = None,
+    ) -> None:
         self._client = client
         self._url = url
         self._stopped = stopped
+        self.limit = limit
         self._turn = threading.Condition()
         self._asking = False
         self._located: str | None = None

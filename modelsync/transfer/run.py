@@ -15,6 +15,7 @@ from modelsync.transfer.jobs import Fetched, Job
 from modelsync.transfer.keeper import Keeper
 from modelsync.transfer.local import LocalSource
 from modelsync.transfer.progress import Event
+from modelsync.transfer.rate import Limit
 from modelsync.transfer.remote import RemoteSource
 from modelsync.transfer.stream import BUFFER, Stream
 from modelsync.transfer.track import Take
@@ -45,6 +46,7 @@ class Run:
         jobs: Sequence[Job],
         *,
         streams: int,
+        limit: Limit | None,
         backoff: Callable[[], Backoff],
         on_done: Callable[[Job, Fetched], None],
         on_error: Callable[[Job, ModelsyncError], None],
@@ -57,6 +59,7 @@ class Run:
         self.over = threading.Event()
         self.cut_short = False
         self._client = client
+        self._limit = limit
         self._on_done = on_done
         self._on_error = on_error
         self._work = threading.Condition(self.lock)  # free streams wait for it
@@ -110,7 +113,7 @@ class Run:
         """Where a URL's bytes come from."""
         if url[:5].lower() == "file:":
             return LocalSource(url)
-        return RemoteSource(self._client, url, lambda: self.stopped)
+        return RemoteSource(self._client, url, lambda: self.stopped, self._limit)
 
     def wake(self) -> None:
         """There may be something to do for a free stream; called with the lock held."""

@@ -116,7 +116,9 @@ class Stream:
     def _pour(self, answer: Bytes) -> None:
         """Writes the body. What is written counts once it is recorded: after every step, and at the end."""
         file, lane, take, buffer = self._file, self._lane, self._take, self._buffer
-        position, limit = take.position, take.limit
+        position, limit, rate = take.position, take.limit, lane.source.limit
+        if rate is not None:
+            buffer = buffer[: rate.piece]
         shown = time.monotonic()
         told, waited = shown, answer.waited  # until when the run knows of this stream's work
         started = False
@@ -138,6 +140,8 @@ class Stream:
                     shown = time.monotonic()
                     self._record(position, shown - told - (answer.waited - waited))
                     told, waited = shown, answer.waited
+                if rate is not None:  # that the streams wait for it is no reason to have more of them
+                    rate.pay(count, lambda: file.over or lane.track.draining)
         finally:
             self._record(position, time.monotonic() - told - (answer.waited - waited))
 

@@ -14,6 +14,7 @@ def perform(
     names: Sequence[str] = (),
     *,
     jobs: int | None = None,
+    max_rate: int | None = None,
     events: str | None = None,
     **given: Any,
 ) -> None:
@@ -21,7 +22,7 @@ def perform(
     from modelsync.engine import syncing
 
     project = invocation.project()
-    with invocation.context(jobs=jobs, events=events) as context:
+    with invocation.context(jobs=jobs, max_rate=max_rate, events=events) as context:
         done = syncing.sync(context, project, names, **given)
     tell(invocation, done, dry_run=given.get("dry_run", False))
 

@@ -40,6 +40,7 @@ def pull(
     filename: str | None,
     headers: tuple[str, ...],
     jobs: int | None,
+    max_rate: int | None,
     events: str | None,
 ) -> None:
     """Fetch what the URIs mean now into the store, or under --dir, and print the path of each. No manifest needed.
@@ -48,7 +49,9 @@ def pull(
     """
     from modelsync.engine import pulling
 
-    with invocation.context(headers=_bound(invocation, uris, headers), jobs=jobs, events=events) as context:
+    with invocation.context(
+        headers=_bound(invocation, uris, headers), jobs=jobs, max_rate=max_rate, events=events
+    ) as context:
         done = pulling.pull(context, uris, directory=directory, filename=filename)
     output = invocation.output
     output.notes(done.notes)

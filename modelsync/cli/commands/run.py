@@ -49,6 +49,7 @@ def run(
     all_groups: bool,
     variant: str | None,
     jobs: int | None,
+    max_rate: int | None,
     events: str | None,
 ) -> None:
     """Sync, then run CMD with MODELSYNC_PATH_<NAME> set to the path of each model.
@@ -61,7 +62,7 @@ def run(
         raise UsageError("there is no command to run", hint="modelsync run -- python app.py")
     project = invocation.project()
     groups = options.grouped(plus_groups, only_groups, minus_groups, all_groups)
-    with invocation.context(jobs=jobs, events=events) as context:
+    with invocation.context(jobs=jobs, max_rate=max_rate, events=events) as context:
         if not no_sync:
             done = syncing.sync(
                 context, project, locked=locked, frozen=frozen, groups=groups, variant=variant

@@ -65,6 +65,7 @@ def sync(
     upgrade_models: tuple[str, ...],
     replace: bool,
     jobs: int | None,
+    max_rate: int | None,
     events: str | None,
 ) -> None:
     """Make this machine hold the models of the manifest, or the NAMEd ones, exactly as the lock says.
@@ -76,6 +77,7 @@ def sync(
         invocation,
         names,
         jobs=jobs,
+        max_rate=max_rate,
         events=events,
         locked=locked,
         frozen=frozen,
