@@ -8,7 +8,7 @@ from modelsync.engine import fetching, plan
 from modelsync.engine.context import Context
 from modelsync.engine.plan import Plan, Step
 from modelsync.engine.snapshot import Target
-from modelsync.errors import HashMismatchError, NotSyncedError, StoreError
+from modelsync.errors import StoreError
 from modelsync.spec.lockfile import LockedFile, LockedModel
 from modelsync.store import blobs, links, views
 
@@ -32,10 +32,9 @@ def carry_out(context: Context, steps: Plan, folder: Path, target: Target | None
     """
     fetched, reused, damaged = 0, 0, []
     for step in steps.of("check"):
-        try:
-            check(context, step)
+        if check(context, step).state == "good":
             reused += step.bytes
-        except (HashMismatchError, NotSyncedError):
+        else:
             damaged.append(step)
     if missing := (*damaged, *steps.of("adopt", "fetch")):
         needs = list(_needs(context, missing, folder, target))
@@ -56,17 +55,12 @@ def carry_out(context: Context, steps: Plan, folder: Path, target: Target | None
     return Done(fetched, reused, notes)
 
 
-def check(context: Context, step: Step) -> None:
-    """Hashes a suspect blob again.
-
-    Raises:
-        HashMismatchError: it is damaged.
-        NotSyncedError: it is gone.
-    """
+def check(context: Context, step: Step) -> blobs.Finding:
+    """Hashes a suspect blob again."""
     assert step.model is not None
     assert step.file is not None
     label = fetching.label(step.model.name, step.file.path)
-    blobs.recheck(context.store, step.target, on_bytes=context.teller(label, step.bytes, "checking"))
+    return blobs.recheck(context.store, step.target, on_bytes=context.teller(label, step.bytes, "checking"))
 
 
 def _needs(

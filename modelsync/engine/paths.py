@@ -12,7 +12,7 @@ from modelsync.engine import plan
 from modelsync.engine.context import Context
 from modelsync.engine.modelfiles import ModelFiles, arranged
 from modelsync.engine.project import Project
-from modelsync.errors import NotSyncedError, StaleLockError
+from modelsync.errors import HashMismatchError, NotSyncedError, StaleLockError
 from modelsync.spec.lockfile import Lock, LockedModel
 from modelsync.spec.manifest import Entry, Manifest
 from modelsync.store import record, views
@@ -151,7 +151,12 @@ def obtain(
                 f"{model.title} is not on this machine, and {why}", hint="run `modelsync sync`"
             )
         for step in steps.of("check"):
-            check(context, step)
+            finding = check(context, step)
+            if finding.state != "good":
+                raise HashMismatchError(
+                    f"{finding.path} is damaged: expected sha256 {step.target}, got {finding.found}",
+                    hint="`modelsync sync` fetches what is damaged",
+                )
         steps = plan_now()
     keep()
     carry_out(context, steps, folder, None)

@@ -10,6 +10,7 @@ from modelsync.engine.fetching import label
 from modelsync.engine.project import Project
 from modelsync.engine.selecting import Groups
 from modelsync.errors import NotSyncedError, StaleLockError
+from modelsync.spec.blocks import count
 from modelsync.spec.lockfile import LockedFile
 from modelsync.store import blobs, links, receipts, seal
 
@@ -69,7 +70,7 @@ def verify(
             blob = blobs.look(context.store, file.sha256).path
             if file.sha256 not in stored:
                 verdict = blobs.verify(context.store, file.sha256, full=full, on_bytes=told)
-                stored[file.sha256] = "ok" if verdict == "good" else verdict
+                stored[file.sha256] = "ok" if verdict.state == "good" else verdict.state
             rows.append(Row(model.name, model.variant, file.path, stored[file.sha256], file.size, blob))
             if folder is not None and (linked := folder / target).is_file() and not _same(linked, blob):
                 status: Status = "ok" if _is(context, linked, file, full=full, told=told) else "damaged"
@@ -84,9 +85,10 @@ def _is(context: Context, path: Path, file: LockedFile, *, full: bool, told: Cal
     if path.stat().st_size != file.size:
         return False
     receipt = receipts.read(context.store.root, file.sha256)
-    if full or receipt is None or receipt.blake3 == receipts.DAMAGED:
+    known = None if full or receipt is None or receipt.damaged else receipt.seal or receipt.blake3
+    if known is None or (receipt is not None and receipt.seal is None and count(file.size) > 1):
         return seal.sha256_of(path, on_bytes=told) == file.sha256
-    return seal.blake3_of(path, on_bytes=told) == receipt.blake3
+    return seal.blocks_of(path, on_bytes=told).seal == known
 
 
 def _same(path: Path, blob: Path | None) -> bool:

@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from modelsync.errors import HashMismatchError, NotSyncedError, StoreError
+from modelsync.errors import StoreError
+from modelsync.spec.blocks import Blocks, Span, count, others
 from modelsync.store import disk, receipts
 from modelsync.store.layout import PARTIALS, Store, blob_in
 from modelsync.store.receipts import Origin, Receipt
@@ -25,6 +26,29 @@ class Sighting(NamedTuple):
 
     state: BlobState
     path: Path | None
+
+
+class Finding(NamedTuple):
+    """What a blob was found to be when it was hashed.
+
+    Attributes:
+        state: Good, damaged or missing.
+        path: Where it is, or was.
+        size: Bytes that it should have, where its blocks are known.
+        damaged: Where it is not what it should be: none of this where its blocks are not known.
+        found: What its sha256 is, in hex, if that was asked; or words.
+    """
+
+    state: Literal["good", "damaged", "missing"]
+    path: Path | None = None
+    size: int | None = None
+    damaged: tuple[Span, ...] = ()
+    found: str = ""
+
+    @property
+    def good(self) -> tuple[Span, ...]:
+        """Which bytes of a damaged blob are good."""
+        return others(self.size, self.damaged) if self.size is not None else ()
 
 
 def look(store: Store, sha256: str, size: int | None = None) -> Sighting:
@@ -63,78 +87,71 @@ def state(store: Store, sha256: str, size: int | None = None) -> BlobState:
     return look(store, sha256, size).state
 
 
-def recheck(store: Store, sha256: str, *, on_bytes: Callable[[int], None] | None = None) -> Path:
-    """Hashes a suspect blob again.
+def recheck(store: Store, sha256: str, *, on_bytes: Callable[[int], None] | None = None) -> Finding:
+    """Hashes a suspect blob again, and every other copy of it until one is good.
 
-    A good one gets a new receipt. A bad one is removed (from the store's own root), so that it can be fetched
-    anew.
+    A good one gets a new receipt. A bad one is removed from the store's own root, unless it is known which of its
+    blocks are good: it is suspect then, and stays until a good one takes its place.
 
     Args:
         store: The store.
         sha256: The blob's digest, in hex.
         on_bytes: Is told how many more bytes were read, as they are; what it raises ends the check.
 
-    Returns:
-        Where the good blob is.
-
     Raises:
-        HashMismatchError: no copy of it has its digest.
-        NotSyncedError: there is none.
         StoreError: a bad one cannot be removed.
     """
-    bad: tuple[Path, str] | None = None
+    bad: Finding | None = None
     for place in store.places:
         path = Path(blob_in(place, sha256))
         try:
-            seen, found, seal = _hashed(path, on_bytes)
+            seen, found, blocks = _hashed(path, on_bytes)
         except OSError:
             continue
         if found == sha256:
-            _note(store, sha256, Receipt(seen.st_size, seen.st_mtime_ns, seal))
-            return path
-        bad = bad or (path, found)
+            _note(store, sha256, receipts.sealed(seen, blocks), blocks)
+            return Finding("good", path)
+        finding = _damaged(store, sha256, path, seen, found, blocks)
         if place == store.root:
-            _cast_out(store, sha256, seen)
-    if bad is None:
-        raise NotSyncedError(f"there is no blob {sha256} in the store", hint="run `modelsync sync`")
-    path, found = bad
-    raise HashMismatchError(
-        f"{path} is damaged: expected sha256 {sha256}, got {found}", hint="`modelsync sync` fetches it again"
-    )
+            if finding.good:
+                _distrust(store, sha256, seen)
+            else:
+                _cast_out(store, sha256, seen)
+        bad = bad if bad is not None and len(bad.good) >= len(finding.good) else finding
+    return bad or Finding("missing")
 
 
 def verify(
     store: Store, sha256: str, *, full: bool = False, on_bytes: Callable[[int], None] | None = None
-) -> Literal["good", "damaged", "missing"]:
+) -> Finding:
     """Hashes a blob against its seal, or against its name when `full` or when its receipt does not fit.
 
-    A damaged one is suspect from now on; `discard` or `recheck` removes it.
-    """
-    from modelsync.store import seal
+    A damaged one is suspect from now on; `discard` or `recheck` removes it, and a good one takes its place.
 
+    Raises:
+        StoreError: it cannot be read.
+    """
     path = look(store, sha256).path
     if path is None:
-        return "missing"
-    seen = path.stat()
-    receipt = receipts.fitting(store, sha256, seen)
-    if receipt is None or full:
-        seen, found, seal_found = _hashed(path, on_bytes)
-        good = found == sha256
-        if good and receipt is None:
-            _note(store, sha256, Receipt(seen.st_size, seen.st_mtime_ns, seal_found))
-    else:
-        try:
-            good = seal.blake3_of(path, on_bytes=on_bytes) == receipt.blake3
-        except OSError:
-            good = False
-    if not good:
-        _note(store, sha256, Receipt(seen.st_size, seen.st_mtime_ns, receipts.DAMAGED))
-    return "good" if good else "damaged"
+        return Finding("missing")
+    with disk.told(f"cannot read {path}"):
+        receipt = receipts.fitting(store, sha256, path.stat())
+        if receipt is None or full:
+            seen, found, blocks = _hashed(path, on_bytes)
+            good = found == sha256
+        else:
+            seen, found, blocks = _sealed(path, receipt, on_bytes)
+            good = found == (receipt.seal or receipt.blake3)
+        if not good:
+            finding = _damaged(store, sha256, path, seen, found if full or receipt is None else "", blocks)
+            _distrust(store, sha256, seen)
+            return finding
+    if receipt is None or (count(blocks.size) > 1 and receipts.blocks(store, sha256) is None):
+        _note(store, sha256, receipts.sealed(seen, blocks), blocks)
+    return Finding("good", path)
 
 
-def publish(
-    store: Store, data: Path, *, sha256: str, size: int, blake3: str, origin: Origin | None = None
-) -> Path:
+def publish(store: Store, data: Path, *, sha256: str, blocks: Blocks, origin: Origin | None = None) -> Path:
     """Publishes a file whose sha256 was just found right: synced, read-only, with a receipt, by one rename.
 
     `data` is moved (it has to be on the store's file system: in a partial's folder). Where the store has the
@@ -144,15 +161,14 @@ def publish(
         store: The store.
         data: The verified file.
         sha256: Its digest, in hex.
-        size: Its size in bytes.
-        blake3: Its seal, in hex.
+        blocks: Its size, and the hashes of its blocks.
         origin: Where it came from.
 
     Raises:
         DiskFullError: nothing was lost; the data is where it was.
-        StoreError: the store cannot be written, or the file is not `size` long.
+        StoreError: the store cannot be written, or the file is not as long as what was hashed.
     """
-    target = store.blob_path(sha256)
+    target, size = store.blob_path(sha256), blocks.size
     origins = () if origin is None else (origin,)
     with disk.told(f"cannot publish {sha256[:16]}…"):
         if data.stat().st_size != size:
@@ -161,14 +177,13 @@ def publish(
                 hint="run the command again",
             )
         if find(store._replace(readonly=()), sha256, size) is not None:
-            if (known := receipts.read(store.root, sha256)) is not None:
-                _note(store, sha256, known._replace(origins=origins))
+            _note(store, sha256, receipts.sealed(target.stat(), blocks, origins), blocks)
             disk.unlink(data)
         else:
             disk.sync_file(data)
             data.chmod(0o444)
             # The receipt comes first: a blob that appears without one would be hashed again.
-            receipts.write(store, sha256, Receipt(size, data.stat().st_mtime_ns, blake3, origins))
+            receipts.write(store, sha256, receipts.sealed(data.stat(), blocks, origins), blocks)
             target.parent.mkdir(parents=True, exist_ok=True)
             disk.move(data, target)
             disk.sync_folder(target.parent)
@@ -187,8 +202,8 @@ def discard(store: Store, sha256: str) -> None:
         disk.unlink(store.receipt_path(sha256))
 
 
-def _hashed(path: Path, on_bytes: Callable[[int], None] | None) -> tuple[os.stat_result, str, str]:
-    """What a blob is, its sha256 and its BLAKE3, all three of one file: another may take its place meanwhile.
+def _hashed(path: Path, on_bytes: Callable[[int], None] | None) -> tuple[os.stat_result, str, Blocks]:
+    """What a blob is, its sha256 and its blocks, all three of one file: another may take its place meanwhile.
 
     Words that are no hash stand for the sha256 where the disk cannot read it.
 
@@ -200,23 +215,62 @@ def _hashed(path: Path, on_bytes: Callable[[int], None] | None) -> tuple[os.stat
     while True:
         seen = path.stat()
         try:
-            found, seal_found = seal.both_of(path, on_bytes=on_bytes)
+            found, blocks = seal.both_of(path, on_bytes=on_bytes)
         except OSError as error:
-            found, seal_found = f"nothing ({error.strerror})", ""
+            found, blocks = f"nothing ({error.strerror})", seal.blocks_of(path)
         now = path.stat()
         if os.path.samestat(seen, now) and (seen.st_size, seen.st_mtime_ns) == (now.st_size, now.st_mtime_ns):
-            return seen, found, seal_found
+            return seen, found, blocks
 
 
-def _note(store: Store, sha256: str, receipt: Receipt) -> None:
+def _sealed(
+    path: Path, receipt: Receipt, on_bytes: Callable[[int], None] | None
+) -> tuple[os.stat_result, str, Blocks]:
+    """What a blob is, what its seal would be now, and its blocks. A seal as older receipts have it takes longer."""
+    from modelsync.store import seal
+
+    seen = path.stat()
+    if receipt.seal is None and count(seen.st_size) > 1:
+        return seen, *seal.whole_of(path, on_bytes=on_bytes)
+    blocks = seal.blocks_of(path, on_bytes=on_bytes)
+    return seen, blocks.seal, blocks
+
+
+def _damaged(
+    store: Store, sha256: str, path: Path, seen: os.stat_result, found: str, blocks: Blocks
+) -> Finding:
+    """Where a blob is damaged that was hashed and found bad."""
+    from modelsync.store import seal
+
+    known = receipts.blocks(store, sha256)
+    if known is None:
+        return Finding("damaged", path, found=found)
+    if seen.st_size > known.size:
+        blocks = seal.blocks_of(path, length=known.size)
+    where = known.damaged(blocks)
+    if (
+        not where and seen.st_size == known.size
+    ):  # a seal that was forged, or a digest that never was the file's
+        return Finding("damaged", path, found=found)
+    return Finding("damaged", path, known.size, where, found)
+
+
+def _distrust(store: Store, sha256: str, seen: os.stat_result) -> None:
+    """Notes that a file is not what it should be. What its blocks should be stays known."""
+    known = receipts.blocks(store, sha256)
+    seal = known.seal if known is not None else None
+    _note(store, sha256, Receipt(seen.st_size, seen.st_mtime_ns, seal=seal, damaged=True), known)
+
+
+def _note(store: Store, sha256: str, receipt: Receipt, blocks: Blocks | None = None) -> None:
     """Writes a receipt, with the origins that were known before; else, it will be found out again."""
     known = receipts.read(store.root, sha256)
     before = known.origins if known is not None else ()
     new = (origin for origin in receipt.origins if origin not in before)
     receipt = receipt._replace(origins=(*before, *new)[: receipts.MAX_ORIGINS])
-    if receipt != known:
+    if receipt != known or (receipt.seal is not None and receipts.blocks(store, sha256) is None):
         with suppress(OSError):
-            receipts.write(store, sha256, receipt)
+            receipts.write(store, sha256, receipt, blocks)
 
 
 def _cast_out(store: Store, sha256: str, hashed: os.stat_result) -> None:

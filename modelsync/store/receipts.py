@@ -1,13 +1,20 @@
 """Receipts: what a blob was when it was hashed. Light to read.
 
 A receipt says "the file of this name had this size and time when its sha256 was last found right". As long
-as a blob still has both, nobody reads it again to know what it is. The receipt also keeps the seal (a
-BLAKE3, which finds rot at memory speed) and where the bytes came from, for `cache list`.
+as a blob still has both, nobody reads it again to know what it is. The receipt also keeps the seal (which finds rot
+at memory speed) and where the bytes came from, for `cache list`.
+
+    {"size": 4920739232, "mtime_ns": 17…, "seal": "…", "from": [{"path": "llama.gguf", …}]}
+    {"size": 4920739232, "hashes": "…"}
+
+The second line, of a file of several blocks alone, has the hash of each, which tell where rot is. It is in the one
+file so that both come and go together, and is not read to know that a blob is here.
 """
 
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.store import disk
@@ -16,8 +23,11 @@ from modelsync.store.layout import Store, receipt_in
 if TYPE_CHECKING:
     from pathlib import Path
 
-DAMAGED = ""  # the seal of a file that was hashed and is not what it should be
+    from modelsync.spec.blocks import Blocks
+
 MAX_ORIGINS = 16
+_LINE = 65_536  # bytes: the first line has no more
+_REST = 64 << 20  # bytes that the second line may have: for 16 TiB
 _SECOND = 1_000_000_000
 
 
@@ -31,12 +41,23 @@ class Origin(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """A blob's size in bytes and modification time in ns when it was hashed, its BLAKE3 in hex, its origins."""
+    """What a blob was when it was hashed.
+
+    Attributes:
+        size: Bytes.
+        mtime_ns: Its modification time.
+        blake3: The BLAKE3 of its bytes, in hex: of a file of one block, and of any file in older receipts; else None.
+        origins: Where it came from.
+        seal: The BLAKE3 of the hashes of its blocks, in hex, where it has several; else None.
+        damaged: Whether it was not what it should be.
+    """
 
     size: int
     mtime_ns: int
-    blake3: str
+    blake3: str | None = None
     origins: tuple[Origin, ...] = ()
+    seal: str | None = None
+    damaged: bool = False
 
     def fits(self, seen: os.stat_result) -> bool:
         """Whether a file still has the size and time that it was hashed with."""
@@ -56,10 +77,10 @@ def read(place: "Path | str", sha256: str) -> Receipt | None:
     try:
         descriptor = os.open(receipt_in(place, sha256), os.O_RDONLY)
         try:
-            data = os.read(descriptor, 65_536)
+            data = os.read(descriptor, _LINE)
         finally:
             os.close(descriptor)
-        return _parse(json.loads(data))
+        return _parse(json.loads(data.partition(b"\n")[0]))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
@@ -73,32 +94,74 @@ def fitting(store: Store, sha256: str, seen: os.stat_result) -> Receipt | None:
     for place in store.places:
         receipt = read(place, sha256)
         if receipt is not None and receipt.fits(seen):
-            return receipt if receipt.blake3 != DAMAGED else None
+            return receipt if not receipt.damaged else None
     return None
 
 
-def write(store: Store, sha256: str, receipt: Receipt) -> None:
-    """Writes a receipt into the store's own root."""
-    disk.write(store, store.receipt_path(sha256), dumps(receipt))
+def blocks(store: Store, sha256: str) -> "Blocks | None":
+    """The hashes of a blob's blocks, from any receipt of it whose seal proves them; None where none does.
+
+    They are its digest's, whatever became of the file since.
+    """
+    from modelsync.spec.blocks import HASH, Blocks, count
+
+    for place in store.places:
+        with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+            with open(receipt_in(place, sha256), "rb") as file:
+                receipt = _parse(json.loads(file.readline(_LINE)))
+                value = json.loads(file.readline(_REST))
+            known = Blocks(int(value["size"]), bytes.fromhex(value["hashes"]))
+            right = len(known.hashes) == HASH * count(known.size) and count(known.size) > 1
+            if right and receipt is not None and receipt.seal == known.seal:
+                return known
+    return None
 
 
-def dumps(receipt: Receipt) -> bytes:
+def write(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" = None) -> None:
+    """Writes a receipt into the store's own root, with the hashes of the blocks that its seal is of."""
+    disk.write(store, store.receipt_path(sha256), dumps(receipt, hashes))
+
+
+def sealed(seen: os.stat_result, found: "Blocks", origins: tuple[Origin, ...] = ()) -> Receipt:
+    """The receipt of a good file that was just hashed."""
+    from modelsync.spec.blocks import count
+
+    blake3, seal = (found.seal, None) if count(found.size) == 1 else (None, found.seal)
+    return Receipt(seen.st_size, seen.st_mtime_ns, blake3, origins, seal)
+
+
+def dumps(receipt: Receipt, hashes: "Blocks | None" = None) -> bytes:
     """The receipt as it is written."""
-    origins = [{k: v for k, v in origin._asdict().items() if v is not None} for origin in receipt.origins]
-    value = {"size": receipt.size, "mtime_ns": receipt.mtime_ns, "blake3": receipt.blake3, "from": origins}
-    return json.dumps(value).encode()
+    value: dict[str, Any] = {"size": receipt.size, "mtime_ns": receipt.mtime_ns}
+    if receipt.damaged:
+        value["damaged"] = True
+    if receipt.blake3 is not None:
+        value["blake3"] = receipt.blake3
+    if receipt.seal is not None:
+        value["seal"] = receipt.seal
+    value["from"] = [
+        {k: v for k, v in origin._asdict().items() if v is not None} for origin in receipt.origins
+    ]
+    text = json.dumps(value)
+    if hashes is not None and receipt.seal is not None:
+        text += "\n" + json.dumps({"size": hashes.size, "hashes": hashes.hashes.hex()}) + "\n"
+    return text.encode()
 
 
 def _parse(value: Mapping[str, Any]) -> Receipt | None:
-    size, mtime_ns, blake3, origins = value["size"], value["mtime_ns"], value["blake3"], value.get("from", [])
+    size, mtime_ns, origins = value["size"], value["mtime_ns"], value.get("from", [])
+    blake3, seal = value.get("blake3"), value.get("seal")
+    damaged = value.get("damaged") is True or blake3 == ""
     if (
         type(size) is not int
         or type(mtime_ns) is not int
-        or type(blake3) is not str
         or type(origins) is not list
+        or not (isinstance(blake3, str | None) and isinstance(seal, str | None))
+        or not (blake3 or seal or damaged)
     ):
         return None
-    return Receipt(size, mtime_ns, blake3, tuple(_origin(o) for o in origins[:MAX_ORIGINS]))
+    origins = tuple(_origin(o) for o in origins[:MAX_ORIGINS])
+    return Receipt(size, mtime_ns, blake3 or None, origins, seal, damaged)
 
 
 def _origin(value: Mapping[str, Any]) -> Origin:

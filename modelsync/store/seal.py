@@ -1,56 +1,164 @@
-"""Hashes of files: the seal, which finds rot, and the sha256, which decides.
+"""Hashes of files: the blocks', which find rot, and the sha256, which decides.
 
-A thread reads ahead of the hashing: that is as fast as mapping the file, and what cannot be read is an error. A mapped
-file's unreadable sector, or a network share that went away, is a signal that ends the whole process.
+Files are read, not mapped: what cannot be read is an error. A mapped file's unreadable sector, or a network share that
+went away, is a signal that ends the whole process.
 """
 
+import errno
 import hashlib
+import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
+
+from modelsync.spec.blocks import UNREADABLE, Blocks, Hasher, Span, spans
 
 OnBytes = Callable[[int], None]
 
 _CHUNK = 4 << 20
 _AHEAD = 2  # chunks: one is read while the other is hashed
+_READ = 128 << 10  # bytes; what is read stays in a core's own cache until it is hashed
+_THREADS = 32  # at most: they are short of memory's speed before
+_TELL_EVERY = 0.05  # seconds
 
 
-def blake3_of(path: Path, *, on_bytes: OnBytes | None = None) -> str:
-    """The BLAKE3 of a file in hex, on all cores.
+def blocks_of(path: Path, *, length: int | None = None, on_bytes: OnBytes | None = None) -> Blocks:
+    """The hashes of a file's blocks, made on all cores. A block that the disk cannot give is `UNREADABLE`.
 
     Args:
         path: The file.
+        length: Hash no more than so many of its first bytes; None: all.
         on_bytes: Is told how many more bytes were read, as they are; what it raises ends the work.
 
     Raises:
         OSError: the file cannot be read.
     """
-    from blake3 import blake3
-
-    digest = blake3(max_threads=blake3.AUTO)
-    for chunk in _chunks(path, on_bytes):
-        digest.update(chunk)
-    return digest.hexdigest()
+    size = path.stat().st_size
+    effort = _Effort(path, size if length is None else min(size, length))
+    threads = [
+        threading.Thread(target=effort.work, args=(number,), name="modelsync-hash", daemon=True)
+        for number in range(len(effort.read))
+    ]
+    for thread in threads:
+        thread.start()
+    told = 0
+    try:
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(_TELL_EVERY)
+                told = effort.tell(told, on_bytes)
+    finally:
+        effort.stopped = True
+        for thread in threads:
+            thread.join()
+    effort.tell(told, on_bytes)
+    if effort.error is not None:
+        raise effort.error
+    return Blocks(effort.size, b"".join(effort.hashes))
 
 
 def sha256_of(path: Path, *, on_bytes: OnBytes | None = None) -> str:
-    """The sha256 of a file in hex. Arguments and errors as with `blake3_of`."""
+    """The sha256 of a file in hex.
+
+    Args:
+        path: The file.
+        on_bytes: As with `blocks_of`.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     digest = hashlib.sha256()
     for chunk in _chunks(path, on_bytes):
         digest.update(chunk)
     return digest.hexdigest()
 
 
-def both_of(path: Path, *, on_bytes: OnBytes | None = None) -> tuple[str, str]:
-    """The sha256 and the BLAKE3 of a file in hex, read once. Arguments and errors as with `blake3_of`."""
+def both_of(path: Path, *, on_bytes: OnBytes | None = None) -> tuple[str, Blocks]:
+    """The sha256 of a file in hex, and the hashes of its blocks, read once.
+
+    Arguments and errors as with `sha256_of`.
+    """
     from blake3 import blake3
 
-    sha256, seal = hashlib.sha256(), blake3(max_threads=blake3.AUTO)
+    sha256, blocks = hashlib.sha256(), Hasher(blake3.AUTO)
     for chunk in _chunks(path, on_bytes):
         sha256.update(chunk)
-        seal.update(chunk)
-    return sha256.hexdigest(), seal.hexdigest()
+        blocks.update(chunk)
+    return sha256.hexdigest(), blocks.blocks
+
+
+def whole_of(path: Path, *, on_bytes: OnBytes | None = None) -> tuple[str, Blocks]:
+    """The BLAKE3 of a whole file in hex, as older receipts have it, and the hashes of its blocks, read once.
+
+    Arguments and errors as with `sha256_of`.
+    """
+    from blake3 import blake3
+
+    whole, blocks = blake3(max_threads=blake3.AUTO), Hasher(blake3.AUTO)
+    for chunk in _chunks(path, on_bytes):
+        whole.update(chunk)
+        blocks.update(chunk)
+    return whole.hexdigest(), blocks.blocks
+
+
+class _Effort:
+    """One file whose blocks several threads hash."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.path = path
+        self.size = size
+        self.todo = deque(enumerate(spans(size)))
+        self.hashes = [UNREADABLE] * len(self.todo)
+        self.read = [0] * min(_cores(), _THREADS, len(self.todo))  # bytes, by thread
+        self.error: OSError | None = None
+        self.stopped = False
+
+    def tell(self, told: int, on_bytes: OnBytes | None) -> int:
+        """Tells how many bytes more than `told` were read; returns how many there were."""
+        read = sum(self.read)
+        if on_bytes is not None and read > told:
+            on_bytes(read - told)
+        return read
+
+    def work(self, thread: int) -> None:
+        """Hashes blocks until none is left."""
+        buffer = memoryview(bytearray(_READ))
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                while not self.stopped:
+                    number, span = self.todo.popleft()
+                    self._hash(file, buffer, thread, number, span)
+        except IndexError:
+            return
+        except OSError as error:
+            self.error = error
+            self.stopped = True
+
+    def _hash(self, file: FileIO, buffer: memoryview, thread: int, number: int, span: Span) -> None:
+        from blake3 import blake3
+
+        digest = blake3()
+        left = span[1] - file.seek(span[0])
+        try:
+            while left and not self.stopped:
+                count = file.readinto(buffer if left >= _READ else buffer[:left])
+                if not count:
+                    break  # it became shorter
+                digest.update(buffer if count == _READ else buffer[:count])
+                left -= count
+                self.read[thread] += count
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+        else:
+            self.hashes[number] = digest.digest()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _chunks(path: Path, on_bytes: OnBytes | None) -> Iterator[memoryview]:

@@ -2,22 +2,23 @@
 
 import hashlib
 from collections.abc import Sequence
+from copy import copy
+
+from modelsync.spec.blocks import Blocks, Hasher
 
 
 class Digests:
-    """SHA-256 and BLAKE3 of a file, and the SHA-256 of each of its pieces.
+    """The SHA-256 of a file, the BLAKE3 of each of its blocks, and the SHA-256 of each of its pieces.
 
     Args:
         pieces: The sizes of the pieces that the file is joined from, in order; empty if it is one.
     """
 
     def __init__(self, pieces: Sequence[int] = ()) -> None:
-        from blake3 import blake3
-
         self.position = 0
         self.pieces: list[str] = []
         self._whole = hashlib.sha256()
-        self._seal = blake3()
+        self._blocks = Hasher()
         self._piece = hashlib.sha256()
         self._sizes = list(pieces)
         self._room = 0
@@ -26,7 +27,7 @@ class Digests:
     def update(self, data: memoryview) -> None:
         """Takes the next bytes of the file."""
         self._whole.update(data)
-        self._seal.update(data)
+        self._blocks.update(data)
         self.position += len(data)
         while self._sizes and data:
             part = data[: self._room]
@@ -36,15 +37,27 @@ class Digests:
             if not self._room:
                 self._end_piece()
 
+    def copy(self) -> "Digests":
+        """The same as it is now, to go on from another time."""
+        other = copy(self)
+        other.pieces = list(self.pieces)
+        other._whole, other._blocks, other._piece = (
+            self._whole.copy(),
+            self._blocks.copy(),
+            self._piece.copy(),
+        )
+        other._sizes = list(self._sizes)
+        return other
+
     @property
     def sha256(self) -> str:
         """Of all bytes so far, in hex."""
         return self._whole.hexdigest()
 
     @property
-    def blake3(self) -> str:
-        """Of all bytes so far, in hex."""
-        return self._seal.hexdigest()
+    def blocks(self) -> Blocks:
+        """Of all bytes so far."""
+        return self._blocks.blocks
 
     def _end_piece(self) -> None:
         self.pieces.append(self._piece.hexdigest())

@@ -5,6 +5,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from modelsync.spec.blocks import Blocks
+
 
 class Segment(NamedTuple):
     """Where the bytes of a file, or of one piece of it, come from.
@@ -47,7 +49,7 @@ class Fetched(NamedTuple):
         path: The file, inside the job's folder. Who is told may move it away.
         size: Bytes.
         sha256: Of the whole, 64 lower-case hex digits.
-        blake3: Of the whole, 64 lower-case hex digits.
+        blocks: The BLAKE3 of each of its blocks.
         fetched: Bytes that were read from the source this time.
         resumed: Bytes that were here already, from an earlier run.
         etag: The ETag that the URL's own host gave (without `W/` and quotes), or None; None for joined files.
@@ -57,7 +59,7 @@ class Fetched(NamedTuple):
     path: Path
     size: int
     sha256: str
-    blake3: str
+    blocks: Blocks
     fetched: int
     resumed: int
     etag: str | None = None

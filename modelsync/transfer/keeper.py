@@ -68,7 +68,7 @@ class Keeper:
             path=file.partial.path,
             size=digests.position,
             sha256=digests.sha256,
-            blake3=digests.blake3,
+            blocks=digests.blocks,
             fetched=file.fetched,
             resumed=self._resumed,
             etag=file.etag if len(file.lanes) == 1 else None,

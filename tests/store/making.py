@@ -13,6 +13,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from modelsync.spec import lockfile
+from modelsync.spec.blocks import SIZE, Blocks
 from modelsync.spec.lockfile import Lock, LockedFile, LockedModel
 from modelsync.store import blobs, disk
 from modelsync.store.layout import Store
@@ -35,13 +36,18 @@ def arrive(store: Store, data: bytes) -> Path:
     return folder / "data"
 
 
+def blocks(data: bytes) -> Blocks:
+    """The hashes of the blocks of `data`."""
+    starts = range(0, len(data) or 1, SIZE)
+    return Blocks(len(data), b"".join(blake3(data[start : start + SIZE]).digest() for start in starts))
+
+
 def publish(store: Store, data: bytes, origin: Origin | None = None) -> Path:
     return blobs.publish(
         store,
         arrive(store, data),
         sha256=sha256(data),
-        size=len(data),
-        blake3=blake3(data).hexdigest(),
+        blocks=blocks(data),
         origin=origin,
     )
 

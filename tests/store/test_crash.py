@@ -36,9 +36,9 @@ while True:
 EVERY_STEP = """
 import os, signal, sys
 from pathlib import Path
-from tests.store.making import arrive, publish, sha256
+from tests.store.making import arrive, blocks, publish, sha256
 from modelsync.store.layout import Store
-import hashlib, shutil, json, blake3, modelsync.store.blobs
+import hashlib, shutil, json, modelsync.store.blobs
 
 EFFECTS = {"os.rename", "os.remove", "os.chmod", "os.mkdir", "os.utime", "os.link", "os.truncate", "os.rmdir"}
 data = b"GGUF" + bytes(range(256)) * 100
@@ -60,8 +60,7 @@ for n in range(1, 200):
     if child == 0:
         count_down(n)
         modelsync.store.blobs.publish(
-            store, store.partial_path(sha256(data)) / "data", sha256=sha256(data), size=len(data),
-            blake3=blake3.blake3(data).hexdigest())
+            store, store.partial_path(sha256(data)) / "data", sha256=sha256(data), blocks=blocks(data))
         os._exit(0)
     if os.waitpid(child, 0)[1] == 0:
         print(n)
@@ -108,7 +107,9 @@ def test_killed_before_each_step_of_publishing(tmp_path: Path) -> None:
         published += state == "here"
         if state == "missing":
             assert (store.partial_path(sha256(data)) / "data").read_bytes() == data  # nothing was lost
-        assert blobs.verify(store, sha256(data), full=True) == ("good" if state == "here" else "missing")
+        assert blobs.verify(store, sha256(data), full=True).state == (
+            "good" if state == "here" else "missing"
+        )
     assert 1 <= published < int(steps)
 
 

@@ -97,9 +97,8 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     )
     code = code.replace(
         "data = arrive",
-        "from blake3 import blake3\n"
-        "publish_again = lambda: blobs.publish(store, data, sha256=sha256(DATA), size=len(DATA),"
-        " blake3=blake3(DATA).hexdigest())\n"
+        "from tests.store.making import blocks\n"
+        "publish_again = lambda: blobs.publish(store, data, sha256=sha256(DATA), blocks=blocks(DATA))\n"
         "data = arrive",
     )
     answers = mounted('mount -t tmpfs -o size=1m none "$1"', code, tmp_path).splitlines()
@@ -141,7 +140,7 @@ def test_a_read_only_file_system_is_told(store: Store, tmp_path: Path) -> None:
         "tell(lambda: guard.hold(store, 'ab' * 32).__enter__())\n"
         "tell(lambda: views.make(store, [locked(DATA)]))\n"
         "tell(lambda: prune.execute(store, prune.prune(store, at_once=True)))\n"
-        "print(blobs.verify(store, sha256(DATA), full=True))\n"
+        "print(blobs.verify(store, sha256(DATA), full=True).state)\n"
     )
     setup = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"'
     answers = mounted(setup, code, store.root, tmp_path).splitlines()

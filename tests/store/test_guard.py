@@ -22,7 +22,7 @@ SHA = sha256(DATA)
 FETCH = """
 import sys, time
 from pathlib import Path
-from blake3 import blake3
+from tests.store.making import blocks
 from modelsync.store import blobs
 from modelsync.store.guard import hold
 from modelsync.store.layout import Store
@@ -43,9 +43,7 @@ with hold(store, sha256(DATA), on_wait=lambda: waited.append("waited")) as held:
             for start in range(0, len(DATA), 1 << 18):
                 file.write(DATA[start : start + (1 << 18)])
                 time.sleep(0.05)
-        blobs.publish(
-            store, held.folder / "data", sha256=sha256(DATA), size=len(DATA), blake3=blake3(DATA).hexdigest()
-        )
+        blobs.publish(store, held.folder / "data", sha256=sha256(DATA), blocks=blocks(DATA))
         print("fetched", "locked" if held.exclusive else "private", *waited)
 """
 
@@ -55,7 +53,7 @@ def test_of_two_processes_one_waits(store: Store, tmp_path: Path) -> None:
     both = [python(FETCH, store.root, tmp_path / f"ready-{n}") for n in range(2)]
     answers = sorted(finish(*both))
     assert answers == ["fetched locked", "found waited"]
-    assert blobs.verify(store, SHA, full=True) == "good"
+    assert blobs.verify(store, SHA, full=True).state == "good"
 
 
 @pytest.mark.skipif(not CAN_REFUSE, reason="needs Linux's seccomp, to have a kernel without flock")
@@ -64,7 +62,7 @@ def test_where_there_are_no_locks_both_are_right(store: Store, tmp_path: Path) -
     both = [refusing({"flock": errno.ENOSYS}, FETCH, (store.root, tmp_path / f"ready-{n}")) for n in range(2)]
     answers = finish(*both)
     assert answers == ["fetched private"] * 2
-    assert blobs.verify(store, SHA, full=True) == "good"
+    assert blobs.verify(store, SHA, full=True).state == "good"
     assert blobs.state(store, SHA, len(DATA)) in ("here", "suspect")
     assert list((store.root / "partials-v1").iterdir()) == []
 

@@ -8,12 +8,16 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelsync.spec.blocks import SIZE
 from modelsync.store import seal
+from tests.store.making import blocks
 
 CHUNK = seal._CHUNK
 
 
-@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5])
+@pytest.mark.parametrize(
+    "size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5, SIZE, SIZE + 1, 2 * SIZE, 3 * SIZE + 7]
+)
 def test_hashes_are_those_of_the_whole_file(tmp_path: Path, size: int) -> None:
     """Files shorter and longer than what is read at once have the hashes that the libraries give their bytes."""
     data = (b"0123456789abcdef" * (size // 16 + 1))[:size]
@@ -21,8 +25,9 @@ def test_hashes_are_those_of_the_whole_file(tmp_path: Path, size: int) -> None:
     path.write_bytes(data)
     told: list[int] = []
     assert seal.sha256_of(path) == hashlib.sha256(data).hexdigest()
-    assert seal.blake3_of(path, on_bytes=told.append) == blake3(data).hexdigest()
-    assert seal.both_of(path) == (seal.sha256_of(path), seal.blake3_of(path))
+    assert seal.blocks_of(path, on_bytes=told.append) == blocks(data)
+    assert seal.both_of(path) == (seal.sha256_of(path), blocks(data))
+    assert seal.whole_of(path) == (blake3(data).hexdigest(), blocks(data))
     assert sum(told) == size
 
 
@@ -31,7 +36,7 @@ def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> Non
     """Whatever the bytes, both hashes are of them."""
     path = tmp_path_factory.getbasetemp() / "any"
     path.write_bytes(data)
-    assert seal.both_of(path) == (hashlib.sha256(data).hexdigest(), blake3(data).hexdigest())
+    assert seal.both_of(path) == (hashlib.sha256(data).hexdigest(), blocks(data))
 
 
 def test_a_check_can_be_ended(tmp_path: Path) -> None:
@@ -45,11 +50,11 @@ def test_a_check_can_be_ended(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        seal.blake3_of(path, on_bytes=enough)
+        seal.blocks_of(path, on_bytes=enough)
     assert len(told) == 1
 
 
-@pytest.mark.parametrize("read", [seal.sha256_of, seal.blake3_of, seal.both_of])
+@pytest.mark.parametrize("read", [seal.sha256_of, seal.blocks_of, seal.both_of, seal.whole_of])
 def test_what_cannot_be_read_is_an_error(tmp_path: Path, read: object) -> None:
     """A file that is not there, or a folder, is an OSError and not a crash."""
     assert callable(read)

@@ -95,7 +95,7 @@ def test_a_view_of_a_blob_that_was_mended_heals(full: Store) -> None:
     views.make(full, FILES)
     path = views.view_paths(full, FILES)[0]
     damage(full.blob_path(sha256(ONE)))
-    assert blobs.verify(full, sha256(ONE)) == "damaged"
+    assert blobs.verify(full, sha256(ONE)).state == "damaged"
     assert views.ready(full, FILES) is None
     with pytest.raises(NotSyncedError):
         views.make(full, FILES)

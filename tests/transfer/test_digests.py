@@ -6,6 +6,7 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelsync.spec.blocks import Blocks
 from modelsync.transfer.digests import Digests
 
 
@@ -20,7 +21,7 @@ def test_pieces_are_digested_wherever_the_reads_fall(pieces: list[bytes], reads:
         rest = rest[count:]
     assert digests.position == len(whole)
     assert digests.sha256 == hashlib.sha256(whole).hexdigest()
-    assert digests.blake3 == blake3(whole).hexdigest()
+    assert digests.blocks == Blocks(len(whole), blake3(whole).digest())
     assert digests.pieces == [hashlib.sha256(piece).hexdigest() for piece in pieces]
 
 

@@ -1,0 +1,111 @@
+"""The blocks of a file, by whose hashes rot is found, and found where it is.
+
+Each block of 16 MiB has a BLAKE3 of its own: so blocks are hashed side by side, and a damaged one is fetched alone.
+The seal of a file of one block is that block's hash; of more, the BLAKE3 over the hashes of all, in order. One pass
+gives both, and the seal proves a list of hashes that was kept.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from blake3 import blake3
+
+SIZE = 16 << 20  # bytes of a block; the last one may be shorter
+HASH = 32  # bytes
+UNREADABLE = bytes(HASH)  # in place of the hash of a block that the disk did not give: no bytes hash to it
+
+Span = tuple[int, int]  # the offsets of a first byte, and of the one after the last
+
+
+class Blocks(NamedTuple):
+    """The hashes of a file's blocks.
+
+    Attributes:
+        size: Bytes of the file.
+        hashes: The BLAKE3 of each block, one after the other, 32 bytes each; an empty file has one empty block.
+    """
+
+    size: int
+    hashes: bytes
+
+    @property
+    def seal(self) -> str:
+        """What says that all hashes, and so all bytes, are as they were; in hex."""
+        if count(self.size) == 1:
+            return self.hashes.hex()
+        from blake3 import blake3
+
+        return blake3(self.hashes).hexdigest()
+
+    def damaged(self, found: "Blocks") -> tuple[Span, ...]:
+        """Where a file is not what it was, when `found` is how its first bytes, as many as there were, hash now.
+
+        Blocks side by side make one span. What was longer, and is right otherwise, is damaged nowhere.
+        """
+        out: list[Span] = []
+        for start, end in spans(self.size):
+            at = start // SIZE * HASH
+            if self.hashes[at : at + HASH] != found.hashes[at : at + HASH]:
+                if out and out[-1][1] == start:
+                    start, _ = out.pop()
+                out.append((start, end))
+        return tuple(out)
+
+
+class Hasher:
+    """Hashes the blocks of a file as its bytes come by.
+
+    Args:
+        threads: How many may hash, as `blake3.blake3` takes it.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = threads
+        self._block = self._new()
+        self._room = SIZE
+        self._done = b""
+        self._position = 0
+
+    def update(self, data: memoryview) -> None:
+        """Takes the next bytes of the file."""
+        self._position += len(data)
+        while len(data) > self._room:
+            self._block.update(data[: self._room])
+            data = data[self._room :]
+            self._done += self._block.digest()
+            self._block, self._room = self._new(), SIZE
+        self._block.update(data)
+        self._room -= len(data)
+
+    def copy(self) -> Self:
+        """Another one, of the same bytes so far."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__, _block=self._block.copy())
+        return other
+
+    @property
+    def blocks(self) -> Blocks:
+        """Of all bytes so far."""
+        return Blocks(self._position, self._done + self._block.digest())
+
+    def _new(self) -> "blake3":
+        from blake3 import blake3
+
+        return blake3(max_threads=self._threads)
+
+
+def count(size: int) -> int:
+    """How many blocks a file of so many bytes has."""
+    return max(1, -(-size // SIZE))
+
+
+def spans(size: int) -> Iterator[Span]:
+    """Where the blocks of a file of so many bytes are."""
+    return ((number * SIZE, min(size, (number + 1) * SIZE)) for number in range(count(size)))
+
+
+def others(size: int, without: tuple[Span, ...]) -> tuple[Span, ...]:
+    """What is left of so many bytes without some spans, which are in order."""
+    edges = [0, *(edge for span in without for edge in span), size]
+    return tuple((start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end)
