@@ -26,12 +26,17 @@ class Bucket:
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
-        self._paid_off = float("-inf")  # when all that was taken will be
+        self._paid_off: float | None = None  # when all that was taken will be; nothing was yet
 
     def pay(self, now: float, count: int) -> float:
         """Pays for `count` bytes that were taken; gives the seconds until who took them may take more."""
-        self._paid_off = max(self._paid_off, now - BURST) + count / self._rate
-        return max(0.0, self._paid_off - now)
+        begins = now if self._paid_off is None else max(self._paid_off, now - BURST)
+        self._paid_off = begins + count / self._rate
+        return self.owes(now)
+
+    def owes(self, now: float) -> float:
+        """Seconds until all that was taken is paid off; 0.0 if it is."""
+        return max(0.0, (self._paid_off or now) - now)
 
 
 class Limit:
@@ -49,6 +54,11 @@ class Limit:
         self.piece = max(1, int(rate * HELD / streams))
         self._bucket = Bucket(rate)
         self._lock = threading.Lock()
+
+    @property
+    def binds(self) -> bool:
+        """Whether it is the limit that holds the streams back just now."""
+        return self._bucket.owes(time.monotonic()) > 0
 
     def pay(self, count: int, over: Callable[[], bool]) -> None:
         """Waits until who has read `count` bytes may read again, or `over` says that there is no point in it."""

@@ -71,7 +71,8 @@ class Run:
         self._spawned = 0  # streams that there are, at work or not
         self._busy = 0  # those that have something in hand
         self._count = Count()
-        self._tuner = Tuner(streams, FIRST if len(jobs) < FIRST_OF_MANY else FIRST_OF_MANY)
+        many = len(jobs) >= FIRST_OF_MANY and limit is None
+        self._tuner = Tuner(streams, FIRST_OF_MANY if many else FIRST)
 
     def start(self) -> None:
         """Starts the streams; they start the files."""
@@ -83,6 +84,8 @@ class Run:
 
     def tune(self) -> None:
         """Looks whether more or fewer streams would do better; to be called every few hundredths of a second."""
+        if self._limit is not None and self._limit.binds:  # however many there are, no more may come
+            return
         with self.lock:
             if self._tuner.look(time.monotonic(), replace(self._count, busy=self._busy)):
                 self._fill()

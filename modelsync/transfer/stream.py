@@ -140,7 +140,7 @@ class Stream:
                     shown = time.monotonic()
                     self._record(position, shown - told - (answer.waited - waited))
                     told, waited = shown, answer.waited
-                if rate is not None:  # that the streams wait for it is no reason to have more of them
+                if rate is not None:
                     rate.pay(count, lambda: file.over or lane.track.draining)
         finally:
             self._record(position, time.monotonic() - told - (answer.waited - waited))

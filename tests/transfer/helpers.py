@@ -15,6 +15,7 @@ from modelsync.net.retry import Backoff
 from modelsync.transfer.fetch import Downloader
 from modelsync.transfer.jobs import Fetched, Job, Segment
 from modelsync.transfer.progress import Event, Listener
+from modelsync.transfer.rate import Limit
 
 MiB = 2**20
 
@@ -103,6 +104,7 @@ class Lab:
         self,
         *jobs: Job,
         streams: int = 4,
+        limit: Limit | None = None,
         timeout: float = 5.0,
         listener: Listener | None = None,
         cancel: threading.Event | None = None,
@@ -114,6 +116,7 @@ class Lab:
             downloader = Downloader(
                 lambda: asker,
                 streams=streams,
+                limit=limit,
                 listener=listener or outcome.events.append,
                 cancel=cancel,
                 backoff=lambda: Hasty(tries),
