@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +20,9 @@ from modelsync.errors import (
     NotFoundError,
     NotSyncedError,
     StaleLockError,
+    UsageError,
 )
+from modelsync.transfer.rate import BURST, HELD
 from tests.engine.conftest import REPO, gguf
 from tests.gguf_files import split
 from tests.hub import Hub, Stall
@@ -219,6 +222,21 @@ def test_under_a_running_loop(project: Path) -> None:
         assert await asyncio.to_thread(modelsync.path, "tiny") == here
 
     asyncio.run(cell())
+
+
+def test_a_call_can_be_held_to_a_rate(project: Path, hub: Hub) -> None:
+    """`max_rate`, a number or as people write it; what is neither is an error before anything is asked."""
+    url = hub.file("/slow.gguf", gguf("slow", 30_000))
+    for rate in ("twenty", "5Mb", 5):
+        with pytest.raises(UsageError, match="max_rate: "):
+            modelsync.pull(url, max_rate=rate)
+    assert hub.seen() == []
+    begun, heard = time.monotonic(), []
+    modelsync.pull(
+        url, max_rate=20_000, on_progress=lambda event: heard.append((time.monotonic() - begun, event.done))
+    )
+    assert max(done for _, done in heard) == 30_000
+    assert all(done <= 20_000 * (seconds + BURST + HELD) for seconds, done in heard)
 
 
 def test_a_call_can_be_cancelled_and_goes_on_later(project: Path, hub: Hub) -> None:

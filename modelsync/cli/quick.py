@@ -14,9 +14,7 @@ COMMANDS = ("sync", "path")
 QUIET = {"-q": 1, "--quiet": 1, "-qq": 2}
 MODES = {"--locked": "locked", "--frozen": "frozen"}
 # Variables that stand for no option of these commands: whoever needs them reads them.
-OTHERS = frozenset(
-    f"MODELSYNC_{word}" for word in ("STORE", "READONLY_STORES", "HTTP_TIMEOUT", "MAX_RATE", "CONFIG")
-)
+OTHERS = ("MODELSYNC_STORE", "MODELSYNC_READONLY_STORES", "MODELSYNC_HTTP_TIMEOUT", "MODELSYNC_CONFIG")
 PATHS = "MODELSYNC_PATH_"
 
 

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ import pytest
 from modelsync.cli import options, quick
 from modelsync.cli.app import program
 from modelsync.cli.command import Group
+from modelsync.transfer.rate import BURST, HELD
 from tests.cli.conftest import COMMAND, MANIFEST, REPO, Cli, gguf
 
 
@@ -89,6 +91,29 @@ def test_the_most_connections_at_once(cli: Cli) -> None:
     """`--jobs 1` fetches with one connection."""
     cli("sync", "--jobs", "1")
     assert cli("path", "tiny").out
+
+
+@pytest.mark.parametrize("command", ["sync", "run", "lock"])
+def test_the_most_bytes_a_second(cli: Cli, command: str) -> None:
+    """`--max-rate`, and its variable for whatever fetches: a file takes as long as the rate says."""
+    words = {"sync": ["sync", "--max-rate", "20 K"], "run": ["run", "--max-rate=20K", "--", "true"]}
+    data = gguf("slow", 30_000)
+    cli.write(f'[models]\nslow = "{cli.hub.file("/slow.gguf", data)}"\n')  # read to be locked
+    begun = time.monotonic()
+    if command == "lock":
+        cli("lock", MODELSYNC_MAX_RATE="20kB/s")
+    else:
+        cli(*words[command])
+    assert time.monotonic() - begun >= (len(data) - 20_000 * (BURST + HELD)) / 20_000
+    assert cli("path", "slow").out
+
+
+def test_what_is_no_rate_is_said_before_anything_happens(cli: Cli) -> None:
+    """With the forms that are taken."""
+    done = cli("sync", "--max-rate", "5Mb", status=2)
+    assert "'5Mb' is no rate; 5MB, 800K and 2.5MiB/s are: bytes a second" in done.err
+    assert "MODELSYNC_MAX_RATE" in cli("sync", status=2, MODELSYNC_MAX_RATE="fast").err
+    assert not cli.lock.exists()
 
 
 def test_dir_and_link_mode(cli: Cli) -> None:
