@@ -1,5 +1,6 @@
 """A file that many threads write and read at offsets, with its space set aside beforehand."""
 
+import errno
 import os
 import sys
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from modelsync.machine import free_bytes
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what the system says when no more fits
 BLOCK = 512  # bytes; what st_blocks counts, whatever the file system's own blocks are
 
 
@@ -57,6 +59,21 @@ class DataFile:
         while view:
             done = self._write_some(view, offset)
             view, offset = view[done:], offset + done
+
+    def copy(self, source: int, at: int, offset: int, count: int) -> int | None:
+        """Copies bytes from `at` of another open file to `offset` without a way through this process.
+
+        Returns:
+            How many it copied; 0: there are no more. None where the system cannot do that with these files.
+        """
+        if not hasattr(os, "copy_file_range"):
+            return None
+        try:
+            return os.copy_file_range(source, self._fd, count, at, offset)
+        except OSError as error:  # EXDEV, EOPNOTSUPP, EIO on either side: reading and writing tells which
+            if error.errno in FULL:
+                raise
+            return None
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Reads bytes from `offset` on into `buffer`; gives how many, 0 at the end of the file."""

@@ -17,8 +17,9 @@ from modelsync.transfer.answers import ChangedError, OtherSizeError, RangesRefus
 from modelsync.transfer.jobs import Job
 from modelsync.transfer.partial import Partial
 from modelsync.transfer.progress import Event, Phase
+from modelsync.transfer.ranges import Ranges
 from modelsync.transfer.remote import STALE
-from modelsync.transfer.track import MANY, Take, Track
+from modelsync.transfer.track import MANY, MiB, Take, Track
 
 CROWDED = frozenset({429, 503})  # what a server answers that has too much to do
 CHANGES = 3  # how often a source may have another version, or another size, before that is its last word
@@ -66,6 +67,9 @@ class File:
         told: What was last told of it.
         checked: Whether its first bytes have passed the job's check; until then one stream works on it.
         fetched: Bytes that have come from the source in this run.
+        reused: Bytes that were copied from other files in this run.
+        guessed: Which of all its bytes were copied, in this run or an earlier one, and not proved right yet.
+        pace: Bytes that one stream brought in a second, at its best; 0: none has brought enough to tell.
         etag: What the URL's own server calls it, or None.
         epoch: Goes up when bytes are thrown away that may have been hashed.
         closed: Whether nothing may be taken any more.
@@ -83,7 +87,9 @@ class File:
         self.phase: Phase = "fetching"
         self.told: Event | None = None
         self.checked = job.check is None
-        self.fetched = 0
+        self.fetched = self.reused = 0
+        self.guessed = Ranges()
+        self.pace = 0.0
         self.etag: str | None = None
         self.epoch = 0
         self.closed = False
@@ -118,8 +124,8 @@ class File:
         sizes = [lane.track.size for lane in self.lanes]
         known = bool(sizes) and None not in sizes
         total = sum(s or 0 for s in sizes) if known else self.job.size
-        waits = self.phase == "fetching" and not (self.fetched or self.busy)
-        return Event("waiting" if waits else self.phase, self.label, self.here, total)
+        waits = self.phase == "fetching" and not (self.fetched or self.reused or self.busy)
+        return Event("waiting" if waits else self.phase, self.label, self.here, total, self.reused)
 
     def take(self, now: float, pace: float) -> tuple[Lane, Take] | None:
         """Something for a free stream, which brings `pace` bytes a second, to do, or None."""
@@ -132,6 +138,11 @@ class File:
                 return lane, take
         return None
 
+    def brought(self, count: int, seconds: float) -> None:
+        """A stream has brought so many bytes of one range in so many seconds."""
+        if count >= MiB and seconds > 0:
+            self.pace = max(self.pace, count / seconds)
+
     def settle(self, lane: Lane, take: Take, error: ModelsyncError | None) -> None:
         """A stream lets go of what it took, with or without an error."""
         track = lane.track
@@ -140,20 +151,28 @@ class File:
             self.run.crowded()
         if error is not None and not self.over and _is_final(error, track, take):
             self.error = error
-        if track.draining and not track.active:
-            try:
-                self.clear(lane)
-            except ModelsyncError as failure:
-                self.error = self.error or failure
-            track.restart()
+        self.drain(lane)
         self.nudge()
         self.run.wake()
+
+    def drain(self, lane: Lane) -> None:
+        """Throws away what is here of a segment, if that is to be done and nobody works on it any more."""
+        track = lane.track
+        if not track.draining or track.active or track.held:
+            return
+        try:
+            self.clear(lane)
+        except ModelsyncError as failure:
+            self.error = self.error or failure
+        track.restart()
 
     def clear(self, lane: Lane) -> None:
         """Nothing of a segment is here any more; no stream but the caller's works on it."""
         length = MANY if lane.track.promised is None else lane.track.promised
-        self.partial.forget(lane.base, lane.base + length)
+        self.partial.forget([(lane.base, lane.base + length)])
         self.partial.set_validator(lane.index, None)
+        self.guessed = self.guessed.remove(lane.base, lane.base + length)
+        self.reused = min(self.reused, self.guessed.covered)
         lane.track.clear()
         self.forget_hashes()
 

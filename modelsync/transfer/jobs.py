@@ -20,6 +20,24 @@ class Segment(NamedTuple):
     size: int | None = None
 
 
+class Guess(NamedTuple):
+    """Bytes of the file that another file on this machine probably has.
+
+    Attributes:
+        start: Where they are in the file that is wanted.
+        size: How many.
+        path: The other file.
+        offset: Where they are in it.
+        probe: Whether a few of them are asked of the source first, and the others copied only if those are equal.
+    """
+
+    start: int
+    size: int
+    path: Path
+    offset: int
+    probe: bool = True
+
+
 class Job(NamedTuple):
     """One file to fetch.
 
@@ -32,6 +50,8 @@ class Job(NamedTuple):
         segments: Where it comes from; several are joined in order, and then each must have its size.
         check: Called once with the first bytes (at least 64, or all there are) before the rest is fetched;
             raises a `ModelsyncError` if this cannot be the file that is meant.
+        guesses: Where some of its bytes may be copied from; only with a size and a sha256, which decides.
+        head: Its first bytes, if they were read from its source just now; only with a sha256.
     """
 
     label: str
@@ -40,6 +60,8 @@ class Job(NamedTuple):
     sha256: str | None
     segments: tuple[Segment, ...]
     check: Callable[[bytes], None] | None = None
+    guesses: tuple[Guess, ...] = ()
+    head: bytes = b""
 
 
 class Fetched(NamedTuple):
@@ -50,10 +72,12 @@ class Fetched(NamedTuple):
         size: Bytes.
         sha256: Of the whole, 64 lower-case hex digits.
         blocks: The BLAKE3 of each of its blocks.
-        fetched: Bytes that were read from the source this time.
+        fetched: Bytes that were read from the source this time, the job's `head` included.
         resumed: Bytes that were here already, from an earlier run.
         etag: The ETag that the URL's own host gave (without `W/` and quotes), or None; None for joined files.
         pieces: For a joined file, the sha256 of each segment in order; else empty.
+        reused: Bytes that were copied from other files this time, and are right.
+        note: What went wrong on the way and was mended, in a sentence; or None.
     """
 
     path: Path
@@ -64,6 +88,8 @@ class Fetched(NamedTuple):
     resumed: int
     etag: str | None = None
     pieces: tuple[str, ...] = ()
+    reused: int = 0
+    note: str | None = None
 
 
 def segment_sizes(job: Job) -> list[int | None]:
@@ -80,6 +106,8 @@ def segment_sizes(job: Job) -> list[int | None]:
         raise ValueError(f"{job.label}: there must be a segment, and each of several needs a size")
     if known and job.size not in (None, sum(known)):
         raise ValueError(f"{job.label}: its segments have {sum(known)} bytes, not {job.size}")
+    if (job.guesses or job.head) and (job.sha256 is None or not known):
+        raise ValueError(f"{job.label}: only what has a size and a sha256 may be guessed at")
     return sizes
 
 

@@ -9,9 +9,11 @@ import time
 from modelsync.errors import HashMismatchError, ModelsyncError, StoreError
 from modelsync.transfer.digests import Digests
 from modelsync.transfer.file import File, Lane
+from modelsync.transfer.guessing import Guessing
 from modelsync.transfer.jobs import Fetched, identity, segment_sizes
 from modelsync.transfer.journal import Validator
 from modelsync.transfer.partial import Partial
+from modelsync.transfer.provenance import sentence
 from modelsync.transfer.ranges import Ranges
 from modelsync.transfer.track import MANY, Track
 
@@ -34,6 +36,10 @@ class Keeper:
         self._sizes = segment_sizes(file.job)
         self._resumed = 0
         self._anew = False  # whether it was started from zero already, after a wrong digest
+        self._note: str | None = None
+        self._guessing: Guessing | None = None
+        self._doubtful = MANY  # the offset of the first byte that was copied, or may be
+        self._sure: Digests | None = None  # what was hashed up to there
         self._useless = False  # what is here can never become the file
         self._last_sync = time.monotonic()
 
@@ -55,9 +61,15 @@ class Keeper:
         except ModelsyncError as error:
             file.error = error
         finally:
-            file.closed = True
-            self._wait_for_streams()
-            file.partial.close()
+            with self._lock:
+                file.closed = True
+                file.nudge()
+            try:
+                if self._guessing is not None:
+                    self._guessing.join()
+            finally:
+                self._wait_for_streams()
+                file.partial.close()
         if file.error is not None:
             if self._useless:
                 file.partial.discard()
@@ -73,35 +85,54 @@ class Keeper:
             resumed=self._resumed,
             etag=file.etag if len(file.lanes) == 1 else None,
             pieces=tuple(digests.pieces),
+            reused=file.reused,
+            note=self._note,
         )
 
     # --- what is here already ------------------------------------------------------------------------
 
     def _open(self) -> None:
         """Makes the lanes out of what is here, and lets the streams begin."""
+        file = self._file
+        self._allocate()
+        file.guessed = file.partial.guessed
+        here = self._with_head()
         lanes: list[Lane] = []
         base = 0
         for index, (segment, size) in enumerate(zip(self._job.segments, self._sizes, strict=True)):
-            source = self._file.run.source(segment.url)
-            streams = min(self._file.run.streams, source.widest)
-            lanes.append(Lane(index, base, self._track(index, base, size, streams), source))
+            source = file.run.source(segment.url)
+            streams = min(file.run.streams, source.widest)
+            done = here.within(base, base + (MANY if size is None else size))
+            lanes.append(Lane(index, base, self._track(index, base, size, done, streams), source))
             base += size or 0
-        self._allocate()
+        self._guessing = Guessing(file, lanes, [size or 0 for size in self._sizes])
+        known = [start for start, _ in file.guessed.spans[:1]]
+        self._doubtful = min((*known, *self._guessing.starts), default=MANY)
         with self._lock:
-            self._file.lanes = lanes
-            self._resumed = self._file.here
-            self._file.run.wake()
+            file.lanes = lanes
+            self._resumed = file.here - file.fetched
+            file.run.wake()
+        self._guessing.start()
 
-    def _track(self, index: int, base: int, size: int | None, streams: int) -> Track:
+    def _with_head(self) -> Ranges:
+        """Writes down what the job brings of the file's beginning, and says what is here then."""
+        file, here = self._file, self._file.partial.ranges
+        head = self._job.head[: sum(size or 0 for size in self._sizes)]
+        for start, end in here.within(0, len(head)).missing(len(head)):
+            file.partial.write(head[start:end], start)
+            file.partial.record(start, end, "its source, with the header")
+            file.fetched += end - start
+            here = here.add(start, end)
+        return here
+
+    def _track(self, index: int, base: int, size: int | None, done: Ranges, streams: int) -> Track:
         digest = self._job.sha256 is not None
-        end = base + (MANY if size is None else size)
-        done = self._file.partial.ranges.within(base, end)
         validator: Validator | None = None
         if not digest:
             validator = self._file.partial.validators.get(index)
             if validator is None or size not in (None, validator.total):
                 if done or validator:
-                    self._file.partial.forget(base, end)
+                    self._file.partial.forget([(base, base + (MANY if size is None else size))])
                     self._file.partial.set_validator(index, None)
                 validator, done = None, Ranges()
             else:
@@ -126,14 +157,19 @@ class Keeper:
     def _attend(self) -> Digests | None:
         """Hashes until the file is whole and right. None: the run was stopped, or a stream failed for good."""
         pieces = [size or 0 for size in self._sizes] if len(self._sizes) > 1 else []
+        digests = Digests(pieces)
         while not self._file.over:
-            digests = Digests(pieces)
             if not self._follow(digests, self._file.epoch):
-                continue
-            if self._job.sha256 in (None, digests.sha256):
+                digests, self._sure = Digests(pieces), None
+            elif self._job.sha256 in (None, digests.sha256):
                 self._file.partial.finish(digests.position)
                 return digests
-            self._begin_anew(digests.sha256)
+            elif self._file.guessed:
+                self._forget_guesses()
+                digests, self._sure = self._sure or Digests(pieces), None
+            else:
+                self._begin_anew(digests.sha256)
+                digests = Digests(pieces)
         return None
 
     def _follow(self, digests: Digests, epoch: int) -> bool:
@@ -160,6 +196,10 @@ class Keeper:
             elif time.monotonic() - self._last_sync > SYNC_EVERY:
                 file.partial.sync()
                 self._last_sync = time.monotonic()
+            if digests.position < self._doubtful < prefix:
+                prefix = self._doubtful
+            elif digests.position == self._doubtful and self._sure is None:
+                self._sure = digests.copy()
             if prefix > digests.position:
                 data = self._read_back(buffer[: prefix - digests.position], digests.position)
                 with self._lock:
@@ -192,16 +232,35 @@ class Keeper:
             )
         return buffer[:count]
 
+    def _forget_guesses(self) -> None:
+        """After a wrong digest: what was copied is fetched in its place. Nothing is copied any more by then."""
+        file = self._file
+        self._wait_for_streams()
+        file.partial.forget(file.guessed)
+        with self._lock:
+            for lane in file.lanes:
+                for start, end in file.guessed.within(lane.base, lane.base + (lane.track.size or 0)):
+                    lane.track.lose(start, end)
+            self._resumed -= file.guessed.covered - file.reused
+            self._note = (
+                f"{file.label}: bytes that were copied from another file were not its own, and fetched again"
+            )
+            file.guessed, file.reused = Ranges(), 0
+            file.phase = "fetching"
+            file.run.wake()
+
     def _begin_anew(self, got: str) -> None:
         """After a wrong digest: from zero, once, if an earlier run may be to blame."""
         file = self._file
         self._wait_for_streams()
+        brought = sentence(file.partial.history())
         if not self._resumed or self._anew:
             self._useless = True
             raise HashMismatchError(
-                f"{file.label} is not what was promised: expected sha256 {self._job.sha256}, got {got}",
+                f"{file.label} is not what was promised: expected sha256 {self._job.sha256}, got {got}; {brought}",
                 hint="nothing of it was kept; `modelsync lock --verify` tells whether it has changed upstream",
             )
+        self._note = f"{file.label}: what was there of it was wrong, and it was fetched anew ({brought})"
         file.partial.reset()
         self._allocate()
         with self._lock:
@@ -209,7 +268,7 @@ class Keeper:
                 lane.track.restart()
             file.forget_hashes()
             file.phase = "fetching"
-            self._anew, self._resumed = True, 0
+            self._anew, self._resumed, file.reused = True, 0, 0
             file.run.wake()
 
     def _wait_for_streams(self) -> None:

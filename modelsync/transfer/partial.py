@@ -8,18 +8,17 @@ process; after a power cut, because only what was synced is believed then.
 import errno
 import os
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modelsync.errors import DiskFullError, StoreError
 from modelsync.machine import boot_id, free_bytes
 from modelsync.transfer import journal
-from modelsync.transfer.datafile import DataFile, allocated, flush
-from modelsync.transfer.journal import Validator
-from modelsync.transfer.ranges import Ranges
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+from modelsync.transfer.datafile import FULL, DataFile, allocated, flush
+from modelsync.transfer.journal import Validator, Whence
+from modelsync.transfer.ranges import Ranges, Span
 
 
 class Partial:
@@ -32,6 +31,7 @@ class Partial:
 
     Attributes:
         ranges: The bytes that were here when it was opened or reset.
+        guessed: Those of them that came from another file that seemed to have them.
         validators: Which version of a segment those are of, by its number, where that was recorded.
 
     Raises:
@@ -41,10 +41,12 @@ class Partial:
 
     def __init__(self, folder: Path, identity: str, *, boot: str | None = None) -> None:
         self.folder = folder
-        self.ranges = Ranges()
+        self.ranges = self.guessed = Ranges()
         self.validators: Mapping[int, Validator] = {}
         self._identity = identity
         self._boot = boot if boot is not None else boot_id()
+        self._since = int(time.time())
+        self._whence: Whence | None = None
         self._turn = threading.Lock()
         self._lines = 0
         self._synced = 0
@@ -84,10 +86,38 @@ class Partial:
         with self._named():
             return self._data.read_into(buffer, offset)
 
-    def record(self, start: int, end: int) -> None:
-        """Counts bytes that have been written."""
-        if start < end:
-            self._append(f"+ {start} {end}\n")
+    def copy(self, source: int, at: int, offset: int, count: int) -> int | None:
+        """Lets the system copy bytes from an open file; they do not count before they are recorded.
+
+        Args:
+            source: The file's descriptor.
+            at: Where they are in it.
+            offset: Where they are to be.
+            count: How many, at most.
+
+        Returns:
+            How many it copied; 0: there are no more. None where it cannot do that.
+        """
+        with self._named():
+            return self._data.copy(source, at, offset, count)
+
+    def record(self, start: int, end: int, whence: str = "", *, guessed: bool = False) -> None:
+        """Counts bytes that have been written.
+
+        Args:
+            start: Of the first one.
+            end: After the last one.
+            whence: What brought them, in words.
+            guessed: Whether nothing has told yet that they are right.
+        """
+        if start >= end:
+            return
+        source = Whence(self._since, whence)
+        with self._turn, self._named():
+            if source != self._whence:
+                self._put(journal.whence_line(source))
+                self._whence = source
+            self._put(f"{'?' if guessed else '+'} {start} {end}\n")
 
     def write_back(self, start: int, end: int) -> None:
         """Begins to bring bytes to the disk, without waiting: whoever publishes the file must wait for all of them."""
@@ -95,12 +125,21 @@ class Partial:
             with self._named():
                 self._data.write_back(start, end - start)
 
-    def forget(self, start: int, end: int) -> None:
+    def forget(self, spans: Iterable[Span]) -> None:
         """Counts bytes no more. That is on the disk before this returns: others will be written in their place."""
-        if start < end:
-            self._append(f"- {start} {end}\n")
-            with self._named():
+        lines = [f"- {start} {end}\n" for start, end in spans if start < end]
+        if lines:
+            with self._turn, self._named():
+                for line in lines:
+                    self._put(line)
                 flush(self._journal)
+
+    def history(self) -> tuple[tuple[Whence, Ranges], ...]:
+        """What brought which of the bytes that count now, in this run and in earlier ones."""
+        with self._turn, self._named():
+            text = (self.folder / "journal").read_bytes()
+        trusted = journal.read(text, self._identity, self._boot)
+        return trusted.history if trusted is not None else ()
 
     def set_validator(self, segment: int, validator: Validator | None) -> None:
         """Says which version of a segment the bytes that follow are of; None: nobody can tell."""
@@ -125,7 +164,8 @@ class Partial:
         """Throws everything away: as new."""
         with self._turn, self._named():
             self._begin()
-        self.ranges, self.validators = Ranges(), {}
+        self.ranges = self.guessed = Ranges()
+        self.validators = {}
 
     def finish(self, size: int) -> None:
         """Makes the file just `size` bytes long, and brings it to the disk: whoever publishes it finds it there."""
@@ -158,6 +198,7 @@ class Partial:
         self._lines = trusted.lines
         self.validators = trusted.validators
         self.ranges = trusted.ranges.within(0, self._data.size)
+        self.guessed = trusted.guessed.within(0, self._data.size)
         if self._boot is None or trusted.boot != self._boot:
             self._append(f"boot {self._boot or journal.UNKNOWN_BOOT}\n")
 
@@ -167,6 +208,7 @@ class Partial:
             flush(self._journal)  # a journal of bytes that are gone must not come back with the power
         self._data.resize(0)
         self._lines = self._synced = 0
+        self._whence = None
         self._put(journal.head(self._identity))
         self._put(f"boot {self._boot or journal.UNKNOWN_BOOT}\n")
 

@@ -1,9 +1,14 @@
 """Which bytes of a file are here: sorted, disjoint, half-open ranges. Pure values."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import TypeAlias
 
 Span: TypeAlias = tuple[int, int]
+
+_START: "itemgetter[int]" = itemgetter(0)
+_END: "itemgetter[int]" = itemgetter(1)
 
 
 class Ranges:
@@ -44,25 +49,53 @@ class Ranges:
         """How many bytes there are from 0 on without a gap."""
         return self.spans[0][1] if self.spans and self.spans[0][0] == 0 else 0
 
+    def holds(self, start: int, end: int) -> bool:
+        """Whether all from `start` up to `end` are here."""
+        index = bisect_right(self.spans, start, key=_START) - 1
+        return start >= end or (index >= 0 and self.spans[index][1] >= end)
+
     def add(self, start: int, end: int) -> "Ranges":
         """These and `start` up to `end`."""
-        return Ranges((*self.spans, (start, end)))
+        if start >= end:
+            return self
+        spans = self.spans
+        first = bisect_left(spans, start, key=_END)
+        last = bisect_right(spans, end, lo=first, key=_START)
+        if first < last:  # these touch it
+            start, end = min(start, spans[first][0]), max(end, spans[last - 1][1])
+        return _made((*spans[:first], (start, end), *spans[last:]))
 
     def remove(self, start: int, end: int) -> "Ranges":
         """These without `start` up to `end`."""
-        left = ((a, min(b, start)) for a, b in self.spans)
-        right = ((max(a, end), b) for a, b in self.spans)
-        return Ranges((*left, *right)) if start < end else self
+        spans = self.spans
+        first = bisect_right(spans, start, key=_END)
+        last = bisect_left(spans, end, lo=first, key=_START)
+        if start >= end or first == last:
+            return self
+        left = ((spans[first][0], start),) if spans[first][0] < start else ()
+        right = ((end, spans[last - 1][1]),) if end < spans[last - 1][1] else ()
+        return _made((*spans[:first], *left, *right, *spans[last:]))
 
     def within(self, start: int, end: int) -> "Ranges":
         """What lies between `start` and `end`, counted from `start`."""
-        return Ranges((max(a, start) - start, min(b, end) - start) for a, b in self.spans)
+        first = bisect_right(self.spans, start, key=_END)
+        last = bisect_left(self.spans, end, lo=first, key=_START)
+        spans = self.spans[first:last] if start < end else ()
+        return _made(tuple((max(a, start) - start, min(b, end) - start) for a, b in spans))
 
     def missing(self, total: int) -> "Ranges":
         """What a file of `total` bytes lacks."""
         starts = (0, *(end for _, end in self.spans))
         ends = (*(start for start, _ in self.spans), total)
-        return Ranges((start, min(end, total)) for start, end in zip(starts, ends, strict=True))
+        pairs = ((start, min(end, total)) for start, end in zip(starts, ends, strict=True))
+        return _made(tuple(span for span in pairs if span[0] < span[1]))
+
+
+def _made(spans: tuple[Span, ...]) -> Ranges:
+    """Ranges of spans that are sorted and apart already."""
+    ranges = Ranges.__new__(Ranges)
+    ranges.spans = spans
+    return ranges
 
 
 def _merged(spans: list[Span]) -> Iterator[Span]:

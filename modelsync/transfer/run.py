@@ -130,9 +130,8 @@ class Run:
                 event = file.event()
                 if event != file.told:
                     if event.phase != "waiting" and (file.told is None or file.told.phase == "waiting"):
-                        events.append(
-                            event._replace(phase="fetching", done=max(0, event.done - file.fetched))
-                        )
+                        before = max(0, event.done - file.fetched - file.reused)
+                        events.append(event._replace(phase="fetching", done=before, reused=0))
                     file.told = event
                     events.append(event)
             self._ended.clear()

@@ -41,6 +41,7 @@ class Stream:
         self._track = lane.track
         self._take = take
         self._lock = file.run.lock
+        self._whence = ""
         most = min(MiB, AT_RISK // file.run.streams)
         self._buffer = buffer[: most // 4]
         self._step = most - len(self._buffer)  # the rest is for what is in hand
@@ -68,9 +69,11 @@ class Stream:
                 self._accept(answer)
             if self._track.size not in (None, size):
                 self._file.partial.allocate(self._lane.base + (self._track.size or 0))
-            begun = take.position
+            begun, since = take.position, time.monotonic()
             self._pour(answer)
         self._file.partial.write_back(base + begun, base + take.position)
+        with self._lock:
+            self._file.brought(take.position - begun, time.monotonic() - since)
         if take.limit is None:
             with self._lock:
                 self._track.size = take.position  # nobody had said it: the end of the body is the end
@@ -86,7 +89,7 @@ class Stream:
         verdict = judge(answer, Known(track.promised, track.size, track.digest, track.validator))
         if verdict == "other-size":
             raise self._other_size(answer.total)
-        if verdict == "plain":
+        if verdict == "plain" or (verdict == "whole" and track.held and not track.ranged):
             raise RangesRefusedError(f"{file.label}: nothing proves that its parts belong together")
         if verdict == "whole" and (track.ranged or len(track.active) > 1):
             if track.digest or version == track.validator:
@@ -105,6 +108,7 @@ class Stream:
         else:
             total = track.promised if answer.total is None else answer.total
             take.limit = total if take.end is None else min(take.end, total or take.end)
+        self._whence = str(answer.origin)
         if answer.total is not None:
             track.size = answer.total
         if not track.digest and version != track.validator:
@@ -156,7 +160,7 @@ class Stream:
         count = position - take.position
         if not count:
             return
-        self._file.partial.record(base + take.position, base + position)
+        self._file.partial.record(base + take.position, base + position, self._whence)
         with self._lock:
             self._file.fetched += count
             self._file.run.received(count, worked)

@@ -5,7 +5,8 @@ track between threads does.
 
 While nothing is known of the server, one stream asks. Once it has answered with a range, up to `width` streams
 share the rest. A stream that is turned away while others go on gives its range back and the segment goes on with
-fewer; only the last one's failures count towards giving up, and they count anew when bytes come.
+fewer; only the last one's failures count towards giving up, and they count anew when bytes come. What is held is
+not for streams: it may be copied from another file.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from modelsync.transfer.ranges import Ranges
 MiB = 2**20
 SMALLEST = 8 * MiB  # of a range: below that a request costs more than its stream wins
 LARGEST = 64 * MiB  # above that the follower would wait long for the bytes in front
+SMALL = MiB // 16  # a gap that is asked for before larger ones: somebody may wait for just that
 PROBE = 256 * MiB  # after so many bytes one stream more than the server liked last time is tried
 MANY = 2**62  # more than any file has
 
@@ -72,6 +74,7 @@ class Track:
         self.size = promised if promised is not None or validator is None else validator.total
         self.done = done or Ranges()
         self.validator = validator
+        self.held = Ranges()
         self.active: list[Take] = []
         self.ranged = False  # the server has answered with ranges since its last failure
         self.plain = False  # only the whole may be asked for
@@ -83,6 +86,7 @@ class Track:
         self._backoff = backoff()
         self._best = self.done.covered
         self._probe = 0
+        self._gaps: tuple[tuple[object, ...], Ranges] = ((), Ranges())
 
     @property
     def complete(self) -> bool:
@@ -101,11 +105,11 @@ class Track:
         if busy or self.complete or self.draining or now < self.not_before:
             return None
         if self.plain or (self.done and not self.digest and self.validator is None):
-            return self._begin(0, None)
+            return None if self.held else self._begin(0, None)
         gaps = self._free()
         if not gaps:
             return None
-        start, end = next(iter(gaps))
+        start, end = next((gap for gap in gaps if gap[1] - gap[0] <= SMALL), gaps.spans[0])
         if self.size is None:
             return self._begin(start, end if end < MANY else SMALLEST if start == 0 else None)
         end = min(end, start + chunk(gaps.covered, self._streams, pace))
@@ -130,6 +134,24 @@ class Track:
         if self._probe >= PROBE:
             self._probe = 0
             self._ceiling = min(self._ceiling + 1, self._streams)
+
+    def hold(self, start: int, end: int) -> None:
+        """Keeps bytes from the streams, until they are copied or let go."""
+        self.held = self.held.add(start, end)
+
+    def let_go(self, start: int, end: int) -> None:
+        """Leaves bytes that were held to the streams."""
+        self.held = self.held.remove(start, end)
+
+    def copied(self, start: int, end: int) -> None:
+        """Bytes that were held are here now."""
+        self.held = self.held.remove(start, end)
+        self.done = self.done.add(start, end)
+
+    def lose(self, start: int, end: int) -> None:
+        """Bytes that were here are to be fetched again."""
+        self.done = self.done.remove(start, end)
+        self._best = self.done.covered
 
     def release(self, take: Take) -> None:
         """The stream has let go of `take`; what is missing of it is free again."""
@@ -166,8 +188,14 @@ class Track:
 
     def _free(self) -> Ranges:
         """What is missing and in nobody's hands."""
-        taken = ((take.position, MANY if take.limit is None else take.limit) for take in self.active)
-        return Ranges((*self.done, *taken)).missing(MANY if self.size is None else self.size)
+        taken = [(take.position, MANY if take.limit is None else take.limit) for take in self.active]
+        state = (self.done, self.held, self.size, taken)
+        if self._gaps[0] != state:  # many streams look while nothing has changed
+            missing = Ranges((*self.done, *self.held, *taken)).missing(
+                MANY if self.size is None else self.size
+            )
+            self._gaps = state, missing
+        return self._gaps[1]
 
     def _begin(self, start: int, end: int | None) -> Take:
         take = Take(start, end)

@@ -13,7 +13,7 @@ from modelsync.errors import ModelsyncError, NotAModelError
 from modelsync.net.client import Client
 from modelsync.net.retry import Backoff
 from modelsync.transfer.fetch import Downloader
-from modelsync.transfer.jobs import Fetched, Job, Segment
+from modelsync.transfer.jobs import Fetched, Guess, Job, Segment
 from modelsync.transfer.progress import Event, Listener
 from modelsync.transfer.rate import Limit
 
@@ -93,12 +93,14 @@ class Lab:
         size: int | None = None,
         digest: str | None = None,
         check: Callable[[bytes], None] | None = None,
+        guesses: Sequence[Guess] = (),
+        head: bytes = b"",
     ) -> Job:
         """A job; `data` is what is promised, its size and its digest, if anything is."""
         segments = (Segment(url),) if isinstance(url, str) else tuple(url)
         if data is not None:
             size, digest = len(data), sha256(data)
-        return Job(label, self.folder / label, size, digest, segments, check)
+        return Job(label, self.folder / label, size, digest, segments, check, tuple(guesses), head)
 
     def run(
         self,

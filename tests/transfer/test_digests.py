@@ -30,3 +30,18 @@ def test_a_file_that_is_not_joined_has_no_pieces() -> None:
     digests = Digests()
     digests.update(memoryview(b"abc"))
     assert digests.pieces == []
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=4), st.integers(0, 80))
+def test_a_copy_goes_on_alone(pieces: list[bytes], cut: int) -> None:
+    """What comes after the copy was made changes the one that it is given to, and no other."""
+    whole = memoryview(b"".join(pieces))
+    digests = Digests([len(piece) for piece in pieces])
+    digests.update(whole[:cut])
+    before = digests.copy()
+    digests.update(whole[cut:])
+    again = before.copy()
+    again.update(whole[cut:])
+    assert (again.sha256, again.blocks, again.pieces) == (digests.sha256, digests.blocks, digests.pieces)
+    assert before.position == min(cut, len(whole))
+    assert before.sha256 == hashlib.sha256(whole[:cut]).hexdigest()

@@ -300,7 +300,8 @@ def test_with_a_digest_two_versions_are_never_handed_on(hub: Hub, lab: Lab) -> N
     error = lab.run(lab.job(url, OLD)).error
     assert isinstance(error, HashMismatchError)
     assert sha256(OLD) in error.message
-    assert len(error.message.split("got ")[1]) == 64
+    assert len(error.message.split("got ")[1].split(";")[0]) == 64
+    assert f"bytes 0-{len(OLD) - 1} came from {hub.plain} (" in error.message
     assert error.hint
     assert not lab.job(url).folder.exists()
 

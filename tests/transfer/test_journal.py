@@ -73,7 +73,7 @@ def test_nothing_counts_after_a_line_without_sense() -> None:
         "+ 9 5\n",
         "+ -1 5\n",
         f"+ 0 {2**70}\n",
-        "? 1 2\n",
+        "! 1 2\n",
         "\n",
         "= 0 {}\n",
         "= 0 [1]\n",

@@ -119,7 +119,7 @@ def test_forgotten_bytes_do_not_come_back(folder: Path) -> None:
     partial = opened(folder)
     fill(partial, 0, b"hello")
     partial.sync()
-    partial.forget(1, 3)
+    partial.forget([(1, 3)])
     partial.close()
     assert opened(folder, boot="b2").ranges == Ranges([(0, 1), (3, 5)])
 

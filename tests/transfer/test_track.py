@@ -217,3 +217,39 @@ def test_every_byte_is_taken_once_whatever_fails(
                 one.release(take)
     assert one.done.missing(size) == Ranges()
     assert fetched == size - done.covered
+
+
+def test_what_is_held_is_for_nobody_and_what_is_small_comes_first() -> None:
+    """A stream takes a small gap before the larger ones in front of it, and none that is held."""
+    one = track(100 * MiB)
+    first = one.take(0.0)
+    assert first is not None
+    one.began(ranged=True)
+    one.arrived(first, 10)
+    one.release(first)
+    one.hold(MiB, 100 * MiB)
+    one.let_go(60 * MiB, 60 * MiB + 100)
+    takes = [one.take(0.0), one.take(0.0), one.take(0.0)]
+    assert [take and (take.start, take.end) for take in takes] == [
+        (60 * MiB, 60 * MiB + 100),
+        (10, MiB),
+        None,
+    ]
+    one.copied(2 * MiB, 3 * MiB)
+    assert one.done == Ranges([(0, 10), (2 * MiB, 3 * MiB)])
+    one.lose(2 * MiB, 3 * MiB)
+    take = one.take(0.0)
+    assert take is not None
+    assert (take.start, take.end) == (2 * MiB, 3 * MiB)
+
+
+def test_the_whole_is_asked_for_only_when_nothing_is_held() -> None:
+    """Who copies lets go first: two would write in one place."""
+    one = track(10 * MiB)
+    one.hold(MiB, 2 * MiB)
+    one.plain = True
+    assert one.take(0.0) is None
+    one.let_go(MiB, 2 * MiB)
+    take = one.take(0.0)
+    assert take is not None
+    assert (take.start, take.end) == (0, None)

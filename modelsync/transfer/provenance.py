@@ -1,0 +1,38 @@
+"""What brought which bytes of a file that turned out to be wrong, in a sentence. Pure."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from modelsync.spec.names import printable
+from modelsync.transfer.journal import Whence
+from modelsync.transfer.ranges import Ranges
+
+NAMED = 3  # ranges that are named of each; of the others, how many there are
+SOURCES = 6  # that are named
+
+
+def sentence(history: Sequence[tuple[Whence, Ranges]]) -> str:
+    """Which bytes came from where, and when that run began; empty where nothing is known.
+
+    Each range is named by its first and its last byte, as in HTTP.
+    """
+    told = [f"{_bytes(ranges)} came from {_source(whence)}" for whence, ranges in history[:SOURCES]]
+    if len(history) > SOURCES:
+        told.append(f"the rest from {len(history) - SOURCES} more")
+    return "; ".join(told)
+
+
+def _bytes(ranges: Ranges) -> str:
+    named = [f"{start}-{end - 1}" for start, end in ranges.spans[:NAMED]]
+    more = len(ranges.spans) - NAMED
+    if more > 0:
+        return f"bytes {', '.join(named)} and {more} more ranges"
+    return f"bytes {' and '.join([', '.join(named[:-1]), named[-1]] if named[1:] else named)}"
+
+
+def _source(whence: Whence) -> str:
+    try:
+        when = f"{datetime.fromtimestamp(whence.since, UTC):%Y-%m-%d %H:%M} UTC"
+    except (OverflowError, ValueError, OSError):
+        when = "an unknown time"
+    return f"{printable(whence.words) or 'an unknown place'} ({when})"
