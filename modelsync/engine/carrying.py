@@ -10,7 +10,7 @@ from modelsync.engine.plan import Plan, Step
 from modelsync.engine.snapshot import Target
 from modelsync.errors import StoreError
 from modelsync.spec.lockfile import LockedFile, LockedModel
-from modelsync.store import blobs, links, views
+from modelsync.store import blobs, checking, links, views
 
 
 class Done(NamedTuple):
@@ -55,12 +55,14 @@ def carry_out(context: Context, steps: Plan, folder: Path, target: Target | None
     return Done(fetched, reused, notes)
 
 
-def check(context: Context, step: Step) -> blobs.Finding:
+def check(context: Context, step: Step) -> checking.Finding:
     """Hashes a suspect blob again."""
     assert step.model is not None
     assert step.file is not None
     label = fetching.label(step.model.name, step.file.path)
-    return blobs.recheck(context.store, step.target, on_bytes=context.teller(label, step.bytes, "checking"))
+    return checking.recheck(
+        context.store, step.target, on_bytes=context.teller(label, step.bytes, "checking")
+    )
 
 
 def _needs(

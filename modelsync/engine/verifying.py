@@ -12,7 +12,7 @@ from modelsync.engine.selecting import Groups
 from modelsync.errors import NotSyncedError, StaleLockError
 from modelsync.spec.blocks import count
 from modelsync.spec.lockfile import LockedFile
-from modelsync.store import blobs, links, receipts, seal
+from modelsync.store import blobs, checking, links, receipts, seal
 
 Status = Literal["ok", "missing", "damaged"]
 
@@ -69,7 +69,7 @@ def verify(
             told = context.teller(label(model.name, file.path), file.size, "checking")
             blob = blobs.look(context.store, file.sha256).path
             if file.sha256 not in stored:
-                verdict = blobs.verify(context.store, file.sha256, full=full, on_bytes=told)
+                verdict = checking.verify(context.store, file.sha256, full=full, on_bytes=told)
                 stored[file.sha256] = "ok" if verdict.state == "good" else verdict.state
             rows.append(Row(model.name, model.variant, file.path, stored[file.sha256], file.size, blob))
             if folder is not None and (linked := folder / target).is_file() and not _same(linked, blob):

@@ -122,6 +122,17 @@ def write(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" =
     disk.write(store, store.receipt_path(sha256), dumps(receipt, hashes))
 
 
+def note(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" = None) -> None:
+    """Writes a receipt, with the origins that were known before; else, it will be found out again."""
+    known = read(store.root, sha256)
+    before = known.origins if known is not None else ()
+    new = (origin for origin in receipt.origins if origin not in before)
+    receipt = receipt._replace(origins=(*before, *new)[:MAX_ORIGINS])
+    if receipt != known or (receipt.seal is not None and blocks(store, sha256) is None):
+        with suppress(OSError):
+            write(store, sha256, receipt, hashes)
+
+
 def sealed(seen: os.stat_result, found: "Blocks", origins: tuple[Origin, ...] = ()) -> Receipt:
     """The receipt of a good file that was just hashed."""
     from modelsync.spec.blocks import count

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modelsync.store import blobs, receipts
+from modelsync.store import blobs, checking, receipts
 from modelsync.store.layout import Store
 from tests.store.making import finish, python, sha256
 
@@ -107,7 +107,7 @@ def test_killed_before_each_step_of_publishing(tmp_path: Path) -> None:
         published += state == "here"
         if state == "missing":
             assert (store.partial_path(sha256(data)) / "data").read_bytes() == data  # nothing was lost
-        assert blobs.verify(store, sha256(data), full=True).state == (
+        assert checking.verify(store, sha256(data), full=True).state == (
             "good" if state == "here" else "missing"
         )
     assert 1 <= published < int(steps)

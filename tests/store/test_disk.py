@@ -55,7 +55,7 @@ TELL = """
 import sys
 from pathlib import Path
 from modelsync.errors import ModelsyncError
-from modelsync.store import blobs, guard, links, prune, roots, views
+from modelsync.store import blobs, checking, guard, links, prune, roots, views
 from modelsync.store.layout import Store
 from tests.store.making import arrive, locked, publish, sha256, write_lock
 DATA = b"GGUF" + bytes(300_000)
@@ -140,7 +140,7 @@ def test_a_read_only_file_system_is_told(store: Store, tmp_path: Path) -> None:
         "tell(lambda: guard.hold(store, 'ab' * 32).__enter__())\n"
         "tell(lambda: views.make(store, [locked(DATA)]))\n"
         "tell(lambda: prune.execute(store, prune.prune(store, at_once=True)))\n"
-        "print(blobs.verify(store, sha256(DATA), full=True).state)\n"
+        "print(checking.verify(store, sha256(DATA), full=True).state)\n"
     )
     setup = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"'
     answers = mounted(setup, code, store.root, tmp_path).splitlines()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modelsync.errors import CancelledError
-from modelsync.store import blobs, guard
+from modelsync.store import blobs, checking, guard
 from modelsync.store.guard import hold
 from modelsync.store.layout import Store, url_key
 from tests.store.making import CAN_REFUSE, finish, publish, python, refusing, sha256
@@ -53,7 +53,7 @@ def test_of_two_processes_one_waits(store: Store, tmp_path: Path) -> None:
     both = [python(FETCH, store.root, tmp_path / f"ready-{n}") for n in range(2)]
     answers = sorted(finish(*both))
     assert answers == ["fetched locked", "found waited"]
-    assert blobs.verify(store, SHA, full=True).state == "good"
+    assert checking.verify(store, SHA, full=True).state == "good"
 
 
 @pytest.mark.skipif(not CAN_REFUSE, reason="needs Linux's seccomp, to have a kernel without flock")
@@ -62,7 +62,7 @@ def test_where_there_are_no_locks_both_are_right(store: Store, tmp_path: Path) -
     both = [refusing({"flock": errno.ENOSYS}, FETCH, (store.root, tmp_path / f"ready-{n}")) for n in range(2)]
     answers = finish(*both)
     assert answers == ["fetched private"] * 2
-    assert blobs.verify(store, SHA, full=True).state == "good"
+    assert checking.verify(store, SHA, full=True).state == "good"
     assert blobs.state(store, SHA, len(DATA)) in ("here", "suspect")
     assert list((store.root / "partials-v1").iterdir()) == []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelsync.errors import StoreError
-from modelsync.store import blobs, disk, inventory, links, prune, roots, views
+from modelsync.store import blobs, checking, disk, inventory, links, prune, roots, views
 from modelsync.store.guard import hold
 from modelsync.store.layout import Store, url_key
 from modelsync.store.prune import Freed
@@ -263,7 +263,7 @@ def test_receipts_about_readonly_blobs_stay(store: Store, tmp_path: Path) -> Non
     publish(store, ONE)
     store.receipt_path(sha256(ONE)).unlink()
     mine = Store(tmp_path / "mine", (store.root,))
-    blobs.recheck(mine, sha256(ONE))
+    checking.recheck(mine, sha256(ONE))
     run(mine, 1000)
     assert blobs.state(mine, sha256(ONE)) == "here"
     blobs.discard(store, sha256(ONE))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelsync.errors import NotSyncedError
 from modelsync.spec.lockfile import LockedFile
-from modelsync.store import blobs, disk, views
+from modelsync.store import blobs, checking, disk, views
 from modelsync.store.layout import Store
 from tests.store.making import (
     CAN_REFUSE,
@@ -95,7 +95,7 @@ def test_a_view_of_a_blob_that_was_mended_heals(full: Store) -> None:
     views.make(full, FILES)
     path = views.view_paths(full, FILES)[0]
     damage(full.blob_path(sha256(ONE)))
-    assert blobs.verify(full, sha256(ONE)).state == "damaged"
+    assert checking.verify(full, sha256(ONE)).state == "damaged"
     assert views.ready(full, FILES) is None
     with pytest.raises(NotSyncedError):
         views.make(full, FILES)
