@@ -17,7 +17,7 @@ from modelsync.store.receipts import Origin
 if TYPE_CHECKING:
     from modelsync.sources.base import Found, Source
     from modelsync.store.guard import Held
-    from modelsync.transfer.jobs import Fetched, Job, Segment
+    from modelsync.transfer.jobs import Fetched, Guess, Job, Segment
     from modelsync.transfer.progress import Phase
 
 BATCH = 128  # digests locked at once: each lock is an open file
@@ -32,6 +32,7 @@ class Need(NamedTuple):
         segments: Where its bytes are.
         explain: Puts a source's errors into words that say what to do.
         copies: Files on this machine that may have its bytes; their digest decides.
+        guesses: Where some of its bytes may be copied from; its digest decides.
     """
 
     label: str
@@ -39,6 +40,7 @@ class Need(NamedTuple):
     segments: "tuple[Segment, ...]"
     explain: Callable[[ModelsyncError], ModelsyncError]
     copies: tuple[Path, ...] = ()
+    guesses: "tuple[Guess, ...]" = ()
 
     @property
     def key(self) -> str:
@@ -194,7 +196,7 @@ class _Effort:
                 self.reused += fetched.size
             else:
                 self.fetched += fetched.fetched
-                self.reused += fetched.resumed
+                self.reused += fetched.resumed + fetched.reused
 
         def failed(job: "Job", error: ModelsyncError) -> None:
             key = keys[id(job)]
@@ -233,6 +235,7 @@ def _job(need: Need, hold: "Held") -> "Job":
         sha256=need.file.sha256,
         segments=need.segments,
         check=lambda head: check_magic(head, need.label),
+        guesses=need.guesses,
     )
 
 
@@ -243,4 +246,5 @@ def _copy_job(need: Need, hold: "Held") -> "Job":
         folder=hold.folder / "copy",  # a copy that is none must not cost what the network has brought
         segments=(Segment(need.copies[0].absolute().as_uri(), need.file.size),),
         check=None,
+        guesses=(),
     )
