@@ -1,16 +1,24 @@
 """Carrying out a plan: blobs, then views, then links, and removals last."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from modelsync.engine import fetching, plan
 from modelsync.engine.context import Context
 from modelsync.engine.plan import Plan, Step
 from modelsync.engine.snapshot import Target
 from modelsync.errors import StoreError
+from modelsync.spec.blocks import in_words
 from modelsync.spec.lockfile import LockedFile, LockedModel
 from modelsync.store import blobs, checking, links, views
+from modelsync.store.checking import Finding
+
+if TYPE_CHECKING:
+    from modelsync.transfer.jobs import Guess
+
+
+Damage: TypeAlias = tuple[Step, Finding]  # the check of a blob, and what came of it
 
 
 class Done(NamedTuple):
@@ -21,7 +29,13 @@ class Done(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def carry_out(context: Context, steps: Plan, folder: Path, target: Target | None) -> Done:
+def carry_out(
+    context: Context,
+    steps: Plan,
+    folder: Path,
+    target: Target | None,
+    known: Mapping[str, Finding] = {},
+) -> Done:
     """Takes the steps of a plan, in their order.
 
     Args:
@@ -29,15 +43,19 @@ def carry_out(context: Context, steps: Plan, folder: Path, target: Target | None
         steps: The plan.
         folder: The manifest's, for relative `file:` paths.
         target: Where links go.
+        known: What suspect blobs were found to be, by digest; others are hashed.
     """
-    fetched, reused, damaged = 0, 0, []
+    fetched, reused = 0, 0
+    damaged: list[Damage] = []
     for step in steps.of("check"):
-        if check(context, step).state == "good":
+        finding = known.get(step.target) or check(context, step)
+        if finding.state == "good":
             reused += step.bytes
         else:
-            damaged.append(step)
-    if missing := (*damaged, *steps.of("adopt", "fetch")):
-        needs = list(_needs(context, missing, folder, target))
+            damaged.append((step, finding))
+    if missing := (*(step for step, _ in damaged), *steps.of("adopt", "fetch")):
+        damaged = _with_room(context, damaged, sum(step.bytes for step in missing))
+        needs = list(_needs(context, missing, folder, target, damaged))
         brought = fetching.bring(context, needs)
         fetched, reused = fetched + brought.fetched, reused + brought.reused
     for step in steps.of("view"):
@@ -49,13 +67,10 @@ def carry_out(context: Context, steps: Plan, folder: Path, target: Target | None
         notes += tuple(
             f"{path} stays: modelsync did not put it there, or it was changed since" for path in sorted(left)
         )
-    notes += tuple(
-        f"{s.file.path}: damaged in the store, fetched again" for s in damaged if s.file is not None
-    )
-    return Done(fetched, reused, notes)
+    return Done(fetched, reused, notes + tuple(_told(*each) for each in damaged))
 
 
-def check(context: Context, step: Step) -> checking.Finding:
+def check(context: Context, step: Step) -> Finding:
     """Hashes a suspect blob again."""
     assert step.model is not None
     assert step.file is not None
@@ -65,8 +80,33 @@ def check(context: Context, step: Step) -> checking.Finding:
     )
 
 
+def _with_room(context: Context, damaged: Sequence[Damage], size: int) -> list[Damage]:
+    """What is damaged, without that for which the disk has no room beside what takes its place."""
+    from modelsync.machine import free_bytes
+
+    if not damaged or free_bytes(context.store.root) >= size:
+        return list(damaged)
+    for step, _ in damaged:
+        blobs.discard(context.store, step.target)
+    return [(step, Finding("damaged", found=finding.found)) for step, finding in damaged]
+
+
+def _told(step: Step, finding: Finding) -> str:
+    """What became of a damaged blob."""
+    name = step.file.path if step.file is not None else step.target
+    if not finding.good:
+        return f"{name}: damaged in the store, fetched again"
+    if not finding.damaged:
+        return f"{name}: longer than it should be, mended"
+    return f"{name}: {in_words(finding.size or 0, finding.damaged)} damaged in the store, fetched again"
+
+
 def _needs(
-    context: Context, steps: Sequence[Step], folder: Path, target: Target | None
+    context: Context,
+    steps: Sequence[Step],
+    folder: Path,
+    target: Target | None,
+    damaged: Sequence[Damage],
 ) -> list[fetching.Need]:
     by_model: dict[int, tuple[LockedModel, list[LockedFile]]] = {}
     for step in steps:
@@ -74,14 +114,24 @@ def _needs(
         assert step.file is not None
         by_model.setdefault(id(step.model), (step.model, []))[1].append(step.file)
     adopted = {step.target for step in steps if step.verb == "adopt"}
+    good = {step.target: _guesses(finding) for step, finding in damaged}
     needs = []
     for model, files in by_model.values():
         places = {file.sha256: path for file, path in plan.link_targets(model)}
         for need in fetching.needs_of(context, model, files, folder):
             sha256 = need.file.sha256 or ""
             copy = (target.folder / places[sha256],) if target is not None and sha256 in adopted else ()
-            needs.append(need._replace(copies=copy))
+            needs.append(need._replace(copies=copy, guesses=good.get(sha256, ())))
     return needs
+
+
+def _guesses(finding: Finding) -> "tuple[Guess, ...]":
+    """The good blocks of a damaged blob: nothing has to be asked to believe them, and the digest decides."""
+    from modelsync.transfer.jobs import Guess
+
+    if finding.path is None:
+        return ()
+    return tuple(Guess(start, end - start, finding.path, start, probe=False) for start, end in finding.good)
 
 
 def _link(context: Context, steps: Sequence[Step], target: Target) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ SIZE = 16 << 20  # bytes of a block; the last one may be shorter
 HASH = 32  # bytes
 UNREADABLE = bytes(HASH)  # in place of the hash of a block that the disk did not give: no bytes hash to it
 
+_SHOWN = 4  # places that are named
+
 Span = tuple[int, int]  # the offsets of a first byte, and of the one after the last
 
 
@@ -109,3 +111,11 @@ def others(size: int, without: tuple[Span, ...]) -> tuple[Span, ...]:
     """What is left of so many bytes without some spans, which are in order."""
     edges = [0, *(edge for span in without for edge in span), size]
     return tuple((start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end)
+
+
+def in_words(size: int, damaged: tuple[Span, ...]) -> str:
+    """Which blocks of a file of so many bytes are damaged: `1 of 256 blocks (64 to 80 MiB)`."""
+    number = sum(count(end - start) for start, end in damaged)
+    places = [f"{start >> 20} to {-(-end >> 20)}" for start, end in damaged[:_SHOWN]]
+    more = ", …" if len(damaged) > _SHOWN else ""
+    return f"{number} of {count(size)} blocks ({', '.join(places)}{more} MiB)"
