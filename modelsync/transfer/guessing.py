@@ -8,10 +8,13 @@ believed: the file's digest decides, and what was copied is known to be doubtful
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from modelsync.errors import ModelsyncError
 from modelsync.transfer.elsewhere import Elsewhere
 from modelsync.transfer.file import File, Lane
+from modelsync.transfer.jobs import Guess
 from modelsync.transfer.probes import Part, crawls, first_looks, parts_of, too_slow
 from modelsync.transfer.ranges import Span
 from modelsync.transfer.track import SMALLEST, MiB, Track
@@ -26,15 +29,18 @@ class Guessing:
         file: The file; no stream works on it yet.
         lanes: What will be its lanes.
         sizes: Bytes of each.
+        guesses: What is guessed.
     """
 
-    def __init__(self, file: File, lanes: Sequence[Lane], sizes: Sequence[int]) -> None:
+    def __init__(
+        self, file: File, lanes: Sequence[Lane], sizes: Sequence[int], guesses: Iterable[Guess]
+    ) -> None:
         self._file = file
         self._lanes = lanes
         self._lock = file.run.lock
         self._parts = [
             part
-            for part in parts_of(file.job.guesses, sizes, file.job.sha256 or "")
+            for part in parts_of(guesses, sizes, file.job.sha256 or "")
             if not self._track(part).done.holds(*self._inside(part))
         ]
         self._asked: set[Part] = set()
@@ -100,15 +106,13 @@ class Guessing:
             return None
 
     def _see_to(self, part: Part) -> None:
-        try:
-            equal = part.probe is None or self._equal(part)
-            if part in self._looks:
-                self._looks.discard(part)
-                self._decide(equal)
-            while equal and (span := self._next_span(part)) is not None:
-                equal = self._step(part, *span)
-        except OSError:  # the other file is gone, or cannot be read
-            self._leave([one for one in self._parts if one.path == part.path])
+        place = next((place for place in part.places if self._has(place, part)), None)
+        if part in self._looks:
+            self._looks.discard(part)
+            self._decide(place is not None)
+        with suppress(OSError):  # the other file is gone, or cannot be read
+            while place and (span := self._next_span(part)) and self._step(part, place, *span):
+                self._compare()
         self._leave([part])
 
     def _decide(self, equal: bool) -> None:
@@ -122,14 +126,19 @@ class Guessing:
         elif not self._agreed and not self._looks:
             self._leave([part for part in self._parts if part.probe])
 
-    def _equal(self, part: Part) -> bool:
-        """Whether a part's probe is what the other file has there."""
-        start, end = part.probe or (0, 0)
+    def _has(self, place: tuple[Path, int], part: Part) -> bool:
+        """Whether another file has at a place what the probe of a part has brought."""
+        if part.probe is None:
+            return True
+        start, end = part.probe
         mine = memoryview(bytearray(end - start))
         got = 0
         while got < len(mine) and (count := self._file.partial.read_into(mine[got:], start + got)):
             got += count
-        return mine == self._others.read(part.path, part.offset + start - part.start, len(mine))
+        path, offset = place
+        with suppress(OSError):
+            return mine == self._others.read(path, offset + start - part.start, len(mine))
+        return False
 
     def _next_span(self, part: Part) -> Span | None:
         """What is to be copied of a part next, in the whole file; None: nothing more."""
@@ -141,15 +150,15 @@ class Guessing:
             first, last = held.spans[0]
             return part.start + first, part.start + min(last, first + STEP)
 
-    def _step(self, part: Part, start: int, end: int) -> bool:
+    def _step(self, part: Part, place: tuple[Path, int], start: int, end: int) -> bool:
         """Copies a few bytes and records them; says whether there may be more."""
         began = time.monotonic()
         file, base = self._file, self._lanes[part.lane].base
-        at = part.offset + start - part.start
-        count = self._others.copy(part.path, at, file.partial, start, end - start)
+        path, offset = place
+        count = self._others.copy(path, offset + start - part.start, file.partial, start, end - start)
         if not count:
             return False
-        file.partial.record(start, start + count, f"a copy of {part.path}", guessed=True)
+        file.partial.record(start, start + count, f"a copy of {path}", guessed=True)
         self._copied += count
         self._spent += time.monotonic() - began
         with self._lock:
@@ -157,7 +166,6 @@ class Guessing:
             file.reused += count
             file.guessed = file.guessed.add(start, start + count)
             file.nudge()
-        self._compare()
         return True
 
     def _compare(self) -> None:

@@ -29,6 +29,7 @@ class Guess(NamedTuple):
         path: The other file.
         offset: Where they are in it.
         probe: Whether a few of them are asked of the source first, and the others copied only if those are equal.
+        others: Further files that may have them instead, each with the offset.
     """
 
     start: int
@@ -36,6 +37,7 @@ class Guess(NamedTuple):
     path: Path
     offset: int
     probe: bool = True
+    others: tuple[tuple[Path, int], ...] = ()
 
 
 class Job(NamedTuple):
@@ -52,6 +54,8 @@ class Job(NamedTuple):
             raises a `ModelsyncError` if this cannot be the file that is meant.
         guesses: Where some of its bytes may be copied from; only with a size and a sha256, which decides.
         head: Its first bytes, if they were read from its source just now; only with a sha256.
+        prepare: Called once, in a thread of the file's own, before anything is asked of its source; gives the job as
+            it is to be done, with guesses and a head.
     """
 
     label: str
@@ -62,6 +66,7 @@ class Job(NamedTuple):
     check: Callable[[bytes], None] | None = None
     guesses: tuple[Guess, ...] = ()
     head: bytes = b""
+    prepare: "Callable[[Job], Job] | None" = None
 
 
 class Fetched(NamedTuple):

@@ -56,6 +56,9 @@ class Keeper:
         file.partial = Partial(self._job.folder, identity(self._job))
         digests: Digests | None = None
         try:
+            if self._job.prepare is not None:
+                self._job = self._job.prepare(self._job)
+                self._sizes = segment_sizes(self._job)
             self._open()
             digests = self._attend()
         except ModelsyncError as error:
@@ -105,7 +108,7 @@ class Keeper:
             done = here.within(base, base + (MANY if size is None else size))
             lanes.append(Lane(index, base, self._track(index, base, size, done, streams), source))
             base += size or 0
-        self._guessing = Guessing(file, lanes, [size or 0 for size in self._sizes])
+        self._guessing = Guessing(file, lanes, [size or 0 for size in self._sizes], self._job.guesses)
         known = [start for start, _ in file.guessed.spans[:1]]
         self._doubtful = min((*known, *self._guessing.starts), default=MANY)
         with self._lock:

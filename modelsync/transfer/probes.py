@@ -29,16 +29,14 @@ class Part(NamedTuple):
         lane: The segment's number.
         start: Where the bytes are in the whole file.
         end: Where they end.
-        path: The other file.
-        offset: Where they are in it.
+        places: The other files that may have them, each with where they are in it.
         probe: Which of them (offsets in the whole file) are to be looked at first; None: nothing has to be.
     """
 
     lane: int
     start: int
     end: int
-    path: Path
-    offset: int
+    places: tuple[tuple[Path, int], ...]
     probe: Span | None = None
 
 
@@ -60,9 +58,9 @@ def parts_of(guesses: Iterable[Guess], sizes: Sequence[int], sha256_hex: str) ->
         for lane, (base, limit) in enumerate(pairwise(edges)):
             first, last = max(start, base), min(end, limit)
             if first < last:
-                offset = guess.offset + first - guess.start
-                probe = (first, last) if guess.probe else None
-                parts.append(Part(lane, first, last, guess.path, offset, probe))
+                places = ((guess.path, guess.offset), *guess.others)
+                moved = tuple((path, offset + first - guess.start) for path, offset in places)
+                parts.append(Part(lane, first, last, moved, (first, last) if guess.probe else None))
         reached = max(reached, min(end, edges[-1]))
     wanted = [part for part in parts if part.probe]
     total = sum(part.end - part.start for part in wanted)

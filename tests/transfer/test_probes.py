@@ -11,8 +11,8 @@ from modelsync.transfer.probes import FIRST_LOOKS, MOST, crawls, first_looks, pa
 
 OLD = Path("old")
 guesses = st.lists(
-    st.builds(
-        Guess, st.integers(0, 400), st.integers(0, 200), st.just(OLD), st.integers(0, 900), st.booleans()
+    st.tuples(st.integers(0, 400), st.integers(0, 200), st.just(OLD), st.integers(0, 900), st.booleans()).map(
+        lambda fields: Guess(*fields)
     ),
     max_size=8,
 )
@@ -31,7 +31,7 @@ def test_parts_say_what_the_guesses_say_each_in_one_segment(given: list[Guess], 
         assert any(
             guess.start <= part.start
             and part.end <= guess.start + guess.size
-            and part.offset - part.start == guess.offset - guess.start
+            and part.places == ((OLD, guess.offset + part.start - guess.start),)
             and guess.probe == (part.probe is not None)
             for guess in given
         )
