@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from modelsync.engine.modelfiles import ModelFiles as ModelFiles
     from modelsync.engine.syncing import SyncReport as SyncReport
     from modelsync.errors import ModelsyncError as ModelsyncError
+    from modelsync.transfer.board import Board as Board
     from modelsync.transfer.progress import Event as Event
 
 _WHERE = {
@@ -38,6 +39,7 @@ _WHERE = {
     "ModelFiles": "modelsync.engine.modelfiles",
     "SyncReport": "modelsync.engine.syncing",
     "ModelsyncError": "modelsync.errors",
+    "Board": "modelsync.transfer.board",
     "Event": "modelsync.transfer.progress",
 }
 __all__ = ["__version__", *_WHERE]

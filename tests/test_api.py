@@ -239,6 +239,15 @@ def test_a_call_can_be_held_to_a_rate(project: Path, hub: Hub) -> None:
     assert all(done <= 20_000 * (seconds + BURST + HELD) for seconds, done in heard)
 
 
+def test_a_program_can_add_events_up(project: Path) -> None:
+    """`modelsync.Board` says of all files together what the terminal would."""
+    board = modelsync.Board()
+    modelsync.sync(on_progress=lambda event: board.hear(event, time.monotonic()))
+    every = board.all(time.monotonic())
+    size = modelsync.path("tiny").stat().st_size
+    assert (every.files, every.ended, every.done, every.total) == (1, 1, size, size)
+
+
 def test_a_call_can_be_cancelled_and_goes_on_later(project: Path, hub: Hub) -> None:
     """`cancel` ends a call soon; what had arrived is kept, and the next call needs only the rest."""
     modelsync.lock()

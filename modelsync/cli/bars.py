@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelsync.cli import human
-from modelsync.cli.board import Board, File
+from modelsync.transfer.board import All, Board, File
 
 if TYPE_CHECKING:
     from modelsync.transfer.progress import Event
@@ -84,8 +84,9 @@ class Bars:
         active = self.board.active()
         most = max(1, min(MOST, self._console.height - 3))
         shown = active[:most]
-        summary = summarise(self.board, time.monotonic())
-        amounts = [amount(file) for file in shown] + [total(self.board)]
+        every = self.board.all(time.monotonic())
+        summary = summarise(every)
+        amounts = [amount(file) for file in shown] + [total(every)]
         self._name = max([self._name, len(joined(summary)), *(cell_len(file.label) for file in shown)])
         self._amount = max(self._amount, *map(len, amounts))
         layout = Layout.fit(self._console.width - ECHO, self._name, self._amount)
@@ -100,9 +101,9 @@ class Bars:
             table.add_row(*self._cells(layout, label, file.done if has_bar else None, file.total, words))
         if rest := joined(others(self.board, len(active) - len(shown)), layout.name):
             table.add_row(Text(rest, style="dim"))
-        here, whole = self.board.bytes
         words = joined(summary, layout.name)
-        table.add_row(*self._cells(layout, words, here if whole else None, whole, amounts[-1], "bold"))
+        done = every.done if every.total else None
+        table.add_row(*self._cells(layout, words, done, every.total, amounts[-1], "bold"))
         return table
 
     def _cells(
@@ -134,21 +135,18 @@ def amount(file: File) -> str:
     return human.size(file.done) if file.total is None else human.progress(file.done, file.total)
 
 
-def total(board: Board) -> str:
-    """How much of everything is here; nothing where no size is known."""
-    here, whole = board.bytes
-    return human.progress(here, whole) if whole else ""
+def total(every: All) -> str:
+    """How much of everything is here; nothing while that is not known."""
+    return human.progress(every.done, every.total) if every.total else ""
 
 
-def summarise(board: Board, now: float) -> list[str]:
+def summarise(every: All) -> list[str]:
     """What there is to say about all: `2 of 5`, `41.2 MiB/s`, `2:31 left`."""
-    rate, left = board.rate(now), board.left(now)
-    failed = sum(file.phase == "failed" for file in board.files.values())
     words = (
-        f"{board.ended} of {len(board.files)}" if len(board.files) > 1 else "",
-        f"{failed} failed" if failed else "",
-        f"{human.size(rate)}/s" if rate else "",
-        f"{human.clock(left)} left" if left is not None else "",
+        f"{every.ended} of {every.files}" if every.files > 1 else "",
+        f"{every.failed} failed" if every.failed else "",
+        f"{human.size(every.rate)}/s" if every.rate else "",
+        f"{human.clock(every.eta_seconds)} left" if every.eta_seconds is not None else "",
     )
     return list(filter(None, words))
 

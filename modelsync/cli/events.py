@@ -1,6 +1,11 @@
-"""What happens, for programs: one JSON object a line, as it happens."""
+"""What happens, for programs: one JSON object a line, as it happens.
+
+Each has the event of one file, and under `all` what the terminal would say of all files together.
+"""
 
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
@@ -36,9 +41,18 @@ def writer(place: str | None, beside: "Listener | None") -> "Iterator[Listener |
 
     import json
 
+    from modelsync.transfer.board import Board
+
+    board, turn = Board(), threading.Lock()
+
     def tell(event: "Event") -> None:
-        stream.write(json.dumps(event._asdict()) + "\n")
-        stream.flush()
+        with turn:
+            now = time.monotonic()
+            board.hear(event, now)
+            every = board.all(now)
+            every = every._replace(rate=round(every.rate), eta_seconds=_tenths(every.eta_seconds))
+            stream.write(json.dumps({**event._asdict(), "all": every._asdict()}) + "\n")
+            stream.flush()
         if beside is not None:
             beside(event)
 
@@ -47,3 +61,7 @@ def writer(place: str | None, beside: "Listener | None") -> "Iterator[Listener |
     finally:
         if place != STDERR:
             stream.close()
+
+
+def _tenths(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)

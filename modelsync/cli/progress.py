@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
 from modelsync.cli.terminal import encodable, moves_cursor, wants_color
 
 if TYPE_CHECKING:
-    from modelsync.cli.board import File
+    from modelsync.transfer.board import File
     from modelsync.transfer.progress import Event, Listener
 
 VERBS = {"fetching": "fetched", "checking": "checked"}  # what lines are written about, and what they end with
@@ -93,7 +93,7 @@ class Lines:
     """Plain lines: that a file began, how far it is now and then, that it arrived."""
 
     def __init__(self, stream: TextIO) -> None:
-        from modelsync.cli.board import Board
+        from modelsync.transfer.board import Board
 
         self._stream = stream
         self._board = Board()

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, gguf
 
 
 def test_events_are_json_lines(cli: Cli) -> None:
@@ -10,9 +10,30 @@ def test_events_are_json_lines(cli: Cli) -> None:
     cli("sync", "--events", "events.jsonl")
     events = [json.loads(line) for line in (cli.folder / "events.jsonl").read_text().splitlines()]
     assert {event["phase"] for event in events} >= {"resolving", "done"}
-    assert all(set(event) == {"phase", "label", "done", "total"} for event in events)
+    assert all(set(event) >= {"phase", "label", "done", "total", "all"} for event in events)
     last = [event for event in events if event["total"]][-1]
     assert (last["phase"], last["done"]) == ("done", last["total"])
+
+
+def test_events_sum_up_all_files(cli: Cli) -> None:
+    """Under `all`: how many files, how many bytes, how fast and for how long; null while nobody knows."""
+    size = 60_000
+    urls = [cli.hub.file(f"/{name}.gguf", gguf(name, size)) for name in ("one", "two")]
+    cli("-q", "pull", *urls, "--max-rate", "40K", "--events", "events.jsonl")
+    events = [json.loads(line) for line in (cli.folder / "events.jsonl").read_text().splitlines()]
+    every = [event["all"] for event in events]
+    assert all(
+        set(one) == {"files", "ended", "failed", "done", "total", "rate", "eta_seconds"} for one in every
+    )
+    assert every[-1] | {"rate": 0, "eta_seconds": 0} == {
+        "files": 2, "ended": 2, "failed": 0, "done": 2 * size, "total": 2 * size, "rate": 0, "eta_seconds": 0,
+    }  # fmt: skip
+    phases = {event["phase"] for event in events if event["label"].endswith("one.gguf")}
+    assert phases >= {"waiting", "fetching", "done"}
+    known = [one["eta_seconds"] for one in every if one["eta_seconds"] is not None]
+    assert known
+    assert all(seconds >= 0 for seconds in known)
+    assert all(isinstance(one["rate"], int) and one["rate"] <= 60_000 for one in every)
 
 
 def test_events_may_go_to_stderr_among_no_other_words(cli: Cli) -> None:

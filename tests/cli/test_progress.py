@@ -11,81 +11,9 @@ from rich.console import Console
 
 from modelsync.cli import human, progress
 from modelsync.cli.bars import GAP, PERCENT, Bars, Layout, joined, shortened
-from modelsync.cli.board import Board
 from modelsync.transfer.progress import Event, Phase
 
 MIB = 1 << 20
-
-phases = st.sampled_from(["waiting", "resolving", "fetching", "checking", "linking", "done", "failed"])
-events = st.builds(
-    Event,
-    phases,
-    st.sampled_from(["a: x.gguf", "b: y.gguf", "c: z.gguf"]),
-    st.integers(0, 1 << 40),
-    st.none() | st.integers(0, 1 << 40),
-)
-
-
-# --- the board ---------------------------------------------------------------------------------------
-
-
-def test_the_rate_is_of_what_came_not_of_what_was_here() -> None:
-    """A resumed file begins with what earlier runs left: that is no speed."""
-    board = Board()
-    board.hear(Event("fetching", "a", 500 * MIB, 1000 * MIB), 100.0)
-    assert (board.rate(100.0), board.left(100.0)) == (0.0, None)
-    for second in range(1, 6):
-        board.hear(Event("fetching", "a", (500 + 10 * second) * MIB, 1000 * MIB), 100.0 + second)
-    assert board.rate(105.0) == pytest.approx(10 * MIB)
-    assert board.left(105.0) == pytest.approx(45)
-    assert board.bytes == (550 * MIB, 1000 * MIB)
-
-
-def test_the_rate_forgets_what_was_long_ago() -> None:
-    """A stall is seen within seconds, and the time left grows instead of staying."""
-    board = Board()
-    for second in range(60):
-        board.hear(Event("fetching", "a", second * 100 * MIB, 10_000 * MIB), float(second))
-    for second in range(60, 75):
-        board.hear(Event("fetching", "a", 5900 * MIB + second, 10_000 * MIB), float(second))
-    assert board.rate(75.0) < MIB
-
-
-def test_checking_what_was_fetched_takes_nothing_away() -> None:
-    """The hash comes after the bytes: what is here stays here on the board."""
-    board = Board()
-    board.hear(Event("fetching", "a", 0, 100), 0.0)
-    board.hear(Event("fetching", "a", 100, 100), 1.0)
-    board.hear(Event("checking", "a", 40, 100), 2.0)
-    assert board.bytes == (100, 100)
-    board.hear(Event("fetching", "a", 0, 100), 3.0)  # what came was wrong: it starts anew
-    assert board.bytes == (0, 100)
-
-
-def test_files_stand_in_the_order_in_which_they_began() -> None:
-    """A file that waited takes its place behind those that are at work."""
-    board = Board()
-    for label in "abc":
-        board.hear(Event("waiting", label, 0, 10), 0.0)
-    for label in "cab":
-        board.hear(Event("fetching", label, 0, 10), 1.0)
-    assert [file.label for file in board.active()] == ["c", "a", "b"]
-    board.hear(Event("done", "c", 10, 10), 2.0)
-    assert [file.label for file in board.active()] == ["a", "b"]
-    assert board.ended == 1
-
-
-@given(st.lists(st.tuples(events, st.floats(0, 5)), max_size=60))
-def test_no_order_of_events_breaks_the_board(heard: list[tuple[Event, float]]) -> None:
-    """Whatever is heard: no rate below zero, and a picture that fits the terminal."""
-    board, now = Board(), 0.0
-    for event, pause in heard:
-        now += pause
-        board.hear(event, now)
-        assert board.rate(now) >= 0
-        assert (board.left(now) or 0) >= 0 or board.bytes[0] > board.bytes[1]
-        assert board.ended + len(board.active()) <= len(board.files)
-
 
 # --- the layout --------------------------------------------------------------------------------------
 
