@@ -242,7 +242,11 @@ def test_a_call_can_be_held_to_a_rate(project: Path, hub: Hub) -> None:
 def test_a_program_can_add_events_up(project: Path) -> None:
     """`modelsync.Board` says of all files together what the terminal would."""
     board = modelsync.Board()
-    modelsync.sync(on_progress=lambda event: board.hear(event, time.monotonic()))
+
+    def hear(event: modelsync.Event) -> None:
+        board.hear(event, time.monotonic())
+
+    modelsync.sync(on_progress=hear)
     every = board.all(time.monotonic())
     size = modelsync.path("tiny").stat().st_size
     assert (every.files, every.ended, every.done, every.total) == (1, 1, size, size)
