@@ -297,26 +297,44 @@ def verify(
     manifest: "AnyPath | None" = None,
     package: str | None = None,
     full: bool = False,
+    repair: bool = False,
     variant: str | None = None,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
 ) -> "tuple[Row, ...]":
-    """Hashes what is here again: `modelsync verify`. Each file is one row with its status.
+    """Hashes what is here again: `modelsync verify`. Each file is one row with its status, and where it is damaged.
 
     Args:
         names: The models; none: all that are locked.
         manifest: See `path`.
         package: See `path`.
         full: Hash with SHA-256 against the lock, not with BLAKE3 against the seal.
+        repair: Fetch what is missing, and of what is damaged the damaged blocks. Without it, nothing is fetched.
         variant: See `path`.
+        token: See `path`.
+        endpoint: See `path`.
+        offline: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
-    """
-    from modelsync.engine import verifying
 
-    with _context(None, None, True, on_progress, cancel) as context:
+    Raises:
+        ModelsyncError: with `repair`, the first that could not be repaired; the others were.
+    """
+    with _context(token, endpoint, offline if repair else True, on_progress, cancel) as context:
         found = _find(context, manifest, package)
-        return verifying.verify(context, found, names, full=full, variant=variant)
+        if not repair:
+            from modelsync.engine import verifying
+
+            return verifying.verify(context, found, names, full=full, variant=variant)
+        from modelsync.engine import repairing
+
+        done = repairing.repair(context, found, names, full=full, variant=variant)
+    if done.error is not None:
+        raise done.error
+    return done.rows
 
 
 def inspect(

@@ -127,17 +127,29 @@ def remove(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(gone)
 
 
-def distrust(folder: Path, path: str) -> None:
+def distrust(folder: Path, path: str, *, blob: Path | None = None) -> None:
     """Says that what was put at `path` is not what it was, though nothing shows it: it is ours to be put there anew.
+
+    Args:
+        folder: The folder.
+        path: The path in it.
+        blob: A damaged blob: only where the path is one more name of it, whatever was written to both.
 
     Raises:
         StoreError: the folder cannot be written.
     """
     with disk.told(f"cannot change {folder}", hint=HINT), _alone(folder):
         records = dict(record.owned(folder))
-        if path in records:
-            records[path] = records[path]._replace(sha256="")
-            record.write(folder, records, {})
+        put = records.get(path)
+        if put is None:
+            return
+        if blob is not None:
+            seen = (folder / path).lstat()
+            if put.mode != "hardlink" or not os.path.samestat(seen, blob.stat()):
+                return
+            put = put._replace(size=seen.st_size, mtime_ns=seen.st_mtime_ns)
+        records[path] = put._replace(sha256="")
+        record.write(folder, records, {})
 
 
 def _open(folder: Path, inside: Path | None) -> None:
