@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import report, rows, startup
+from bench import report, rows, startup, updates
 from bench.timing import Run
 
 ROUNDS = 5
@@ -20,10 +20,10 @@ def main() -> None:
     parser.add_argument(
         "--row", action="append", default=[], help="measure only this row, and write no files"
     )
-    parser.add_argument("--place", type=Path, help="where the files to serve are made and kept (7 GiB)")
+    parser.add_argument("--place", type=Path, help="where the files to serve are made and kept (11 GiB)")
     parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    table = {row.key: row for row in rows.rows()}
+    table = {row.key: row for row in (*rows.rows(), *updates.rows())}
     if unknown := set(options.row) - set(table):
         parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(table)}")
     if options.into is not None:
@@ -37,7 +37,7 @@ def main() -> None:
         place.mkdir(exist_ok=True)
         wanted = [table[key] for key in options.row] or list(table.values())
         results = [_apart(row, place, options.rounds) for row in wanted]
-    print("\n".join(report.table(results)))
+    print("\n".join(report.tables(results)))
     if not options.row:
         report.write(results, options.rounds)
         startup.main()

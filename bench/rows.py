@@ -41,8 +41,8 @@ INSTALL = {
     "httpx2": "pip install httpx2",
     "curl": "apt install curl",
     "aria2c": "apt install aria2",
-    "node-llama-cpp": "npm install -g node-llama-cpp",
-    "b3sum": "cargo install b3sum (in its place: the blake3 package over mmap, all cores)",
+    "node-llama-cpp": "make node, or npm install node-llama-cpp and NODE_LLAMA_CPP=its command",
+    "b3sum": "apt install b3sum (in its place: the blake3 package over mmap, all cores)",
     "nginx": "apt install nginx-light (in its place: the test suite's hub in Python)",
 }
 
@@ -55,12 +55,16 @@ class Row(NamedTuple):
         title: What it is.
         measure: Does it so many rounds; the runs of each contender.
         bounds: The most that modelsync may take of a contender's time.
+        whole: Bytes of the files, where it counts how many of them the server sends; else 0.
+        share: The most of those that it may send to modelsync.
     """
 
     key: str
     title: str
     measure: Callable[[Path, int], dict[str, list[Run]]]
     bounds: Mapping[str, float]
+    whole: int = 0
+    share: float | None = None
 
 
 def installed(name: str) -> bool:
@@ -69,10 +73,13 @@ def installed(name: str) -> bool:
         from importlib.util import find_spec
 
         return find_spec("httpx2") is not None
-    return _tool(name) is not None
+    return tool(name) is not None
 
 
-def _tool(name: str) -> str | None:
+def tool(name: str) -> str | None:
+    """The command that a contender is run by."""
+    if name == "node-llama-cpp" and os.environ.get("NODE_LLAMA_CPP"):
+        return os.environ["NODE_LLAMA_CPP"]
     beside = Path(sys.executable).with_name(name)
     return str(beside) if beside.exists() else shutil.which(name)
 
@@ -92,7 +99,7 @@ def source(place: Path, size: int, name: str = "m.gguf", seed: int = 0) -> Path:
 # --- who ---------------------------------------------------------------------------------------------
 
 
-def _same(digests: Mapping[str, int], folder: Path) -> None:
+def same(digests: Mapping[str, int], folder: Path) -> None:
     """Every file that was asked for is somewhere in `folder`, byte by byte."""
     found: dict[str, int] = {}
     for path in folder.rglob("*"):
@@ -105,12 +112,12 @@ def _same(digests: Mapping[str, int], folder: Path) -> None:
         raise RuntimeError(f"{len(missing)} of {len(digests)} files are not there, or not right")
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _ours(hub: Serving, check: Callable[[Path], None], *words: str) -> Contender:
+def ours_on(hub: Serving, check: Callable[[Path], None], *words: str) -> Contender:
     modelsync = str(Path(sys.executable).with_name("modelsync"))
     environment = {"HF_ENDPOINT": hub.endpoint, "MODELSYNC_STORE": "{folder}/store", "HOME": "{folder}"}
     if hub.trusted:
@@ -121,10 +128,10 @@ def _ours(hub: Serving, check: Callable[[Path], None], *words: str) -> Contender
 def _peers(hub: Serving, file: Path, check: Callable[[Path], None], *names: str) -> Iterator[Contender]:
     """Those of the named contenders that are here, downloading one file; all but hf and node from the CDN itself."""
     url, trusted = hub.address(file), str(hub.trusted or "")
-    aria2c = [_tool("aria2c") or "", "-q", "--file-allocation=none", "-o", "m.gguf"]
+    aria2c = [tool("aria2c") or "", "-q", "--file-allocation=none", "-o", "m.gguf"]
     if trusted:
         aria2c.append(f"--ca-certificate={trusted}")
-    curl = [_tool("curl") or "", "-sS", "--fail", "-o", "m.gguf", *(["--cacert", trusted] if trusted else [])]
+    curl = [tool("curl") or "", "-sS", "--fail", "-o", "m.gguf", *(["--cacert", trusted] if trusted else [])]
     hub_environment = {
         "HOME": "{folder}",
         "HF_HOME": "{folder}/hf",
@@ -136,12 +143,12 @@ def _peers(hub: Serving, file: Path, check: Callable[[Path], None], *names: str)
     }
     node = ["pull", "--noProgress", "--directory", "models", f"hf:{REPO}/m.gguf"]
     commands: dict[str, tuple[list[str], Mapping[str, str]]] = {
-        "hf download": ([_tool("hf") or "", "download", "--quiet", REPO, "m.gguf"], hub_environment),
+        "hf download": ([tool("hf") or "", "download", "--quiet", REPO, "m.gguf"], hub_environment),
         "curl -o": ([*curl, url], {}),
         "httpx2, one stream": ([sys.executable, "-c", ONE_STREAM, url, trusted], {}),
         "aria2c -x4": ([*aria2c, "-x4", "-s4", url], {}),
         "aria2c -x16": ([*aria2c, "-x16", "-s16", url], {}),
-        "node-llama-cpp pull": ([_tool("node-llama-cpp") or "", *node], hub_environment),
+        "node-llama-cpp pull": ([tool("node-llama-cpp") or "", *node], hub_environment),
     }
     for name in names:
         if installed(name.split(",")[0].split(" ")[0]):
@@ -162,20 +169,20 @@ def _one_file(
     pace: int | None = None,
 ) -> dict[str, list[Run]]:
     file = source(place, GiB)
-    check = partial(_same, {_digest(file): GiB})
+    check = partial(same, {digest_of(file): GiB})
     with Serving(tls=tls, cap=cap, pace=pace) as hub:
         hub.offer(REPO, {"m.gguf": file})
-        ours = _ours(hub, check, "pull", f"hf:{REPO}/m.gguf")
+        ours = ours_on(hub, check, "pull", f"hf:{REPO}/m.gguf")
         return in_turn([ours, *_peers(hub, file, check, *names)], rounds)
 
 
 def _many_files(place: Path, rounds: int) -> dict[str, list[Run]]:
     files = {f"m{number}.gguf": source(place, SMALL, seed=number) for number in range(SMALL_FILES)}
-    check = partial(_same, {_digest(file): SMALL for file in files.values()})
+    check = partial(same, {digest_of(file): SMALL for file in files.values()})
     manifest = "[models]\n" + "".join(f'm{n} = "hf:{REPO}/m{n}.gguf"\n' for n in range(SMALL_FILES))
     with Serving(delay=LATENCY) as hub:
         hub.offer(REPO, files)
-        contenders = [_with_manifest(_ours(hub, check, "sync"), manifest)]
+        contenders = [with_manifest(ours_on(hub, check, "sync"), manifest)]
         first = next(iter(files.values()))
         for peer in _peers(hub, first, check, "hf download"):
             whole = [word for word in peer.command(Path()) if word != "m.gguf"]
@@ -183,7 +190,7 @@ def _many_files(place: Path, rounds: int) -> dict[str, list[Run]]:
         return in_turn(contenders, rounds)
 
 
-def _with_manifest(contender: Contender, manifest: str) -> Contender:
+def with_manifest(contender: Contender, manifest: str) -> Contender:
     def command(folder: Path) -> Sequence[str]:
         (folder / "models.toml").write_text(manifest)
         return contender.command(folder)
@@ -193,14 +200,14 @@ def _with_manifest(contender: Contender, manifest: str) -> Contender:
 
 def _same_file(place: Path, rounds: int) -> dict[str, list[Run]]:
     file = source(place, GiB)
-    check = partial(_same, {_digest(file): GiB})
+    check = partial(same, {digest_of(file): GiB})
     with Serving() as hub:
         hub.offer(REPO, {"m.gguf": file})
-        ours = _ours(hub, check, "sync")
+        ours = ours_on(hub, check, "sync")
         many = "[models]\n" + "".join(f'm{n} = "hf:{REPO}/m.gguf"\n' for n in range(SMALL_FILES))
         one = f'[models]\nm0 = "hf:{REPO}/m.gguf"\n'
         return in_turn(
-            [_with_manifest(ours, many), _with_manifest(ours, one)._replace(name="one entry")], rounds
+            [with_manifest(ours, many), with_manifest(ours, one)._replace(name="one entry")], rounds
         )
 
 
@@ -209,13 +216,13 @@ def _verify(place: Path, rounds: int) -> dict[str, list[Run]]:
     home = place / "verify"
     with Serving() as hub:
         hub.offer(REPO, {"m.gguf": file})
-        ours = _with_manifest(_ours(hub, lambda _: None, "sync"), f'[models]\nm = "hf:{REPO}/m.gguf"\n')
+        ours = with_manifest(ours_on(hub, lambda _: None, "sync"), f'[models]\nm = "hf:{REPO}/m.gguf"\n')
         home.mkdir()
         in_turn([ours], 0, place=home)
     blob = next(
         path for path in (home / "store").rglob("*") if path.is_file() and path.stat().st_size == 4 * GiB
     )
-    b3sum = [_tool("b3sum") or ""] if installed("b3sum") else [sys.executable, "-c", BLAKE3]
+    b3sum = [tool("b3sum") or ""] if installed("b3sum") else [sys.executable, "-c", BLAKE3]
     name = "b3sum" if installed("b3sum") else "blake3 over mmap"
     peer = Contender(name, lambda _: [*b3sum, str(blob)], lambda _: None, verifies=True)
     verify = ours._replace(
@@ -245,13 +252,13 @@ def rows() -> tuple[Row, ...]:
         Row(
             "capped",
             "40 MB/s a connection, by nginx's `limit_rate`, 1 GiB",
-            partial(_one_file, ("aria2c -x16",), cap=CAP),
+            partial(_one_file, ("aria2c -x16", "node-llama-cpp pull"), cap=CAP),
             {"aria2c -x16": 0.95},
         ),
         Row(
             "paced",
             "40 MB/s a connection, evenly, 1 GiB",
-            partial(_one_file, ("aria2c -x16",), pace=CAP),
+            partial(_one_file, ("aria2c -x16", "node-llama-cpp pull"), pace=CAP),
             {"aria2c -x16": 0.95},
         ),
         Row(

@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
+from bench.line import Line
 from tests.hub import Delay, Hub, Repo, Slow
 from tests.hub.repos import Entry
 from tests.hub.tls import make_authority
@@ -50,10 +52,17 @@ class Serving(Hub):
         cap: Bytes a second that nginx's `limit_rate` gives one connection, or None: all there are.
         pace: The same, evenly from the first byte on, which nginx cannot do: from the Python CDN.
         delay: Seconds that every answer is kept back: by the Python CDN too.
+        line: Bytes a second that all connections to the CDN have together: there is a `Line` in front of it.
     """
 
     def __init__(
-        self, *, tls: bool = False, cap: int | None = None, pace: int | None = None, delay: float = 0.0
+        self,
+        *,
+        tls: bool = False,
+        cap: int | None = None,
+        pace: int | None = None,
+        delay: float = 0.0,
+        line: int | None = None,
     ) -> None:
         super().__init__(tls=tls)
         self._place = tempfile.TemporaryDirectory(prefix="modelsync-bench-cdn-")
@@ -66,6 +75,7 @@ class Serving(Hub):
         self.trusted = self.ca_file
         if self.by_nginx:
             self._start(tls=tls, cap=cap)
+        self.line = Line(urlsplit(self.files or self.cdn).port or 0, line) if line else None
         servers: tuple[Where, ...] = ("hub", "cdn", "plain")
         for where in servers:
             if delay:
@@ -74,7 +84,9 @@ class Serving(Hub):
                 self.misbehave(Slow(pace or cap or 0), where=where, times=None)
 
     def close(self) -> None:
-        """Stops both."""
+        """Stops all of them."""
+        if self.line is not None:
+            self.line.close()
         if self._nginx is not None:
             self._nginx.terminate()
             self._nginx.wait()
@@ -105,7 +117,9 @@ class Serving(Hub):
     def _sign(self, repo: Repo, path: str, entry: Entry) -> str:
         signed = super()._sign(repo, path, entry)
         if self.by_nginx and isinstance(entry.what.data, Path):
-            return f"{self.address(entry.what.data)}?{signed.partition('?')[2]}"
+            signed = f"{self.address(entry.what.data)}?{signed.partition('?')[2]}"
+        if self.line is not None:
+            signed = urlsplit(signed)._replace(netloc=f"localhost:{self.line.port}").geturl()
         return signed
 
     def _start(self, *, tls: bool, cap: int | None) -> None:

@@ -19,6 +19,7 @@ class Contender(NamedTuple):
         check: Raises if what lies in that folder afterwards is not what was asked for, byte by byte.
         environment: More variables; `{folder}` in a value is that folder.
         verifies: Whether it checks a hash of what it brings.
+        prepare: Makes that folder what it is to be before the time runs; None: it is empty.
     """
 
     name: str
@@ -26,14 +27,19 @@ class Contender(NamedTuple):
     check: Callable[[Path], None]
     environment: Mapping[str, str] = {}
     verifies: bool = False
+    prepare: Callable[[Path], None] | None = None
 
 
 class Run(NamedTuple):
-    """One run: wall and processor seconds, and the most memory in bytes (the program alone, not its page cache)."""
+    """One run: wall and processor seconds, the most memory in bytes (the program alone, not its page cache).
+
+    And what `in_turn`'s meter counted meanwhile.
+    """
 
     wall: float
     cpu: float
     memory: int
+    sent: int = 0
 
 
 class Spread(NamedTuple):
@@ -50,27 +56,40 @@ def spread(numbers: Sequence[float]) -> Spread:
 
 
 def in_turn(
-    contenders: Sequence[Contender], rounds: int, *, place: Path | None = None
+    contenders: Sequence[Contender],
+    rounds: int,
+    *,
+    place: Path | None = None,
+    warm: bool = True,
+    meter: Callable[[], int] = lambda: 0,
 ) -> dict[str, list[Run]]:
     """Runs each once a round, each time in a folder of its own, beginning with another every round.
 
     Args:
         contenders: Who.
-        rounds: How often, after one round that warms the caches and does not count.
+        rounds: How often.
         place: A folder that all of them work in, instead of an empty one each time.
+        warm: Whether one round goes before that warms the caches and does not count.
+        meter: Counts something, from the beginning on: bytes that a server has sent.
     """
     runs: dict[str, list[Run]] = {contender.name: [] for contender in contenders}
-    for turn in range(rounds + 1):
+    for turn in range(0 if warm else 1, rounds + 1):
         first = turn % len(contenders)
         for contender in (*contenders[first:], *contenders[:first]):
             with tempfile.TemporaryDirectory(prefix="modelsync-bench-run-") as folder:
-                run = _timed(contender, place or Path(folder))
+                there = place or Path(folder)
+                if contender.prepare is not None:
+                    contender.prepare(there)
+                before = meter()
+                run = timed(contender, there)
+                run = run._replace(sent=meter() - before)
             if turn:
                 runs[contender.name].append(run)
     return runs
 
 
-def _timed(contender: Contender, folder: Path) -> Run:
+def timed(contender: Contender, folder: Path) -> Run:
+    """Runs it once, and checks what came of it."""
     environment = {
         key: value
         for key, value in os.environ.items()
