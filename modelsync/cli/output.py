@@ -1,6 +1,7 @@
 """What a command says: words for people to stderr, data to stdout, or one JSON object there."""
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from modelsync.errors import ModelsyncError
 
 SCHEMA = 1
+_COLORS = re.compile("\033\\[[0-9;]*m")
 
 Color: TypeAlias = Literal["auto", "always", "never"]
 Format: TypeAlias = Literal["text", "json"]
@@ -80,14 +82,13 @@ class Output:
         if not text or stream is None:  # None: closed by whoever started us
             return
         text = encodable(text, stream)
-        if "\033" not in text:
-            stream.write(text)
-            stream.flush()
-            return
-        import click
+        if "\033" in text and wants_color(stream, self.color):
+            import click
 
-        # click takes the colours out again, and knows the consoles of Windows
-        click.echo(text, file=stream, nl=False, color=wants_color(stream, self.color))
+            click.echo(text, file=stream, nl=False, color=True)  # it knows the consoles of Windows
+            return
+        stream.write(_COLORS.sub("", text))
+        stream.flush()
 
 
 def error_lines(message: str, hint: str | None) -> list[str]:
@@ -133,10 +134,8 @@ def table(rows: Sequence[Sequence[str]], *, right: Iterable[int] = (), indent: s
 
 def titled(titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> list[str]:
     """A table under its titles; a column without any text is left out with its title."""
-    import click
-
     used = [index for index in range(len(titles)) if any(row[index] for row in rows)]
     ends = {position for position, index in enumerate(used) if index in set(right)}
     picked = [[row[index] for index in used] for row in ([t.upper() for t in titles], *rows)]
     head, *body = table(picked, right=ends)
-    return [click.style(head, bold=True), *body]
+    return [f"\033[1m{head}\033[0m", *body]

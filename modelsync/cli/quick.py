@@ -1,8 +1,9 @@
 """The plainest command lines, read without click.
 
 A sync with nothing to do and the path of a model that is here are run by scripts and hooks all day, and should cost
-little more than the interpreter's start; importing click alone costs more than both. So these few lines are read
-here. Anything else, and any variable that stands for an option, is left to the program proper.
+little more than the interpreter's start; importing click alone costs more than both, and as much as verifying 200 MB.
+So these few lines are read here. Anything else, and any variable that stands for an option, is left to the program
+proper.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 from modelsync.cli.invocation import Invocation
 
-COMMANDS = ("sync", "path")
+COMMANDS = ("sync", "path", "verify")
 QUIET = {"-q": 1, "--quiet": 1, "-qq": 2}
 MODES = {"--locked": "locked", "--frozen": "frozen"}
 # Variables that stand for no option of these commands: whoever needs them reads them.
@@ -31,10 +32,10 @@ def read(words: Sequence[str], variables: Mapping[str, str]) -> Callable[[Invoca
         return None
     modes: dict[str, Any] = {MODES[flag]: True for flag in flags if flag in MODES}
     quiet = sum(QUIET.get(flag, 0) for flag in flags)
-    if command == "path" and (len(names) != 1 or modes):
+    if (command == "path" and len(names) != 1) or (command != "sync" and modes):
         return None
 
-    def work(invocation: Invocation) -> None:
+    def work(invocation: Invocation) -> int:
         if quiet:
             invocation.take("quiet", quiet, typed=True)
         invocation.enter()
@@ -42,9 +43,14 @@ def read(words: Sequence[str], variables: Mapping[str, str]) -> Callable[[Invoca
             from modelsync.cli.acts import path
 
             path.show(invocation, names[0])
-        else:
+        elif command == "sync":
             from modelsync.cli.acts import sync
 
             sync.perform(invocation, names, **modes)
+        else:
+            from modelsync.cli.acts import verify
+
+            return verify.perform(invocation, names)
+        return 0
 
     return work

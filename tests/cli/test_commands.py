@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from modelsync.spec.blocks import SIZE
 from tests.cli.conftest import COMMAND, MANIFEST, REPO, Cli, gguf
 
 
@@ -93,11 +94,51 @@ def test_verify_finds_damage_and_sync_mends_it(synced: Cli, store_root: Path) ->
     blob.write_bytes(gguf("rotten"))
     bad = synced("verify", status=1)
     assert bad.out.split()[-1] == "damaged"
-    assert bad.err == "error: 1 file is damaged\nhint: `modelsync sync` fetches them anew\n"
+    assert bad.err == (
+        "error: 1 file is damaged\n"
+        "hint: `modelsync verify --repair` fetches what is damaged; so does `modelsync sync`\n"
+    )
     value = synced("verify", "--format", "json", status=1).json
     assert (value["rows"][0]["status"], value["error"]["code"]) == ("damaged", "hash-mismatch")
     synced("sync")
     synced("verify", "--full")
+
+
+def test_verify_says_which_blocks_are_damaged_and_repairs_them(cli: Cli, store_root: Path) -> None:
+    """In words and in JSON; what was fetched and what was reused; status 0 when all is repaired, else the error's."""
+    data = gguf("big", 2 * SIZE + 100)
+    cli.repo.commit({"tiny-Q4_K_M.gguf": data})
+    cli("-q", "sync")
+    (blob,) = (store_root / "blobs-v1").glob("*/*")
+    with_damage(blob, SIZE)
+    bad = cli("verify", status=1)
+    assert bad.out.splitlines()[0].split()[-1] == "DAMAGED"
+    assert bad.out.splitlines()[1].endswith("damaged  1 of 3 blocks (16 to 32 MiB)")
+    (row,) = cli("verify", "--format", "json", status=1).json["rows"]
+    assert row["damaged"] == [{"start": SIZE, "end": 2 * SIZE}]
+    offline = cli("verify", "--repair", "--offline", status=1)
+    assert "the network is ruled out" in offline.err
+    value = cli("verify", "--repair", "--format", "json").json
+    assert (value["rows"][0]["status"], value["bytes_fetched"], value["bytes_reused"]) == (
+        "repaired",
+        SIZE,
+        SIZE + 100,
+    )
+    with_damage(blob, 5)
+    done = cli("verify", "--repair", "--no-progress")
+    assert done.out.splitlines()[1].endswith("repaired  1 of 3 blocks (0 to 16 MiB)")
+    assert done.err.startswith("1 file is repaired: 16.0 MiB fetched, 16.0 MiB reused, ")
+    assert blob.read_bytes() == data
+
+
+def with_damage(blob: Path, offset: int) -> None:
+    """Changes a byte of a blob, which neither its size nor its time tells."""
+    seen = blob.stat()
+    blob.chmod(0o644)
+    with blob.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\0")
+    os.utime(blob, ns=(seen.st_atime_ns, seen.st_mtime_ns))
 
 
 def test_pull_fetches_without_a_manifest(empty: Cli) -> None:

@@ -218,7 +218,8 @@ def test_plain_lines_are_left_to_the_program_where_a_variable_stands_for_an_opti
 @pytest.mark.parametrize(
     "words",
     [["sync", "--help"], ["sync", "-v"], ["sync", "--dir", "x"], ["path"], ["path", "a", "b"], ["path", "hf:u/m"],
-     ["path", "--locked", "a"], ["list"], [], ["--", "sync"], ["sync", "a=b"], ["sync", "*"]],
+     ["path", "--locked", "a"], ["verify", "--full"], ["verify", "--locked"], ["list"], [], ["--", "sync"],
+     ["sync", "a=b"], ["sync", "*"]],
 )  # fmt: skip
 def test_whatever_is_not_plain_is_left_to_the_program(words: list[str]) -> None:
     """Only names and a few flags are read quickly."""
@@ -235,6 +236,8 @@ def test_the_quick_way_says_what_the_program_says(synced: Cli) -> None:
         "sync --locked --frozen": 2,
         "path tiny -q": 0,
         "path tinny": 1,
+        "verify -q": 0,
+        "-qq verify tinny": 1,
     }.items():
         words = line.split()
         assert quick.read(words, {}) is not None
@@ -242,15 +245,15 @@ def test_the_quick_way_says_what_the_program_says(synced: Cli) -> None:
 
 
 def test_a_sync_with_nothing_to_do_does_without_click(synced: Cli) -> None:
-    """Neither a no-op sync nor a path that is here imports click or anything that is heavy."""
-    for words in ("'sync'", "'path', 'tiny'"):
+    """A no-op sync and a path that is here import neither click nor anything that is heavy; verify only what hashes."""
+    for words in ("'sync'", "'path', 'tiny'", "'-q', 'verify'"):
         code = (
             f"import sys; sys.argv = ['modelsync', {words}]\nfrom modelsync.__main__ import main\n"
             "try: main()\nexcept SystemExit as end: assert not end.code\n"
             "print({'click', 'rich', 'httpx2', 'tomlkit', 'filelock', 'blake3', 'json.tool'} & sys.modules.keys())"
         )
         done = subprocess.run([sys.executable, "-c", code], cwd=synced.folder, capture_output=True, text=True)
-        assert done.stdout.splitlines()[-1] == "set()", done
+        assert done.stdout.splitlines()[-1] == ("{'blake3'}" if "verify" in words else "set()"), done
 
 
 @pytest.mark.skipif(os.name == "nt", reason="on Windows a closed pipe is another error")
