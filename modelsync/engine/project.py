@@ -36,6 +36,13 @@ class Project(NamedTuple):
         """Where the manifest's `dir` is; None where it has none, or where a package ships it."""
         return self.root / manifest.dir if manifest.dir is not None and self.package is None else None
 
+    def called_in(self, folder: Path) -> str:
+        """What a folder's record of links calls the project: so that an image that carries both knows it again."""
+        try:
+            return Path(os.path.relpath(self.manifest_path, folder)).as_posix()
+        except ValueError:  # on Windows, on another drive
+            return self.manifest_path.as_posix()
+
     def read_manifest(self) -> "Manifest":
         """Reads and checks the manifest; its load settings too, where llama-cpp-python is installed.
 

@@ -1,14 +1,14 @@
 """Reconciling this machine with the lock: lock x what is here -> plan -> root -> blobs -> views -> links."""
 
-import os
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelsync.engine import freshness, plan, selecting
+from modelsync.engine import freshness, leftovers, plan, selecting
 from modelsync.engine.changes import Action, Change
 from modelsync.engine.context import Context
+from modelsync.engine.leftovers import Left
 from modelsync.engine.plan import Here, Plan
 from modelsync.engine.project import Project
 from modelsync.engine.selecting import Groups
@@ -72,6 +72,8 @@ def reconcile(
     steps = plan.make(models, here, linked=target is not None, exact=exact)
     notes = report.notes if report else ()
     changes = _changes(report, models, steps, here)
+    left = left_behind(context, project, target) if exact and directory is None else ()
+    todo, steps = steps, Plan((*steps.steps, *leftovers.steps(left, project.root)))
     if check and steps.steps:
         raise DriftError(
             "not as the lock says: " + "; ".join(plan.describe(step) for step in steps.steps),
@@ -81,8 +83,9 @@ def reconcile(
         return SyncReport(changes, steps, notes=notes, lock_written=False)
 
     if replace and steps.of("fetch"):
-        _free_old(context, project, steps, target)
-    _root(context, project, current, needed=bool(steps.of("fetch", "adopt", "check", "view")))
+        _free_old(context, project, todo, target)
+    linked = target.folder if target is not None and directory is None else None
+    _root(context, project, current, linked, needed=bool(steps.of("fetch", "adopt", "check", "view")))
     fetched = report.bytes_fetched if report else 0
     changed = {change.name for change in changes}
     reused = max(0, plan.bytes_here((model for model in models if model.name in changed), here) - fetched)
@@ -90,13 +93,14 @@ def reconcile(
         return SyncReport(changes, steps, fetched, reused, notes, report is not None and report.written)
     from modelsync.engine.carrying import carry_out
 
-    done = carry_out(context, steps, project.root, target)
+    done = carry_out(context, todo, project.root, target)
+    gone = leftovers.remove(left, project.root)
     return SyncReport(
         changes,
         steps,
         bytes_fetched=fetched + done.fetched,
         bytes_reused=reused + done.reused,
-        notes=notes + done.notes,
+        notes=notes + done.notes + gone,
         lock_written=report.written if report else False,
     )
 
@@ -110,15 +114,12 @@ def _free_old(context: Context, project: Project, steps: Plan, target: Target | 
     prune.execute(context.store, prune.replaced(context.store, project.lock_path))
 
 
-def _root(context: Context, project: Project, current: Lock, *, needed: bool) -> None:
-    """Says that the lock's digests are in use; a sync with nothing to do never fails over it."""
+def _root(context: Context, project: Project, current: Lock, linked: Path | None, *, needed: bool) -> None:
+    """Says that the lock's digests are in use, and `linked` too; a sync with nothing to do never fails over it."""
     from modelsync.store import roots
 
-    if needed:
-        roots.write(context.store, project.lock_path, current.digests)
-    else:
-        with suppress(StoreError):
-            roots.write(context.store, project.lock_path, current.digests)
+    with nullcontext() if needed else suppress(StoreError):
+        roots.write(context.store, project.lock_path, current.digests, folder=linked)
 
 
 def locked_models(entries: Sequence[Entry], current: Lock, project: Project) -> list[LockedModel]:
@@ -147,15 +148,12 @@ def target_of(project: Project, manifest: Manifest, directory: Path | None, mode
     folder = directory.absolute() if directory is not None else project.folder(manifest)
     if folder is None:
         return None
-    return Target(folder, mode, project.root if directory is None else None, _owner(project, folder))
+    return Target(folder, mode, project.root if directory is None else None, project.called_in(folder))
 
 
-def _owner(project: Project, folder: Path) -> str:
-    """What the record of links calls the project: so that an image that carries both knows it again."""
-    try:
-        return Path(os.path.relpath(project.manifest_path, folder)).as_posix()
-    except ValueError:  # on Windows, on another drive
-        return project.manifest_path.as_posix()
+def left_behind(context: Context, project: Project, target: Target | None) -> tuple[Left, ...]:
+    """What stands in folders that were the manifest's `dir` before `target` was."""
+    return leftovers.look(context, project, target.folder if target is not None else None)
 
 
 def _changes(

@@ -51,6 +51,8 @@ def _made(context: Context, project: Project, variant: str | None) -> memos.Memo
     target = reconciling.target_of(project, manifest, None, "auto")
     if target is not None:
         inputs |= memos.stamps((target.folder / record.RECORD,))
+    if reconciling.left_behind(context, project, target):
+        return None
     if lock is None or not freshness.compare(manifest, lock).fresh:
         return None
     models = reconciling.locked_models(selecting.select(manifest, variant=variant), lock, project)

@@ -30,6 +30,7 @@ class Root(NamedTuple):
         uri: The canonical URI with its revision, for a root of a pull.
         files: What the URI meant, for a root of a pull.
         missed: When the lock was first seen gone or changed, in seconds since the epoch; None while it is alive.
+        folder: The absolute path of the project's folder that they were linked in last, for a root of a lock.
     """
 
     digests: frozenset[str]
@@ -37,6 +38,7 @@ class Root(NamedTuple):
     uri: str | None = None
     files: "tuple[LockedFile, ...]" = ()
     missed: float | None = None
+    folder: str | None = None
 
 
 class LockSeen(NamedTuple):
@@ -50,8 +52,10 @@ class LockSeen(NamedTuple):
         return self.there and (self.digests is None or root.digests <= self.digests)
 
 
-def write(store: Store, lock_path: Path, digests: Iterable[str]) -> None:
+def write(store: Store, lock_path: Path, digests: Iterable[str], *, folder: Path | None = None) -> None:
     """Says that the lock at `lock_path` needs `digests`. Reads one small file, and writes nothing if that is known.
+
+    `folder` is the one that they are linked in too; None leaves it as it is known.
 
     A store that cannot be written is not pruned either: there, nothing has to be said.
 
@@ -61,7 +65,9 @@ def write(store: Store, lock_path: Path, digests: Iterable[str]) -> None:
     """
     root = Root(frozenset(digests), lock=str(lock_path.absolute()))
     key = _lock_key(root)
-    if read(store.root, key) == root:
+    known = read(store.root, key)
+    root = root._replace(folder=str(folder.absolute()) if folder else known.folder if known else None)
+    if known == root:
         return
     save(store, key, root)
     _notice_older(store, key, root)
@@ -70,6 +76,13 @@ def write(store: Store, lock_path: Path, digests: Iterable[str]) -> None:
 def place(store: Store, lock_path: Path, digests: Iterable[str]) -> Path:
     """Where the root is that `write` writes."""
     return store.root_path(_lock_key(Root(frozenset(digests), lock=str(lock_path.absolute()))))
+
+
+def folders(store: Store, lock_path: Path) -> frozenset[Path]:
+    """The folders in which what the lock at `lock_path` needed has been linked."""
+    lock = str(lock_path.absolute())
+    mine = (root for root in read_all(store).values() if root is not None and root.lock == lock)
+    return frozenset(Path(root.folder) for root in mine if root.folder)
 
 
 def remember(store: Store, uri: str, files: "Sequence[LockedFile]") -> None:
@@ -179,9 +192,14 @@ def _parse(value: Mapping[str, Any]) -> Root | None:
     digests = frozenset(sha256_hex(digest, "a root's digest") for digest in value["digests"])
     lock, uri, missed = value.get("lock"), value.get("uri"), value.get("missed")
     files = tuple(_file(item) for item in value.get("files", ()))
-    if (lock is None) == (uri is None) or not isinstance(lock or uri, str):
+    folder = value.get("folder")
+    if (
+        (lock is None) == (uri is None)
+        or not isinstance(lock or uri, str)
+        or not isinstance(folder, str | None)
+    ):
         return None
-    return Root(digests, lock, uri, files, float(missed) if missed is not None else None)
+    return Root(digests, lock, uri, files, float(missed) if missed is not None else None, folder)
 
 
 def _file(value: Mapping[str, Any]) -> "LockedFile":

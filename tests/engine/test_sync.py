@@ -22,6 +22,7 @@ from modelsync.errors import (
     UsageError,
 )
 from modelsync.store import blobs, prune
+from modelsync.store.links import LinkMode
 from modelsync.transfer.progress import Event
 from tests.engine.conftest import REPO, Opened, Place, gguf
 
@@ -135,6 +136,65 @@ def test_files_are_linked_into_the_project(place: Place, context: Context) -> No
     assert not (folder / "other/tiny-Q8_0.gguf").exists()
     assert (folder / "notes.txt").read_text() == "mine"
     assert (folder / "other/mine.gguf").read_text() == "mine"
+
+
+@pytest.mark.parametrize("mode", ["auto", "copy", "symlink"])
+def test_a_folder_that_the_manifest_names_no_more_is_cleared(
+    place: Place, context: Context, mode: LinkMode
+) -> None:
+    """`dir` is another, or gone: what was linked into the old one goes, and nothing else does."""
+    project = place.write(LINKED)
+    syncing.sync(context, project, link_mode=mode)
+    old = place.folder / "models"
+    (old / "notes.txt").write_text("mine")
+    place.write(LINKED.replace('"models"', '"other"'))
+    with pytest.raises(DriftError, match="remove models/tiny/"):
+        syncing.sync(context, project, check=True)
+    report = syncing.sync(context, project, link_mode=mode)
+    assert report.notes == ("models/ is not the manifest's dir any more: 1 removed from it",)
+    assert [step.target for step in report.plan.of("unlink")] == ["models/tiny/tiny-Q4_K_M.gguf"]
+    assert not (old / "tiny").exists()
+    assert (old / "notes.txt").read_text() == "mine"
+    new = place.folder / "other/tiny/tiny-Q4_K_M.gguf"
+    assert new.read_bytes() == gguf("q4")
+    place.write(MANIFEST)
+    syncing.sync(context, project, link_mode=mode)
+    assert not new.parent.exists()
+    assert syncing.sync(context, project).plan.steps == ()
+
+
+def test_a_flag_a_part_and_a_change_of_yours_keep_the_old_folder(place: Place, context: Context) -> None:
+    """`--dir`, names and `inexact` clear nothing; a file that was changed stays, and a note says so."""
+    project = place.write(LINKED)
+    syncing.sync(context, project, link_mode="copy")
+    old = place.folder / "models/tiny/tiny-Q4_K_M.gguf"
+    place.write(MANIFEST)
+    syncing.sync(context, project, directory=place.folder / "elsewhere")
+    syncing.sync(context, project, ["tiny"])
+    syncing.sync(context, project, inexact=True)
+    assert old.exists()
+    old.write_text("mine now")
+    (note,) = syncing.sync(context, project).notes
+    assert (
+        note
+        == "models/ is not the manifest's dir any more: 0 removed from it; 1 stay, they were changed since"
+    )
+    assert old.read_text() == "mine now"
+    assert syncing.sync(context, project).notes == ()
+    assert (place.folder / "elsewhere/tiny/tiny-Q4_K_M.gguf").exists()
+
+
+def test_an_old_folder_that_leads_out_of_the_project_is_left_alone(place: Place, context: Context) -> None:
+    """A repository that puts a link in its place cannot have another project's files removed."""
+    project = place.write(LINKED)
+    syncing.sync(context, project, link_mode="copy")
+    theirs = place.folder.parent / "theirs/models"
+    theirs.parent.mkdir()
+    (place.folder / "models").rename(theirs)
+    (place.folder / "models").symlink_to(theirs, target_is_directory=True)
+    place.write(MANIFEST)
+    syncing.sync(context, project)
+    assert (theirs / "tiny/tiny-Q4_K_M.gguf").is_file()
 
 
 def test_a_part_of_a_sync_removes_nothing(place: Place, context: Context) -> None:
