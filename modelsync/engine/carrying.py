@@ -46,6 +46,7 @@ def carry_out(
         known: What suspect blobs were found to be, by digest; others are hashed.
     """
     fetched, reused = 0, 0
+    notes: tuple[str, ...] = ()
     damaged: list[Damage] = []
     for step in steps.of("check"):
         finding = known.get(step.target) or check(context, step)
@@ -57,11 +58,12 @@ def carry_out(
         damaged = _with_room(context, damaged, sum(step.bytes for step in missing))
         needs = list(_needs(context, missing, folder, target, damaged))
         brought = fetching.bring(context, needs)
-        fetched, reused = fetched + brought.fetched, reused + brought.reused
+        fetched, reused, notes = fetched + brought.fetched, reused + brought.reused, brought.notes
     for step in steps.of("view"):
         assert step.model is not None
         views.make(context.store, step.model.files)
-    notes = _link(context, steps.of("link"), target) if target is not None else ()
+    if target is not None:
+        notes += _link(context, steps.of("link"), target)
     if target is not None and (gone := steps.of("unlink")):
         left = {step.target for step in gone} - set(links.remove(target.folder, [s.target for s in gone]))
         notes += tuple(

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +16,7 @@ from modelsync.store import blobs, layout
 from modelsync.store.receipts import Origin
 
 if TYPE_CHECKING:
+    from modelsync.engine.bases import Bases
     from modelsync.sources.base import Found, Source
     from modelsync.store.guard import Held
     from modelsync.transfer.jobs import Fetched, Guess, Job, Segment
@@ -49,10 +51,11 @@ class Need(NamedTuple):
 
 
 class Brought(NamedTuple):
-    """What came over the network, and what was taken from this machine, in bytes."""
+    """What came over the network, and what was taken from this machine, in bytes; with notes for a person."""
 
     fetched: int = 0
     reused: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def needs_of(
@@ -119,7 +122,7 @@ def bring(
             first.args = (f"{first.message} (and {len(effort.errors) - 1} more: {others})",)
             first.message = str(first.args[0])
         raise first
-    return Brought(effort.fetched, effort.reused)
+    return Brought(effort.fetched, effort.reused, tuple(effort.notes))
 
 
 class _Effort:
@@ -131,6 +134,8 @@ class _Effort:
         self.errors: list[ModelsyncError] = []
         self.fetched = 0
         self.reused = 0
+        self.notes: list[str] = []
+        self.bases: Bases | None = None
 
     def attempt(self, needs: Sequence[Need], *, patient: bool) -> list[Need]:
         """Fetches those of `needs` that nobody else is fetching; returns the others.
@@ -172,7 +177,18 @@ class _Effort:
         self._run(held, copies)
         for job in copies.values():
             shutil.rmtree(job.folder, ignore_errors=True)
-        self._run(held, {key: _job(need, hold) for key, (need, hold, _) in held.items()})
+        self._run(held, {key: self._job(need, hold) for key, (need, hold, _) in held.items()})
+
+    def _job(self, need: Need, hold: "Held") -> "Job":
+        """The job, which looks in the store for what an older file has of it."""
+        job = _job(need, hold)
+        remote = not need.segments[0].url.startswith("file:")
+        if need.guesses or not (remote and need.file.sha256 and need.file.size):
+            return job
+        from modelsync.engine.bases import Bases
+
+        self.bases = self.bases or Bases(self.context)
+        return job._replace(prepare=partial(self.bases.prepare, need))
 
     def _run(self, held: "dict[str, tuple[Need, Held, ExitStack]]", jobs: "dict[str, Job]") -> None:
         """Runs the jobs; those that arrive leave `held`, and so does what fails for good."""
@@ -197,6 +213,8 @@ class _Effort:
             else:
                 self.fetched += fetched.fetched
                 self.reused += fetched.resumed + fetched.reused
+            if fetched.note is not None:
+                self.notes.append(fetched.note)
 
         def failed(job: "Job", error: ModelsyncError) -> None:
             key = keys[id(job)]

@@ -7,6 +7,7 @@ asked for again. A server that knows no ranges is read until the header is whole
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelsync.engine.context import Context
@@ -22,6 +23,7 @@ from modelsync.errors import (
 from modelsync.gguf.header import Header
 from modelsync.gguf.reader import HeaderReader, read_header
 from modelsync.gguf.reader import Need as More
+from modelsync.net.retry import TRIES
 from modelsync.store import blobs
 from modelsync.store import headers as kept
 from modelsync.transfer.jobs import Segment
@@ -65,7 +67,7 @@ def read(context: Context, need: Need) -> Header:
     if sha256:
         blob = blobs.find(context.store, sha256, need.file.size)
         if blob is not None:
-            return _Reading(context, need, (Segment(blob.as_uri(), need.file.size),)).run()
+            return of_blob(context, need.label, blob)
         known = kept.recall(context.store, sha256)
         if known is not None:
             with suppress(NotAModelError):
@@ -76,7 +78,7 @@ def read(context: Context, need: Need) -> Header:
             f"{need.label} is not on this machine, nor is its header, and the network is ruled out",
             hint="look at it once without --offline: its header is kept",
         )
-    reading = _Reading(context, need, need.segments)
+    reading = _Reading(context, need.label, need.segments, need.file.size, known=bool(sha256))
     if local:
         return reading.run()
     context.tell(Event("resolving", need.label, 0, None))
@@ -96,17 +98,81 @@ def read(context: Context, need: Need) -> Header:
     return header
 
 
+def of_blob(context: Context, label: str, blob: Path) -> Header:
+    """The header of a file that is here.
+
+    Raises:
+        NotAModelError: it is no good one.
+        StoreError: it cannot be read.
+    """
+    size = blob.stat().st_size
+    return _Reading(context, label, (Segment(blob.as_uri(), size),), size, known=True).run()
+
+
+def beginning(context: Context, need: Need, first: int) -> tuple[Header, bytes]:
+    """The header of a file that is to be fetched, asked for once, without patience.
+
+    Args:
+        context: What to work with.
+        need: The file; its digest is known.
+        first: Bytes that are asked for at first.
+
+    Returns:
+        The header, and what was read from the file's source for it: none where it was kept from an earlier time.
+
+    Raises:
+        ModelsyncError: it cannot be had now, or is no good one.
+    """
+    sha256 = need.file.sha256 or ""
+    known = kept.recall(context.store, sha256)
+    if known is not None:
+        with suppress(NotAModelError):
+            return read_header(known, need.label, size=need.file.size), b""
+    reading = _Reading(
+        context, need.label, need.segments, need.file.size, known=True, first=first, tries=1, rest=True
+    )
+    header = reading.run()
+    kept.keep(context.store, sha256, bytes(reading.data[: header.nbytes]))
+    return header, bytes(reading.data)
+
+
 class _Reading:
     """One file's header on its way.
+
+    Args:
+        context: What to work with.
+        label: The file's name for people.
+        segments: Where it is.
+        size: Bytes of the whole file, or None.
+        known: Whether a digest will decide about it.
+        first: Bytes that are asked for at first.
+        tries: How often a source is asked that gives nothing.
+        rest: Whether what is left of a range behind the header is read too.
 
     Attributes:
         data: What has come, from the file's first byte on.
     """
 
-    def __init__(self, context: Context, need: Need, segments: Sequence[Segment]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        label: str,
+        segments: Sequence[Segment],
+        size: int | None,
+        *,
+        known: bool,
+        first: int = FIRST,
+        tries: int = TRIES,
+        rest: bool = False,
+    ) -> None:
         self._context = context
-        self._need = need
+        self._label = label
         self._segments = segments
+        self._size = size
+        self._known = known
+        self._first = first
+        self._tries = tries
+        self._rest = rest
         self._reader: HeaderReader | None = None
         self.data = bytearray()
 
@@ -127,12 +193,12 @@ class _Reading:
         """Reads on in a file, or in a piece of one; None if that ends first."""
         from modelsync.net.retry import Backoff
 
-        source, backoff = self._source(segment), Backoff()
+        source, backoff = self._source(segment), Backoff(self._tries)
         begin, size = len(self.data), segment.size
         validator: Validator | None = None
         while size is None or len(self.data) - begin < size:
             at = len(self.data) - begin
-            end = at + (NEXT if self.data else FIRST)
+            end = at + (max(at, self._first) if self._rest else NEXT if self.data else self._first)
             try:
                 with source.open(at, end if size is None else min(end, size), None) as answer:
                     validator = self._judged(answer, at, segment.size, size, validator)
@@ -165,8 +231,8 @@ class _Reading:
         from modelsync.net.retry import FinalNetworkError
         from modelsync.transfer.answers import Known, OtherSizeError, judge, validator_of
 
-        label = self._need.label
-        known = Known(promised, size, bool(self._need.file.sha256), validator)
+        label = self._label
+        known = Known(promised, size, self._known, validator)
         match judge(answer, known):
             case "other-size":
                 raise OtherSizeError(
@@ -185,21 +251,23 @@ class _Reading:
         """Takes the bytes of one answer; the header once it is whole."""
         reader = self._made(size)
         buffer = memoryview(bytearray(_PIECE))
+        found: Header | None = None
         while count := answer.read_into(buffer):
             source.worked()
             backoff.progressed()
             self.data += buffer[:count]
-            header = reader.feed(buffer[:count])
+            header = found or reader.feed(buffer[:count])
             if not isinstance(header, More):
-                return header
-        return None
+                found = header
+                if not (self._rest and answer.status == 206):
+                    break
+        return found
 
     def _made(self, size: int | None) -> HeaderReader:
         """The reader; `size` is of the only segment, and used where the file's is not known."""
         if self._reader is None:
             whole = size if len(self._segments) == 1 else None
-            known = self._need.file.size
-            self._reader = HeaderReader(self._need.label, size=whole if known is None else known)
+            self._reader = HeaderReader(self._label, size=whole if self._size is None else self._size)
         return self._reader
 
 

@@ -21,11 +21,12 @@ class File:
         total: Bytes of the whole, or None while that is not known.
         begun: When it was first worked on, in seconds of the clock.
         fetched: Bytes that have come since.
+        reused: Bytes that were copied from other files since.
         aside: Whether nothing of it was moved so far: it is only looked up, or a folder that links are put into. It
             does not count among all files.
     """
 
-    __slots__ = ("aside", "begun", "done", "fetched", "here", "label", "phase", "total")
+    __slots__ = ("aside", "begun", "done", "fetched", "here", "label", "phase", "reused", "total")
 
     def __init__(self, label: str, now: float, *, aside: bool) -> None:
         self.label = label
@@ -35,6 +36,7 @@ class File:
         self.total: int | None = None
         self.begun = now
         self.fetched = 0
+        self.reused = 0
         self.aside = aside
 
     @property
@@ -79,6 +81,7 @@ class Board:
     def __init__(self) -> None:
         self.files: dict[str, File] = {}
         self._pace = Pace()  # of what is fetched, or only checked
+        self._progress = Pace()  # of that and of what is copied
 
     def hear(self, event: Event, now: float) -> File:
         """Takes in an event, now in seconds of a clock; returns the file that it is about as it is now."""
@@ -100,9 +103,12 @@ class Board:
             file.here = max(file.here, file.done) if file.phase == "checking" else file.done
         if file.phase in MOVING:
             # The first word on a file tells what earlier runs left: that was not fetched now.
-            more = max(0, file.here - was) if goes_on else 0
+            moved = max(0, file.here - was) if goes_on else 0
+            more = max(0, moved - max(0, event.reused - file.reused))
             file.fetched += more if file.phase == "fetching" else 0
+            file.reused = event.reused
             self._pace.hear(now, more)
+            self._progress.hear(now, moved)
         return file
 
     def active(self) -> list[File]:
@@ -131,5 +137,5 @@ class Board:
             done=sum(file.here for file in sized),
             total=sum(file.total or 0 for file in sized) if whole else None,
             rate=self.rate(now),
-            eta_seconds=self._pace.left(now, max(0, missing)) if whole else None,
+            eta_seconds=self._progress.left(now, max(0, missing)) if whole else None,
         )

@@ -95,8 +95,7 @@ class Guessing:
         """Waits for the next part of which enough is known; None when there is none any more."""
         with self._lock:
             while self._parts and not self._file.over:
-                lost = [part for part in self._parts if self._track(part).plain or self._track(part).draining]
-                if lost:
+                if lost := [part for part in self._parts if self._is_lost(part)]:
                     self._let_go(lost)
                     continue
                 for part in self._parts:
@@ -116,15 +115,19 @@ class Guessing:
         self._leave([part])
 
     def _decide(self, equal: bool) -> None:
-        """One of the first looks is known: with one that is equal it is worth going on, without any it is not."""
+        """One of the first looks is known: with one that is equal it is worth going on."""
         if equal and not self._agreed:
             self._agreed = True
             with self._lock:
                 for part in self._parts:
                     self._ask(part)
                 self._file.run.wake()
-        elif not self._agreed and not self._looks:
-            self._leave([part for part in self._parts if part.probe])
+
+    def _is_lost(self, part: Part) -> bool:
+        """Whether there is nothing to be had from a part any more."""
+        track = self._track(part)
+        in_vain = part.probe is not None and not (self._agreed or self._looks)
+        return track.plain or track.draining or in_vain
 
     def _has(self, place: tuple[Path, int], part: Part) -> bool:
         """Whether another file has at a place what the probe of a part has brought."""
@@ -210,6 +213,7 @@ class Guessing:
         for part in parts:
             if part in self._parts:
                 self._parts.remove(part)
+                self._looks.discard(part)
                 self._track(part).let_go(*self._inside(part))
                 self._file.drain(self._lanes[part.lane])
         self._file.nudge()

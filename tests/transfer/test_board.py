@@ -215,3 +215,19 @@ def test_nothing_came_yet() -> None:
     for second in range(5):
         pace.hear(float(second), 0)
     assert (pace.rate(5.0), pace.left(5.0, 100)) == (0.0, None)
+
+
+def test_what_is_copied_counts_as_done_and_not_as_speed() -> None:
+    """Half a gigabyte from an older file in ten seconds, and ten megabytes over the network: 1 MB/s, and soon done."""
+    board = Board()
+    total = 1_000_000_000
+    board.hear(Event("fetching", "m", 0, total), 0.0)
+    for second in range(1, 11):
+        copied = 50_000_000 * second
+        board.hear(Event("fetching", "m", copied + 1_000_000 * second, total, copied), float(second))
+    file = board.files["m"]
+    assert (file.fetched, file.reused) == (10_000_000, 500_000_000)
+    assert board.rate(10.0) == pytest.approx(1_000_000)
+    left = board.all(10.0).eta_seconds
+    assert left is not None
+    assert 8 < left < 12
