@@ -19,13 +19,14 @@ from modelsync.errors import UsageError
 if TYPE_CHECKING:
     from llama_cpp import Llama
 
+    from modelsync.cli.progress import Shown
     from modelsync.engine.estimating import Estimation
     from modelsync.engine.inspecting import Inspection
     from modelsync.engine.locking import LockReport
     from modelsync.engine.syncing import SyncReport
     from modelsync.engine.verifying import Row
     from modelsync.store.links import LinkMode
-    from modelsync.transfer.progress import Event, Listener
+    from modelsync.transfer.progress import Event
 
     AnyPath = str | os.PathLike[str]
 
@@ -53,7 +54,8 @@ def path(
         name_or_uri: A name of the manifest, or a URI (`hf:user/model:Q4_K_M`), resolved once and remembered.
         manifest: The manifest; None: the nearest `models.toml` upward, or `MODELSYNC_MANIFEST`.
         package: An installed package that ships its manifest and lock, instead.
-        variant: The variant of the model; None: `MODELSYNC_VARIANT`, where the model has it.
+        variant: The variant of the model; None: `MODELSYNC_VARIANT`, where the model has it. `auto`: the largest that
+            fits this machine, by its memory in total; without a network, the largest of those that are here.
         download: False raises for what is not here.
         token: A token for the hub, over the environment's.
         endpoint: A hub, over every other setting.
@@ -180,6 +182,7 @@ def sync(
     upgrade: bool = False,
     upgrade_models: Sequence[str] = (),
     replace: bool = False,
+    require_fit: bool | None = None,
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
@@ -189,18 +192,22 @@ def sync(
 ) -> "SyncReport":
     """Makes this machine hold what the lock says: `modelsync sync`, whose flags these arguments are.
 
+    Before a model is fetched that cannot fit this machine, a warning goes to the log `modelsync`, and into the
+    report; with `require_fit` that is an error.
+
     Returns:
         What became of each model, the plan, and the bytes that were fetched and reused.
 
     Raises:
         StaleLockError: `locked`, and the lock does not answer the manifest.
         DriftError: `check`, and something would have to be done.
+        MisfitError: no variant fits, with `variant="auto"`; or a model does not, with `require_fit`.
         ModelsyncError: anything else that has a name.
     """
     from modelsync.engine import syncing
     from modelsync.engine.selecting import Groups
 
-    with _context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
+    with _context(token, endpoint, offline, on_progress, cancel, max_rate, require_fit) as context:
         return syncing.sync(
             context,
             _find(context, manifest, package),
@@ -460,14 +467,18 @@ def _context(
     on_progress: "Callable[[Event], None] | None",
     cancel: threading.Event | None,
     max_rate: int | str | None = None,
+    require_fit: bool | None = None,
 ) -> Iterator[Context]:
     with ExitStack() as stack:
+        bar = None if on_progress else _bar(stack)
         context = Context(
             endpoint=endpoint,
             token=token,
             offline=offline,
             max_rate=None if max_rate is None else _rate(max_rate),
-            listener=on_progress or _bar(stack),
+            require_fit=require_fit,
+            listener=on_progress or bar,
+            warn=bar.say if bar else None,
             cancel=cancel,
         )
         yield stack.enter_context(context)
@@ -482,18 +493,30 @@ def _rate(said: int | str) -> int:
         raise UsageError(f"max_rate: {error}", hint="None is no limit") from None
 
 
-def _bar(stack: ExitStack) -> "Listener | None":
-    """A listener that draws bars, once there is something to draw: before that, nothing is imported for it."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        return None
-    drawing: list[Listener | None] = []
+def _bar(stack: ExitStack) -> "_Bar | None":
+    """A listener that draws bars on a terminal."""
+    return None if sys.stderr is None or not sys.stderr.isatty() else _Bar(stack)
 
-    def tell(event: "Event") -> None:
-        if not drawing:
+
+class _Bar:
+    """Draws bars, once there is something to draw: before that, nothing is imported for it."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._drawing: list[Shown | None] = []
+
+    def __call__(self, event: "Event") -> None:
+        if (shown := self._shown()) is not None:
+            shown(event)
+
+    def say(self, words: str) -> None:
+        """Writes a warning, above what is drawn."""
+        if (shown := self._shown()) is not None:
+            shown.say(f"warning: {words}")
+
+    def _shown(self) -> "Shown | None":
+        if not self._drawing:
             from modelsync.cli import progress
 
-            drawing.append(stack.enter_context(progress.listener(sys.stderr)))
-        if drawing[0] is not None:
-            drawing[0](event)
-
-    return tell
+            self._drawing.append(self._stack.enter_context(progress.listener(sys.stderr)))
+        return self._drawing[0]

@@ -68,6 +68,26 @@ def gpus(drm: Path = Path("/sys/class/drm")) -> tuple[Device, ...]:
     return _metal() if sys.platform == "darwin" else (*_nvidia(), *_amd(drm))
 
 
+def fingerprint(proc: Path = Path("/proc"), cgroups: Path = _CGROUPS, dev: Path = Path("/dev")) -> str:
+    """What is another text on a machine, or in a container, with other memory or other GPUs. Starts no program.
+
+    Args:
+        proc: Where Linux tells of processes.
+        cgroups: Where Linux tells of control groups.
+        dev: Where device files are: a driver has one for each GPU.
+    """
+    if sys.platform == "linux":
+        room = _linux_memory(proc, cgroups)
+        size = room.device().total if room is not None else 0
+    elif sys.platform == "win32":
+        room = _windows_memory()
+        size = room.total if room is not None else 0
+    else:
+        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    cards = sorted(path.name for pattern in ("nvidia[0-9]*", "dri/card[0-9]*") for path in dev.glob(pattern))
+    return " ".join((str(size), *cards))
+
+
 # --- memory --------------------------------------------------------------------------------------------
 
 

@@ -136,6 +136,12 @@ class RefusedError(ModelsyncError):
     code = "refused"
 
 
+class MisfitError(ModelsyncError):
+    """A model that this machine has not the memory for."""
+
+    code = "does-not-fit"
+
+
 class ExtraMissingError(ModelsyncError):
     """A feature needs an optional package that is not installed."""
 

@@ -33,6 +33,7 @@ class Settings(NamedTuple):
     offline: bool = False
     http_timeout: float = DEFAULT_HTTP_TIMEOUT  # seconds without a byte
     max_rate: int | None = None  # bytes a second, over all connections; None: no limit
+    require_fit: bool = False  # refuse to fetch a model that cannot fit this machine
     config_file: Path | None = None  # MODELSYNC_CONFIG; None: the platform's user config folder
 
 
@@ -69,6 +70,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         offline=truth(env.get("MODELSYNC_OFFLINE")) or truth(env.get("HF_HUB_OFFLINE")),
         http_timeout=_seconds("MODELSYNC_HTTP_TIMEOUT", text("MODELSYNC_HTTP_TIMEOUT")),
         max_rate=_rate("MODELSYNC_MAX_RATE", text("MODELSYNC_MAX_RATE")),
+        require_fit=truth(env.get("MODELSYNC_REQUIRE_FIT")),
         config_file=path("MODELSYNC_CONFIG"),
     )
 

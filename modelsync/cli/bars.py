@@ -75,6 +75,10 @@ class Bars:
         """Takes in an event; it is seen when the next picture is drawn."""
         self.board.hear(event, time.monotonic())
 
+    def say(self, line: str) -> None:
+        """Writes a line, which stays, above the picture."""
+        self._console.print(Text.from_ansi(line), soft_wrap=True)
+
     def close(self) -> None:
         """Takes the picture away, and gives the cursor back."""
         self._live.stop()

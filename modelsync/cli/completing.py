@@ -24,8 +24,10 @@ def groups(context: "click.Context", _: "click.Parameter", incomplete: str) -> l
 
 
 def variants(context: "click.Context", _: "click.Parameter", incomplete: str) -> list[str]:
-    """Variants that any model has."""
-    return _matching(_words(context, "variants"), incomplete)
+    """Variants that any model has; and `auto`, where one is chosen and none is made."""
+    words = _words(context, "variants")
+    made = context.info_name == "add"
+    return _matching(words if made or not words else {*words, "auto"}, incomplete)
 
 
 def _matching(words: Iterable[str], incomplete: str) -> list[str]:

@@ -10,6 +10,7 @@ from modelsync.cli.output import Color, Format, Output
 from modelsync.cli.terminal import wants_color
 
 if TYPE_CHECKING:
+    from modelsync.cli.progress import Shown
     from modelsync.engine.context import Context
     from modelsync.engine.project import Project
 
@@ -88,6 +89,7 @@ class Invocation:
         jobs: int | None = None,
         max_rate: int | None = None,
         events: str | None = None,
+        require_fit: bool | None = None,
         progress: bool = True,
     ) -> "Iterator[Context]":
         """What the engine works with, and a display of its progress for as long."""
@@ -105,10 +107,27 @@ class Invocation:
                 offline=self.offline,
                 streams=jobs,
                 max_rate=max_rate,
+                require_fit=require_fit,
                 listener=tell,
+                warn=lambda words: self._warn(words, shown),
             ) as context,
         ):
             yield context
+
+    def _warn(self, words: str, shown: "Shown | None") -> None:
+        """Tells a person of something now: above the progress, where that is shown."""
+        if self.quiet:
+            return
+        import click
+
+        from modelsync.cli.output import safe
+
+        mark = click.style("warning", fg="yellow", bold=True)
+        line = f"{mark}: {safe(words)}"
+        if shown is None:
+            self.output.words(line)
+        else:
+            shown.say(line if wants_color(sys.stderr, self.color) else click.unstyle(line))
 
     def enter(self) -> None:
         """Begins the command, in the folder that it is to run in."""

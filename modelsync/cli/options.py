@@ -98,7 +98,7 @@ def variant(function: Function) -> Function:
         envvar="MODELSYNC_VARIANT",
         show_envvar=True,
         shell_complete=completing.variants,
-        help="Take this variant of the models that have it.",
+        help="Take this variant of the models that have it; auto: the largest that fits this machine.",
     )(function)
 
 
@@ -142,6 +142,18 @@ def transfer(function: Function) -> Function:
         envvar="MODELSYNC_JOBS",
         show_envvar=True,
         help="The most connections at once.",
+    )(function)
+
+
+def require_fit(function: Function) -> Function:
+    """`--require-fit`."""
+    return click.option(
+        "--require-fit",
+        is_flag=True,
+        default=None,
+        envvar="MODELSYNC_REQUIRE_FIT",
+        show_envvar=True,
+        help="Fetch no model that cannot fit this machine.",
     )(function)
 
 

@@ -14,7 +14,7 @@ from modelsync.cli.terminal import encodable, moves_cursor, wants_color
 
 if TYPE_CHECKING:
     from modelsync.transfer.board import File
-    from modelsync.transfer.progress import Event, Listener
+    from modelsync.transfer.progress import Event
 
 VERBS = {"fetching": "fetched", "checking": "checked"}  # what lines are written about, and what they end with
 STEP = 25  # per cent of a file between two plain lines about it
@@ -27,7 +27,7 @@ SILENCE = (
 @contextmanager
 def listener(
     stream: TextIO | None = None, *, show: bool = True, lines: bool = True, color: bool | None = None
-) -> "Iterator[Listener | None]":
+) -> "Iterator[Shown | None]":
     """A listener that shows progress for as long as the context lasts, or None where none is to be shown.
 
     Args:
@@ -40,9 +40,9 @@ def listener(
     if stream is None or not show or not (lines or moves_cursor(stream)):
         yield None
         return
-    shown = _Shown(stream, color)
+    shown = Shown(stream, color)
     try:
-        yield shown.hear
+        yield shown
     finally:
         shown.close()
 
@@ -53,12 +53,15 @@ class Display(Protocol):
     def hear(self, event: "Event") -> None:
         """Takes in an event."""
 
+    def say(self, line: str) -> None:
+        """Writes a line above what is shown."""
+
     def close(self) -> None:
         """Shows nothing more, and leaves the terminal as it was."""
 
 
-class _Shown:
-    """The display that the stream allows, made when there is something to show."""
+class Shown:
+    """A listener: the display that the stream allows, made when there is something to show."""
 
     def __init__(self, stream: TextIO, color: bool | None) -> None:
         self._stream = stream
@@ -67,7 +70,8 @@ class _Shown:
         self._guard = threading.Lock()
         self._closed = False
 
-    def hear(self, event: "Event") -> None:
+    def __call__(self, event: "Event") -> None:
+        """Takes in an event."""
         with self._guard:
             if self._closed:
                 return
@@ -75,7 +79,16 @@ class _Shown:
                 self._display = self._make()
             self._display.hear(event)
 
+    def say(self, line: str) -> None:
+        """Writes a line to the stream, above what is shown there."""
+        with self._guard:
+            if self._closed or self._display is None:
+                _write(self._stream, line)
+            else:
+                self._display.say(line)
+
     def close(self) -> None:
+        """Shows nothing more."""
         with self._guard:
             self._closed = True
             if self._display is not None:
@@ -108,11 +121,17 @@ class Lines:
             self._moves(file, told, now)
         elif file.phase == "done" and told is not None:
             seconds = now - file.begun
-            self._write(f"{VERBS[told.phase]} {file.label}{_amount(file)}{_pace(file.fetched, seconds)}")
+            _write(
+                self._stream, f"{VERBS[told.phase]} {file.label}{_amount(file)}{_pace(file.fetched, seconds)}"
+            )
             del self._told[file.label]
         elif file.phase == "failed" and told is not None:
-            self._write(f"failed {file.label}")
+            _write(self._stream, f"failed {file.label}")
             del self._told[file.label]
+
+    def say(self, line: str) -> None:
+        """Writes a line between the others."""
+        _write(self._stream, line)
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -124,20 +143,15 @@ class Lines:
         if told is None:
             resumed = f", {human.size(file.done)} of it here already"
             resumed = resumed if file.done and file.phase == "fetching" else ""
-            self._write(f"{file.phase} {file.label}{_amount(file)}{resumed}")
+            _write(self._stream, f"{file.phase} {file.label}{_amount(file)}{resumed}")
         elif now - told.when < PAUSE or (
             percent // STEP == told.percent // STEP and now - told.when < SILENCE
         ):
             return
         else:
             done = f"{percent} %" if file.total else human.size(file.done)
-            self._write(f"{file.phase} {file.label}  {done}  {human.size(self._board.rate(now))}/s")
+            _write(self._stream, f"{file.phase} {file.label}  {done}  {human.size(self._board.rate(now))}/s")
         self._told[file.label] = _Told(file.phase, now, percent)
-
-    def _write(self, line: str) -> None:
-        with suppress(OSError, ValueError):  # nobody reads any more: no reason to stop a transfer
-            self._stream.write(encodable(f"{line}\n", self._stream))
-            self._stream.flush()
 
 
 class _Told(NamedTuple):
@@ -161,3 +175,9 @@ def _pace(count: int, seconds: float) -> str:
         return ""
     rate = f", {human.size(count / seconds)}/s" if seconds >= 1 and count else ""
     return f" in {human.duration(seconds)}{rate}"
+
+
+def _write(stream: TextIO, line: str) -> None:
+    with suppress(OSError, ValueError):  # nobody reads any more: no reason to stop a transfer
+        stream.write(encodable(f"{line}\n", stream))
+        stream.flush()

@@ -42,4 +42,5 @@ def files(
         return remembered
     from modelsync.engine import paths
 
-    return paths.files(context, project, paths.find(context, project, text, variant), download=download)
+    known = paths.find(context, project, text, variant, fetch=download)
+    return paths.files(context, project, known, download=download)

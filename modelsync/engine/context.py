@@ -33,7 +33,9 @@ class Context:
         offline: True rules the network out; None leaves it to the settings.
         streams: The most connections at once; None leaves it to the transfer.
         max_rate: The most bytes a second that are read from the network; None leaves it to the settings.
+        require_fit: Whether a model that cannot fit this machine is not fetched; None leaves it to the settings.
         listener: Is told of progress.
+        warn: Is told what a person should know before the call goes on; None: the log `modelsync` is.
         cancel: Set by another thread to interrupt the work.
     """
 
@@ -47,14 +49,20 @@ class Context:
         offline: bool | None = None,
         streams: int | None = None,
         max_rate: int | None = None,
+        require_fit: bool | None = None,
         listener: "Listener | None" = None,
+        warn: Callable[[str], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> None:
         self.settings = environment.from_environment() if settings is None else settings
         self.offline = self.settings.offline if offline is None else offline
         self.streams = streams
         self.max_rate = self.settings.max_rate if max_rate is None else max_rate
+        self.require_fit = self.settings.require_fit if require_fit is None else require_fit
         self.listener = listener
+        self.fitting: set[str] = set()  # digests of models that were found to fit this machine
+        self.decided: dict[tuple[str, ...], tuple[str | None, bool]] = {}  # what `auto` means: see `fitting`
+        self._warn = warn
         self.cancel = cancel or threading.Event()
         self._endpoint = endpoint.rstrip("/") if endpoint else None
         self._token = token
@@ -90,6 +98,15 @@ class Context:
         if self.listener is not None:
             with self._telling:
                 self.listener(event)
+
+    def warn(self, words: str) -> None:
+        """Tells a person, now, what they may want to stop the call for."""
+        if self._warn is not None:
+            self._warn(words)
+            return
+        import logging
+
+        logging.getLogger("modelsync").warning("%s", words)
 
     def teller(self, label: str, total: int, phase: "Phase") -> Callable[[int], None]:
         """Takes how many more bytes of something were read, and tells the listener how far it is.

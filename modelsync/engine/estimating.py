@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from modelsync.engine import headers, modelfiles, paths, subjects
+from modelsync.engine import headers, modelfiles, subjects, variants
 from modelsync.engine.context import Context
 from modelsync.engine.fetching import Need
 from modelsync.engine.hardware import Machine, machine
 from modelsync.engine.project import Project
-from modelsync.errors import ManifestError, ModelsyncError, NotFoundError, UsageError
+from modelsync.errors import ManifestError, NotFoundError, UsageError
 from modelsync.gguf import fit
 from modelsync.gguf.estimate import Estimate, Model, model_of
 from modelsync.gguf.fit import Remedy, Verdict
@@ -207,8 +207,8 @@ def settings_of(
     base = profile_of(asked.profile)
     if asked.profile is None and modelfiles.is_name(text):
         try:
-            manifest = find_project().read_manifest()
-            entry = paths.entry(manifest, text, variant, context.settings.variant)
+            project = find_project()
+            entry = variants.entry(context, project, project.read_manifest(), text, variant, fetch=True)
         except (ManifestError, NotFoundError):
             if modelfiles.from_environment(text) is None:
                 raise
@@ -225,8 +225,9 @@ def _reference(
         return uris.parse(text)
     if modelfiles.from_environment(text) is not None:
         return None
-    manifest = find_project().read_manifest()
-    return paths.entry(manifest, text, variant, context.settings.variant).request.reference
+    project = find_project()
+    entry = variants.entry(context, project, project.read_manifest(), text, variant, fetch=True)
+    return entry.request.reference
 
 
 def profile_of(name: str | None) -> LoadSettings:
@@ -245,31 +246,6 @@ def profile_of(name: str | None) -> LoadSettings:
     return PROFILES[name]
 
 
-def best_variant(context: Context, name: str, project: Project) -> str | None:
-    """The variant of a model that is the largest of those that fit this machine; None: the entry itself.
-
-    Raises:
-        ModelsyncError: none fits; or one is not locked, or its header cannot be read.
-    """
-    manifest = project.read_manifest()
-    manifest.entry(name)
-    fitting: dict[str | None, int] = {}
-    with machine(LLAMA_CPP_PYTHON.profile) as here:
-        for entry in manifest.entries:
-            if entry.name == name:
-                subject = subjects.find(context, name, lambda: project, variant=entry.variant)
-                model = read_model(context, subject.title, *map(subject.of, ROLES))
-                found = here.estimator(model)(from_load(entry.load))
-                if fit.verdict(found).fits:
-                    fitting[entry.variant] = found.weights
-    if not fitting:
-        raise ModelsyncError(
-            f"no variant of {printable(name)} fits this machine",
-            hint=f"`modelsync estimate {printable(name)}` says what one needs",
-        )
-    return max(fitting, key=lambda variant: fitting[variant])
-
-
 def read_model(
     context: Context,
     title: str,
@@ -281,15 +257,3 @@ def read_model(
     read = headers.read_all(context, [*parts, *projectors, *adapters])
     ends = len(parts), len(parts) + len(projectors)
     return model_of(merge(read[: ends[0]], title), read[ends[0] : ends[1]], read[ends[1] :])
-
-
-def misfit(context: Context, title: str, needs: Sequence[Need], load: dict[str, Any]) -> Verdict | None:
-    """Why a model that is about to be fetched cannot run on this machine; None if it can, or nothing tells.
-
-    By the formulas, which start nothing: a warning is not worth asking llama.cpp.
-    """
-    by_role = ([need for need in needs if need.file.role == role] for role in ROLES)
-    model = read_model(context, title, *by_role)
-    with machine(LLAMA_CPP_PYTHON.profile) as here:
-        found = fit.verdict(here.formula(model)(from_load(load)))
-    return None if found.fits or model.shape.doubt else found

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modelsync.engine import modelfiles, paths, selecting
+from modelsync.engine import modelfiles, paths, variants
 from modelsync.engine.context import Context
 from modelsync.engine.modelfiles import ModelFiles
 from modelsync.engine.paths import Known
@@ -75,7 +75,7 @@ def models(
     """
     manifest, lock = project.read_manifest(), project.read_lock() or Lock()
     found = []
-    for entry in selecting.select(manifest, names, groups, variant or context.settings.variant):
+    for entry in variants.selected(context, project, manifest, names, groups, variant, lock=lock):
         known = paths.answered(project, manifest, lock, entry)
         try:
             files = paths.files(context, project, known, download=False)

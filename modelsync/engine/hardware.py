@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from modelsync.llama.breakdown import Breakdown
 
 
+_SYSTEM = 4 << 30  # bytes of RAM that are no model's, at most: the system's and the programs'
+_DRIVERS = 1 << 30  # bytes of a GPU: llama.cpp too leaves one free on each
+
+
 class Machine(NamedTuple):
     """Devices, and who is asked about them.
 
@@ -62,6 +66,31 @@ def machine(profile: str, *, ram: int | None = None, gpus: Sequence[int] | None 
         return
     with ExitStack() as stack:
         yield _this(memory, devices.gpus(), stack, server=profile == LLAMA_SERVER.profile)
+
+
+def steady(here: Machine) -> Machine:
+    """A machine as it is whatever else runs on it now: in total, less what the system and drivers are left with.
+
+    What is decided once, a variant or a quant, is decided by this: what is free changes by the minute.
+    """
+    return here._replace(ram=_steady(here.ram), gpus=tuple(map(_steady, here.gpus)))
+
+
+def steady_memory() -> Device | None:
+    """The memory of `steady`, of this machine; None where it does not tell."""
+    found = devices.memory()
+    return None if found is None else _steady(found.device())
+
+
+def steady_machine() -> Machine | None:
+    """This machine as `steady` has it, by the formulas; None where it does not tell its memory."""
+    ram = steady_memory()
+    return None if ram is None else Machine(ram, tuple(map(_steady, devices.gpus())))
+
+
+def _steady(device: Device) -> Device:
+    kept = min(device.total // 4, _SYSTEM) if device.kind == "ram" else min(device.total // 8, _DRIVERS)
+    return device._replace(free=device.total - kept)
 
 
 def _memory(ram: int | None) -> Device:

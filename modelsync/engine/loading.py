@@ -90,7 +90,7 @@ def load(
             raise UsageError(why, hint="these are the arguments of llama_cpp.Llama")
     settings: Mapping[str, Any] = {}
     if modelfiles.is_name(text):
-        settings = _settings(context, text, find, variant, known)
+        settings = _settings(context, text, find, variant, download, known)
     files = asking.files(context, text, find, variant=variant, download=download)
     if context.cancel.is_set():  # llama.cpp cannot be interrupted once it loads
         raise CancelledError("interrupted")
@@ -105,13 +105,14 @@ def _settings(
     name: str,
     find: Callable[[], Project],
     variant: str | None,
+    download: bool,
     known: Mapping[str, frozenset[str]],
 ) -> Mapping[str, Any]:
     """`[models.NAME.load]`, checked; empty where the environment names the path and no manifest has the name.
 
     A manifest that cannot be read is an error even then: its settings would be lost without a word.
     """
-    from modelsync.engine import paths
+    from modelsync.engine import variants
     from modelsync.llama import keywords
 
     try:
@@ -122,7 +123,7 @@ def _settings(
         return {}
     manifest = project.read_manifest()
     try:
-        entry = paths.entry(manifest, name, variant, context.settings.variant)
+        entry = variants.entry(context, project, manifest, name, variant, fetch=download)
     except NotFoundError:
         if modelfiles.from_environment(name) is None:
             raise

@@ -6,9 +6,9 @@ the blobs that the lock names are checked or fetched, and shown.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from modelsync.engine import plan
+from modelsync.engine import plan, variants
 from modelsync.engine.context import Context
 from modelsync.engine.modelfiles import ModelFiles, arranged
 from modelsync.engine.project import Project
@@ -28,29 +28,40 @@ class Known(NamedTuple):
     model: LockedModel
 
 
-def find(context: Context, project: Project, name: str, variant: str | None = None) -> Known:
+def find(
+    context: Context, project: Project, name: str, variant: str | None = None, *, fetch: bool = True
+) -> Known:
     """The entry of that name, and what the lock says of it.
 
     Args:
         context: What to work with.
         project: The manifest and its lock.
         name: The model's name.
-        variant: Its variant; None: the environment's, where the model has it.
+        variant: Its variant; None: the environment's, where the model has it; `auto`: the largest that fits.
+        fetch: Whether `auto` may mean one that is not here.
 
     Raises:
         NotFoundError: the manifest has no such name or variant.
         StaleLockError: the lock does not answer the entry.
+        ModelsyncError: with `auto`, whatever `fitting.largest` raises.
     """
     manifest, lock = project.read_manifest(), project.read_lock() or Lock()
-    return answered(project, manifest, lock, entry(manifest, name, variant, context.settings.variant))
+    wanted = variants.entry(context, project, manifest, name, variant, fetch=fetch)
+    return answered(project, manifest, lock, wanted)
 
 
-def entry(manifest: Manifest, name: str, variant: str | None, default: str | None) -> Entry:
-    """The entry of that name and variant; without one, of the default variant where the model has it."""
-    found = manifest.entry(name, variant)
-    if variant is not None or default is None:
-        return found
-    return next((one for one in manifest.entries if (one.name, one.variant) == (name, default)), found)
+def locked(project: Project, lock: Lock, wanted: Entry) -> LockedModel:
+    """What the lock says of an entry, whether it still answers it or not.
+
+    Raises:
+        StaleLockError: it says nothing.
+    """
+    model = lock.find(wanted.name, wanted.variant)
+    if model is None:
+        raise StaleLockError(
+            f"{wanted.title} is not in {project.lock_path.name}", hint="run `modelsync sync`"
+        )
+    return model
 
 
 def answered(project: Project, manifest: Manifest, lock: Lock, wanted: Entry) -> Known:
@@ -59,11 +70,7 @@ def answered(project: Project, manifest: Manifest, lock: Lock, wanted: Entry) ->
     Raises:
         StaleLockError: the lock does not answer the entry.
     """
-    model = lock.find(wanted.name, wanted.variant)
-    if model is None:
-        raise StaleLockError(
-            f"{wanted.title} is not in {project.lock_path.name}", hint="run `modelsync sync`"
-        )
+    model = locked(project, lock, wanted)
     if model.request != wanted.request.to_dict():
         raise StaleLockError(
             f"{wanted.title} changed in {project.manifest_path.name} since {project.lock_path.name} was written",
@@ -103,6 +110,7 @@ def files(
             project.root,
             keep=lambda: roots.write(context.store, project.lock_path, known.lock.digests),
             download=download,
+            load=known.entry.load,
         )
     return arranged([file.role for file in known.model.files], ready)
 
@@ -122,7 +130,13 @@ def here(
 
 
 def obtain(
-    context: Context, model: LockedModel, folder: Path, *, keep: Callable[[], None], download: bool
+    context: Context,
+    model: LockedModel,
+    folder: Path,
+    *,
+    keep: Callable[[], None],
+    download: bool,
+    load: Mapping[str, Any] = {},
 ) -> Sequence[Path]:
     """Makes a locked model be in the store, and shows it there; returns its files' paths.
 
@@ -132,8 +146,10 @@ def obtain(
         folder: What relative `file:` paths are relative to.
         keep: Writes the root, before the first byte.
         download: Whether the network may be used.
+        load: The manifest's load settings: with them it is to fit this machine.
 
     Raises:
+        MisfitError: it does not fit, and the context requires that.
         NotSyncedError: a file is not here, and was not to be fetched.
         HashMismatchError: what is here is damaged, and nothing was to be fetched.
     """
@@ -158,6 +174,11 @@ def obtain(
                     hint="`modelsync sync` fetches what is damaged",
                 )
         steps = plan_now()
+    if steps.of("fetch"):
+        from modelsync.engine import fetching, fitting
+
+        needs = tuple(fetching.needs_of(context, model, model.files, folder))
+        fitting.before(context, [fitting.Wanted(model.title, needs, load)])
     keep()
     carry_out(context, steps, folder, None)
     return views.ready(context.store, model.files) or views.view_paths(context.store, model.files)

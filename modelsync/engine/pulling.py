@@ -33,12 +33,16 @@ class Pulled(NamedTuple):
 
 
 class PullReport(NamedTuple):
-    """What a pull came to, in the order of the URIs; bytes over the network, and not; notes for a person."""
+    """What a pull came to, in the order of the URIs; bytes over the network, and not; notes for a person.
+
+    `warnings` are what a person was told before anything was fetched: of models that cannot fit this machine.
+    """
 
     pulled: tuple[Pulled, ...]
     bytes_fetched: int = 0
     bytes_reused: int = 0
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def pull(
@@ -65,6 +69,7 @@ def pull(
         UsageError: a file name without a folder, or for more than one file; two URIs whose files would have one
             place in the folder.
         NotSyncedError: offline, and a URI was never pulled.
+        MisfitError: a model does not fit this machine, and the context requires that.
     """
     if filename is not None and directory is None:
         raise UsageError("--filename names a file in a folder", hint="give --dir too")
@@ -79,9 +84,11 @@ def pull(
     here = look(context, models, None)
     steps = plan.make(models, here, linked=False, exact=False)
     fetched, reused, notes = meant.fetched, 0, meant.notes
+    warnings: tuple[str, ...] = ()
     if steps.steps:
         from modelsync.engine.carrying import carry_out
 
+        warnings = _weighed(context, references, models, steps)
         # Prune must know the digests before the first byte; but what a URI meant before stays known while it is here.
         _remember(context, references, models, unless_here=True)
         done = carry_out(context, steps, Path.cwd(), None)
@@ -100,7 +107,25 @@ def pull(
         pulled[reference] = Pulled(str(reference), model, where, wire, bool(mine) or placed)
     changed = (one.model for one in pulled.values() if one.changed)
     reused += max(0, plan.bytes_here(changed, here) - meant.fetched)
-    return PullReport(tuple(pulled[reference] for reference in asked), fetched, reused, notes)
+    return PullReport(tuple(pulled[reference] for reference in asked), fetched, reused, notes, warnings)
+
+
+def _weighed(
+    context: Context, references: Sequence[Reference], models: Sequence[LockedModel], steps: plan.Plan
+) -> tuple[str, ...]:
+    """Warns of models that are to be fetched and cannot fit this machine; see `fitting.before`."""
+    if not (fetched := {id(step.model) for step in steps.of("fetch")}):
+        return ()
+    from modelsync.engine import fetching, fitting
+
+    return fitting.before(
+        context,
+        (
+            fitting.Wanted(str(reference), tuple(fetching.needs_of(context, model, model.files, Path.cwd())))
+            for reference, model in zip(references, models, strict=True)
+            if id(model) in fetched
+        ),
+    )
 
 
 def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:

@@ -5,7 +5,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelsync.engine import freshness, leftovers, plan, selecting
+from modelsync.engine import freshness, leftovers, plan, selecting, variants
 from modelsync.engine.changes import Action, Change
 from modelsync.engine.context import Context
 from modelsync.engine.leftovers import Left
@@ -49,7 +49,8 @@ def reconcile(
     if (locked or frozen or check) and (upgrade or upgrade_models):
         raise UsageError("an upgrade writes the lock, which --locked, --frozen and --check rule out")
     manifest, current = project.read_manifest(), project.read_lock()
-    entries = selecting.select(manifest, names, groups, variant)
+    auto = variant == variants.AUTO  # what it means depends on what is locked, so that comes first
+    entries = selecting.select(manifest, names, groups, None if auto else variant)
     report: LockReport | None = None
     if frozen:
         current = current or _no_lock(project)
@@ -65,6 +66,10 @@ def reconcile(
         )
         current = report.lock
     current = current or Lock()  # a manifest that wants nothing needs none
+    if auto:
+        entries = variants.selected(
+            context, project, manifest, names, groups, variant, lock=current, fetch=True
+        )
     models = locked_models(entries, current, project)
     target = target_of(project, manifest, directory, link_mode)
     exact = not (inexact or names or (groups is not None and groups.given))
@@ -82,6 +87,7 @@ def reconcile(
     if check or dry_run:
         return SyncReport(changes, steps, notes=notes, lock_written=False)
 
+    warnings = _weighed(context, project, entries, models, steps)
     if replace and steps.of("fetch"):
         _free_old(context, project, todo, target)
     linked = target.folder if target is not None and directory is None else None
@@ -102,6 +108,32 @@ def reconcile(
         bytes_reused=reused + done.reused,
         notes=notes + done.notes + gone,
         lock_written=report.written if report else False,
+        warnings=warnings,
+    )
+
+
+def _weighed(
+    context: Context,
+    project: Project,
+    entries: Sequence[Entry],
+    models: Sequence[LockedModel],
+    steps: Plan,
+) -> tuple[str, ...]:
+    """Warns of models that are to be fetched and cannot fit this machine; see `fitting.before`."""
+    fetched = {step.model.name for step in steps.of("fetch") if step.model is not None}
+    if not fetched:
+        return ()
+    from modelsync.engine import fetching, fitting
+
+    return fitting.before(
+        context,
+        (
+            fitting.Wanted(
+                model.title, tuple(fetching.needs_of(context, model, model.files, project.root)), entry.load
+            )
+            for entry, model in zip(entries, models, strict=True)
+            if model.name in fetched
+        ),
     )
 
 

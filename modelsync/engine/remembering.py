@@ -3,9 +3,11 @@
 from contextlib import suppress
 from pathlib import Path
 
+from modelsync.engine import variants
 from modelsync.engine.context import Context
 from modelsync.engine.modelfiles import ModelFiles, arranged
 from modelsync.engine.project import Project
+from modelsync.engine.variants import AUTO
 from modelsync.store import memos
 
 
@@ -17,9 +19,12 @@ def files(context: Context, project: Project, name: str, variant: str | None) ->
         return None
     of, files = known
     default = context.settings.variant
-    # Without a variant, the default where the model has it: what has it not was synced as itself.
-    as_default = variant is None and (of == default or (of is None and memo.variant == default))
-    right = as_default or (variant is not None and of == variant)
+    if (variant or default) == AUTO:
+        right = memo.variant == _asked(AUTO)
+    else:
+        # Without a variant, the default where the model has it: what has it not was synced as itself.
+        as_default = variant is None and (of == default or (of is None and memo.variant == default))
+        right = as_default or (variant is not None and of == variant)
     if not right or not memos.still({p: memo.outputs[p] for _, *both in files for p in both}):
         return None
     return arranged([role for role, _, _ in files], [Path(path) for _, path, _ in files])
@@ -28,7 +33,7 @@ def files(context: Context, project: Project, name: str, variant: str | None) ->
 def nothing_to_do(context: Context, project: Project, variant: str | None) -> bool:
     """Whether a bare sync would find everything as the last one left it."""
     memo = memos.recall(context.store, _subject(context, project))
-    return memo is not None and memo.variant == variant and memos.still(memo.outputs)
+    return memo is not None and memo.variant == _asked(variant) and memos.still(memo.outputs)
 
 
 def keep(context: Context, project: Project, variant: str | None) -> None:
@@ -43,7 +48,7 @@ def keep(context: Context, project: Project, variant: str | None) -> None:
 
 def _made(context: Context, project: Project, variant: str | None) -> memos.Memo | None:
     """The memo of a bare sync, if it has nothing to do. Stamps are taken before what they stamp is looked at."""
-    from modelsync.engine import freshness, plan, reconciling, selecting, snapshot
+    from modelsync.engine import freshness, plan, reconciling, snapshot
     from modelsync.store import record, roots, views
 
     inputs = memos.stamps((project.manifest_path, project.lock_path))
@@ -55,7 +60,10 @@ def _made(context: Context, project: Project, variant: str | None) -> memos.Memo
         return None
     if lock is None or not freshness.compare(manifest, lock).fresh:
         return None
-    models = reconciling.locked_models(selecting.select(manifest, variant=variant), lock, project)
+    chosen = variants.selected(context, project, manifest, variant=variant, lock=lock, fetch=True)
+    if not all(sure for _, sure in context.decided.values()):
+        return None
+    models = reconciling.locked_models(chosen, lock, project)
     known = {}
     outputs = [roots.place(context.store, project.lock_path, lock.digests)]
     for model in models:
@@ -74,7 +82,18 @@ def _made(context: Context, project: Project, variant: str | None) -> memos.Memo
         )
     stamps = memos.stamps(outputs)
     steps = plan.make(models, snapshot.look(context, models, target), linked=target is not None, exact=True)
-    return memos.Memo(_subject(context, project), variant, inputs, stamps, known) if not steps.steps else None
+    if steps.steps:
+        return None
+    return memos.Memo(_subject(context, project), _asked(variant), inputs, stamps, known)
+
+
+def _asked(variant: str | None) -> str | None:
+    """What a memo calls the variant that was asked for: `auto` means something else on another machine."""
+    if variant != AUTO:
+        return variant
+    from modelsync import __version__, devices
+
+    return f"{AUTO} {__version__} {devices.fingerprint()}"
 
 
 def _subject(context: Context, project: Project) -> tuple[str, ...]:

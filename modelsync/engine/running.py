@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from modelsync.engine import modelfiles, paths, selecting
+from modelsync.engine import modelfiles, paths, variants
 from modelsync.engine.context import Context
 from modelsync.engine.project import Project
 from modelsync.engine.selecting import Groups
@@ -30,7 +30,7 @@ def environment(
         UsageError: two have the same variable.
     """
     manifest, lock = project.read_manifest(), project.read_lock() or Lock()
-    entries = selecting.select(manifest, names, groups, variant or context.settings.variant)
+    entries = variants.selected(context, project, manifest, names, groups, variant, lock=lock)
     names_of: dict[str, list[str]] = {}
     for entry in entries:
         names_of.setdefault(modelfiles.variable(entry.name), []).append(entry.name)

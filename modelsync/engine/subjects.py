@@ -13,6 +13,7 @@ from modelsync.engine import modelfiles, paths
 from modelsync.engine.context import Context
 from modelsync.engine.fetching import Need, label, need_of, needs_of
 from modelsync.engine.modelfiles import ModelFiles
+from modelsync.engine.paths import Known
 from modelsync.engine.project import Project
 from modelsync.errors import ManifestError, ModelsyncError, NotFoundError, NotSyncedError, StaleLockError
 from modelsync.sources.base import Found, FoundPiece
@@ -80,14 +81,18 @@ def find(
 
 def _by_name(context: Context, project: Project, name: str, variant: str | None) -> Subject:
     known = paths.find(context, project, name, variant)
+    return Subject(known.model.title, needs(context, project, known), known.model.license)
+
+
+def needs(context: Context, project: Project, known: Known) -> tuple[Need, ...]:
+    """The files of a locked model: where they are on this machine, else at their source."""
     model = known.model
     here = paths.here(context, project.folder(known.manifest), model)
-    needs: Iterable[Need]
     if here is not None:
-        needs = (_local(name, file.role, path) for file, path in zip(model.files, here, strict=True))
-    else:
-        needs = needs_of(context, model, model.files, project.root)
-    return Subject(model.title, tuple(needs), model.license)
+        return tuple(
+            _local(model.name, file.role, path) for file, path in zip(model.files, here, strict=True)
+        )
+    return tuple(needs_of(context, model, model.files, project.root))
 
 
 def _by_uri(context: Context, reference: Reference) -> Subject:

@@ -25,6 +25,7 @@ class SyncReport(NamedTuple):
         bytes_reused: Bytes of the changed models that did not have to.
         notes: What a person should be told.
         lock_written: Whether the lock was brought up to date.
+        warnings: What a person was told before anything was fetched: of models that cannot fit this machine.
     """
 
     changes: "tuple[Change, ...]"
@@ -33,6 +34,7 @@ class SyncReport(NamedTuple):
     bytes_reused: int = 0
     notes: tuple[str, ...] = ()
     lock_written: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def sync(
@@ -64,7 +66,7 @@ def sync(
         check: Change nothing; fail if anything would have to be done.
         dry_run: Change nothing; the report's plan says what would be done.
         groups: The group flags.
-        variant: The variant of the models that have it.
+        variant: The variant of the models that have it; `auto`: of each model the largest that fits this machine.
         directory: The folder to link into, over the manifest's `dir`.
         link_mode: How files come into that folder.
         inexact: Keep links that are wanted no more.
@@ -77,6 +79,7 @@ def sync(
         StaleLockError: `locked`, and the lock does not answer the manifest.
         DriftError: `check`, and something would have to be done; the message says what.
         NotSyncedError: `frozen`, and the lock lacks a model.
+        MisfitError: no variant fits, with `auto`; or a model does not, and the context requires a fit.
     """
     part = names or directory or upgrade or upgrade_models or (groups is not None and groups.given)
     whole = not part and link_mode == "auto"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from modelsync.engine import plan, selecting
+from modelsync.engine import plan, variants
 from modelsync.engine.context import Context
 from modelsync.engine.fetching import label
 from modelsync.engine.project import Project
@@ -96,7 +96,7 @@ def locked(
         raise StaleLockError(f"there is no {project.lock_path}", hint="run `modelsync sync`")
     groups = None if names else Groups(everything=True)
     models = []
-    for entry in selecting.select(manifest, names, groups, variant or context.settings.variant):
+    for entry in variants.selected(context, project, manifest, names, groups, variant, lock=lock):
         model = lock.find(entry.name, entry.variant)
         if model is None:
             raise NotSyncedError(

@@ -11,7 +11,7 @@ from modelsync.engine import estimating, locking, quants, syncing
 from modelsync.engine.context import Context
 from modelsync.engine.estimating import Asked, Estimation
 from modelsync.engine.quants import Quants
-from modelsync.errors import ModelsyncError, NotAModelError, NotFoundError, UsageError
+from modelsync.errors import NotAModelError, NotFoundError, UsageError
 from modelsync.gguf.load_settings import ALL_LAYERS
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import write_header
@@ -198,36 +198,6 @@ def test_what_is_no_model_is_called_so(place: Place, estimate: Callable[..., Est
     put(place, {"tiny-Q8_0.gguf": b"<html>login</html>" * 10})
     with pytest.raises(NotAModelError, match="web page"):
         estimate(f"hf:{REPO}:Q8_0")
-
-
-# --- variants and warnings ---------------------------------------------------------------------------
-
-
-def test_the_best_variant_is_the_largest_that_fits(place: Place, context: Context) -> None:
-    """On a machine with room for all, `auto` is the largest one."""
-    put(place, {f"tiny-{name}.gguf": quant(name) for name in ("Q2_K", "Q8_0")})
-    project = place.write(
-        f'[models.tiny]\nuri = "hf:{REPO}:Q2_K"\n[models.tiny.variants.server]\nuri = "hf:{REPO}:Q8_0"\n'
-        f'[models.other]\nuri = "hf:{REPO}:Q2_K"\nload = {{ n_ctx = 2000000000 }}\n'
-    )
-    locking.lock(context, project)
-    assert estimating.best_variant(context, "tiny", project) == "server"
-    with pytest.raises(ModelsyncError, match="no variant of other fits"):
-        estimating.best_variant(context, "other", project)
-    with pytest.raises(NotFoundError):
-        estimating.best_variant(context, "nothing", project)
-
-
-def test_a_model_that_cannot_fit_is_known_before_it_is_fetched(place: Place, context: Context) -> None:
-    """By the header alone: a verdict for the one, nothing for the other."""
-    from modelsync.engine import subjects
-
-    put(place, {"tiny-Q8_0.gguf": quant("Q8_0")})
-    needs = subjects.find(context, f"hf:{REPO}:Q8_0", lambda: place.project).needs
-    assert estimating.misfit(context, "tiny", needs, {}) is None
-    verdict = estimating.misfit(context, "tiny", needs, {"n_ctx": 2_000_000_000})
-    assert verdict is not None
-    assert not verdict.fits
 
 
 # --- all quants of a repo ----------------------------------------------------------------------------

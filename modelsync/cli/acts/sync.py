@@ -16,13 +16,14 @@ def perform(
     jobs: int | None = None,
     max_rate: int | None = None,
     events: str | None = None,
+    require_fit: bool | None = None,
     **given: Any,
 ) -> None:
     """Syncs, and says what that came to. `given` is what `engine.syncing.sync` takes."""
     from modelsync.engine import syncing
 
     project = invocation.project()
-    with invocation.context(jobs=jobs, max_rate=max_rate, events=events) as context:
+    with invocation.context(jobs=jobs, max_rate=max_rate, events=events, require_fit=require_fit) as context:
         done = syncing.sync(context, project, names, **given)
     tell(invocation, done, dry_run=given.get("dry_run", False))
 
@@ -35,7 +36,14 @@ def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False) -
         if not output.json:
             output.words("nothing to do: everything is here")
             return
-        output.result(changes=[], bytes_fetched=0, bytes_reused=0, lock_written=False, notes=list(done.notes))
+        output.result(
+            changes=[],
+            bytes_fetched=0,
+            bytes_reused=0,
+            lock_written=False,
+            notes=list(done.notes),
+            warnings=[],
+        )
         return
     from modelsync.cli import human, report
 
@@ -51,5 +59,6 @@ def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False) -
         bytes_reused=done.bytes_reused,
         lock_written=done.lock_written,
         notes=list(done.notes),
+        warnings=list(done.warnings),
         **({"plan": report.plan_values(done.plan)} if dry_run else {}),
     )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Send this to the servers that the URIs name, and to no other; may be repeated.",
 )
+@options.require_fit
 @options.transfer
 def pull(
     invocation: Invocation,
@@ -39,6 +40,7 @@ def pull(
     directory: Path | None,
     filename: str | None,
     headers: tuple[str, ...],
+    require_fit: bool | None,
     jobs: int | None,
     max_rate: int | None,
     events: str | None,
@@ -50,7 +52,11 @@ def pull(
     from modelsync.engine import pulling
 
     with invocation.context(
-        headers=_bound(invocation, uris, headers), jobs=jobs, max_rate=max_rate, events=events
+        headers=_bound(invocation, uris, headers),
+        jobs=jobs,
+        max_rate=max_rate,
+        events=events,
+        require_fit=require_fit,
     ) as context:
         done = pulling.pull(context, uris, directory=directory, filename=filename)
     output = invocation.output
@@ -67,6 +73,7 @@ def pull(
         bytes_fetched=done.bytes_fetched,
         bytes_reused=done.bytes_reused,
         notes=list(done.notes),
+        warnings=list(done.warnings),
     )
 
 

@@ -36,6 +36,7 @@ class NotExecutableError(ModelsyncError):
 @click.option("--no-sync", is_flag=True, help="Run with what is here; fail if a model is not.")
 @options.groups
 @options.variant
+@options.require_fit
 @options.transfer
 def run(
     invocation: Invocation,
@@ -48,6 +49,7 @@ def run(
     minus_groups: tuple[str, ...],
     all_groups: bool,
     variant: str | None,
+    require_fit: bool | None,
     jobs: int | None,
     max_rate: int | None,
     events: str | None,
@@ -62,7 +64,7 @@ def run(
         raise UsageError("there is no command to run", hint="modelsync run -- python app.py")
     project = invocation.project()
     groups = options.grouped(plus_groups, only_groups, minus_groups, all_groups)
-    with invocation.context(jobs=jobs, max_rate=max_rate, events=events) as context:
+    with invocation.context(jobs=jobs, max_rate=max_rate, events=events, require_fit=require_fit) as context:
         if not no_sync:
             done = syncing.sync(
                 context, project, locked=locked, frozen=frozen, groups=groups, variant=variant

@@ -45,6 +45,7 @@ LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
     help="Free the old versions first, for a disk that cannot hold two; a fetch that fails leaves neither.",
 )
 @options.upgrades
+@options.require_fit
 @options.transfer
 def sync(
     invocation: Invocation,
@@ -64,6 +65,7 @@ def sync(
     upgrade: bool,
     upgrade_models: tuple[str, ...],
     replace: bool,
+    require_fit: bool | None,
     jobs: int | None,
     max_rate: int | None,
     events: str | None,
@@ -76,6 +78,7 @@ def sync(
     act.perform(
         invocation,
         names,
+        require_fit=require_fit,
         jobs=jobs,
         max_rate=max_rate,
         events=events,
