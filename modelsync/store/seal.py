@@ -6,6 +6,7 @@ went away, is a signal that ends the whole process.
 
 import errno
 import hashlib
+import mmap
 import os
 import queue
 import threading
@@ -20,7 +21,7 @@ OnBytes = Callable[[int], None]
 
 _CHUNK = 4 << 20
 _AHEAD = 2  # chunks: one is read while the other is hashed
-_READ = 128 << 10  # bytes; what is read stays in a core's own cache until it is hashed
+_READ = 256 << 10  # bytes; what is read stays in a core's own cache until it is hashed
 _THREADS = 32  # at most: they are short of memory's speed before
 _TELL_EVERY = 0.05  # seconds
 
@@ -125,7 +126,7 @@ class _Effort:
 
     def work(self, thread: int) -> None:
         """Hashes blocks until none is left."""
-        buffer = memoryview(bytearray(_READ))
+        buffer = _buffer(_READ)
         try:
             with self.path.open("rb", buffering=0) as file:
                 while not self.stopped:
@@ -157,6 +158,11 @@ class _Effort:
             self.hashes[number] = digest.digest()
 
 
+def _buffer(size: int) -> memoryview:
+    """Memory that begins with a page: a file's pages are copied a third faster to there than to some bytes behind it."""
+    return memoryview(mmap.mmap(-1, size))
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -176,7 +182,7 @@ def _chunks(path: Path, on_bytes: OnBytes | None) -> Iterator[memoryview]:
 
     size = max(1, min(_CHUNK, path.stat().st_size))
     for _ in range(_AHEAD):
-        empty.put(memoryview(bytearray(size)))
+        empty.put(_buffer(size))
     reader = threading.Thread(target=read_ahead, name="modelsync-read", daemon=True)
     reader.start()
     try:
