@@ -4,7 +4,7 @@ Under the root of a store:
 
     CACHEDIR.TAG                         tells backups to leave the store out
     blobs-v1/<2 hex>/<sha256>            the files, read-only, each with the digest of its name
-    receipts-v1/<2 hex>/<sha256>.json    size and time of the blob as it was published, and its seal
+    receipts-v1/<2 hex>/<sha256>.json    size and time of the blob as it was published, its seal, its blocks' hashes
     partials-v1/<key>/                   what has arrived of a file so far
     views-v1/<16 hex>/<file name>        blobs under their own names
     roots-v1/<16 hex>.json               which lock or URI needs which digests

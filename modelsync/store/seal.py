@@ -159,7 +159,7 @@ class _Effort:
 
 
 def _buffer(size: int) -> memoryview:
-    """Memory that begins with a page: a file's pages are copied a third faster to there than to some bytes behind it."""
+    """Memory that begins with a page: a file's pages are copied there a third faster than to some bytes further on."""
     return memoryview(mmap.mmap(-1, size))
 
 
