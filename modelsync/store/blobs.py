@@ -8,13 +8,15 @@ anyone gets its path.
 import os
 import stat
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from modelsync.errors import StoreError
-from modelsync.spec.blocks import Blocks
 from modelsync.store import disk, receipts
 from modelsync.store.layout import PARTIALS, Store, blob_in
 from modelsync.store.receipts import Origin
+
+if TYPE_CHECKING:
+    from modelsync.spec.blocks import Blocks
 
 BlobState = Literal["here", "suspect", "missing"]
 
@@ -62,7 +64,7 @@ def state(store: Store, sha256: str, size: int | None = None) -> BlobState:
     return look(store, sha256, size).state
 
 
-def publish(store: Store, data: Path, *, sha256: str, blocks: Blocks, origin: Origin | None = None) -> Path:
+def publish(store: Store, data: Path, *, sha256: str, blocks: "Blocks", origin: Origin | None = None) -> Path:
     """Publishes a file whose sha256 was just found right: synced, read-only, with a receipt, by one rename.
 
     `data` is moved (it has to be on the store's file system: in a partial's folder). Where the store has the

@@ -8,7 +8,7 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsync.spec.blocks import SIZE
+from modelsync.spec.blocks import SIZE, UNREADABLE
 from modelsync.store import seal
 from tests.store.making import blocks
 
@@ -61,3 +61,23 @@ def test_what_cannot_be_read_is_an_error(tmp_path: Path, read: object) -> None:
     for path in (tmp_path / "missing", tmp_path):
         with pytest.raises(OSError, match=str(path)):
             read(path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that answers with EIO")
+def test_a_block_that_the_disk_cannot_give_is_told_apart(tmp_path: Path) -> None:
+    """An input/output error spoils its block alone; its place is taken by what no bytes hash to."""
+    effort = seal._Effort(Path("/proc/self/mem"), 2 * SIZE)  # nothing is mapped where it begins
+    effort.work(0)
+    assert effort.error is None
+    assert effort.hashes == [UNREADABLE, UNREADABLE]
+    path = tmp_path / "file"
+    path.write_bytes(bytes(SIZE + 1))
+    assert UNREADABLE not in (seal.blocks_of(path).hashes[:32], seal.blocks_of(path).hashes[32:])
+
+
+def test_a_file_is_hashed_only_so_far(tmp_path: Path) -> None:
+    """What stands behind the length that is asked for is not looked at."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(SIZE + 9))
+    assert seal.blocks_of(path, length=SIZE + 3) == blocks(bytes(SIZE + 3))
+    assert seal.blocks_of(path, length=3 * SIZE) == blocks(bytes(SIZE + 9))
