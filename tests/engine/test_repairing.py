@@ -3,6 +3,9 @@
 import os
 import random
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -146,6 +149,35 @@ def test_a_sync_goes_on_where_a_repair_was_broken_off(place: Place, context: Con
     assert (statuses(done.rows), done.error) == (["repaired"], None)
     assert blob.read_bytes() == BIG
     assert came + sent(place.hub) <= 2 * SIZE + 3 * SMALL
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.parametrize("command", ["verify --repair", "sync"])
+def test_a_kill_in_the_middle_of_a_repair_loses_nothing(
+    place: Place, context: Context, big: Project, command: str
+) -> None:
+    """The damaged file stays suspect and in its place; the next run goes on, and leaves nothing behind."""
+    blob = context.store.blob_path(SHA)
+    flip(blob, 2 * SIZE, drift=command == "sync")
+    place.hub.misbehave(faults.Slow(4 << 20), times=None)
+    words = [sys.executable, "-m", "modelsync", "-q", *command.split()]
+    child = subprocess.Popen(words, cwd=place.folder, stdout=subprocess.DEVNULL)
+    journal = context.store.partial_path(SHA) / "journal"
+    while not (journal.exists() and journal.read_text().count("+ ") > 2):
+        assert child.poll() is None
+        time.sleep(0.01)
+    child.kill()
+    child.wait()
+    assert blobs.state(context.store, SHA, TOTAL) == "suspect"
+    assert blob.stat().st_size == TOTAL
+    place.hub.behave()
+    place.hub.clear()
+    report = syncing.sync(context, big)
+    assert blob.read_bytes() == BIG
+    assert report.bytes_fetched <= SIZE
+    assert sent(place.hub) <= SIZE + SMALL
+    folders = ("partials-v1", "tmp-v1")
+    assert [left for name in folders for left in (context.store.root / name).iterdir()] == []
 
 
 def test_a_source_that_has_other_bytes_now_repairs_nothing(
