@@ -47,6 +47,7 @@ class Invocation:
     def __init__(self) -> None:
         self.started = time.perf_counter()
         self._typed: set[str] = set()
+        self._shown: Shown | None = None
 
     def take(self, name: str, value: Any, *, typed: bool) -> None:
         """Takes the value of an option: typed before or after the command, or from its variable.
@@ -109,25 +110,33 @@ class Invocation:
                 max_rate=max_rate,
                 require_fit=require_fit,
                 listener=tell,
-                warn=lambda words: self._warn(words, shown),
+                warn=self._warn,
             ) as context,
         ):
-            yield context
+            self._shown = shown
+            try:
+                yield context
+            finally:
+                self._shown = None
 
-    def _warn(self, words: str, shown: "Shown | None") -> None:
-        """Tells a person of something now: above the progress, where that is shown."""
+    def say(self, *lines: str) -> None:
+        """Tells a person something now: above the progress, while that is shown."""
         if self.quiet:
             return
+        if self._shown is None:
+            self.output.words(*lines)
+            return
+        import click
+
+        for line in lines:
+            self._shown.say(line if wants_color(sys.stderr, self.color) else click.unstyle(line))
+
+    def _warn(self, words: str) -> None:
         import click
 
         from modelsync.cli.output import safe
 
-        mark = click.style("warning", fg="yellow", bold=True)
-        line = f"{mark}: {safe(words)}"
-        if shown is None:
-            self.output.words(line)
-        else:
-            shown.say(line if wants_color(sys.stderr, self.color) else click.unstyle(line))
+        self.say(f"{click.style('warning', fg='yellow', bold=True)}: {safe(words)}")
 
     def enter(self) -> None:
         """Begins the command, in the folder that it is to run in."""

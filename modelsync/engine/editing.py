@@ -1,6 +1,6 @@
 """Editing the manifest: `init`, `add`, `remove`. What cannot be locked is undone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from modelsync.engine.context import Context
@@ -10,6 +10,7 @@ from modelsync.engine.writing import replace_text
 from modelsync.errors import ManifestError, StoreError, UsageError
 from modelsync.spec import manifest, manifest_edit
 from modelsync.spec import uri as uris
+from modelsync.spec.uri import Reference
 
 ATTRIBUTES = ".gitattributes"
 ATTRIBUTE = "models.lock linguist-generated=true text eol=lf"
@@ -57,6 +58,7 @@ def add(
     sha256: str | None = None,
     variant: str | None = None,
     frozen: bool = False,
+    choose: Callable[[Reference], Reference] | None = None,
 ) -> LockReport | None:
     """Adds a model, or a variant of one, to the manifest, and locks.
 
@@ -73,6 +75,7 @@ def add(
         sha256: What the file must be.
         variant: Add this variant of the model instead.
         frozen: Edit the manifest alone.
+        choose: Makes another URI of it, with its revision, once it is known that the model can be added.
 
     Returns:
         What the lock came to, or None when `frozen`.
@@ -85,18 +88,25 @@ def add(
     if revision is not None and reference.revision not in (None, revision):
         raise UsageError(f"{text} names the revision {reference.revision!r}, and --revision {revision!r}")
     before = project.manifest_text()
-    after = manifest_edit.add(
-        before,
-        name,
-        reference._replace(revision=None),
-        revision=revision or reference.revision,
-        mmproj=uris.parse(mmproj) if isinstance(mmproj, str) else mmproj or None,
-        loras=tuple(uris.parse(lora) for lora in loras),
-        groups=tuple(groups),
-        endpoint=endpoint,
-        sha256=sha256,
-        variant=variant,
-    )
+    revision = revision or reference.revision
+
+    def edited(reference: Reference) -> str:
+        return manifest_edit.add(
+            before,
+            name,
+            reference._replace(revision=None),
+            revision=revision,
+            mmproj=uris.parse(mmproj) if isinstance(mmproj, str) else mmproj or None,
+            loras=tuple(uris.parse(lora) for lora in loras),
+            groups=tuple(groups),
+            endpoint=endpoint,
+            sha256=sha256,
+            variant=variant,
+        )
+
+    after = edited(reference)
+    if choose is not None:
+        after = edited(choose(reference._replace(revision=revision)))
     return _change(context, project, before, after, frozen=frozen)
 
 

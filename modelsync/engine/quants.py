@@ -4,12 +4,12 @@ Of 16 MB of header one is read whole; of each other quant its first bytes and th
 should be (`gguf.sibling`). Where that proves nothing, its header is read whole too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from modelsync.engine import headers
+from modelsync.engine import hardware, headers
 from modelsync.engine.context import Context
 from modelsync.engine.estimating import Asked, Estimation, estimated, profile_of
 from modelsync.engine.fetching import Need, need_of
@@ -72,19 +72,35 @@ class _Quant(NamedTuple):
     name: str
     uri: HfUri
     needs: tuple[Need, ...]
+    beside: tuple[Need, ...] = ()  # its projector and adapters
+
+    @property
+    def all(self) -> tuple[Need, ...]:
+        return (*self.needs, *self.beside)
 
     @property
     def size(self) -> int:
         return sum(need.file.size or 0 for need in self.needs)
 
 
-def estimate_quants(context: Context, reference: Reference, asked: Asked | None = None) -> Quants:
+def estimate_quants(
+    context: Context,
+    reference: Reference,
+    asked: Asked | None = None,
+    *,
+    steady: bool = False,
+    mmproj: Reference | Literal[True] | None = None,
+    loras: Sequence[Reference] = (),
+) -> Quants:
     """What each quant of a repo will need.
 
     Args:
         context: What to work with.
         reference: An `hf:` URI; a quant or a path in it is passed over.
         asked: What is asked over the defaults of a profile.
+        steady: Whether this machine counts with what it has, not with what is free now.
+        mmproj: The projector that is loaded too: the one beside the model, or another.
+        loras: Adapters that are.
 
     Raises:
         UsageError: it is no `hf:` URI, or llama.cpp would refuse the settings.
@@ -97,16 +113,24 @@ def estimate_quants(context: Context, reference: Reference, asked: Asked | None 
         raise UsageError(f"{reference} is no repo: it has no quants to choose among")
     asked = asked or Asked()
     settings = asked.over(profile_of(asked.profile))
-    commit, found = _listed(context, Reference(HfUri(uri.repo), reference.revision))
+    commit, found = _listed(context, Reference(HfUri(uri.repo), reference.revision), mmproj, tuple(loras))
     read = _read(context, found)
+    beside = _beside(context, found)
     with machine(settings.profile, ram=asked.ram, gpus=asked.gpus) as here:
+        this = asked.ram is None and asked.gpus is None
+        here = hardware.steady(here) if steady and this else here
         rows = tuple(
-            _row(quant, header, settings, here)
+            _row(quant, header, beside, settings, here)
             for quant, header in zip(found, read, strict=True)
             if isinstance(header, Header)
         )
     bad = tuple(error.message for error in read if not isinstance(error, Header))
     fitting = [row for row in rows if row.verdict.fits]
+    if steady and this:
+        names = {row.quant for row in fitting}
+        context.fitting.update(
+            need.file.sha256 or "" for quant in found if quant.name in names for need in quant.all
+        )
     best = max(fitting, key=lambda row: row.file_size or 0, default=None)
     return Quants(f"hf:{uri.repo}", commit, rows, best, (*here.notes, *bad))
 
@@ -130,8 +154,13 @@ def smaller(context: Context, reference: Reference, size: int, missing: int) -> 
     return next((quant.name for quant in reversed(found) if quant.size <= size - missing), None)
 
 
-def _row(quant: _Quant, header: Header, settings: LoadSettings, here: Machine) -> Estimation:
-    model = model_of(header)
+def _row(
+    quant: _Quant, header: Header, beside: Mapping[str, Header], settings: LoadSettings, here: Machine
+) -> Estimation:
+    projectors, adapters = (
+        [beside[need.key] for need in quant.beside if need.file.role == role] for role in ("mmproj", "lora")
+    )
+    model = model_of(header, projectors, adapters)
     row = estimated(str(quant.uri), quant.name, model, settings, here._replace(breakdown=None))
     if here.breakdown is None:
         return row._replace(remedies=())
@@ -139,7 +168,12 @@ def _row(quant: _Quant, header: Header, settings: LoadSettings, here: Machine) -
     return row._replace(estimate=found, verdict=fit.verdict(found), remedies=(), notes=found.notes)
 
 
-def _listed(context: Context, reference: Reference) -> tuple[str, list[_Quant]]:
+def _listed(
+    context: Context,
+    reference: Reference,
+    mmproj: Reference | Literal[True] | None = None,
+    loras: tuple[Reference, ...] = (),
+) -> tuple[str, list[_Quant]]:
     """The commit, and the quants of the repo in it, from small to large."""
     from modelsync.sources import request as requests
     from modelsync.sources import source_for
@@ -154,12 +188,14 @@ def _listed(context: Context, reference: Reference) -> tuple[str, list[_Quant]]:
     found = []
     for name in names:
         uri = HfUri(repo, quant=name)
-        answer = requests.resolve(Request(uri, at.commit), sources, folder=Path.cwd(), endpoint=endpoint)
+        request = Request(uri, at.commit, mmproj, loras)
+        answer = requests.resolve(request, sources, folder=Path.cwd(), endpoint=endpoint)
         needs = tuple(
-            need_of(printable(file_name(file.path)), file, source, source.locate(file, endpoint, Path.cwd()))
-            for file in answer.files
+            need_of(printable(file_name(file.path)), file, owner, owner.locate(file, endpoint, Path.cwd()))
+            for file, _, owner in requests.owners(request.to_dict(), answer.files, sources)
         )
-        found.append(_Quant(name, uri, needs))
+        model = tuple(need for need in needs if need.file.role == "model")
+        found.append(_Quant(name, uri, model, needs[len(model) :]))
     return at.commit, sorted(found, key=lambda quant: quant.size)
 
 
@@ -208,6 +244,12 @@ def _read(context: Context, quants: Sequence[_Quant]) -> list[Header | NotAModel
             if not isinstance(error, Exception):  # interrupted: what waits for a server waits no longer
                 context.cancel.set()
             raise
+
+
+def _beside(context: Context, quants: Sequence[_Quant]) -> dict[str, Header]:
+    """The headers of projectors and adapters, each read once, by their needs' keys."""
+    needs = {need.key: need for quant in quants for need in quant.beside}
+    return dict(zip(needs, headers.read_all(context, list(needs.values())), strict=True))
 
 
 def _is_at_hand(context: Context, quant: _Quant) -> bool:

@@ -1,22 +1,26 @@
 """`modelsync add` and `modelsync remove`: edit the manifest, then lock and sync."""
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelsync.cli import completing, report
+from modelsync.cli import completing, options, report, sizes
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
-from modelsync.errors import CancelledError, ModelsyncError
+from modelsync.cli.output import safe
+from modelsync.errors import CancelledError, ModelsyncError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modelsync.engine.changes import Change
+    from modelsync.engine.choosing import Chosen
     from modelsync.engine.context import Context
     from modelsync.engine.locking import LockReport
     from modelsync.engine.project import Project
     from modelsync.engine.syncing import SyncReport
+    from modelsync.spec.uri import Reference
 
 no_sync = click.option("--no-sync", is_flag=True, help="Lock, and fetch nothing.")
 frozen = click.option("--frozen", is_flag=True, help="Edit the manifest alone; ask nobody.")
@@ -49,6 +53,12 @@ frozen = click.option("--frozen", is_flag=True, help="Edit the manifest alone; a
     shell_complete=completing.variants,
     help="Add this as a variant of the model that is there.",
 )
+@click.option("--fit", is_flag=True, help="Choose the best quant of the repo that fits this machine.")
+@click.option(
+    "--ctx", type=click.IntRange(0), metavar="N", help="With --fit: tokens of context to have room for; 4096."
+)
+@sizes.machine
+@options.require_fit
 @no_sync
 @frozen
 def add(
@@ -61,6 +71,11 @@ def add(
     groups: tuple[str, ...],
     sha256: str | None,
     variant: str | None,
+    fit: bool,
+    ctx: int | None,
+    gpus: tuple[int, ...],
+    ram: int | None,
+    require_fit: bool | None,
     no_sync: bool,
     frozen: bool,
 ) -> None:
@@ -73,12 +88,39 @@ def add(
       https://…                    any web page of those, or a direct URL
       ./x.gguf                     a file of this project
 
+    With --fit, URI is `hf:user/model`, and the best quant that fits is written into the manifest.
+
     --endpoint is written into the manifest, for this model.
     """
     from modelsync.engine import editing
 
+    if not fit and (ctx is not None or gpus or ram is not None):
+        raise UsageError(
+            "--ctx, --gpu and --ram say what --fit is to choose for",
+            hint="add --fit, or set n_ctx in the load table of the manifest",
+        )
+    if fit and frozen:
+        raise UsageError("--fit asks the hub which quants there are, and --frozen asks nobody")
+    chosen: list[Chosen] = []
+
+    def choose(context: "Context", reference: "Reference") -> "Reference":
+        from modelsync.engine import choosing
+        from modelsync.engine.estimating import Asked
+        from modelsync.spec import uri as uris
+
+        found = choosing.best_quant(
+            context,
+            reference,
+            Asked(context=ctx, ram=ram, gpus=gpus or (() if ram is not None else None)),
+            mmproj=True if mmproj == "" else uris.parse(mmproj) if mmproj else None,
+            loras=[uris.parse(lora) for lora in loras],
+        )
+        invocation.say(*map(safe, (*found.notes, *choosing.reasons(found))))
+        chosen.append(found)
+        return found.reference
+
     project = invocation.project()
-    with invocation.context() as context:
+    with invocation.context(require_fit=require_fit) as context:
         locked = editing.add(
             context,
             project,
@@ -92,9 +134,16 @@ def add(
             sha256=sha256,
             variant=variant,
             frozen=frozen,
+            choose=partial(choose, context) if fit else None,
         )
         synced = None if no_sync or locked is None else _sync(context, project, [name])
-    _tell(invocation, locked, synced, f"{name} is in {project.manifest_path.name}")
+    _tell(
+        invocation,
+        locked,
+        synced,
+        f"{name} is in {project.manifest_path.name}",
+        **({"fit": chosen[0].to_dict()} if chosen else {}),
+    )
 
 
 @command("remove", short_help="Remove models from the manifest, the lock and the project's folder.")
@@ -131,7 +180,11 @@ def _sync(context: "Context", project: "Project", names: "Sequence[str]") -> "Sy
 
 
 def _tell(
-    invocation: Invocation, locked: "LockReport | None", synced: "SyncReport | None", edited: str
+    invocation: Invocation,
+    locked: "LockReport | None",
+    synced: "SyncReport | None",
+    edited: str,
+    **more: Any,
 ) -> None:
     output = invocation.output
     changes: dict[tuple[str, str | None], Change] = {}
@@ -156,4 +209,6 @@ def _tell(
         bytes_reused=reused,
         lock_written=locked is not None and locked.written,
         notes=notes,
+        warnings=list(synced.warnings) if synced else [],
+        **more,
     )

@@ -1,35 +1,16 @@
 """`modelsync estimate`."""
 
-import re
 from typing import TYPE_CHECKING
 
 import click
 
-from modelsync.cli import completing, options
+from modelsync.cli import completing, options, sizes
 from modelsync.cli.acts import estimate as act
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 
 if TYPE_CHECKING:
     from modelsync.gguf.load_settings import GpuLayers
-
-UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-
-
-def _bytes(text: str) -> int:
-    """Bytes, as people write them: `24GiB`, `24G`, `512 MiB`."""
-    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?\s*", text.lower())
-    if match is None or float(match[1]) > 1 << 40:
-        raise click.BadParameter(f"{text!r} is no size; 24GiB is one")
-    return int(float(match[1]) * UNITS[match[2]])
-
-
-def _size(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
-    return None if text is None else _bytes(text)
-
-
-def _sizes(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[int, ...]:
-    return tuple(map(_bytes, texts))
 
 
 def _layers(_: click.Context, __: click.Parameter, text: str | None) -> "GpuLayers | None":
@@ -63,10 +44,7 @@ def _layers(_: click.Context, __: click.Parameter, text: str | None) -> "GpuLaye
     metavar="NAME",
     help="Whose defaults: llama-cpp-python (with what the manifest says), or llama-server.",
 )
-@click.option(
-    "--gpu", "gpus", callback=_sizes, multiple=True, metavar="SIZE", help="Another machine's GPU: 24GiB."
-)
-@click.option("--ram", callback=_size, metavar="SIZE", help="Another machine's memory.")
+@sizes.machine
 @options.variant
 def estimate(
     invocation: Invocation,
