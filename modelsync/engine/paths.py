@@ -169,8 +169,9 @@ def obtain(
         for step in steps.of("check"):
             finding = check(context, step)
             if finding.state != "good":
+                got = f": expected sha256 {step.target}, got {finding.found}" if finding.found else ""
                 raise HashMismatchError(
-                    f"{finding.path} is damaged: expected sha256 {step.target}, got {finding.found}",
+                    f"{finding.path} is damaged{got}",
                     hint="`modelsync sync` fetches what is damaged",
                 )
         steps = plan_now()

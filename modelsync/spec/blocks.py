@@ -15,7 +15,7 @@ SIZE = 16 << 20  # bytes of a block; the last one may be shorter
 HASH = 32  # bytes
 UNREADABLE = bytes(HASH)  # in place of the hash of a block that the disk did not give: no bytes hash to it
 
-_SHOWN = 4  # places that are named
+_SHOWN = 2  # places that are named
 
 Span = tuple[int, int]  # the offsets of a first byte, and of the one after the last
 

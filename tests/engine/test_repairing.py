@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelsync.engine import repairing, syncing, verifying
+from modelsync.engine import paths, repairing, syncing, verifying
 from modelsync.engine.context import Context
 from modelsync.engine.project import Project
 from modelsync.errors import HashMismatchError, HttpStatusError, OfflineError
@@ -278,6 +278,17 @@ def test_without_the_network_damage_is_an_error(context: Context, big: Project, 
     assert isinstance(done.error, OfflineError)
     assert done.error.hint is not None
     assert statuses(done.rows) == ["damaged"]
+
+
+def test_nobody_gets_the_path_of_a_damaged_blob(context: Context, big: Project, opened: Opened) -> None:
+    """Offline, a path is refused as long as the blob is damaged; with the network it is mended first."""
+    blob = context.store.blob_path(SHA)
+    flip(blob, 1, drift=True)
+    known = paths.find(context, big, "big")
+    for _ in range(2):  # hashed by its name, then by its blocks alone
+        with pytest.raises(HashMismatchError, match="is damaged"):
+            paths.files(opened(offline=True), big, known)
+    assert paths.files(context, big, known).model.read_bytes() == BIG
 
 
 def test_a_local_source_repairs_offline(place: Place, opened: Opened) -> None:
