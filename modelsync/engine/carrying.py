@@ -65,7 +65,8 @@ def carry_out(
     if target is not None:
         notes += _link(context, steps.of("link"), target)
     if target is not None and (gone := steps.of("unlink")):
-        left = {step.target for step in gone} - set(links.remove(target.folder, [s.target for s in gone]))
+        paths = [step.target for step in gone]
+        left = set(paths) - set(links.remove(target.folder, paths, inside=target.inside))
         notes += tuple(
             f"{path} stays: modelsync did not put it there, or it was changed since" for path in sorted(left)
         )

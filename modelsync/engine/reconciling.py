@@ -142,7 +142,8 @@ def _free_old(context: Context, project: Project, steps: Plan, target: Target | 
     from modelsync.store import links, prune
 
     if target is not None:
-        links.remove(target.folder, [step.target for step in steps.of("link", "unlink")])
+        paths = [step.target for step in steps.of("link", "unlink")]
+        links.remove(target.folder, paths, inside=target.inside)
     prune.execute(context.store, prune.replaced(context.store, project.lock_path))
 
 

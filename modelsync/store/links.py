@@ -94,16 +94,23 @@ def serves(folder: Path, path: str, put: Record, mode: LinkMode, shown: Path | N
         return False
 
 
-def remove(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
+def remove(folder: Path, paths: Iterable[str], *, inside: Path | None = None) -> tuple[str, ...]:
     """Removes what was put at `paths`, and folders that become empty; returns the paths that are gone.
 
     What was changed since, was found, or is not recorded stays; it counts as the user's from now on.
 
+    Args:
+        folder: The folder.
+        paths: In it.
+        inside: See `place`.
+
     Raises:
+        RefusedError: the folder leads out of `inside`: what is there is another's.
         StoreError: the folder cannot be written.
     """
     if not folder.is_dir():
         return ()
+    _stays(folder, inside)
     gone = []
     with disk.told(f"cannot remove files from {folder}", hint=HINT), _alone(folder):
         records = dict(owned(folder))
@@ -154,13 +161,17 @@ def distrust(folder: Path, path: str, *, blob: Path | None = None) -> None:
 
 def _open(folder: Path, inside: Path | None) -> None:
     """Makes the folder, unless following links to it leaves `inside`."""
+    _stays(folder, inside)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not any(folder.iterdir()):
+        (folder / ".gitignore").write_text("*\n")
+
+
+def _stays(folder: Path, inside: Path | None) -> None:
     if inside is not None and not folder.resolve().is_relative_to(inside.resolve()):
         raise RefusedError(
             f"{folder} leads out of {inside}", hint="name the folder with --dir if that is what you want"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    if not any(folder.iterdir()):
-        (folder / ".gitignore").write_text("*\n")
 
 
 @contextmanager

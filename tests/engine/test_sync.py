@@ -17,6 +17,7 @@ from modelsync.errors import (
     HashMismatchError,
     NotAModelError,
     OfflineError,
+    RefusedError,
     StaleLockError,
     StoreError,
     UsageError,
@@ -195,6 +196,24 @@ def test_an_old_folder_that_leads_out_of_the_project_is_left_alone(place: Place,
     place.write(MANIFEST)
     syncing.sync(context, project)
     assert (theirs / "tiny/tiny-Q4_K_M.gguf").is_file()
+
+
+@pytest.mark.parametrize("manifest", ['[modelsync]\ndir = "models"\n', LINKED.replace("Q4_K_M", "Q8_0")])
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_folder_that_leads_out_of_the_project_is_refused(
+    place: Place, context: Context, manifest: str, replace: bool
+) -> None:
+    """A repository whose `dir` is a link to another project's cannot have that one's files removed or replaced."""
+    project = place.write(LINKED)
+    syncing.sync(context, project, link_mode="copy")
+    theirs = place.folder.parent / "theirs/models"
+    theirs.parent.mkdir()
+    (place.folder / "models").rename(theirs)
+    (place.folder / "models").symlink_to(theirs, target_is_directory=True)
+    place.write(manifest)
+    with pytest.raises(RefusedError, match="leads out of"):
+        syncing.sync(context, project, replace=replace)
+    assert (theirs / "tiny/tiny-Q4_K_M.gguf").read_bytes() == gguf("q4")
 
 
 def test_a_part_of_a_sync_removes_nothing(place: Place, context: Context) -> None:
