@@ -112,6 +112,7 @@ class Guessing:
         with suppress(OSError):  # the other file is gone, or cannot be read
             while place and (span := self._next_span(part)) and self._step(part, place, *span):
                 self._compare()
+            self._file.partial.write_back(part.start, part.end)
         self._leave([part])
 
     def _decide(self, equal: bool) -> None:
