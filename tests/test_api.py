@@ -19,6 +19,7 @@ from modelsync.errors import (
     ManifestError,
     NotFoundError,
     NotSyncedError,
+    OfflineError,
     StaleLockError,
     UsageError,
 )
@@ -222,6 +223,23 @@ def test_under_a_running_loop(project: Path) -> None:
         assert await asyncio.to_thread(modelsync.path, "tiny") == here
 
     asyncio.run(cell())
+
+
+def test_a_program_verifies_and_repairs(project: Path, hub: Hub) -> None:
+    """`verify` returns a row for each file and fetches nothing; with `repair` all is good again, or it raises."""
+    modelsync.sync()
+    path = modelsync.path("tiny")
+    good = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(b"GGUF, and not much more")
+    hub.clear()
+    assert [row.status for row in modelsync.verify()] == ["damaged"]
+    with pytest.raises(OfflineError):
+        modelsync.verify(repair=True, offline=True)
+    assert hub.seen() == []
+    assert [row.status for row in modelsync.verify("tiny", repair=True)] == ["repaired"]
+    assert modelsync.path("tiny").read_bytes() == good
+    assert [row.status for row in modelsync.verify(full=True)] == ["ok"]
 
 
 def test_a_call_can_be_held_to_a_rate(project: Path, hub: Hub) -> None:
