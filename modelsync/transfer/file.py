@@ -133,7 +133,7 @@ class File:
         if not self.checked:
             lanes = [] if self.busy else [lane for lane in lanes if not lane.track.complete][:1]
         for lane in lanes:
-            take = lane.track.take(now, pace)
+            take = lane.track.take(now, pace, in_order=not self.checked)
             if take is not None:
                 return lane, take
         return None

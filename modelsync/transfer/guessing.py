@@ -14,7 +14,7 @@ from pathlib import Path
 from modelsync.errors import ModelsyncError
 from modelsync.transfer.elsewhere import Elsewhere
 from modelsync.transfer.file import File, Lane
-from modelsync.transfer.jobs import Guess
+from modelsync.transfer.jobs import HEAD, Guess
 from modelsync.transfer.probes import Part, crawls, first_looks, parts_of, too_slow
 from modelsync.transfer.ranges import Span
 from modelsync.transfer.track import SMALLEST, MiB, Track
@@ -58,6 +58,8 @@ class Guessing:
         for part in self._parts:
             if part.probe is None or part in self._looks:
                 self._ask(part)
+        if not file.checked and self._parts and self._parts[0].probe is not None:
+            lanes[0].track.let_go(0, HEAD)  # nothing else is asked for before these are seen
 
     @property
     def starts(self) -> tuple[int, ...]:

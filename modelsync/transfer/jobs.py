@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from modelsync.spec.blocks import Blocks
 
+HEAD = 64  # bytes; a check gets no fewer, if there are as many: enough to say what a wrong file is
+
 
 class Segment(NamedTuple):
     """Where the bytes of a file, or of one piece of it, come from.

@@ -10,14 +10,13 @@ from modelsync.errors import HashMismatchError, ModelsyncError, StoreError
 from modelsync.transfer.digests import Digests
 from modelsync.transfer.file import File, Lane
 from modelsync.transfer.guessing import Guessing
-from modelsync.transfer.jobs import Fetched, identity, segment_sizes
+from modelsync.transfer.jobs import HEAD, Fetched, identity, segment_sizes
 from modelsync.transfer.journal import Validator
 from modelsync.transfer.partial import Partial
 from modelsync.transfer.provenance import sentence
 from modelsync.transfer.ranges import Ranges
 from modelsync.transfer.track import MANY, Track
 
-HEAD = 64  # bytes; a check gets no fewer, if there are as many: enough to say what a wrong file is
 READ = 2**18  # bytes read back and hashed at once; each open file has as many in memory
 SYNC_EVERY = 10.0  # seconds between the marks of what a power cut cannot take
 

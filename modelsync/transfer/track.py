@@ -93,12 +93,13 @@ class Track:
         """Whether every byte is here."""
         return self.size is not None and self.done.prefix >= self.size and not self.draining
 
-    def take(self, now: float, pace: float = LARGEST) -> Take | None:
+    def take(self, now: float, pace: float = LARGEST, *, in_order: bool = False) -> Take | None:
         """The next range for a stream that is free, or None if there is nothing for it now.
 
         Args:
             now: The time.
             pace: Bytes that one stream brings in a second.
+            in_order: Whether what comes first in the segment is wanted first, whatever waits for the rest.
         """
         shared = self.ranged and not self.plain
         busy = len(self.active) >= self.width if shared else bool(self.active)
@@ -109,7 +110,8 @@ class Track:
         gaps = self._free()
         if not gaps:
             return None
-        start, end = next((gap for gap in gaps if gap[1] - gap[0] <= SMALL), gaps.spans[0])
+        small = (gap for gap in gaps if gap[1] - gap[0] <= SMALL and not in_order)
+        start, end = next(small, gaps.spans[0])
         if self.size is None:
             return self._begin(start, end if end < MANY else SMALLEST if start == 0 else None)
         end = min(end, start + chunk(gaps.covered, self._streams, pace))

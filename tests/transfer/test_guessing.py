@@ -192,6 +192,20 @@ def test_of_several_older_files_the_one_that_has_the_bytes_is_taken(
     assert len(hub.requests) <= 1 + len(TENSORS)
 
 
+def test_a_file_whose_beginning_is_guessed_is_checked_before_anything_else(
+    hub: Hub, lab: Lab, old: Path
+) -> None:
+    """All of it guessed, in two pieces, the looks in the second: the first bytes come first."""
+    new = b"".join(TENSORS)
+    segments = [Segment(hub.file("/1", new[:100]), 100), Segment(hub.file("/2", new[100:]), len(new) - 100)]
+    seen: list[bytes] = []
+    moved = [guess._replace(start=guess.start - len(HEAD)) for guess in guesses(old)]
+    fetched = lab.run(lab.job(segments, new, guesses=moved, check=seen.append)).only
+    assert seen == [new[:64]]
+    assert fetched.reused > 5 * MiB
+    assert hub.requests[0].path == "/1"
+
+
 def test_a_job_may_be_prepared_while_others_go_on(hub: Hub, lab: Lab, old: Path) -> None:
     """What finds older files takes its time in the file's own thread; what it raises is the job's failure."""
     go_on = threading.Event()

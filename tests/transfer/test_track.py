@@ -229,6 +229,10 @@ def test_what_is_held_is_for_nobody_and_what_is_small_comes_first() -> None:
     one.release(first)
     one.hold(MiB, 100 * MiB)
     one.let_go(60 * MiB, 60 * MiB + 100)
+    in_order = one.take(0.0, in_order=True)
+    assert in_order is not None
+    assert in_order.start == 10
+    one.release(in_order)
     takes = [one.take(0.0), one.take(0.0), one.take(0.0)]
     assert [take and (take.start, take.end) for take in takes] == [
         (60 * MiB, 60 * MiB + 100),
