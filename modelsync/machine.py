@@ -40,6 +40,26 @@ def device(path: Path) -> int:
         raise StoreError(f"cannot look at {place}: {error.strerror}") from error
 
 
+def file_system(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str | None:
+    """What kind of file system `path` is, or will be, on (`ext4`, `nfs4`, …); None where nothing tells.
+
+    Args:
+        path: The path.
+        mounts: Where Linux lists what is mounted.
+    """
+    try:
+        place = _existing(path).resolve()
+        text = mounts.read_text(errors="replace")
+    except OSError:
+        return None
+    mounted = (line.split()[1:3] for line in text.splitlines() if len(line.split()) > 2)
+    around = [
+        (len(point), kind) for point, kind in mounted if place.is_relative_to(point.replace("\\040", " "))
+    ]
+    # of two that are mounted on one place the later one is seen
+    return max(reversed(around), key=lambda each: each[0])[1] if around else None
+
+
 def boot_id() -> str | None:
     """A word that stays the same until this machine starts anew, or None where nothing says so.
 

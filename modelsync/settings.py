@@ -19,6 +19,28 @@ LEAST_RATE = 1000  # bytes a second: who says less meant another unit
 _RATE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?) ?([kKMmGg]?)(i?)B?(?:/s)?", re.ASCII)
 
 
+# All that is read here; options of the command line have variables of their own beside these.
+VARIABLES = (
+    "HF_ENDPOINT",
+    "HF_HOME",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+    "HF_HUB_OFFLINE",
+    "HF_TOKEN",
+    "HF_TOKEN_PATH",
+    "HUGGING_FACE_HUB_TOKEN",
+    "MODELSYNC_CONFIG",
+    "MODELSYNC_HTTP_TIMEOUT",
+    "MODELSYNC_MANIFEST",
+    "MODELSYNC_MAX_RATE",
+    "MODELSYNC_OFFLINE",
+    "MODELSYNC_READONLY_STORES",
+    "MODELSYNC_REQUIRE_FIT",
+    "MODELSYNC_STORE",
+    "MODELSYNC_VARIANT",
+    "MODEL_ENDPOINT",
+)
+
+
 class Settings(NamedTuple):
     """The environment's settings; flags and arguments override them field by field."""
 

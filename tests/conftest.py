@@ -18,6 +18,8 @@ _LEAK_NAMES = {
     "COLUMNS",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
 }
 
 

@@ -44,6 +44,7 @@ program = Group(
             "pull": f"{HERE}.pull:pull",
             "inspect": f"{HERE}.inspect:inspect",
             "estimate": f"{HERE}.estimate:estimate",
+            "doctor": f"{HERE}.doctor:doctor",
             "cache": f"{HERE}.cache:cache",
             "completion": f"{HERE}.completion:completion",
         },

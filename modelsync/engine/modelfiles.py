@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from modelsync.errors import NotFoundError
 
+PREFIX = "MODELSYNC_PATH_"
+
 
 class ModelFiles(NamedTuple):
     """Absolute paths of a model's files.
@@ -32,7 +34,7 @@ def is_name(text: str) -> bool:
 
 def variable(name: str) -> str:
     """The variable that names a model's path: `MODELSYNC_PATH_LLAMA3_1` for `llama3.1`."""
-    return "MODELSYNC_PATH_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+    return PREFIX + re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
 def from_environment(name: str) -> ModelFiles | None:

@@ -155,7 +155,7 @@ class Breakdown:
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                env=environment(),
                 start_new_session=True,
             )
         self._line = ours
@@ -227,6 +227,11 @@ class Breakdown:
         except OSError:
             return b""
         return b"".join(parts)
+
+
+def environment() -> dict[str, str]:
+    """What a process gets of this one's environment that imports llama-cpp-python: nothing that may be a secret."""
+    return {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
 
 
 def sums_of(buffers: tuple[Buffer, ...]) -> Sums:

@@ -9,10 +9,12 @@ from modelsync.spec.names import printable
 if TYPE_CHECKING:
     from llama_cpp import Llama
 
+WHEELS = "https://abetlen.github.io/llama-cpp-python/whl"
+TESTED = (0, 3, 36)  # what the extra asks for, at the least
 INSTALL = (
     'install it with `pip install "modelsync[llama]"`: it compiles, and wants a C++ compiler and CMake; prebuilt wheels'
-    " for CPU, CUDA and Metal are listed at https://abetlen.github.io/llama-cpp-python/whl/ and are installed"
-    " with `pip install llama-cpp-python --extra-index-url https://abetlen.github.io/llama-cpp-python/whl/cpu`"
+    f" for CPU, CUDA and Metal are listed at {WHEELS}/ and are installed"
+    f" with `pip install llama-cpp-python --extra-index-url {WHEELS}/cpu`"
 )
 
 

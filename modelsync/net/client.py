@@ -70,6 +70,11 @@ class Client:
     ) -> None:
         self.close()
 
+    @property
+    def credentials(self) -> Credentials:
+        """What may be sent to whom."""
+        return self._credentials
+
     def close(self) -> None:
         """Closes every connection."""
         self._exchange.close()

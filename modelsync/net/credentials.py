@@ -79,6 +79,14 @@ class Credentials:
                         chosen[name.lower()] = (name, _expanded(name, value, rule))
         return dict(chosen.values())
 
+    def source_for(self, url: str, name: str = "Authorization") -> str | None:
+        """Where the header of that name comes from that goes to this address; None where none does."""
+        origin = of(url)
+        if origin.scheme != "https" and not is_loopback(origin.host):
+            return None
+        named = (rule for rule in self._rules if any(each.lower() == name.lower() for each in rule.headers))
+        return next((rule.source for rule in named if rule.fits(origin)), None)
+
     def redact(self, text: str) -> str:
         """The text with every known secret replaced by `***`."""
         for secret in sorted(self._secrets(), key=len, reverse=True):

@@ -43,6 +43,8 @@ class Api:
         """Answer one request; `edit` lets a fault change a file before it is served."""
         raw = request.raw_path.strip("/").split("/")
         match raw:
+            case ["api", "whoami-v2"]:
+                return self._whoami(request)
             case ["api", "models", user, name, *rest]:
                 return self._with_repo(request, user, name, lambda repo: self._model(request, repo, rest))
             case ["api", "resolve-cache", "models", user, name, commit, *path]:
@@ -60,6 +62,13 @@ class Api:
                 )
                 return replace(reply, file=f"{unquote(user)}/{unquote(name)}/{file}")
         return error(404, None, "Sorry, we can't find the page you are looking for.")
+
+    def _whoami(self, request: Request) -> Reply:
+        """Whose token it is; nobody is told without one."""
+        if request.token is None or request.token not in self.tokens:
+            return error(401, None, LINES["login" if request.token is None else "credentials"])
+        auth = {"type": "access_token", "accessToken": {"displayName": "tests", "role": "read"}}
+        return send_json({"type": "user", "name": "tester", "auth": auth})
 
     # --- who may -------------------------------------------------------------------------------------
 

@@ -1,0 +1,254 @@
+"""What modelsync sees on a machine, and what is wrong with it."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import MANIFEST, REPO, Cli, Run
+from tests.hub import Headers, Status
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+
+
+def findings(run: Run) -> dict[str, dict[str, Any]]:
+    """The findings of a report, by name."""
+    return {each["name"]: each for group in run.json["groups"] for each in group["findings"]}
+
+
+def look(cli: Cli, *words: str, status: int = 0, **variables: str) -> dict[str, dict[str, Any]]:
+    return findings(cli("doctor", "--format", "json", *words, status=status, variables=variables))
+
+
+def test_a_machine_that_is_well_is_told_so(synced: Cli, store_root: Path) -> None:
+    """Everything in its group, in lines of 80 columns, without colour; nothing stays behind; one request."""
+    before = sorted(path for path in store_root.rglob("*"))
+    done = synced("doctor")
+    assert done.out.endswith("\nall is well\n")
+    for words in ("modelsync", "Python", "RAM", "llama-cpp-python", "endpoint", "models.lock answers it"):
+        assert words in done.out
+    assert f"{store_root} (MODELSYNC_STORE)" in " ".join(done.out.split())
+    paths = (str(store_root), str(synced.folder), sys.executable)
+    assert all(len(line) <= 80 for line in done.out.splitlines() if not any(path in line for path in paths))
+    assert "\033" not in done.out
+    assert [seen.path for seen in synced.hub.seen()] == ["/api/whoami-v2"]
+    assert sorted(path for path in store_root.rglob("*")) == before
+    assert synced("-q", "doctor").out == ""
+
+
+def test_programs_get_the_same(synced: Cli) -> None:
+    """Each finding has a name, a text, a state and a hint."""
+    value = synced("doctor", "--format", "json").json
+    assert value["well"] is True
+    assert [group["name"] for group in value["groups"]] == [
+        "versions",
+        "machine",
+        "store",
+        "network",
+        "project",
+    ]
+    for group in value["groups"]:
+        for each in group["findings"]:
+            assert set(each) == {"name", "text", "state", "hint"}
+            assert each["state"] in ("fine", "note", "warning")
+
+
+def test_offline_asks_nobody(synced: Cli) -> None:
+    """And that is no fault."""
+    assert look(synced, "--offline")["request"]["state"] == "note"
+    assert synced.hub.seen() == []
+
+
+def test_a_folder_without_a_project_is_well_too(empty: Cli, store_root: Path) -> None:
+    """There is no store yet either, and none is made."""
+    found = look(empty)
+    assert found["manifest"]["text"] == "no models.toml here or above"
+    assert found["path"]["text"].endswith("not made yet")
+    assert found["writable"]["state"] == "fine"
+    assert not store_root.exists()
+
+
+# --- the hub and its token -----------------------------------------------------------------------------
+
+
+def test_a_token_is_tried_and_never_told(synced: Cli) -> None:
+    """Where it comes from, and whose it is; the token itself is nowhere, a bad one is wrong."""
+    synced.hub.tokens.add("hf_good_secret")
+    done = synced("doctor", HF_TOKEN="hf_good_secret")
+    assert "from HF_TOKEN" in done.out
+    assert "knows the token of tester" in " ".join(done.out.split())
+    assert "hf_good_secret" not in done.out + done.err
+    bad = synced("doctor", status=1, HF_TOKEN="hf_bad_secret")
+    assert "does not accept the token" in bad.out
+    assert "/settings/tokens" in bad.out
+    assert "hf_bad_secret" not in bad.out + bad.err
+
+
+@posix
+def test_a_token_file_that_others_can_read_is_warned_of(synced: Cli, home: Path) -> None:
+    """With the command that mends it; a warning is no failure."""
+    synced.hub.tokens.add("hf_stored")
+    token = home / ".cache" / "huggingface" / "token"
+    token.parent.mkdir(parents=True)
+    token.write_text("hf_stored\n")
+    token.chmod(0o644)
+    found = look(synced)
+    assert found["token"]["text"] == f"from {token}"
+    assert found["token file"]["state"] == "warning"
+    assert found["token file"]["hint"] == f"`chmod 600 {token}`"
+    token.chmod(0o600)
+    assert "token file" not in look(synced)
+
+
+def test_a_token_of_a_netrc_is_found(synced: Cli, home: Path) -> None:
+    """It is sent to the host that it is for, and named by its file."""
+    netrc = home / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password hidden\n")
+    netrc.chmod(0o600)
+    found = look(synced, NETRC=str(netrc), status=1)
+    assert found["token"]["text"] == f"from {netrc}"
+    assert "hidden" not in json.dumps(found)
+
+
+def test_a_token_belongs_to_one_hub(synced: Cli) -> None:
+    """One that is asked by a flag does not get it, and the report says whose it is."""
+    found = look(synced, "--endpoint", synced.hub.endpoint.replace("127.0.0.1", "localhost"), HF_TOKEN="hf_x")
+    assert found["token"]["text"] == (
+        f"none: public models alone; the one that is here belongs to {synced.hub.endpoint}"
+    )
+    assert found["endpoint"]["text"].endswith("(--endpoint)")
+
+
+def test_a_hub_that_is_not_there_is_a_finding(synced: Cli) -> None:
+    """The whole report comes all the same, with a hint; status 1."""
+    found = look(synced, HF_ENDPOINT="http://127.0.0.1:9", status=1)
+    assert found["request"]["state"] == "wrong"
+    assert "127.0.0.1:9" in found["request"]["text"]
+    assert found["request"]["hint"]
+    assert found["lock"]["state"] == "fine"
+
+
+@pytest.mark.parametrize(("status", "state"), [(404, "fine"), (502, "warning"), (429, "warning")])
+def test_what_a_hub_answers_has_a_meaning(synced: Cli, status: int, state: str) -> None:
+    """A mirror that knows no such question is well; one that is ill for now is not; each is asked once."""
+    synced.hub.misbehave(Status(status), where="hub", match="/api/whoami-v2", times=None)
+    assert look(synced)["request"]["state"] == state
+    assert len(synced.hub.seen()) == 1
+
+
+def test_a_login_page_is_no_hub(synced: Cli) -> None:
+    """What answers with something else than JSON is told of."""
+    synced.hub.file("/page/api/whoami-v2", b"<html>please log in</html>")
+    url = synced.hub.file("/page/x", b"").rpartition("/")[0]
+    assert "not as a hub does" in look(synced, HF_ENDPOINT=url, status=1)["request"]["text"]
+
+
+def test_proxies_and_certificates_are_told_without_their_secrets(synced: Cli) -> None:
+    """The proxy of the endpoint, without user and password; certificates that are not there are wrong."""
+    hub, way = "https://hub.invalid", "http://me:hidden@127.0.0.1:9"
+    found = look(synced, "--offline", HF_ENDPOINT=hub, HTTPS_PROXY=way)
+    assert found["proxy"]["text"] == "http://127.0.0.1:9"
+    assert "hidden" not in json.dumps(found)
+    found = look(synced, "--offline", HF_ENDPOINT=hub, SSL_CERT_FILE="/nowhere.pem", status=1)
+    assert found["certificates"]["state"] == "wrong"
+    assert look(synced, "--offline", REQUESTS_CA_BUNDLE="/x.pem")["REQUESTS_CA_BUNDLE"]["state"] == "note"
+
+
+def test_the_users_configuration_is_read(synced: Cli, tmp_path: Path) -> None:
+    """How much is in it, and what is wrong with it, with its line."""
+    config = tmp_path / "config.toml"
+    config.write_text('insecure-hosts = ["files.lan"]\n')
+    assert look(synced, MODELSYNC_CONFIG=str(config))["config.toml"]["state"] == "fine"
+    config.write_text('insecure-host = ["files.lan"]\n')
+    found = look(synced, MODELSYNC_CONFIG=str(config), status=1)
+    assert "did you mean `insecure-hosts`" in found["config.toml"]["text"]
+
+
+# --- variables -----------------------------------------------------------------------------------------
+
+
+def test_variables_that_nobody_reads_are_named(synced: Cli) -> None:
+    """With the one that was meant; what is an option's, or another tool's, is no mistake."""
+    found = look(
+        synced,
+        MODELSYNC_STORES="/x",
+        HF_TOKN="x",
+        HF_HUB_ENABLE_HF_TRANSFER="1",
+        MODELSYNC_NO_PROGRESS="1",
+        MODELSYNC_LINK_MODE="copy",
+        MODELSYNC_QUIET="",
+    )
+    assert found["MODELSYNC_STORES"]["hint"] == "did you mean MODELSYNC_STORE?"
+    assert found["HF_TOKN"]["hint"] == "did you mean HF_TOKEN?"
+    assert {name for name in found if name.isupper() and "_" in name} == {"MODELSYNC_STORES", "HF_TOKN"}
+
+
+def test_a_variable_that_cannot_be_is_a_finding(synced: Cli) -> None:
+    """Where every other command ends, the doctor goes on and says so."""
+    synced("sync", status=2, MODELSYNC_HTTP_TIMEOUT="soon")
+    found = look(synced, MODELSYNC_HTTP_TIMEOUT="soon", MODELSYNC_MAX_RATE="much", status=1)
+    assert found["MODELSYNC_HTTP_TIMEOUT"]["state"] == found["MODELSYNC_MAX_RATE"]["state"] == "wrong"
+    assert found["request"]["state"] == "fine"
+
+
+def test_a_path_variable_is_held_against_the_disk_and_the_manifest(synced: Cli) -> None:
+    """A file that is not there is wrong, a name that no model has is worth a note."""
+    found = look(synced, MODELSYNC_PATH_TINY="/nowhere.gguf", status=1)
+    assert found["MODELSYNC_PATH_TINY"]["state"] == "wrong"
+    found = look(synced, MODELSYNC_PATH_TINI=__file__)
+    assert found["MODELSYNC_PATH_TINI"]["hint"] == "did you mean MODELSYNC_PATH_TINY?"
+
+
+# --- the project and the store -------------------------------------------------------------------------
+
+
+def test_the_states_of_a_project(cli: Cli) -> None:
+    """Not locked and stale are wrong, not synced is a warning, and a bad manifest is told with its line."""
+    assert look(cli, status=1)["lock"]["text"] == "there is no models.lock"
+    cli("lock")
+    assert look(cli)["models here"]["text"] == "0 of 1; missing: tiny"
+    cli.write(f'[models]\ntiny = "hf:{REPO}:Q8_0"\n')
+    assert "is stale" in look(cli, status=1)["lock"]["text"]
+    cli.write("[models]\ntiny = 5\n")
+    assert "models.toml:2" in look(cli, status=1)["manifest"]["text"]
+    cli.write(MANIFEST)
+    cli.lock.write_text("version = 99\n")
+    assert look(cli, status=1)["lock"]["state"] == "wrong"
+
+
+def test_a_folder_of_the_project_is_tried(cli: Cli) -> None:
+    """How its files come there; nothing is left in it."""
+    cli.write('[modelsync]\ndir = "models"\n' + MANIFEST)
+    cli("-q", "sync")
+    before = sorted((cli.folder / "models").iterdir())
+    found = look(cli)["links to project"]
+    assert found["state"] == "fine"
+    assert "links, in" in found["text"]
+    assert sorted((cli.folder / "models").iterdir()) == before
+
+
+def test_a_store_that_cannot_be_written_is_wrong(synced: Cli, tmp_path: Path) -> None:
+    """With the variable that mends it."""
+    (tmp_path / "file").write_text("")
+    found = look(synced, MODELSYNC_STORE=str(tmp_path / "file" / "store"), status=1)
+    assert found["writable"]["state"] == "wrong"
+    assert "MODELSYNC_STORE" in found["writable"]["hint"]
+
+
+def test_readonly_stores_are_looked_at(synced: Cli, tmp_path: Path, store_root: Path) -> None:
+    """One that is not there is a warning, an empty one a note, a good one is well."""
+    (tmp_path / "empty").mkdir()
+    places = [store_root, tmp_path / "empty", tmp_path / "gone"]
+    run = synced("doctor", "--format", "json", MODELSYNC_READONLY_STORES=os.pathsep.join(map(str, places)))
+    (store,) = (group for group in run.json["groups"] if group["name"] == "store")
+    states = [each["state"] for each in store["findings"] if each["name"] == "read-only store"]
+    assert states == ["fine", "note", "warning"]
+
+
+def test_what_a_hub_says_reaches_no_terminal_as_it_is(synced: Cli) -> None:
+    """A name with an escape in it is written out."""
+    synced.hub.misbehave(Headers({"X-Error-Message": "\x1b[31mred"}), where="hub", times=None)
+    assert "\x1b" not in synced("doctor").out
