@@ -21,7 +21,7 @@ OnBytes = Callable[[int], None]
 
 _CHUNK = 4 << 20
 _AHEAD = 2  # chunks: one is read while the other is hashed
-_READ = 256 << 10  # bytes; what is read stays in a core's own cache until it is hashed
+_READ = 1 << 20  # bytes, for each thread: few enough to be in a core's cache still when they are hashed
 _THREADS = 32  # at most: they are short of memory's speed before
 _TELL_EVERY = 0.05  # seconds
 
