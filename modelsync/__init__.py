@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from modelsync.api import estimate as estimate
-    from modelsync.api import files as files
-    from modelsync.api import inspect as inspect
-    from modelsync.api import load as load
-    from modelsync.api import lock as lock
-    from modelsync.api import path as path
-    from modelsync.api import pull as pull
-    from modelsync.api import sync as sync
-    from modelsync.api import verify as verify
+    from modelsync.api.headers import estimate as estimate
+    from modelsync.api.headers import inspect as inspect
+    from modelsync.api.models import files as files
+    from modelsync.api.models import load as load
+    from modelsync.api.models import path as path
+    from modelsync.api.projects import lock as lock
+    from modelsync.api.projects import pull as pull
+    from modelsync.api.projects import sync as sync
+    from modelsync.api.projects import verify as verify
     from modelsync.engine.changes import Change as Change
     from modelsync.engine.estimating import Estimation as Estimation
     from modelsync.engine.inspecting import Inspection as Inspection
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from modelsync.transfer.progress import Event as Event
 
 _WHERE = {
-    **dict.fromkeys(
-        ("estimate", "files", "inspect", "load", "lock", "path", "pull", "sync", "verify"), "modelsync.api"
-    ),
+    **dict.fromkeys(("estimate", "inspect"), "modelsync.api.headers"),
+    **dict.fromkeys(("files", "load", "path"), "modelsync.api.models"),
+    **dict.fromkeys(("lock", "pull", "sync", "verify"), "modelsync.api.projects"),
     "Change": "modelsync.engine.changes",
     "Estimation": "modelsync.engine.estimating",
     "Inspection": "modelsync.engine.inspecting",

@@ -1,0 +1,89 @@
+"""What every call of the API begins with: its context and its project."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from modelsync.engine import project
+from modelsync.engine.context import Context
+from modelsync.errors import UsageError
+
+if TYPE_CHECKING:
+    from modelsync.cli.progress import Shown
+    from modelsync.transfer.progress import Event
+
+AnyPath = str | os.PathLike[str]
+
+
+def find(context: Context, manifest: AnyPath | None, package: str | None = None) -> project.Project:
+    """The project of a call: what its arguments say wins over `MODELSYNC_MANIFEST`."""
+    if manifest is None and package is None:
+        manifest = context.settings.manifest
+    return project.find(manifest_path=manifest, package=package)
+
+
+@contextmanager
+def context(
+    token: str | None,
+    endpoint: str | None,
+    offline: bool | None,
+    on_progress: "Callable[[Event], None] | None",
+    cancel: threading.Event | None,
+    max_rate: int | str | None = None,
+    require_fit: bool | None = None,
+) -> Iterator[Context]:
+    """What one call works with, as its arguments say; bars are drawn where stderr is a terminal."""
+    with ExitStack() as stack:
+        bar = None if on_progress else _bar(stack)
+        made = Context(
+            endpoint=endpoint,
+            token=token,
+            offline=offline,
+            max_rate=None if max_rate is None else _rate(max_rate),
+            require_fit=require_fit,
+            listener=on_progress or bar,
+            warn=bar.say if bar else None,
+            cancel=cancel,
+        )
+        yield stack.enter_context(made)
+
+
+def _rate(said: int | str) -> int:
+    from modelsync.settings import bytes_a_second
+
+    try:
+        return bytes_a_second(str(said))
+    except ValueError as error:
+        raise UsageError(f"max_rate: {error}", hint="None is no limit") from None
+
+
+def _bar(stack: ExitStack) -> "_Bar | None":
+    """A listener that draws bars on a terminal."""
+    return None if sys.stderr is None or not sys.stderr.isatty() else _Bar(stack)
+
+
+class _Bar:
+    """Draws bars, once there is something to draw: before that, nothing is imported for it."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._drawing: list[Shown | None] = []
+
+    def __call__(self, event: "Event") -> None:
+        if (shown := self._shown()) is not None:
+            shown(event)
+
+    def say(self, words: str) -> None:
+        """Writes a warning, above what is drawn."""
+        if (shown := self._shown()) is not None:
+            shown.say(f"warning: {words}")
+
+    def _shown(self) -> "Shown | None":
+        if not self._drawing:
+            from modelsync.cli import progress
+
+            self._drawing.append(self._stack.enter_context(progress.listener(sys.stderr)))
+        return self._drawing[0]

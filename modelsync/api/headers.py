@@ -1,0 +1,120 @@
+"""What a header alone tells of a model: `inspect`, `estimate`."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from modelsync.api import calls
+
+if TYPE_CHECKING:
+    from modelsync.engine.estimating import Estimation
+    from modelsync.engine.inspecting import Inspection
+    from modelsync.transfer.progress import Event
+
+
+def inspect(
+    name_or_uri: str,
+    *,
+    manifest: "calls.AnyPath | None" = None,
+    package: str | None = None,
+    variant: str | None = None,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+) -> "Inspection":
+    """Reads what a model's GGUF header says: `modelsync inspect`. Of a model that is not here only that is fetched.
+
+    Args:
+        name_or_uri: A name of the manifest, a URI, or a path with a separator in it.
+        manifest: See `path`.
+        package: See `path`.
+        variant: See `path`.
+        token: See `path`.
+        endpoint: See `path`.
+        offline: See `path`.
+        on_progress: See `path`.
+        cancel: See `path`.
+
+    Raises:
+        NotAModelError: it is no good GGUF file.
+        NotSyncedError: neither it nor its header is here, and the network is ruled out.
+        ModelsyncError: anything else that has a name.
+    """
+    from modelsync.engine import inspecting
+
+    with calls.context(token, endpoint, offline, on_progress, cancel) as context:
+        return inspecting.inspect(
+            context, name_or_uri, lambda: calls.find(context, manifest, package), variant=variant
+        )
+
+
+def estimate(
+    name_or_uri: str,
+    *,
+    ctx: int | None = None,
+    gpu_layers: "int | Literal['auto'] | None" = None,
+    flash_attn: bool | None = None,
+    cache_type_k: str | None = None,
+    cache_type_v: str | None = None,
+    ubatch: int | None = None,
+    swa_full: bool | None = None,
+    profile: str | None = None,
+    ram: int | None = None,
+    gpus: Sequence[int] | None = None,
+    manifest: "calls.AnyPath | None" = None,
+    package: str | None = None,
+    variant: str | None = None,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+) -> "Estimation":
+    """What memory a model will need, from its header alone: `modelsync estimate`.
+
+    Args:
+        name_or_uri: A name of the manifest, a URI with a quant or a file, or a path with a separator in it.
+        ctx: Tokens of context; 0: what it was trained with; None: what the manifest or the profile says.
+        gpu_layers: Layers on GPUs; -1: all; `auto`: as many as fit.
+        flash_attn: Flash attention.
+        cache_type_k: The type of the cache's keys: `f16`, `q8_0`, ….
+        cache_type_v: The type of its values.
+        ubatch: Tokens that are computed at once.
+        swa_full: A whole cache for sliding windows.
+        profile: Whose defaults: `llama-cpp-python` or `llama-server`.
+        ram: Bytes of another machine's memory.
+        gpus: Bytes of another machine's GPUs.
+        manifest: See `path`.
+        package: See `path`.
+        variant: See `path`.
+        token: See `path`.
+        endpoint: See `path`.
+        offline: See `path`.
+        on_progress: See `path`.
+        cancel: See `path`.
+
+    Raises:
+        NotAModelError: it is no good GGUF file.
+        UsageError: llama.cpp would refuse the settings.
+        ModelsyncError: anything else that has a name.
+    """
+    from modelsync.engine import estimating
+
+    asked = estimating.Asked(
+        profile=profile,
+        context=ctx,
+        gpu_layers=gpu_layers,
+        flash_attention=flash_attn,
+        cache_type_k=cache_type_k,
+        cache_type_v=cache_type_v,
+        ubatch=ubatch,
+        full_window=swa_full,
+        ram=ram,
+        gpus=tuple(gpus) if gpus is not None else () if ram is not None else None,
+    )
+    with calls.context(token, endpoint, offline, on_progress, cancel) as context:
+        return estimating.estimate(
+            context, name_or_uri, lambda: calls.find(context, manifest, package), variant=variant, asked=asked
+        )

@@ -1,0 +1,147 @@
+"""A model as local files, or loaded: `path`, `files`, `load`."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelsync.api import calls
+from modelsync.engine import asking
+from modelsync.engine.modelfiles import ModelFiles
+
+if TYPE_CHECKING:
+    from llama_cpp import Llama
+
+    from modelsync.transfer.progress import Event
+
+
+def path(
+    name_or_uri: str,
+    *,
+    manifest: "calls.AnyPath | None" = None,
+    package: str | None = None,
+    variant: str | None = None,
+    download: bool = True,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    max_rate: int | str | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+) -> Path:
+    """The local path of a model, for llama.cpp to load: the file, or the first part of a split model.
+
+    A file that is here is answered without a network and without hashing. One that is not is fetched as the lock
+    says, checked, and kept in the store.
+
+    Args:
+        name_or_uri: A name of the manifest, or a URI (`hf:user/model:Q4_K_M`), resolved once and remembered.
+        manifest: The manifest; None: the nearest `models.toml` upward, or `MODELSYNC_MANIFEST`.
+        package: An installed package that ships its manifest and lock, instead.
+        variant: The variant of the model; None: `MODELSYNC_VARIANT`, where the model has it. `auto`: the largest that
+            fits this machine, by its memory in total; without a network, the largest of those that are here.
+        download: False raises for what is not here.
+        token: A token for the hub, over the environment's.
+        endpoint: A hub, over every other setting.
+        offline: True rules the network out; None leaves it to the environment.
+        max_rate: The most bytes a second from the network, a number or as in `5MB`; None: `MODELSYNC_MAX_RATE`.
+        on_progress: Told how far things are, in one thread at a time; None: a bar, where stderr is a terminal.
+        cancel: Set it in another thread to interrupt the call.
+
+    Raises:
+        NotSyncedError: it is not here, and was not to be fetched.
+        StaleLockError: the lock does not answer the manifest; the hint names `modelsync sync`.
+        ModelsyncError: anything else that has a name: see `modelsync.errors`.
+    """
+    return files(
+        name_or_uri,
+        manifest=manifest,
+        package=package,
+        variant=variant,
+        download=download,
+        token=token,
+        endpoint=endpoint,
+        offline=offline,
+        max_rate=max_rate,
+        on_progress=on_progress,
+        cancel=cancel,
+    ).model
+
+
+def files(
+    name_or_uri: str,
+    *,
+    manifest: "calls.AnyPath | None" = None,
+    package: str | None = None,
+    variant: str | None = None,
+    download: bool = True,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    max_rate: int | str | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+) -> ModelFiles:
+    """All local files of a model: its parts, its projector, its adapters. As `path`, which see."""
+    with calls.context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
+        return asking.files(
+            context,
+            name_or_uri,
+            lambda: calls.find(context, manifest, package),
+            variant=variant,
+            download=download,
+        )
+
+
+def load(
+    name_or_uri: str,
+    *,
+    manifest: "calls.AnyPath | None" = None,
+    package: str | None = None,
+    variant: str | None = None,
+    download: bool = True,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    max_rate: int | str | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+    **overrides: Any,
+) -> "Llama":
+    """Loads a model with llama-cpp-python: `[models.NAME.load]` of the manifest, with `overrides` laid over.
+
+    A split model is loaded by its first part; a projector brings the chat handler that fits it, adapters are laid over
+    the model, and a model that makes vectors is loaded for `create_embedding`. Each call loads a model of its own.
+    The model's chat template is rendered when it is used: it came with the model, from whoever made the file, and
+    llama-cpp-python's sandbox for it bounds what it can reach, not how long it runs.
+
+    Args:
+        name_or_uri: As for `path`, and so are the other named arguments.
+        manifest: See `path`.
+        package: See `path`.
+        variant: See `path`.
+        download: See `path`.
+        token: See `path`.
+        endpoint: See `path`.
+        offline: See `path`.
+        max_rate: See `path`.
+        on_progress: See `path`.
+        cancel: See `path`.
+        overrides: Keywords for `llama_cpp.Llama`; those that name a path or code too, which a manifest may not.
+
+    Raises:
+        ExtraMissingError: llama-cpp-python is not installed.
+        UsageError: there is no such keyword; of the manifest, with file, line and key.
+        ModelsyncError: llama.cpp cannot load the model; or anything that `path` raises.
+    """
+    from modelsync.engine import loading
+
+    with calls.context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
+        return loading.load(
+            context,
+            name_or_uri,
+            lambda: calls.find(context, manifest, package),
+            variant=variant,
+            download=download,
+            overrides=overrides,
+        )

@@ -1,0 +1,197 @@
+"""What brings models to this machine and keeps them right: `sync`, `pull`, `lock`, `verify`."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelsync.api import calls
+from modelsync.engine.modelfiles import ModelFiles
+
+if TYPE_CHECKING:
+    from modelsync.engine.locking import LockReport
+    from modelsync.engine.syncing import SyncReport
+    from modelsync.engine.verifying import Row
+    from modelsync.store.links import LinkMode
+    from modelsync.transfer.progress import Event
+
+
+def sync(
+    *names: str,
+    manifest: "calls.AnyPath | None" = None,
+    package: str | None = None,
+    locked: bool = False,
+    frozen: bool = False,
+    check: bool = False,
+    dry_run: bool = False,
+    groups: Sequence[str] = (),
+    only_groups: Sequence[str] = (),
+    no_groups: Sequence[str] = (),
+    all_groups: bool = False,
+    variant: str | None = None,
+    dir: "calls.AnyPath | None" = None,
+    link_mode: "LinkMode" = "auto",
+    inexact: bool = False,
+    upgrade: bool = False,
+    upgrade_models: Sequence[str] = (),
+    replace: bool = False,
+    require_fit: bool | None = None,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    max_rate: int | str | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+) -> "SyncReport":
+    """Makes this machine hold what the lock says: `modelsync sync`, whose flags these arguments are.
+
+    Before a model is fetched that cannot fit this machine, a warning goes to the log `modelsync`, and into the
+    report; with `require_fit` that is an error.
+
+    Returns:
+        What became of each model, the plan, and the bytes that were fetched and reused.
+
+    Raises:
+        StaleLockError: `locked`, and the lock does not answer the manifest.
+        DriftError: `check`, and something would have to be done.
+        MisfitError: no variant fits, with `variant="auto"`; or a model does not, with `require_fit`.
+        ModelsyncError: anything else that has a name.
+    """
+    from modelsync.engine import syncing
+    from modelsync.engine.selecting import Groups
+
+    with calls.context(token, endpoint, offline, on_progress, cancel, max_rate, require_fit) as context:
+        return syncing.sync(
+            context,
+            calls.find(context, manifest, package),
+            names,
+            locked=locked,
+            frozen=frozen,
+            check=check,
+            dry_run=dry_run,
+            groups=Groups(tuple(groups), tuple(only_groups), tuple(no_groups), all_groups),
+            variant=variant,
+            directory=Path(dir) if dir is not None else None,
+            link_mode=link_mode,
+            inexact=inexact,
+            upgrade=upgrade,
+            upgrade_models=upgrade_models,
+            replace=replace,
+        )
+
+
+def pull(
+    *uris: str,
+    dir: "calls.AnyPath | None" = None,
+    filename: str | None = None,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    max_rate: int | str | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+) -> list[ModelFiles]:
+    """Fetches models without a manifest: into the store, or as plain files under `dir`.
+
+    Upstream is asked what each URI means now; what is here already is not fetched again.
+
+    Args:
+        uris: What to fetch, side by side.
+        dir: A folder for plain files, at `<user>/<repo>/<path>`.
+        filename: The name of the one file in `dir`.
+        token: See `path`.
+        endpoint: See `path`.
+        offline: See `path`.
+        max_rate: See `path`.
+        on_progress: See `path`.
+        cancel: See `path`.
+
+    Returns:
+        The files of each URI, in order.
+    """
+    from modelsync.engine import pulling
+
+    with calls.context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
+        report = pulling.pull(
+            context, uris, directory=Path(dir) if dir is not None else None, filename=filename
+        )
+    return [pulled.files for pulled in report.pulled]
+
+
+def lock(
+    *,
+    manifest: "calls.AnyPath | None" = None,
+    upgrade: bool = False,
+    upgrade_models: Sequence[str] = (),
+    dry_run: bool = False,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    max_rate: int | str | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+) -> "LockReport":
+    """Brings `models.lock` up to date with the manifest: `modelsync lock`.
+
+    Args:
+        manifest: See `path`.
+        upgrade: Ask upstream about every model, not only about what the lock does not answer.
+        upgrade_models: Ask upstream about these.
+        dry_run: Write nothing.
+        token: See `path`.
+        endpoint: See `path`.
+        offline: See `path`.
+        max_rate: See `path`.
+        on_progress: See `path`.
+        cancel: See `path`.
+    """
+    from modelsync.engine import locking
+
+    with calls.context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
+        found = calls.find(context, manifest)
+        return locking.lock(context, found, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run)
+
+
+def verify(
+    *names: str,
+    manifest: "calls.AnyPath | None" = None,
+    package: str | None = None,
+    full: bool = False,
+    repair: bool = False,
+    variant: str | None = None,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+) -> "tuple[Row, ...]":
+    """Hashes what is here again: `modelsync verify`. Each file is one row with its status, and where it is damaged.
+
+    Args:
+        names: The models; none: all that are locked.
+        manifest: See `path`.
+        package: See `path`.
+        full: Hash with SHA-256 against the lock, not with BLAKE3 against the seal.
+        repair: Fetch what is missing, and of what is damaged the damaged blocks. Without it, nothing is fetched.
+        variant: See `path`.
+        token: See `path`.
+        endpoint: See `path`.
+        offline: See `path`.
+        on_progress: See `path`.
+        cancel: See `path`.
+
+    Raises:
+        ModelsyncError: with `repair`, the first that could not be repaired; the others were.
+    """
+    with calls.context(token, endpoint, offline if repair else True, on_progress, cancel) as context:
+        found = calls.find(context, manifest, package)
+        if not repair:
+            from modelsync.engine import verifying
+
+            return verifying.verify(context, found, names, full=full, variant=variant)
+        from modelsync.engine import repairing
+
+        done = repairing.repair(context, found, names, full=full, variant=variant)
+    if done.error is not None:
+        raise done.error
+    return done.rows
