@@ -98,7 +98,9 @@ def _memory(ram: int | None) -> Device:
         return Device("RAM", "ram", ram, ram)
     found = devices.memory()
     if found is None:
-        raise UsageError("this machine does not tell its memory", hint="describe it: --ram 16GiB")
+        raise UsageError(
+            "this machine does not tell its memory", hint="describe one: `--ram 16GiB`, or `ram=` in Python"
+        )
     return found.device()
 
 

@@ -51,12 +51,14 @@ def check_cache_types(shape: Shape, settings: LoadSettings) -> None:
     if kinds["V"].block > 1 and not settings.flash_attention and any(layer.attends for layer in shape.kept):
         raise UsageError(
             f"a {kinds['V'].name} cache of values needs flash attention",
-            hint="add `--flash-attn`, or quantize the keys alone",
+            hint="turn flash attention on (`--flash-attn`, or `flash_attn` in Python and in a manifest),"
+            " or quantize the keys alone",
         )
     if shape.latent and kinds["K"] != kinds["V"]:
         raise UsageError(
             f"a model with latent attention keeps one cache: {kinds['K'].name} and {kinds['V'].name} cannot both be",
-            hint="give `--cache-type-k` and `--cache-type-v` the same type",
+            hint="give keys and values the same type (`--cache-type-k` and `--cache-type-v`, or `type_k` and"
+            " `type_v` in a manifest)",
         )
     for layer in shape.kept:
         for letter, width in (("K", layer.keys), ("V", layer.values)):

@@ -152,12 +152,14 @@ def remedies(model: Model, settings: LoadSettings, estimate: Estimator) -> tuple
         settings: Under which it does not fit.
         estimate: Reckons what settings need.
     """
-    if not shortage(estimate(settings)):
+    asked = estimate(settings)
+    if not shortage(asked):
         return ()
     found = []
     together = settings
     words: list[str] = []
-    for text, change in _changes(model, settings):
+    gpus = len(asked.uses) > 1
+    for text, change in _changes(model, settings, gpus=gpus):
         alone = _tried(text, model, change(settings), estimate)
         if alone is not None:
             found.append(alone)
@@ -172,13 +174,17 @@ def remedies(model: Model, settings: LoadSettings, estimate: Estimator) -> tuple
     )
     if shorter:
         found.append(
-            Remedy(f"a context of {shorter}", (less := settings._replace(context=shorter)), estimate(less))
+            Remedy(
+                f"a context of {shorter:,} tokens",
+                (less := settings._replace(context=shorter)),
+                estimate(less),
+            )
         )
     return tuple(found)
 
 
 def _changes(
-    model: Model, settings: LoadSettings
+    model: Model, settings: LoadSettings, *, gpus: bool
 ) -> Iterator[tuple[str, Callable[[LoadSettings], LoadSettings]]]:
     """What can be changed without changing what the model answers, much: the mildest first."""
     shape = model.shape
@@ -186,10 +192,9 @@ def _changes(
         yield "flash attention", lambda old: old._replace(flash_attention=True)
     if settings.full_window and shape.window:
         yield "a cache of the window alone (swa_full off)", lambda old: old._replace(full_window=False)
-    if settings.gpu_layers == ALL_LAYERS or (
-        isinstance(settings.gpu_layers, int) and settings.gpu_layers > 0
-    ):
-        yield "fewer layers on the GPU", lambda old: old._replace(gpu_layers="auto")
+    if gpus and settings.gpu_layers != "auto":
+        which = "layers" if settings.gpu_layers == 0 else "fewer layers"
+        yield f"{which} on the GPU", lambda old: old._replace(gpu_layers="auto")
     if settings.cache_type_k.block == 1 and any(layer.attends for layer in shape.kept):
         q8 = cache_type("q8_0")
         yield (
@@ -206,6 +211,8 @@ def _tried(text: str, model: Model, settings: LoadSettings, estimate: Estimator)
     except UsageError:
         return None
     found = estimate(settings)
+    if settings.gpu_layers == "auto" and "layers" in text:
+        text += f" ({found.gpu_layers} of {found.layers})"
     return None if shortage(found) else Remedy(text, found.settings, found)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from modelsync import devices
 from modelsync.devices import Device
-from modelsync.errors import ModelsyncError, NotAModelError
+from modelsync.errors import MisfitError, ModelsyncError, NotAModelError
 from modelsync.gguf import fit
 from modelsync.gguf.estimate import Estimate, Model, Use, model_of
 from modelsync.gguf.load_settings import LoadSettings, from_load
@@ -66,7 +66,7 @@ def settle(
                 found, gpus = _estimate(known, settings, ram, stack, exactly=True)
             if _is_short(found, keywords, ram.total) and not found.bound:  # nor for what may be less
                 remedies = fit.remedies(known, found.settings, fit.formula(known, ram, gpus))
-                raise ModelsyncError(
+                raise MisfitError(
                     f"{printable(model.name)} {fit.verdict(found).text}",
                     hint=f"it fits with {remedies[0].text}" if remedies else "a smaller quant needs less",
                 )

@@ -30,6 +30,8 @@ def test_what_does_not_fit_is_said(cli: Cli, repo: str) -> None:
     done = cli("estimate", f"{repo}:Q8_0", "--ram", "1M")
     assert "does not fit" in done.out
     assert "too much" in done.out
+    assert "no setting makes it fit" in done.out
+    assert all(len(line) <= 80 for line in done.out.splitlines())
 
 
 def test_programs_get_bytes(cli: Cli, repo: str) -> None:

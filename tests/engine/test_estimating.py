@@ -154,7 +154,7 @@ def test_a_model_that_does_not_fit_is_told_what_would(
     whole = estimate(f"hf:{REPO}:F16").estimate
     found = estimate(f"hf:{REPO}:F16", Asked(ram=whole.uses[0].need - 10 * MIB))
     assert (found.verdict.word, found.smaller) == ("does-not-fit", "Q4_K_M")
-    assert [each.text for each in found.remedies] == ["a context of 256"]
+    assert [each.text for each in found.remedies] == ["a context of 256 tokens"]
     assert found.max_context == 256
     none = estimate(f"hf:{REPO}:Q2_K", Asked(ram=MIB))
     assert (none.verdict.fits, none.smaller, none.remedies) == (False, None, ())

@@ -96,7 +96,18 @@ def test_remedies_are_the_ones_a_person_would_try() -> None:
     """Too long a context on a small machine: a smaller cache, or a shorter context."""
     asked = LLAMA_CPP_PYTHON._replace(context=65536)
     texts = [remedy.text for remedy in remedies(LLAMA, asked, formula(LLAMA, ram(15)))]
-    assert texts == ["a q8_0 cache with flash attention", "a context of 37632"]
+    assert texts == ["a q8_0 cache with flash attention", "a context of 37,632 tokens"]
+
+
+def test_layers_go_where_there_is_room_for_them() -> None:
+    """A GPU that stands idle beside a small memory, and one that has too much to hold."""
+    idle = remedies(LLAMA, LLAMA_CPP_PYTHON, formula(LLAMA, ram(6), [gpu(24)]))
+    assert [remedy.text for remedy in idle] == ["layers on the GPU (33 of 33)"]
+    asked = LLAMA_CPP_PYTHON._replace(gpu_layers=ALL_LAYERS, flash_attention=True)
+    full = remedies(LLAMA, asked, formula(LLAMA, ram(32), [gpu(8)]))
+    assert full[0].text == "fewer layers on the GPU (27 of 33)"
+    assert full[0].estimate.gpu_layers == 27
+    assert remedies(LLAMA, asked, formula(LLAMA, ram(4))) == ()
 
 
 def placed(model: Model, asked: LoadSettings, memory: float, *gpus: Device) -> tuple[int, int]:

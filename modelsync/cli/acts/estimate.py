@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from modelsync.cli import human
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import titled
+from modelsync.gguf import fit
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
@@ -64,12 +65,10 @@ def _report(found: "Estimation") -> Iterator[str]:
     yield ""
     about = "at most " if estimate.bound else ""
     layers = f", {estimate.gpu_layers} of {estimate.layers} layers on GPUs" if len(estimate.uses) > 1 else ""
-    yield (
-        f"  needs {about}{human.size(estimate.need)} with a context of {estimate.context:,} tokens{layers}"
-        f" ({SOURCES[estimate.source]}, {estimate.settings.profile})"
-    )
+    yield f"  needs {about}{human.size(estimate.need)} with a context of {estimate.context:,} tokens{layers}"
     if found.max_context:
         yield f"  the largest context that fits: {found.max_context:,} tokens"
+    yield f"  {SOURCES[estimate.source]}, for {estimate.settings.profile}; node-llama-cpp's score: {found.score}"
     yield ""
     for use in estimate.uses:
         yield from _device(use)
@@ -79,6 +78,8 @@ def _report(found: "Estimation") -> Iterator[str]:
             yield f"  it fits with {printable(remedy.text)}: {human.size(remedy.estimate.need)}"
         if found.smaller is not None:
             yield f"  a smaller quant of the repo fits: {printable(found.smaller)}"
+        if not found.remedies and found.smaller is None:
+            yield "  no setting makes it fit: a smaller model or quant would need less"
 
 
 def _device(use: "Use") -> Iterator[str]:
@@ -111,12 +112,24 @@ def _table(found: "Quants") -> Iterator[str]:
             human.size(row.estimate.need),
             f"{row.max_context:,}" if row.max_context else "none",
             str(row.score),
-            row.verdict.text,
+            _short(row),
         )
         for row in found.rows
     ]
-    yield from titled(
-        ["quant", "size", "needs", "largest context", "score", "verdict"], rows, right=[1, 2, 3, 4]
-    )
+    yield from titled(["quant", "size", "needs", "max context", "score", "verdict"], rows, right=[1, 2, 3, 4])
     if found.best is not None:
         yield f"the largest that fits: {printable(found.best.quant or found.best.title)}"
+
+
+def _short(row: "Estimation") -> str:
+    """A verdict in the room of a column."""
+    estimate, short = row.estimate, fit.shortage(row.estimate)
+    if short:
+        return f"{human.size(short)} too much"
+    if estimate.gpu_layers == estimate.layers:
+        words = "fits the GPU" if len(estimate.uses) == 2 else "fits the GPUs"
+    elif estimate.gpu_layers:
+        words = f"fits, {estimate.gpu_layers} of {estimate.layers} on GPU"
+    else:
+        words = "fits, on the CPU" if len(estimate.uses) > 1 else "fits"
+    return f"{words}, tight" if row.verdict.word == "tight" else words
