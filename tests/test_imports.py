@@ -60,6 +60,20 @@ def test_the_api_imports_nothing_heavy_for_what_is_here(project: Path, hub: Hub,
     assert hub.seen() == []
 
 
+def test_a_variant_that_fits_is_remembered(project: Path, hub: Hub, tiny_gguf: Path) -> None:
+    """What `auto` means is known from the last sync: no header is read, and nothing heavy imported."""
+    hub.repo(REPO).commit({"tiny-Q4_K_M.gguf": tiny_gguf, "tiny-Q8_0.gguf": tiny_gguf})
+    (project / "models.toml").write_text(
+        f'[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\n[models.tiny.variants.large]\nuri = "hf:{REPO}:Q8_0"\n'
+    )
+    sync = "import modelsync; modelsync.sync(variant='auto')"
+    assert "httpcore2" in imported(sync, project)
+    hub.clear()
+    for code in (sync, "import modelsync; modelsync.path('tiny', variant='auto')"):
+        assert imported(code, project) & {*HEAVY, "click"} == set()
+    assert hub.seen() == []
+
+
 def test_the_command_imports_nothing_heavy_for_a_sync_with_nothing_to_do(project: Path, hub: Hub) -> None:
     """The command adds click, and nothing else that is heavy."""
     code = "import sys; sys.argv = ['modelsync', '-q', 'sync']\nfrom modelsync.__main__ import main\n"
