@@ -54,6 +54,7 @@ def settle(
 
     Raises:
         HashMismatchError: a piece of a joined file is not what its source said.
+        MisfitError: a model that would be read does not fit this machine, and the context requires that.
     """
     needs = _unknown(context, asked, folder) if read else ()
     learnt: dict[str, Fetched] = {}
@@ -64,6 +65,7 @@ def settle(
             keep(fetched.sha256)
         learnt[need.key] = fetched
 
+    _weigh(context, needs)
     brought = bring(context, [need for _, need in needs], on_read=on_read)
     by_file = {(name, need.file): need for name, need in needs}
 
@@ -87,6 +89,18 @@ def settle(
     )
     files = tuple(tuple(settled(ask, file) for file in ask.answer.files) for ask in asked)
     return Reading(files, notes, brought.fetched)
+
+
+def _weigh(context: Context, needs: Sequence[tuple[str, Need]]) -> None:
+    """Warns of models that are to be read and cannot fit this machine; see `fitting.before`."""
+    names = dict.fromkeys(name for name, need in needs if need.file.role == "model")
+    if names:
+        from modelsync.engine import fitting
+
+        fitting.before(
+            context,
+            (fitting.Wanted(name, [need for of, need in needs if of == name]) for name in names),
+        )
 
 
 def _unknown(context: Context, asked: Sequence[Asked], folder: Path) -> "tuple[tuple[str, Need], ...]":

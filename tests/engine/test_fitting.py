@@ -270,6 +270,18 @@ def test_a_pull_is_held_to_it_too(misfit: Project, opened: Opened, sized: Sized)
         pulling.pull(opened(require_fit=True), [f"hf:{REPO}:Q8_0"])
 
 
+def test_what_has_to_be_read_to_be_locked_is_weighed_before(
+    place: Place, opened: Opened, sized: Sized
+) -> None:
+    """A direct URL has no published digest: it would be fetched by the lock already."""
+    sized(5)
+    url = place.hub.file("/files/tiny-Q8_0.gguf", quant("Q8_0", vocabulary=WORDS[:200]))
+    with pytest.raises(MisfitError, match="tiny does not fit"):
+        syncing.sync(opened(require_fit=True), place.write(f'[models]\ntiny = "{url}"\n'))
+    assert not (opened().store.root / "blobs-v1").exists()
+    assert not place.project.lock_path.exists()
+
+
 def test_what_is_small_beside_the_machine_costs_no_header(place: Place, opened: Opened, sized: Sized) -> None:
     """Its size alone tells that it fits: the file is asked for once, as ever."""
     put(place, {"tiny-Q8_0.gguf": quant("Q8_0")})
