@@ -1,6 +1,7 @@
 """Makes blobs be in the store: one process fetches a digest, the others wait; nothing unverified is published."""
 
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from modelsync.transfer.jobs import Fetched, Guess, Job, Segment
     from modelsync.transfer.progress import Phase
 
-BATCH = 128  # digests locked at once: each lock is an open file
+BATCH = 128  # digests locked at once, at least: each lock is an open file
 
 
 class Need(NamedTuple):
@@ -108,9 +109,10 @@ def bring(
                     f"{need.label} is not here, and the network is ruled out", hint=OFFLINE_HINT
                 )
     effort = _Effort(context, on_read)
+    at_once = _at_once()
     patient = False
     while waiting:
-        batch, waiting = waiting[:BATCH], waiting[BATCH:]
+        batch, waiting = waiting[:at_once], waiting[at_once:]
         # Who waits holds nothing else: two processes never wait for each other.
         missed = effort.attempt(batch, patient=patient)
         waiting = missed + waiting
@@ -125,6 +127,16 @@ def bring(
     return Brought(effort.fetched, effort.reused, tuple(effort.notes))
 
 
+def _at_once() -> int:
+    """How many digests are locked at once: half of the files that this process may have open, or thereabouts."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return BATCH
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return BATCH if most < 0 else min(4 * BATCH, max(BATCH, most // 2))
+
+
 class _Effort:
     """One call of `bring`: what it has come to so far."""
 
@@ -132,6 +144,7 @@ class _Effort:
         self.context = context
         self.on_read = on_read
         self.errors: list[ModelsyncError] = []
+        self.turn = threading.Lock()  # files that arrive do so in several threads
         self.fetched = 0
         self.reused = 0
         self.notes: list[str] = []
@@ -200,19 +213,21 @@ class _Effort:
             key = keys[id(job)]
             need, _, stack = held[key]
             try:
-                if self.on_read is not None:
-                    self.on_read(need, fetched)
-                self._publish(need, fetched)
+                if self.on_read is None:
+                    self._publish(need, fetched)
+                else:
+                    with self.turn:  # two of them may turn out to be the same file
+                        self.on_read(need, fetched)
+                        self._publish(need, fetched)
             except ModelsyncError as error:
                 self.errors.append(error)
             finally:
                 del held[key]
                 stack.close()
-            if job.segments[0].url.startswith("file:"):
-                self.reused += fetched.size
-            else:
-                self.fetched += fetched.fetched
-                self.reused += fetched.resumed + fetched.reused
+            is_copy = job.segments[0].url.startswith("file:")
+            with self.turn:
+                self.fetched += 0 if is_copy else fetched.fetched
+                self.reused += fetched.size if is_copy else fetched.resumed + fetched.reused
             if fetched.note is not None:
                 self.notes.append(fetched.note)
 

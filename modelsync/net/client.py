@@ -126,6 +126,20 @@ class Client:
 
         return self._retried(ask)
 
+    def leads(self, url: str) -> str | None:
+        """Where a file's address leads on another origin; None where it leads to none. Asks once, for no bytes.
+
+        Raises:
+            HttpStatusError: the answer was an error.
+            NetworkError: no answer.
+            RefusedError: the address, or one that it redirects to, is not safe to ask.
+            CancelledError: the cancel event was set.
+        """
+        with self._exchange.ask("HEAD", url, elsewhere=False) as answer:
+            if answer.redirect_to is None:
+                self._check(answer)
+            return answer.redirect_to
+
     @contextlib.contextmanager
     def open(
         self,

@@ -21,9 +21,7 @@ import httpcore2
 from modelsync.net.clock import Clock, Selector
 
 READ = 256 * 1024  # bytes
-CIPHERTEXT = (
-    128 * 1024
-)  # bytes taken from the socket at once; with what they become, they stay in a core's own cache
+CIPHERTEXT = 256 * 1024  # bytes taken from the socket at once; what they become stays in a core's own cache
 
 T = TypeVar("T")
 

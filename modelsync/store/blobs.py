@@ -7,6 +7,7 @@ anyone gets its path.
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -84,9 +85,10 @@ def publish(store: Store, data: Path, *, sha256: str, blocks: "Blocks", origin: 
     target, size = store.blob_path(sha256), blocks.size
     origins = () if origin is None else (origin,)
     with disk.told(f"cannot publish {sha256[:16]}…"):
-        if data.stat().st_size != size:
+        seen = data.stat()
+        if seen.st_size != size:
             raise StoreError(
-                f"{data} is {data.stat().st_size} bytes long, not {size}: another program wrote to it",
+                f"{data} is {seen.st_size} bytes long, not {size}: another program wrote to it",
                 hint="run the command again",
             )
         if find(store._replace(readonly=()), sha256, size) is not None:
@@ -117,6 +119,11 @@ def discard(store: Store, sha256: str) -> None:
 
 def _drop_partial(store: Store, folder: Path) -> None:
     if folder.parent == store.root / PARTIALS:
+        with suppress(OSError):
+            for name in os.listdir(folder):  # noqa: PTH208 - a journal, most likely: rmtree takes ten times as long
+                os.unlink(f"{folder}{os.sep}{name}")  # noqa: PTH108
+            folder.rmdir()
+            return
         import shutil
 
         shutil.rmtree(folder, ignore_errors=True)

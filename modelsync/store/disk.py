@@ -87,6 +87,29 @@ def write(store: Store, target: Path, data: bytes) -> None:
     write_by(temporary(store), target, data)
 
 
+def put(store: Store, target: Path, data: bytes) -> None:
+    """Writes a small file that can be found out again: whole or not at all, but not waited for.
+
+    A power cut may take it, or leave it empty: who reads it must notice.
+    """
+    try:
+        _put(temporary(store), target, data)
+    except FileNotFoundError:
+        prepare(store)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _put(temporary(store), target, data)
+
+
+def _put(temp: Path, target: Path, data: bytes) -> None:
+    try:
+        with temp.open("xb", buffering=0) as file:
+            file.write(data)
+        move(temp, target)
+    except BaseException:
+        unlink(temp)
+        raise
+
+
 def write_by(temp: Path, target: Path, data: bytes) -> None:
     """Writes `target` by the name `temp`, which is on the same file system."""
     try:

@@ -119,7 +119,7 @@ def blocks(store: Store, sha256: str) -> "Blocks | None":
 
 def write(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" = None) -> None:
     """Writes a receipt into the store's own root, with the hashes of the blocks that its seal is of."""
-    disk.write(store, store.receipt_path(sha256), dumps(receipt, hashes))
+    disk.put(store, store.receipt_path(sha256), dumps(receipt, hashes))
 
 
 def note(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" = None) -> None:

@@ -66,7 +66,7 @@ def make(store: Store, files: "Sequence[LockedFile]") -> Path:
     with disk.told("cannot show a model in the store"):
         contents = {name: file.sha256 for name, file in zip(names, files, strict=True)}
         if contents_of(folder) != contents:
-            disk.write(store, _contents_path(folder), json.dumps({"files": contents}).encode())
+            disk.put(store, _contents_path(folder), json.dumps({"files": contents}).encode())
         disk.prepare(store)
         for name, source in zip(names, sources, strict=True):
             target = folder / name

@@ -67,8 +67,9 @@ class Downloader:
 
         Args:
             jobs: Each with a folder of its own.
-            on_done: Called for each file that is whole and right, in some thread, one call at a time. The file
-                is its to move away. A `ModelsyncError` that it raises is the job's failure.
+            on_done: Called for each file that is whole and right, in some thread, several calls side by side. The
+                file is its to move away, and its to bring to the disk. A `ModelsyncError` that it raises is the
+                job's failure.
             on_error: Called in the same way for each that failed. Its partial is kept, unless it can never
                 become the file.
 

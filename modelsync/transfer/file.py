@@ -14,6 +14,7 @@ from modelsync.errors import HttpStatusError, ModelsyncError
 from modelsync.net.retry import Backoff, retryable
 from modelsync.spec.names import printable
 from modelsync.transfer.answers import ChangedError, OtherSizeError, RangesRefusedError, Source
+from modelsync.transfer.digests import Digests
 from modelsync.transfer.jobs import Job
 from modelsync.transfer.partial import Partial
 from modelsync.transfer.progress import Event, Phase
@@ -75,6 +76,8 @@ class File:
         closed: Whether nothing may be taken any more.
         error: Why it failed, or None.
         news: Notified when any of this changes.
+        spare: The digests of the first bytes, while its own thread waits and a stream may go on with them.
+        lent: Whether a stream does.
     """
 
     partial: Partial
@@ -95,6 +98,8 @@ class File:
         self.closed = False
         self.error: ModelsyncError | None = None
         self.news = Condition(run.lock)
+        self.spare: Digests | None = None
+        self.lent = False
 
     @property
     def over(self) -> bool:
@@ -127,13 +132,13 @@ class File:
         waits = self.phase == "fetching" and not (self.fetched or self.reused or self.busy)
         return Event("waiting" if waits else self.phase, self.label, self.here, total, self.reused)
 
-    def take(self, now: float, pace: float) -> tuple[Lane, Take] | None:
-        """Something for a free stream, which brings `pace` bytes a second, to do, or None."""
+    def take(self, now: float, pace: float, streams: int) -> tuple[Lane, Take] | None:
+        """Something to do for a free stream, one of so many that bring `pace` bytes a second each, or None."""
         lanes = [] if self.over else self.lanes
         if not self.checked:
             lanes = [] if self.busy else [lane for lane in lanes if not lane.track.complete][:1]
         for lane in lanes:
-            take = lane.track.take(now, pace, in_order=not self.checked)
+            take = lane.track.take(now, pace, streams, in_order=not self.checked)
             if take is not None:
                 return lane, take
         return None
@@ -176,8 +181,16 @@ class File:
         lane.track.clear()
         self.forget_hashes()
 
+    def borrow(self, offset: int) -> Digests | None:
+        """The digests of all bytes up to `offset`, for a stream that has the next ones at hand, if they can be had."""
+        if self.spare is None or self.lent or self.spare.position != offset:
+            return None
+        self.lent = True
+        return self.spare
+
     def forget_hashes(self) -> None:
         """What was hashed and checked so far is not there any more."""
+        self.spare, self.lent = None, False
         self.epoch += 1
         self.checked = self.job.check is None
 

@@ -15,7 +15,7 @@ from modelsync.transfer.journal import Validator
 from modelsync.transfer.partial import Partial
 from modelsync.transfer.provenance import sentence
 from modelsync.transfer.ranges import Ranges
-from modelsync.transfer.track import MANY, Track
+from modelsync.transfer.track import MANY, SMALLEST, Track
 
 READ = 2**18  # bytes read back and hashed at once; each open file has as many in memory
 SYNC_EVERY = 10.0  # seconds between the marks of what a power cut cannot take
@@ -39,6 +39,7 @@ class Keeper:
         self._guessing: Guessing | None = None
         self._doubtful = MANY  # the offset of the first byte that was copied, or may be
         self._sure: Digests | None = None  # what was hashed up to there
+        self._small = False  # one stream brings it all, and hashes it as it comes
         self._useless = False  # what is here can never become the file
         self._last_sync = time.monotonic()
 
@@ -110,6 +111,7 @@ class Keeper:
         self._guessing = Guessing(file, lanes, [size or 0 for size in self._sizes], self._job.guesses)
         known = [start for start, _ in file.guessed.spans[:1]]
         self._doubtful = min((*known, *self._guessing.starts), default=MANY)
+        self._small = self._doubtful == MANY and sum(size or MANY for size in self._sizes) <= SMALLEST
         with self._lock:
             file.lanes = lanes
             self._resumed = file.here - file.fetched
@@ -181,23 +183,32 @@ class Keeper:
 
         def something_to_do() -> bool:
             prefix, whole = file.prefix()
-            return file.over or file.epoch != epoch or prefix > digests.position or whole
+            if file.over or file.epoch != epoch or (prefix >= HEAD and not file.checked):
+                return True
+            return not file.lent and (prefix > digests.position or whole)
 
         while True:
             with self._lock:
+                if self._small and not file.lent:
+                    file.spare = digests
                 file.news.wait_for(something_to_do, SYNC_EVERY)
                 if file.over or file.epoch != epoch:
                     return False
                 prefix, whole = file.prefix()
+                lent = file.lent
+                if not lent:
+                    file.spare = None
             if not file.checked and (prefix >= HEAD or whole):
                 self._check(min(prefix, HEAD), epoch)
+            if not whole and time.monotonic() - self._last_sync > SYNC_EVERY:
+                file.partial.sync()
+                self._last_sync = time.monotonic()
+            if lent:
+                continue
             if whole and prefix == digests.position:
                 return True
             if whole:
                 file.phase = "checking"
-            elif time.monotonic() - self._last_sync > SYNC_EVERY:
-                file.partial.sync()
-                self._last_sync = time.monotonic()
             if digests.position < self._doubtful < prefix:
                 prefix = self._doubtful
             elif digests.position == self._doubtful and self._sure is None:

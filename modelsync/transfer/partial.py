@@ -168,10 +168,9 @@ class Partial:
         self.validators = {}
 
     def finish(self, size: int) -> None:
-        """Makes the file just `size` bytes long, and brings it to the disk: whoever publishes it finds it there."""
+        """Makes the file just `size` bytes long. Whoever publishes it has to bring it to the disk."""
         with self._named():
             self._data.resize(size)
-            self._data.sync()
 
     def close(self) -> None:
         """Closes the files and leaves them for another run."""
@@ -218,9 +217,9 @@ class Partial:
 
     def _put(self, line: str) -> None:
         data = line.encode()
-        before = os.fstat(self._journal).st_size
-        if os.write(self._journal, data) < len(data):  # half a line would spoil all that follow
-            os.ftruncate(self._journal, before)
+        written = os.write(self._journal, data)
+        if written < len(data):  # half a line would spoil all that follow
+            os.ftruncate(self._journal, os.fstat(self._journal).st_size - written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._lines += 1
 

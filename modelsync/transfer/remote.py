@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from modelsync.errors import CancelledError, HttpStatusError
+from modelsync.errors import CancelledError, HttpStatusError, ModelsyncError
 from modelsync.transfer.rate import Limit
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class RemoteSource:
         url: The canonical URL.
         stopped: Whether the work is over; waits end then.
         limit: Holds back the reading, or None.
+        leading: Of each host that has led elsewhere, whether that may be asked for beforehand; shared by all sources of
+            a run.
     """
 
     widest = 2**16  # as many as there are
@@ -36,6 +38,7 @@ class RemoteSource:
         url: str,
         stopped: Callable[[], bool],
         limit: Limit | None = None,
+        leading: dict[str, bool] | None = None,
     ) -> None:
         self._client = client
         self._url = url
@@ -45,6 +48,26 @@ class RemoteSource:
         self._asking = False
         self._located: str | None = None
         self._fruitful = False  # whether bytes came from where it is located now
+        self._host = url.split("/", 3)[2]
+        self._leading = {} if leading is None else leading
+        self._beforehand = False  # whether it was located so, and nothing has come from there yet
+
+    def locate(self) -> None:
+        """Asks where it leads before any bytes are wanted, if its host's URLs lead elsewhere.
+
+        That is half of the waiting for a small file, and no stream waits meanwhile. What goes wrong will be found
+        out again.
+        """
+        if not self._leading.get(self._host) or not self._begin_to_ask():
+            return
+        found: str | None = None
+        try:
+            found = self._client().leads(self._url)
+        except ModelsyncError:
+            pass
+        finally:
+            self._settle(found)
+            self._beforehand = found is not None
 
     @contextmanager
     def open(self, start: int, end: int | None, if_range: str | None) -> Iterator["Body"]:
@@ -66,7 +89,7 @@ class RemoteSource:
 
     def worked(self) -> None:
         """Bytes came from where it is located now."""
-        self._fruitful = True
+        self._fruitful, self._beforehand = True, False
 
     def _entered(self, stack: ExitStack, start: int, end: int | None, if_range: str | None) -> "Body":
         while True:
@@ -93,17 +116,30 @@ class RemoteSource:
             self._asking = self._located is None
             return self._located
 
+    def _begin_to_ask(self) -> bool:
+        """Whether this thread is to ask; then nobody else does."""
+        with self._turn:
+            if self._asking or self._located is not None:
+                return False
+            self._asking = True
+            return True
+
+    def _settle(self, found: str | None) -> None:
+        with self._turn:
+            self._located, self._fruitful, self._asking = found, False, False
+            self._turn.notify_all()
+
     def _ask(self, stack: ExitStack, start: int, end: int | None, if_range: str | None) -> "Body":
         found: str | None = None
         try:
             client = self._client()
             body = stack.enter_context(client.open(self._url, start=start, end=end, if_range=if_range))
             found = body.url if body.redirected else self._url
+            if body.redirected:
+                self._leading.setdefault(self._host, True)
             return body
         finally:
-            with self._turn:
-                self._located, self._fruitful, self._asking = found, False, False
-                self._turn.notify_all()
+            self._settle(found)
 
     def _leave(self, located: str) -> bool:
         """Forgets a located URL; says whether asking anew at once is right, because it had worked or is gone."""
@@ -111,4 +147,7 @@ class RemoteSource:
             if self._located != located:
                 return True
             self._located = None
+            if self._beforehand:  # an address that was given to a HEAD may be good for that alone
+                self._beforehand = self._leading[self._host] = False
+                return True
             return self._fruitful

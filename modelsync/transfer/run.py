@@ -63,8 +63,9 @@ class Run:
         self._on_done = on_done
         self._on_error = on_error
         self._work = threading.Condition(self.lock)  # free streams wait for it
-        self._telling = threading.Lock()  # one call of on_done or on_error at a time
+        self._spare = threading.Condition(self.lock)  # and those that are too many
         self._waiting = deque(jobs)
+        self._leading: dict[str, bool] = {}
         self._files: list[File] = []
         self._ended: list[File] = []
         self._threads: list[threading.Thread] = []
@@ -89,6 +90,7 @@ class Run:
         with self.lock:
             if self._tuner.look(time.monotonic(), replace(self._count, busy=self._busy)):
                 self._fill()
+                self._spare.notify_all()
                 self.wake()
 
     def received(self, count: int, worked: float) -> None:
@@ -104,7 +106,8 @@ class Run:
         """Ends everything soon, and returns when no thread is left."""
         with self.lock:
             self.stopped = True
-            self.wake()
+            self._work.notify_all()
+            self._spare.notify_all()
             for file in self._files:
                 file.nudge()
         # files are started by streams: once those are gone, no thread is added to the list
@@ -116,11 +119,13 @@ class Run:
         """Where a URL's bytes come from."""
         if url[:5].lower() == "file:":
             return LocalSource(url)
-        return RemoteSource(self._client, url, lambda: self.stopped, self._limit)
+        source = RemoteSource(self._client, url, lambda: self.stopped, self._limit, self._leading)
+        source.locate()
+        return source
 
     def wake(self) -> None:
         """There may be something to do for a free stream; called with the lock held."""
-        self._work.notify_all()
+        self._work.notify()
 
     def news(self) -> list[Event]:
         """How far each file is that has moved since the last call; of one that began, what was here before it."""
@@ -162,13 +167,16 @@ class Run:
         with self.lock:
             while not self.stopped and (self._waiting or self._files):
                 if number >= self._tuner.limit:
-                    self._work.wait()
+                    self._work.notify()
+                    self._spare.wait()
                     continue
                 now = time.monotonic()
+                share = max(1, self._tuner.limit // max(1, len(self._files)))
                 for file in self._files:
-                    taken = file.take(now, self._tuner.pace)
+                    taken = file.take(now, self._tuner.pace, share)
                     if taken is not None:
                         self._busy += 1
+                        self._work.notify()
                         return file, *taken
                 if self._waiting and len(self._files) < FILES_A_STREAM * self.streams:
                     self._admit(self._waiting.popleft())
@@ -200,6 +208,8 @@ class Run:
                 self.wake()
                 if not (self._files or self._waiting):
                     self.over.set()
+                    self._work.notify_all()
+                    self._spare.notify_all()
 
     def _see_through(self, file: File) -> None:
         try:
@@ -207,17 +217,15 @@ class Run:
             if fetched is None:
                 self.cut_short = True
                 return
-            with self._telling:
-                self._on_done(file.job, fetched)
-            if not fetched.path.exists():
+            self._on_done(file.job, fetched)
+            if file.partial.folder.exists() and not fetched.path.exists():
                 file.partial.discard()
             file.phase = "done"
         except CancelledError:
             raise
         except ModelsyncError as error:
             file.phase = "failed"
-            with self._telling:
-                self._on_error(file.job, error)
+            self._on_error(file.job, error)
 
     def _fail(self, error: BaseException) -> None:
         with self.lock:

@@ -13,11 +13,13 @@ from modelsync.transfer.answers import (
     judge,
     validator_of,
 )
+from modelsync.transfer.digests import Digests
 from modelsync.transfer.file import File, Lane
 from modelsync.transfer.track import MiB, Take
 
-AT_RISK = 8 * MiB  # bytes, over all streams, that a kill may lose: written but not recorded, or still in hand
-BUFFER = 256 * 1024  # bytes read at once: few enough to be in a core's cache still when they are written
+AT_RISK = 8 * MiB  # bytes, over all streams, that a kill may lose: not written and recorded yet
+BUFFER = 512 * 1024  # bytes read at once: few enough to be in a core's cache still when they are written
+WRITTEN_BACK = 8 * MiB  # bytes of a stream after which the disk is to begin with them
 SHOWN_EVERY = 0.25  # seconds
 
 
@@ -42,9 +44,9 @@ class Stream:
         self._take = take
         self._lock = file.run.lock
         self._whence = ""
-        most = min(MiB, AT_RISK // file.run.streams)
-        self._buffer = buffer[: most // 4]
-        self._step = most - len(self._buffer)  # the rest is for what is in hand
+        self._digests: Digests | None = None  # while it hashes what it writes
+        self._written_back = take.position
+        self._buffer = buffer[: AT_RISK // file.run.streams]
 
     def work(self) -> None:
         """Does it, and tells the file how it went."""
@@ -60,7 +62,7 @@ class Stream:
                 self._file.settle(self._lane, self._take, error)
 
     def _fetch(self) -> None:
-        take, validator, base = self._take, self._track.validator, self._lane.base
+        take, validator = self._take, self._track.validator
         asks_all = (take.start, take.end) == (0, None)
         if_range = None if asks_all or self._track.digest or validator is None else validator.etag
         with self._lane.source.open(take.start, take.end, if_range) as answer:
@@ -71,7 +73,7 @@ class Stream:
                 self._file.partial.allocate(self._lane.base + (self._track.size or 0))
             begun, since = take.position, time.monotonic()
             self._pour(answer)
-        self._file.partial.write_back(base + begun, base + take.position)
+        self._write_back(take.position)
         with self._lock:
             self._file.brought(take.position - begun, time.monotonic() - since)
         if take.limit is None:
@@ -118,36 +120,61 @@ class Stream:
             file.etag = bare_etag(answer.headers.get("etag", ""))
 
     def _pour(self, answer: Bytes) -> None:
-        """Writes the body. What is written counts once it is recorded: after every step, and at the end."""
+        """Takes the body into memory, and from there into the file: after every step, and at the end."""
         file, lane, take, buffer = self._file, self._lane, self._take, self._buffer
         position, limit, rate = take.position, take.limit, lane.source.limit
-        if rate is not None:
-            buffer = buffer[: rate.piece]
+        piece = len(buffer) if rate is None else min(rate.piece, len(buffer))
+        beyond = memoryview(bytearray(1))  # only a byte too many could fill it
         shown = time.monotonic()
         told, waited = shown, answer.waited  # until when the run knows of this stream's work
         started = False
+        filled = 0
+        self._written_back = position
+        with self._lock:
+            self._digests = file.borrow(lane.base + position)
         try:
-            while count := answer.read_into(buffer):
+            while count := answer.read_into(buffer[filled : filled + piece] or beyond):
                 if file.over or lane.track.draining:
                     raise _OverError
-                if limit is not None and position + count > limit:
-                    position = take.position  # of a body that is too long nothing more is believed
+                position, filled = position + count, filled + count
+                if limit is not None and position > limit:
+                    filled = 0  # of a body that is too long nothing more is believed
                     raise self._other_size(None)
-                file.partial.write(buffer[:count], lane.base + position)
-                position += count
                 if not started:
                     started = True
                     self._begin(answer)
-                enough = position - take.position >= self._step or not file.checked
+                enough = filled >= len(buffer) // 2 or not file.checked
                 # the last bytes wait for the end of the body: it may yet turn out to be too long
                 if position != limit and (enough or time.monotonic() - shown > SHOWN_EVERY):
                     shown = time.monotonic()
-                    self._record(position, shown - told - (answer.waited - waited))
-                    told, waited = shown, answer.waited
+                    self._keep(filled, shown - told - (answer.waited - waited))
+                    told, waited, filled = shown, answer.waited, 0
+                    if position - self._written_back >= WRITTEN_BACK:
+                        self._write_back(position)
                 if rate is not None:
                     rate.pay(count, lambda: file.over or lane.track.draining)
         finally:
-            self._record(position, time.monotonic() - told - (answer.waited - waited))
+            try:
+                self._keep(filled, time.monotonic() - told - (answer.waited - waited))
+            finally:
+                self._give_back()
+
+    def _write_back(self, position: int) -> None:
+        """Has the bytes so far brought to the disk while others come: the file is synced before it is published."""
+        base = self._lane.base
+        self._file.partial.write_back(base + self._written_back, base + position)
+        self._written_back = position
+
+    def _give_back(self) -> None:
+        """Leaves the hashing to the file's own thread."""
+        file, digests = self._file, self._digests
+        if digests is None:
+            return
+        self._digests = None
+        with self._lock:
+            if file.spare is digests:
+                file.lent = False
+            file.nudge()
 
     def _begin(self, answer: Bytes) -> None:
         self._lane.source.worked()
@@ -155,17 +182,24 @@ class Stream:
             self._track.began(ranged=answer.status == 206)
             self._file.run.wake()
 
-    def _record(self, position: int, worked: float) -> None:
-        take, base = self._take, self._lane.base
-        count = position - take.position
+    def _keep(self, count: int, worked: float) -> None:
+        """Writes and records what is in hand."""
+        file, take, base = self._file, self._take, self._lane.base
         if not count:
             return
-        self._file.partial.record(base + take.position, base + position, self._whence)
+        position = take.position + count
+        file.partial.write(self._buffer[:count], base + take.position)
+        file.partial.record(base + take.position, base + position, self._whence)
+        if self._digests is not None:
+            self._digests.update(self._buffer[:count])
         with self._lock:
-            self._file.fetched += count
-            self._file.run.received(count, worked)
+            file.fetched += count
+            file.run.received(count, worked)
             self._track.arrived(take, position)
-            self._file.nudge()
+            if self._digests is None:
+                self._digests = file.borrow(base + position)
+            if self._digests is None or not file.checked:
+                file.nudge()
 
     def _other_size(self, total: int | None) -> OtherSizeError:
         promised = self._track.promised

@@ -93,12 +93,15 @@ class Track:
         """Whether every byte is here."""
         return self.size is not None and self.done.prefix >= self.size and not self.draining
 
-    def take(self, now: float, pace: float = LARGEST, *, in_order: bool = False) -> Take | None:
+    def take(
+        self, now: float, pace: float = LARGEST, streams: int | None = None, *, in_order: bool = False
+    ) -> Take | None:
         """The next range for a stream that is free, or None if there is nothing for it now.
 
         Args:
             now: The time.
-            pace: Bytes that one stream brings in a second.
+            pace: Bytes that one stream brings in a second; 0: nobody knows.
+            streams: How many there are for this file; None: as many as may be.
             in_order: Whether what comes first in the segment is wanted first, whatever waits for the rest.
         """
         shared = self.ranged and not self.plain
@@ -114,7 +117,7 @@ class Track:
         start, end = next(small, gaps.spans[0])
         if self.size is None:
             return self._begin(start, end if end < MANY else SMALLEST if start == 0 else None)
-        end = min(end, start + chunk(gaps.covered, self._streams, pace))
+        end = min(end, start + chunk(gaps.covered, min(streams or self._streams, self._streams), pace))
         return self._begin(start, None if (start, end) == (0, self.size) else end)
 
     def began(self, *, ranged: bool) -> None:
@@ -208,6 +211,10 @@ class Track:
 
 
 def chunk(missing: int, streams: int, pace: float = LARGEST) -> int:
-    """How many bytes one stream takes at once: what it brings in two seconds, and ever fewer towards the end."""
+    """How many bytes one of so many streams takes at once: what it brings in two seconds, and ever fewer in the end.
+
+    The last ones of several are what one brings in an eighth of a second, so that all end at about the same time.
+    """
     most = min(LARGEST, max(SMALLEST, int(2 * pace)))
-    return min(max(1, missing // (2 * streams * SMALLEST)) * SMALLEST, most)
+    least = min(SMALLEST, max(MiB, int(pace / 8))) if pace and streams > 1 else SMALLEST
+    return min(max(missing // (2 * streams * MiB) * MiB if streams > 1 else missing, least), most)

@@ -19,6 +19,7 @@ SHORT = 0.05  # seconds of a round at first
 LONG = 1.0  # seconds of a round that finds out what a few streams bring
 SILENCE = 0.5  # seconds in which nothing comes at all: others may have more luck
 IDLE = 0.35  # of their time, at most, that streams work which mostly wait
+HARDLY = 0.1  # of their time that streams work which do nothing but wait
 BUSY = 0.55  # of their time, at least, that streams work which hardly wait
 MUCH = 0.75  # of the rate is left when much is lost
 WORTH = 0.95  # of the rate is left without streams that are not worth having
@@ -105,7 +106,7 @@ class Tuner:
             self.limit = limit
             self._rest(now)
         elif share < IDLE and self.limit < self._most and self._state == "first":
-            self.limit = min(2 * self.limit, self._most)
+            self.limit = min((4 if share < HARDLY else 2) * self.limit, self._most)
         elif share > BUSY and self.limit > 1:
             self._before = (self.limit, rate)
             self.limit //= 2

@@ -252,15 +252,31 @@ def test_a_better_blob_that_came_meanwhile_is_not_cast_out(store: Store) -> None
     assert blobs.state(store, SHA, len(DATA)) == "here"
 
 
-def test_a_half_written_small_file_is_never_seen(tmp_path: Path) -> None:
+@pytest.mark.parametrize("write", [disk.write, disk.put])
+def test_a_half_written_small_file_is_never_seen(
+    tmp_path: Path, write: Callable[[Store, Path, bytes], None]
+) -> None:
     """A write that fails leaves neither the target nor the temporary file."""
     disk.prepare(Store(tmp_path))
     target = tmp_path / "folder-in-the-way"
     target.mkdir()
     (target / "x").touch()
     with pytest.raises(StoreError), disk.told("cannot write"):
-        disk.write(Store(tmp_path), target, b"{}")
+        write(Store(tmp_path), target, b"{}")
     assert list((tmp_path / "tmp-v1").iterdir()) == []
+
+
+@pytest.mark.parametrize("write", [disk.write, disk.put])
+def test_a_small_file_needs_no_folder_to_be_there(
+    tmp_path: Path, write: Callable[[Store, Path, bytes], None]
+) -> None:
+    """The store is made when something is first written, and again when somebody removed it."""
+    store = Store(tmp_path / "store")
+    for data in (b"{}", b"[]"):
+        target = store.root / "some" / "file"
+        write(store, target, data)
+        assert target.read_bytes() == data
+        shutil.rmtree(store.root)
 
 
 def snapshot(root: Path) -> dict[str, tuple[int, int, int]]:

@@ -1,5 +1,6 @@
 """Whole downloads from a real hub, its CDN and a plain server, when nothing goes wrong."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -212,6 +213,18 @@ def test_what_on_done_cannot_use_is_the_jobs_failure(hub: Hub, lab: Lab) -> None
     hub.clear()
     assert lab.run(lab.job(url, BIG)).only.resumed == len(BIG)
     assert hub.requests == []
+
+
+def test_files_are_published_side_by_side(hub: Hub, lab: Lab) -> None:
+    """Two small files that are whole wait for no one: each is told while the other is."""
+    from modelsync.transfer.fetch import Downloader
+    from tests.transfer.helpers import client
+
+    both = threading.Barrier(2, timeout=30)
+    jobs = [lab.job(hub.file(f"/{n}", noise(1000, n)), noise(1000, n), label=str(n)) for n in range(2)]
+    with client(5.0, None) as asker:
+        Downloader(lambda: asker).run(jobs, lambda *_: both.wait(), Outcome().on_error)  # type: ignore[arg-type]
+    assert not both.broken
 
 
 def test_what_was_moved_away_leaves_no_folder(hub: Hub, lab: Lab, tmp_path: Path) -> None:

@@ -57,13 +57,17 @@ def test_after_a_kill_at_most_8_mib_are_fetched_twice(hub: Hub, lab: Lab, known:
     assert child.returncode == -signal.SIGKILL
     hub.behave()
     first = sum(request.sent for request in hub.requests)
+    killed = {
+        request.connection for request in hub.requests
+    }  # the server may still come upon a last question of these
     hub.clear()
     fetched = lab.run(job).only
     assert fetched.sha256 == sha256(DATA)
     assert fetched.resumed >= told - 1
     assert first - fetched.resumed <= 8 * MiB
     assert fetched.resumed + fetched.fetched == len(DATA)
-    assert sum(request.sent for request in hub.requests) == fetched.fetched
+    asked = [request for request in hub.requests if request.connection not in killed]
+    assert sum(request.sent for request in asked) == fetched.fetched
 
 
 FULL = """

@@ -182,6 +182,19 @@ def test_chunks_are_bounded(missing: int, streams: int) -> None:
     assert SMALLEST <= chunk(missing, streams) <= LARGEST
 
 
+@given(st.integers(1, 2**45), st.integers(2, 64), st.integers(1, 10**9))
+def test_slow_streams_end_together(missing: int, streams: int, pace: int) -> None:
+    """Where several share what is left, none of them has more than it brings in an eighth of a second for last."""
+    last = chunk(min(missing, 2 * streams * MiB), streams, pace)
+    assert MiB <= last <= max(MiB, min(SMALLEST, pace / 8))
+
+
+@given(st.integers(1, SMALLEST), st.integers(0, 10**9))
+def test_a_small_file_is_one_streams(size: int, pace: int) -> None:
+    """However slow a stream is, it takes all of what has no other stream."""
+    assert chunk(size, 1, pace) >= size
+
+
 @given(
     size=st.integers(0, 200 * MiB),
     here=st.lists(st.tuples(st.integers(0, 200 * MiB), st.integers(0, 200 * MiB)), max_size=4),

@@ -1,0 +1,52 @@
+"""Where a hub's addresses lead is asked ahead of the bytes, once it is known that they lead elsewhere."""
+
+from collections import Counter
+
+from tests.hub import Headers, Hub, Status
+from tests.transfer.helpers import Lab, noise
+
+FILES = {f"m{number}.gguf": noise(50_000, number) for number in range(20)}
+
+
+def urls(hub: Hub) -> dict[str, str]:
+    hub.repo("u/m").commit(FILES, lfs=None)
+    return {name: f"{hub.endpoint}/u/m/resolve/main/{name}" for name in FILES}
+
+
+def fetch(hub: Hub, lab: Lab, streams: int = 2) -> None:
+    jobs = [lab.job(url, FILES[name], label=name) for name, url in urls(hub).items()]
+    outcome = lab.run(*jobs, streams=streams)
+    assert {label: data for label, (_, data) in outcome.done.items()} == FILES
+
+
+def test_every_address_is_asked_once_and_mostly_beforehand(hub: Hub, lab: Lab) -> None:
+    """Each file costs one question to the hub and one to its CDN, and of the hub's few are on a stream's time."""
+    fetch(hub, lab)
+    assert set(Counter(seen.path for seen in hub.seen("hub")).values()) == {1}
+    assert len(hub.seen("cdn")) == len(FILES)
+    beforehand = hub.seen("hub", method="HEAD")
+    assert len(beforehand) >= len(FILES) // 2
+    assert {seen.status for seen in beforehand} == {302}
+
+
+def test_an_address_that_is_good_for_a_head_alone_is_asked_for_again(hub: Hub, lab: Lab) -> None:
+    """Where a CDN refuses what a HEAD was given, a GET gets another, and soon nothing is asked beforehand any more."""
+    nowhere = Headers({"Location": f"{hub.cdn}/x?Signature=for-a-head"})
+    hub.misbehave(nowhere, where="hub", method="HEAD", times=None)
+    fetch(hub, lab)
+    assert 1 <= len(hub.seen("hub", method="HEAD")) <= len(FILES) // 2
+    assert len(hub.seen("hub", method="GET")) == len(FILES)
+
+
+def test_a_hub_that_fails_beforehand_is_asked_again(hub: Hub, lab: Lab) -> None:
+    """What goes wrong with the question ahead costs nothing but the question."""
+    hub.misbehave(Status(503, {"Retry-After": "0"}), where="hub", method="HEAD", times=None)
+    fetch(hub, lab)
+
+
+def test_a_host_that_leads_nowhere_is_asked_for_the_bytes_at_once(hub: Hub, lab: Lab) -> None:
+    """There is no question but that for the bytes."""
+    jobs = [lab.job(hub.file(f"/{name}", data), data, label=name) for name, data in FILES.items()]
+    assert len(lab.run(*jobs, streams=2).done) == len(FILES)
+    assert len(hub.requests) == len(FILES)
+    assert {seen.method for seen in hub.requests} == {"GET"}
