@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from modelsync.engine import selecting
-from modelsync.engine.selecting import Groups
-
 if TYPE_CHECKING:
     from modelsync.engine.context import Context
     from modelsync.engine.project import Project
+    from modelsync.engine.selecting import Groups
     from modelsync.spec.lockfile import Lock
     from modelsync.spec.manifest import Entry, Manifest
 
@@ -20,7 +18,7 @@ def selected(
     project: "Project",
     manifest: "Manifest",
     names: Sequence[str] = (),
-    groups: Groups | None = None,
+    groups: "Groups | None" = None,
     variant: str | None = None,
     *,
     lock: "Lock | None" = None,
@@ -41,6 +39,8 @@ def selected(
     Raises:
         ModelsyncError: whatever `selecting.select` and, with `auto`, `fitting.largest` raise.
     """
+    from modelsync.engine import selecting
+
     wanted = variant or context.settings.variant
     if wanted != AUTO:
         return selecting.select(manifest, names, groups, wanted)

@@ -1,12 +1,14 @@
 """What fits this machine, at the command line: `add --fit`, `--variant auto`, `--require-fit`."""
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import REPO, Cli
+from tests.cli.conftest import COMMAND, REPO, Cli
 from tests.engine.test_estimating import quant
-from tests.hub import Hub
+from tests.hub import Hub, Slow
 
 HUGE = 2_000_000_000  # tokens of a context that no machine has room for
 
@@ -102,6 +104,20 @@ def test_sync_warns_of_what_cannot_fit(real: Cli) -> None:
     assert "does not fit" in value["warnings"][0]
     real("cache", "clean", "--yes")
     assert real("-q", "sync").err == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pty is needed")
+def test_a_warning_stands_above_the_bars(real: Cli) -> None:
+    """On a line of its own, though files were being asked about when it came; it is there when they are gone."""
+    from tests.cli.terminal import Terminal
+
+    real.hub.misbehave(Slow(200_000), where="cdn", times=None)
+    real.write(f'[models.tiny]\nuri = "hf:{REPO}:Q8_0"\nload = {{ n_ctx = {HUGE} }}\n')
+    with Terminal([*COMMAND, "sync"], real.folder, width=200) as shown:
+        assert shown.end() == (0, "")
+        assert "?25l" in shown.text  # bars were drawn
+        lines = [line.strip() for line in re.split(r"[\r\n]+", shown.plain)]
+        assert [line for line in lines if line.startswith("warning: tiny does not fit this machine")]
 
 
 def test_require_fit_refuses(real: Cli, store_root: Path, hub: Hub) -> None:
