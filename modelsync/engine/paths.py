@@ -15,8 +15,11 @@ from modelsync.engine.project import Project
 from modelsync.errors import HashMismatchError, NotSyncedError, StaleLockError
 from modelsync.spec.lockfile import Lock, LockedModel
 from modelsync.spec.manifest import Entry, Manifest
-from modelsync.store import record, views
+from modelsync.store import receipts, record, views
+from modelsync.store.layout import Store
 from modelsync.store.record import Record
+
+_NAMES = ("hardlink", "symlink")  # what is put so is the blob itself
 
 
 class Known(NamedTuple):
@@ -124,9 +127,12 @@ def here(
     """The paths of a model's files in the project's folder, else in a view; None where they are in neither.
 
     What stands in the folder counts by its size, unless the record of what modelsync put there says that it is
-    something else: a new lock may name another file of the same size. `records` is that record, if it was read.
+    something else: a new lock may name another file of the same size; or that it is one more name of a blob that was
+    found damaged. `records` is that record, if it was read.
     """
-    return (folder and _in_folder(folder, model, records)) or views.ready(context.store, model.files)
+    return (folder and _in_folder(context.store, folder, model, records)) or views.ready(
+        context.store, model.files
+    )
 
 
 def obtain(
@@ -186,17 +192,22 @@ def obtain(
 
 
 def _in_folder(
-    folder: Path, model: LockedModel, records: Mapping[str, Record] | None
+    store: Store, folder: Path, model: LockedModel, records: Mapping[str, Record] | None
 ) -> Sequence[Path] | None:
     """The files as `<folder>/<name>/<file>`, when all are there and, as far as can be told, what is locked."""
     wanted = [(file, path, folder / path) for file, path in plan.link_targets(model)]
     try:
-        if any(place.stat().st_size != file.size for file, _, place in wanted):
-            return None
+        seen = [place.stat() for _, _, place in wanted]
     except OSError:
+        return None
+    if any(stat.st_size != file.size for (file, _, _), stat in zip(wanted, seen, strict=True)):
         return None
     if records is None:
         records = record.owned(folder)
-    if any(path in records and records[path].sha256 != file.sha256 for file, path, _ in wanted):
-        return None
+    for (file, path, _), stat in zip(wanted, seen, strict=True):
+        put = records.get(path)
+        if put is not None and put.sha256 != file.sha256:
+            return None
+        if put is not None and put.mode in _NAMES and receipts.condemned(store, file.sha256, stat):
+            return None
     return [place.absolute() for _, _, place in wanted]

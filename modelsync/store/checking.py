@@ -121,9 +121,8 @@ def _still_damaged(
     Raises:
         OSError: it is gone.
     """
-    seen = path.stat()
-    receipt, known = receipts.read(store.root, sha256), receipts.blocks(store, sha256)
-    if receipt is None or known is None or not (receipt.damaged and receipt.fits(seen)):
+    known = receipts.blocks(store, sha256)
+    if not receipts.condemned(store, sha256, path.stat()) or known is None:
         return None
     where = known.damaged(seal.blocks_of(path, length=known.size, on_bytes=on_bytes))
     return Finding("damaged", path, known.size, where) if where else None

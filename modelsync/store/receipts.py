@@ -98,6 +98,12 @@ def fitting(store: Store, sha256: str, seen: os.stat_result) -> Receipt | None:
     return None
 
 
+def condemned(store: Store, sha256: str, seen: os.stat_result) -> bool:
+    """Whether a file of this size and time was found not to be the blob any more."""
+    receipt = read(store.root, sha256)
+    return receipt is not None and receipt.damaged and receipt.fits(seen)
+
+
 def blocks(store: Store, sha256: str) -> "Blocks | None":
     """The hashes of a blob's blocks, from any receipt of it whose seal proves them; None where none does.
 

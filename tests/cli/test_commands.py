@@ -96,7 +96,7 @@ def test_verify_finds_damage_and_sync_mends_it(synced: Cli, store_root: Path) ->
     assert bad.out.split()[-1] == "damaged"
     assert bad.err == (
         "error: 1 file is damaged\n"
-        "hint: `modelsync verify --repair` fetches what is damaged; so does `modelsync sync`\n"
+        "hint: `modelsync verify --repair` fetches what is damaged\n"
     )
     value = synced("verify", "--format", "json", status=1).json
     assert (value["rows"][0]["status"], value["error"]["code"]) == ("damaged", "hash-mismatch")

@@ -20,6 +20,7 @@ from modelsync.errors import HashMismatchError, HttpStatusError, OfflineError
 from modelsync.spec.blocks import SIZE
 from modelsync.store import blobs, receipts
 from modelsync.store.layout import Store
+from modelsync.store.links import LinkMode
 from tests.engine.conftest import REPO, Opened, Place
 from tests.hub import Hub, faults
 from tests.store.making import blocks, sha256
@@ -289,6 +290,30 @@ def test_nobody_gets_the_path_of_a_damaged_blob(context: Context, big: Project, 
         with pytest.raises(HashMismatchError, match="is damaged"):
             paths.files(opened(offline=True), big, known)
     assert paths.files(context, big, known).model.read_bytes() == BIG
+
+
+@pytest.mark.parametrize("mode", ["hardlink", "symlink"])
+def test_nobody_gets_the_projects_link_to_a_damaged_blob(
+    place: Place, context: Context, opened: Opened, mode: LinkMode
+) -> None:
+    """It has the size and the time that it had, and is refused all the same; a copy is not the blob, and is given."""
+    place.repo.commit({"big.gguf": BIG})
+    project = place.write(LINKED)
+    syncing.sync(context, project, link_mode=mode)
+    flip(context.store.blob_path(SHA), SIZE)
+    known = paths.find(context, project, "big")
+    linked = place.folder / "models/big/big.gguf"
+    assert paths.files(context, project, known).model == linked  # nobody has looked
+    verifying.verify(context, project)
+    with pytest.raises(HashMismatchError):
+        paths.files(opened(offline=True), project, known)
+    syncing.sync(context, project, link_mode=mode)
+    assert paths.files(context, project, known).model == linked
+    assert linked.read_bytes() == BIG
+    syncing.sync(context, project, link_mode="copy")
+    flip(context.store.blob_path(SHA), SIZE)
+    verifying.verify(context, project)
+    assert paths.files(opened(offline=True), project, known).model == linked
 
 
 def test_a_local_source_repairs_offline(place: Place, opened: Opened) -> None:

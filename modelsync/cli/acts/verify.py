@@ -65,7 +65,7 @@ def complaint(rows: "Sequence[Row]") -> ModelsyncError | None:
         more = f", and {len(missing)} missing" if missing else ""
         return HashMismatchError(
             f"{human.count(len(damaged), 'file is', 'files are')} damaged{more}",
-            hint="`modelsync verify --repair` fetches what is damaged; so does `modelsync sync`",
+            hint="`modelsync verify --repair` fetches what is damaged",
         )
     if missing:
         return NotSyncedError(
