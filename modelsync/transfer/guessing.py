@@ -90,8 +90,8 @@ class Guessing:
         except BaseException as error:  # noqa: BLE001 - raised again by `join`
             self._crash = error
         finally:
-            self._others.close()
             self._leave(list(self._parts))
+            self._others.close()
 
     def _next(self) -> Part | None:
         """Waits for the next part of which enough is known; None when there is none any more."""
@@ -200,6 +200,7 @@ class Guessing:
         for first, last in copied:
             file.guessed = file.guessed.remove(first, last)
             track.lose(first - base, last - base)
+            file.epoch += 1  # what comes in their place is not what may have been hashed
         track.let_go(start - base, end - base)
 
     def _looked(self, part: Part) -> bool:

@@ -17,8 +17,9 @@ from modelsync.transfer import journal
 from modelsync.transfer.elsewhere import Elsewhere
 from modelsync.transfer.jobs import Fetched, Guess, Job, Segment
 from modelsync.transfer.partial import Partial
+from modelsync.transfer.probes import first_looks, parts_of
 from modelsync.transfer.progress import Event
-from tests.hub import Corrupt, Hub, IgnoreRange, Replaced, Slow, Status
+from tests.hub import Corrupt, Delay, Hub, IgnoreRange, Replaced, Slow, Status
 from tests.transfer.helpers import Lab, MiB, is_gguf, noise, sha256
 
 KiB = 1024
@@ -380,6 +381,24 @@ def test_other_guesses_in_the_next_run_do_not_vouch_for_themselves(
     one = [Guess(len(HEAD), len(wrong), other, 0), *guesses(old)[1:]]
     fetched = lab.run(lab.job(hub.file("/x.gguf", NEW), NEW, guesses=one)).only
     assert fetched.sha256 == sha256(NEW)
+
+
+def test_what_was_hashed_before_it_is_asked_for_again_is_hashed_again(hub: Hub, lab: Lab, old: Path) -> None:
+    """An earlier run copied a look's bytes; the source has others there: never a right digest of a wrong file."""
+    partial = Partial(lab.folder / "model.gguf", f"sha256:{sha256(NEW)}")
+    partial.allocate(len(NEW))
+    partial.write(NEW, 0)
+    partial.record(0, len(HEAD), "its source")
+    for guess in guesses(old):
+        partial.record(guess.start, guess.start + guess.size - 500, "a copy", guessed=True)
+    partial.close()
+    parts = parts_of(guesses(old), [len(NEW)], sha256(NEW))
+    later = next(part.probe for part in parts if part not in first_looks(parts) and part.probe)
+    hub.misbehave(Delay(0.3), where="plain", times=None)  # what is here is hashed meanwhile
+    hub.misbehave(Corrupt(later[0]), where="plain", times=None)
+    outcome = lab.run(lab.job(hub.file("/x.gguf", NEW), NEW, guesses=guesses(old)))
+    assert not outcome.done
+    assert isinstance(outcome.error, HashMismatchError)
 
 
 CHILD = """
