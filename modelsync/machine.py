@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from modelsync.errors import StoreError
@@ -60,6 +61,7 @@ def file_system(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str | N
     return max(reversed(around), key=lambda each: each[0])[1] if around else None
 
 
+@cache
 def boot_id() -> str | None:
     """A word that stays the same until this machine starts anew, or None where nothing says so.
 

@@ -83,13 +83,18 @@ class Connection(httpcore2.ConnectionInterface):
         """Asks, and reads the head of the answer.
 
         Raises:
-            httpcore2.ConnectionNotAvailable: another thread was faster.
+            httpcore2.ConnectionNotAvailable: another thread was faster, or the other side has hung up.
             OSError, httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError: no answer.
         """
         with self._turn:
             if self._state not in ("new", "idle"):
                 raise httpcore2.ConnectionNotAvailable
             self._state = "busy"
+        if self._stream is not None and self._stream.get_extra_info(
+            "is_readable"
+        ):  # the other side has hung up
+            self.close()
+            raise httpcore2.ConnectionNotAvailable
         timeouts = request.extensions.get("timeout", {})
         try:
             if self._stream is None:
@@ -170,10 +175,11 @@ class Connection(httpcore2.ConnectionInterface):
         return self._state == "closed"
 
     def has_expired(self) -> bool:
-        """Whether it was unused for too long, or the other side has hung up."""
-        if self._state != "idle" or self._stream is None:
-            return False
-        return time.monotonic() > self._expires or bool(self._stream.get_extra_info("is_readable"))
+        """Whether it was unused for too long.
+
+        Nothing more, for the pool asks all of them before and after each request, while all others wait.
+        """
+        return self._state == "idle" and time.monotonic() > self._expires
 
     def info(self) -> str:
         """What it is and does."""

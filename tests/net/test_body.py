@@ -2,6 +2,7 @@
 
 import collections
 import gzip
+import time
 
 import pytest
 from hypothesis import assume, given
@@ -213,6 +214,16 @@ def test_what_was_read_to_its_end_leaves_the_connection_usable(client: Client, h
         next(body.chunks())
     read(client, url, 0, 10)
     assert len({seen.connection for seen in hub.requests}) == 2
+
+
+def test_a_connection_that_the_server_has_left_is_not_used_again(client: Client, hub: Hub, url: str) -> None:
+    """A server may hang up after an answer without a word: the next question goes over a connection of its own."""
+    hub.misbehave(Cut(len(DATA)), where="plain")
+    assert read(client, url) == DATA
+    time.sleep(0.2)  # until it has
+    assert read(client, url) == DATA
+    first, second = hub.requests
+    assert first.connection != second.connection
 
 
 def test_compressed_files_are_files(client: Client, hub: Hub) -> None:
