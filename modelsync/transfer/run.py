@@ -64,7 +64,8 @@ class Run:
         self._on_error = on_error
         self._work = threading.Condition(self.lock)  # free streams wait for it
         self._spare = threading.Condition(self.lock)  # and those that are too many
-        self._waiting = deque(jobs)
+        # The largest first: the small ones fill the time in which its last parts are still coming.
+        self._waiting = deque(sorted(jobs, key=_largest_first))
         self._leading: dict[str, bool] = {}
         self._files: list[File] = []
         self._ended: list[File] = []
@@ -237,3 +238,8 @@ class Run:
         thread = threading.Thread(target=target, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
+
+
+def _largest_first(job: Job) -> tuple[bool, int]:
+    """Where a job stands in the queue; one whose size nobody knows may be the largest."""
+    return job.size is not None, -(job.size or 0)
