@@ -13,7 +13,7 @@ from modelsync.engine.doctor.findings import Finding, fault, size
 from modelsync.errors import ModelsyncError, StoreError
 from modelsync.settings import Settings
 from modelsync.spec.names import printable
-from modelsync.store import clone, guard, inventory
+from modelsync.store import clone, disk, guard, inventory
 from modelsync.store.layout import BLOBS, TEMPORARY, Store
 
 _LITTLE = 2 << 30  # free bytes that few models fit into
@@ -101,7 +101,11 @@ def _trial_folder(root: Path) -> Iterator[Path]:
     """A folder for a moment where the store keeps its own for a moment, or where the store would be made."""
     inside = root / TEMPORARY
     above = next(each for each in (inside, root, *root.parents) if each.exists())
-    trial = Path(tempfile.mkdtemp(prefix=".modelsync-doctor-", dir=above))
+    if above == inside:  # by a name that prune knows, should this process be killed
+        trial = inside / disk.unique()
+        trial.mkdir()
+    else:
+        trial = Path(tempfile.mkdtemp(prefix=".modelsync-doctor-", dir=above))
     try:
         yield trial
     finally:
