@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from modelsync.engine import fetching, plan
+from modelsync.engine import fetching, plan, room
 from modelsync.engine.context import Context
 from modelsync.engine.plan import Plan, Step
 from modelsync.engine.snapshot import Target
@@ -35,6 +35,7 @@ def carry_out(
     folder: Path,
     target: Target | None,
     known: Mapping[str, Finding] = {},
+    copies: Sequence[tuple[Path, int]] = (),
 ) -> Done:
     """Takes the steps of a plan, in their order.
 
@@ -44,6 +45,7 @@ def carry_out(
         folder: The manifest's, for relative `file:` paths.
         target: Where links go.
         known: What suspect blobs were found to be, by digest; others are hashed.
+        copies: What else will be written afterwards; see `room.require`.
     """
     fetched, reused = 0, 0
     notes: tuple[str, ...] = ()
@@ -57,7 +59,8 @@ def carry_out(
     if missing := (*(step for step, _ in damaged), *steps.of("adopt", "fetch")):
         damaged = _with_room(context, damaged, sum(step.bytes for step in missing))
         needs = list(_needs(context, missing, folder, target, damaged))
-        brought = fetching.bring(context, needs)
+        copies = (*copies, *_copies(context, steps.of("link"), target))
+        brought = fetching.bring(context, needs, copies=copies)
         fetched, reused, notes = fetched + brought.fetched, reused + brought.reused, brought.notes
     for step in steps.of("view"):
         assert step.model is not None
@@ -135,6 +138,13 @@ def _guesses(finding: Finding) -> "tuple[Guess, ...]":
     if finding.path is None:
         return ()
     return tuple(Guess(start, end - start, finding.path, start, probe=False) for start, end in finding.good)
+
+
+def _copies(context: Context, steps: Sequence[Step], target: Target | None) -> list[tuple[Path, int]]:
+    if target is None:
+        return []
+    files = [(step.target, step.file.size) for step in steps if step.file is not None]
+    return room.of_copies(context.store, target.folder, target.mode, files)
 
 
 def _link(context: Context, steps: Sequence[Step], target: Target) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from modelsync.engine import room
 from modelsync.engine.context import OFFLINE_HINT, Context
 from modelsync.errors import CancelledError, ModelsyncError, OfflineError
 from modelsync.gguf.magic import check_magic
@@ -88,6 +89,7 @@ def bring(
     needs: Sequence[Need],
     *,
     on_read: "Callable[[Need, Fetched], None] | None" = None,
+    copies: Iterable[tuple[Path, int]] = (),
 ) -> Brought:
     """Makes every need's blob be in the store.
 
@@ -97,8 +99,10 @@ def bring(
         context: What to work with.
         needs: What is wanted; the same digest is fetched once.
         on_read: Called for each file that was read, before it is published.
+        copies: What else must find room before the first byte is asked for; see `room.require`.
 
     Raises:
+        DiskFullError: not all of it fits; nothing was asked for.
         ModelsyncError: the first that went wrong, as its source explains it.
     """
     waiting = list({need.key: need for need in needs}.values())
@@ -108,6 +112,7 @@ def bring(
                 raise OfflineError(
                     f"{need.label} is not here, and the network is ruled out", hint=OFFLINE_HINT
                 )
+    room.require(context.store, waiting, copies)
     effort = _Effort(context, on_read)
     at_once = _at_once()
     patient = False

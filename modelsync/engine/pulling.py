@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from modelsync.engine import paths, plan
+from modelsync.engine import paths, plan, room
 from modelsync.engine.context import Context
 from modelsync.engine.modelfiles import ModelFiles, arranged
 from modelsync.engine.snapshot import Target, look
@@ -91,7 +91,7 @@ def pull(
         warnings = _weighed(context, references, models, steps)
         # Prune must know the digests before the first byte; but what a URI meant before stays known while it is here.
         _remember(context, references, models, unless_here=True)
-        done = carry_out(context, steps, Path.cwd(), None)
+        done = carry_out(context, steps, Path.cwd(), None, copies=_copies(context, models, places, target))
         fetched, reused, notes = fetched + done.fetched, done.reused, notes + done.notes
     _remember(context, references, models)
     pulled = {}
@@ -239,6 +239,22 @@ def _places(models: Sequence[LockedModel], filename: str | None) -> tuple[tuple[
                     f"two of the URIs mean different files for {place}", hint="pull them into two folders"
                 )
     return places
+
+
+def _copies(
+    context: Context,
+    models: Sequence[LockedModel],
+    places: Sequence[Sequence[str]],
+    target: Target | None,
+) -> list[tuple[Path, int]]:
+    if target is None:
+        return []
+    files = [
+        (place, file.size)
+        for model, own in zip(models, places, strict=True)
+        for place, file in zip(own, model.files, strict=True)
+    ]
+    return room.of_copies(context.store, target.folder, target.mode, files)
 
 
 def _place(context: Context, model: LockedModel, places: Sequence[str], target: Target) -> bool:
