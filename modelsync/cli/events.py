@@ -6,8 +6,8 @@ Each has the event of one file, and under `all` what the terminal would say of a
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from modelsync.errors import UsageError
@@ -19,12 +19,17 @@ STDERR = "-"
 
 
 @contextmanager
-def writer(place: str | None, beside: "Listener | None") -> "Iterator[Listener | None]":
+def writer(
+    place: str | None, beside: "Listener | None", warn: Callable[[str], None]
+) -> "Iterator[Listener | None]":
     """A listener that writes events to a file, and tells `beside` too; just `beside` where no file is named.
+
+    Where nobody reads any more, or the disk is full, the work goes on without them: a person is told once.
 
     Args:
         place: A path (a FIFO or `/dev/fd/3` too), or `-` for stderr; None: no events are written.
         beside: Another listener, or None.
+        warn: Tells a person something.
 
     Raises:
         UsageError: the file cannot be opened.
@@ -32,11 +37,11 @@ def writer(place: str | None, beside: "Listener | None") -> "Iterator[Listener |
     if place is None:
         yield beside
         return
+    from modelsync.spec.names import printable
+
     try:
         stream: TextIO = sys.stderr if place == STDERR else open(place, "w", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
-        from modelsync.spec.names import printable
-
         raise UsageError(f"cannot write events to {printable(place)}: {error.strerror}") from None
 
     import json
@@ -44,15 +49,22 @@ def writer(place: str | None, beside: "Listener | None") -> "Iterator[Listener |
     from modelsync.transfer.board import Board
 
     board, turn = Board(), threading.Lock()
+    broken = False
 
     def tell(event: "Event") -> None:
+        nonlocal broken
         with turn:
             now = time.monotonic()
             board.hear(event, now)
             every = board.all(now)
             every = every._replace(rate=round(every.rate), eta_seconds=_tenths(every.eta_seconds))
-            stream.write(json.dumps({**event._asdict(), "all": every._asdict()}) + "\n")
-            stream.flush()
+            if not broken:
+                try:
+                    stream.write(json.dumps({**event._asdict(), "all": every._asdict()}) + "\n")
+                    stream.flush()
+                except OSError as error:
+                    broken = True
+                    warn(f"no more events are written to {printable(place)}: {error.strerror}")
         if beside is not None:
             beside(event)
 
@@ -60,7 +72,8 @@ def writer(place: str | None, beside: "Listener | None") -> "Iterator[Listener |
         yield tell
     finally:
         if place != STDERR:
-            stream.close()
+            with suppress(OSError):  # what could not be written is tried once more
+                stream.close()
 
 
 def _tenths(seconds: float | None) -> float | None:

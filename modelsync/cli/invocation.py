@@ -101,7 +101,7 @@ class Invocation:
         show = progress and not (self.quiet or self.no_progress)
         with (
             listener(sys.stderr, show=show, color=wants_color(sys.stderr, self.color)) as shown,
-            writer(events, shown) as tell,
+            writer(events, shown, self._warn) as tell,
             Context(
                 endpoint=self.endpoint,
                 headers=headers,

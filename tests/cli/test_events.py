@@ -1,8 +1,14 @@
 """What happens, as programs read it."""
 
 import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
 
 from tests.cli.conftest import Cli, gguf
+from tests.hub import Delay
 
 
 def test_events_are_json_lines(cli: Cli) -> None:
@@ -47,6 +53,26 @@ def test_a_file_that_cannot_be_written_is_an_error_before_anything_happens(cli: 
     done = cli("sync", "--events", "nowhere/events.jsonl", status=2)
     assert "nowhere/events.jsonl" in done.err
     assert not (cli.folder / "models.lock").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_events_that_cannot_be_written_stop_no_transfer(cli: Cli) -> None:
+    """A full disk under the events is told once, and the models come."""
+    done = cli("sync", "--events", "/dev/full")
+    assert done.err.count("no more events are written to /dev/full: No space left on device") == 1
+    assert cli("sync", "--check").err == "nothing to do: everything is here\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+def test_a_program_that_reads_no_more_events_stops_no_transfer(cli: Cli) -> None:
+    """Who read the FIFO went away after the first line: the models come all the same."""
+    fifo = cli.folder / "events"
+    os.mkfifo(fifo)
+    reader = subprocess.Popen(["head", "-n", "1", str(fifo)], stdout=subprocess.PIPE)
+    cli.hub.misbehave(Delay(1), where="cdn")
+    cli("sync", "--events", "events")
+    assert json.loads(reader.communicate()[0])["label"]
+    assert cli("sync", "--check").err == "nothing to do: everything is here\n"
 
 
 def test_replace_is_an_option(cli: Cli) -> None:
