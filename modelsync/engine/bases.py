@@ -36,6 +36,7 @@ PARTS = 64  # of one older model that are looked at
 OTHERS = 4  # further files that are looked at
 CLOSE = 64  # one in so many bytes may be more or fewer in a file that is like another but for its name
 SLACK = 64 << 10  # bytes that a header may have grown by
+TENSORS = 2000  # of a file that are looked for, the largest: each is a request, and no model has so many that matter
 
 NAMESAKE, STRANGER = MAX_PARTS + 1, MAX_PARTS + 2
 
@@ -148,10 +149,11 @@ def _place(url: str | None) -> tuple[str, str]:
 def guesses(new: Header, olds: Sequence[Old]) -> tuple[Guess, ...]:
     """Where the tensors of a new file may be in older ones; none, if that is not worth it. Pure."""
     alike = line_up(new, [old.header for old in olds])
-    if sum(one.nbytes for one in alike) < LEAST:
+    largest = sorted(alike, key=lambda one: -one.nbytes)[:TENSORS]
+    if sum(one.nbytes for one in largest) < LEAST:
         return ()
     out = []
-    for one in alike:
+    for one in sorted(largest):
         (path, offset), *others = ((olds[index].path, at) for index, at in one.places)
         out.append(Guess(one.at, one.nbytes, path, offset, others=tuple(others)))
     return tuple(out)

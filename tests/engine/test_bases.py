@@ -1,9 +1,13 @@
 """Which files of the store are looked at for what a new one may have in common with them."""
 
-from modelsync.engine.bases import OTHERS, PARTS, choose
+from pathlib import Path
+
+from modelsync.engine.bases import OTHERS, PARTS, TENSORS, Old, choose, guesses
+from modelsync.gguf.reader import read_header
 from modelsync.spec.lockfile import LockedFile
 from modelsync.store.kin import Kept
 from modelsync.store.receipts import Origin
+from tests.engine.updates import gguf, weights
 
 SIZE = 1 << 30
 OLD, NEW = "0" * 40, "1" * 40
@@ -66,3 +70,15 @@ def test_they_are_not_too_many() -> None:
     found = chosen(file, *parts, *strangers)
     assert len(found) == PARTS + OTHERS
     assert found[0] == "3"
+
+
+def test_of_a_great_many_tensors_the_largest_are_looked_for() -> None:
+    """Each look is a request: a header of a hundred thousand tensors brings no more of them than a model's."""
+    tensor = weights("any", 20)
+    many = {f"t{n}": tensor for n in range(TENSORS + 100)} | {"large": weights("large", 40)}
+    data = gguf(many)
+    header = read_header(data, "m", size=len(data))
+    found = guesses(header, [Old(Path("old"), header)])
+    assert len(found) == TENSORS
+    assert found[-1].size == len(many["large"].data)
+    assert [guess.start for guess in found] == sorted(guess.start for guess in found)
