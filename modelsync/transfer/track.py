@@ -18,7 +18,8 @@ from modelsync.transfer.ranges import Ranges
 
 MiB = 2**20
 SMALLEST = 8 * MiB  # of a range: below that a request costs more than its stream wins
-LARGEST = 64 * MiB  # above that the follower would wait long for the bytes in front
+LARGEST = 64 * MiB
+AHEAD = 128 * MiB  # of the bytes that are hashed now, all streams together take about so many
 SMALL = MiB // 16  # a gap that is asked for before larger ones: somebody may wait for just that
 PROBE = 256 * MiB  # after so many bytes one stream more than the server liked last time is tried
 MANY = 2**62  # more than any file has
@@ -213,8 +214,10 @@ class Track:
 def chunk(missing: int, streams: int, pace: float = LARGEST) -> int:
     """How many bytes one of so many streams takes at once: what it brings in two seconds, and ever fewer in the end.
 
+    All streams together never take so many that the follower, who waits for the bytes in front, could not catch up.
+
     The last ones of several are what one brings in an eighth of a second, so that all end at about the same time.
     """
-    most = min(LARGEST, max(SMALLEST, int(2 * pace)))
+    most = min(LARGEST, max(SMALLEST, min(int(2 * pace), AHEAD // streams)))
     least = min(SMALLEST, max(MiB, int(pace / 8))) if pace and streams > 1 else SMALLEST
     return min(max(missing // (2 * streams * MiB) * MiB if streams > 1 else missing, least), most)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from modelsync.net.retry import Backoff
 from modelsync.transfer.journal import Validator
 from modelsync.transfer.ranges import Ranges
-from modelsync.transfer.track import LARGEST, SMALLEST, MiB, Take, Track, chunk
+from modelsync.transfer.track import AHEAD, LARGEST, SMALLEST, MiB, Take, Track, chunk
 
 BIG = 1000 * MiB
 
@@ -187,6 +187,12 @@ def test_slow_streams_end_together(missing: int, streams: int, pace: int) -> Non
     """Where several share what is left, none of them has more than it brings in an eighth of a second for last."""
     last = chunk(min(missing, 2 * streams * MiB), streams, pace)
     assert MiB <= last <= max(MiB, min(SMALLEST, pace / 8))
+
+
+@given(st.integers(1, 2**45), st.integers(1, 16), st.integers(0, 10**10))
+def test_the_follower_can_follow(missing: int, streams: int, pace: int) -> None:
+    """However fast they are, all streams together are not far ahead of the bytes that can be hashed."""
+    assert streams * chunk(missing, streams, pace) <= AHEAD
 
 
 @given(st.integers(1, SMALLEST), st.integers(0, 10**9))
