@@ -95,10 +95,10 @@ def variant(function: Function) -> Function:
     return click.option(
         "--variant",
         metavar="V",
-        envvar="MODELSYNC_VARIANT",
-        show_envvar=True,
         shell_complete=completing.variants,
-        help="Take this variant of the models that have it; auto: the largest that fits this machine.",
+        # no envvar=: what is typed must be there, what the environment says only where a model has it
+        help="Take this variant of the models that have it; auto: the largest that fits this machine.  "
+        "[env var: MODELSYNC_VARIANT]",
     )(function)
 
 

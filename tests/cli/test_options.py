@@ -81,6 +81,12 @@ def test_variables_stand_for_options(synced: Cli) -> None:
         assert name in synced("sync", status=2, variables={name: value}).err
 
 
+def test_the_environments_variant_is_for_the_models_that_have_it(synced: Cli) -> None:
+    """One name of a model without it is that model's own entry; a variant that is typed has to be there."""
+    assert synced("path", "tiny", MODELSYNC_VARIANT="server").out.endswith("tiny-Q4_K_M.gguf\n")
+    assert "has no variant `server`" in synced("path", "tiny", "--variant", "server", status=1).err
+
+
 def test_a_flag_wins_over_its_variable(synced: Cli) -> None:
     """`--format text` where the variable says json."""
     assert synced("list", "--format", "text", MODELSYNC_FORMAT="json").out.startswith("NAME")
