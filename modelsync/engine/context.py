@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from modelsync.transfer.fetch import Downloader
     from modelsync.transfer.progress import Event, Listener, Phase
     from modelsync.transfer.rate import Limit
+    from modelsync.transfer.remote import RemoteSource
 
 
 OFFLINE_HINT = "leave out --offline, and unset MODELSYNC_OFFLINE and HF_HUB_OFFLINE"
@@ -64,7 +65,7 @@ class Context:
         self.decided: dict[tuple[str, ...], tuple[str | None, bool]] = {}  # what `auto` means: see `fitting`
         self._warn = warn
         self.cancel = cancel or threading.Event()
-        self._endpoint = endpoint.rstrip("/") if endpoint else None
+        self._endpoint = environment.check_endpoint("--endpoint", endpoint).rstrip("/") if endpoint else None
         self._token = token
         self._headers = tuple(headers)
         self._store: Store | None = None
@@ -161,15 +162,30 @@ class Context:
     def downloader(self) -> "Downloader":
         """Fetches with this call's client. However many there are, one limit holds for all that they read."""
         from modelsync.transfer.fetch import STREAMS, Downloader
-        from modelsync.transfer.rate import Limit
 
         streams = self.streams or STREAMS
-        with self._guard:
-            if self._limit is None and self.max_rate is not None:
-                self._limit = Limit(self.max_rate, streams)
         return Downloader(
-            self.client, streams=streams, limit=self._limit, listener=self.listener, cancel=self.cancel
+            self.client, streams=streams, limit=self.limit, listener=self.listener, cancel=self.cancel
         )
+
+    def remote(self, url: str) -> "RemoteSource":
+        """A file at its source, to read parts of: with this call's client, and under its limit."""
+        from modelsync.transfer.remote import RemoteSource
+
+        return RemoteSource(self.client, url, self.cancel.is_set, self.limit)
+
+    @property
+    def limit(self) -> "Limit | None":
+        """The one limit of this call, or None."""
+        if self.max_rate is None:
+            return None
+        from modelsync.transfer.fetch import STREAMS
+        from modelsync.transfer.rate import Limit
+
+        with self._guard:
+            if self._limit is None:
+                self._limit = Limit(self.max_rate, self.streams or STREAMS)
+            return self._limit
 
     def sources(self) -> "tuple[Source, ...]":
         """All sources, over this call's client, with nothing remembered yet: what they say is one moment's truth."""

@@ -220,9 +220,7 @@ class _Reading:
             from modelsync.transfer.local import LocalSource
 
             return LocalSource(segment.url)
-        from modelsync.transfer.remote import RemoteSource
-
-        return RemoteSource(self._context.client, segment.url, self._context.cancel.is_set)
+        return self._context.remote(segment.url)
 
     def _judged(
         self, answer: "Bytes", at: int, promised: int | None, size: int | None, validator: "Validator | None"
@@ -250,7 +248,8 @@ class _Reading:
     def _take(self, answer: "Bytes", source: "Source", backoff: "Backoff", size: int | None) -> Header | None:
         """Takes the bytes of one answer; the header once it is whole."""
         reader = self._made(size)
-        buffer = memoryview(bytearray(_PIECE))
+        limit = source.limit
+        buffer = memoryview(bytearray(_PIECE if limit is None else min(_PIECE, limit.piece)))
         found: Header | None = None
         while count := answer.read_into(buffer):
             source.worked()
@@ -261,6 +260,8 @@ class _Reading:
                 found = header
                 if not (self._rest and answer.status == 206):
                     break
+            if limit is not None:
+                limit.pay(count, self._context.cancel.is_set)
         return found
 
     def _made(self, size: int | None) -> HeaderReader:

@@ -16,12 +16,10 @@ class WindowReader:
 
     def __init__(self, context: Context, need: Need) -> None:
         """A reader that has asked nothing yet; the file is one segment of known size, not on this machine."""
-        from modelsync.transfer.remote import RemoteSource
-
         (segment,) = need.segments
         self._context = context
         self._size = segment.size
-        self._source = RemoteSource(context.client, segment.url, context.cancel.is_set)
+        self._source = context.remote(segment.url)
 
     def read(self, start: int, end: int) -> bytes | None:
         """The bytes from `start` up to `end`; None where the source gives no ranges, or of another file.
@@ -38,16 +36,18 @@ class WindowReader:
                 with self._source.open(start, end, None) as answer:
                     if answer.status != 206 or answer.start != start or answer.total != self._size:
                         return None
-                    data = _all(answer, end - start)
+                    data = self._all(answer, end - start)
                     self._source.worked()
                     return data
             except NetworkError as error:
                 pause(self._context, error, backoff)
 
-
-def _all(answer: "Bytes", count: int) -> bytes:
-    data = memoryview(bytearray(count))
-    at = 0
-    while at < count and (got := answer.read_into(data[at:])):
-        at += got
-    return bytes(data[:at])
+    def _all(self, answer: "Bytes", count: int) -> bytes:
+        data, limit = memoryview(bytearray(count)), self._source.limit
+        piece = count if limit is None else limit.piece
+        at = 0
+        while at < count and (got := answer.read_into(data[at : at + piece])):
+            at += got
+            if limit is not None:
+                limit.pay(got, self._context.cancel.is_set)
+        return bytes(data[:at])

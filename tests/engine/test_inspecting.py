@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 
 from modelsync.engine import inspecting, locking, pulling, syncing
 from modelsync.engine.context import Context
+from modelsync.engine.fetching import Need
 from modelsync.engine.inspecting import Inspection
+from modelsync.engine.windows import WindowReader
 from modelsync.errors import (
     HashMismatchError,
     ManifestError,
@@ -24,6 +27,9 @@ from modelsync.errors import (
 )
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import Info, write_header
+from modelsync.sources.base import Found
+from modelsync.transfer.jobs import Segment
+from modelsync.transfer.rate import BURST, HELD
 from tests.engine.conftest import REPO, Opened, Place
 from tests.gguf import raw
 from tests.hub import Cut, IgnoreRange, OtherRange, Replaced, Seen, Shorter, Status, WrongRange
@@ -97,6 +103,27 @@ def test_a_header_of_16_mb_takes_five_requests(
         assert len(place.hub.seen()) == 5
     else:
         assert len(place.hub.seen("hub", "*.gguf")) == 1  # where its redirect leads is asked from then on
+
+
+def test_a_header_is_read_no_faster_than_the_limit(
+    place: Place, inspect: Inspect, opened: Opened, big: tuple[bytes, int]
+) -> None:
+    """`--max-rate` holds back the reading of headers too, and that of windows: it is the same network."""
+    data, size = big
+    rate = 16 * MIB
+    url = place.hub.file("/big.gguf", data)
+    context = opened(max_rate=rate)
+    begun = time.monotonic()
+    assert inspect(url, context).header_bytes == size
+    need = Need(
+        "big",
+        Found("model", "big.gguf", url, len(data), None),
+        (Segment(url, len(data)),),
+        lambda error: error,
+    )
+    reader = WindowReader(context, need)
+    assert reader.read(0, len(data)) == data
+    assert (size + len(data)) / rate <= time.monotonic() - begun + BURST + HELD
 
 
 def test_a_small_model_is_one_request(place: Place, inspect: Inspect) -> None:
