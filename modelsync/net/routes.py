@@ -103,7 +103,10 @@ class Routes:
         """The system's trust, or SSL_CERT_FILE's and SSL_CERT_DIR's."""
         if self._tls is None:
             try:
-                self._tls = httpcore2.default_ssl_context()
+                context = httpcore2.default_ssl_context()
+                if os.environ.get("SSL_CERT_FILE") and (folder := os.environ.get("SSL_CERT_DIR")):
+                    context.load_verify_locations(capath=folder)  # httpcore2 takes one of them, OpenSSL both
+                self._tls = context
             except OSError as error:
                 named = {name: os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")}
                 said = ", ".join(f"{name}={printable(value)}" for name, value in named.items() if value)

@@ -5,6 +5,7 @@ import hashlib
 import os
 import socket
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,21 @@ def test_a_hub_with_an_authority_of_its_own_is_trusted_when_the_user_says_so(
             data = b"".join(body.chunks())
         assert hashlib.sha256(data).digest() == hashlib.sha256(DATA[start:end]).digest()
     assert len({seen.connection for seen in tls_hub.seen("cdn")}) == 1
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another's SSL_CERT_FILE"])
+def test_an_authority_may_be_one_of_a_folder(
+    tls_hub: Hub, any_example: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, beside: bool
+) -> None:
+    """SSL_CERT_DIR is a folder as `openssl rehash` makes it; what it holds is trusted along with SSL_CERT_FILE's."""
+    assert tls_hub.ca_file is not None
+    (tmp_path / "ca.pem").write_bytes(tls_hub.ca_file.read_bytes())
+    subprocess.run(["openssl", "rehash", str(tmp_path)], check=True)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    if not beside:
+        monkeypatch.delenv("SSL_CERT_FILE")
+    with Client() as client:
+        assert client.get_json(tls_hub.file("/x", b"{}")).value == {}
 
 
 def test_an_unknown_authority_is_not_trusted(
