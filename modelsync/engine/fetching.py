@@ -235,6 +235,7 @@ class _Effort:
                 self.reused += fetched.size if is_copy else fetched.resumed + fetched.reused
             if fetched.note is not None:
                 self.notes.append(fetched.note)
+            self._doubt(need, fetched.doubtful)
 
         def failed(job: "Job", error: ModelsyncError) -> None:
             key = keys[id(job)]
@@ -246,6 +247,21 @@ class _Effort:
             stack.close()
 
         self.context.downloader().run(tuple(jobs.values()), done, failed)
+
+    def _doubt(self, need: Need, others: Iterable[Path]) -> None:
+        """Notes of blobs that gave wrong bytes that they may be damaged; not of the one that was just replaced."""
+        if not others:
+            return
+        from modelsync.store import checking
+
+        for path in others:
+            receipt = checking.doubt(self.context.store, path) if path.name != need.file.sha256 else None
+            if receipt is not None:
+                name = receipt.origins[0].path if receipt.origins else path.name
+                self.notes.append(
+                    f"{printable(name)} ({path.name[:7]}), an older file in the store, may be damaged: it is "
+                    "checked before it is used again"
+                )
 
     def _publish(self, need: Need, fetched: "Fetched") -> None:
         file = need.file

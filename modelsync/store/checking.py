@@ -15,6 +15,8 @@ from modelsync.store.blobs import look
 from modelsync.store.layout import Store, blob_in
 from modelsync.store.receipts import Receipt
 
+_NO_TIME = -1  # no file is of this time
+
 
 class Finding(NamedTuple):
     """What a blob was found to be when it was hashed.
@@ -111,6 +113,26 @@ def verify(
     ):
         receipts.note(store, sha256, now, blocks)
     return finding
+
+
+def doubt(store: Store, path: Path) -> Receipt | None:
+    """Lets a blob be hashed again before anyone gets its path: bytes that were copied from it were not right.
+
+    That may be rot, or a difference between two versions where nobody looked.
+
+    Args:
+        store: The store.
+        path: The blob; one that is not in the store's own root is left alone.
+
+    Returns:
+        Its receipt as it was; None where it was left alone.
+    """
+    sha256 = path.name
+    receipt = receipts.read(store.root, sha256)
+    if receipt is None or receipt.damaged or path != store.blob_path(sha256):
+        return None
+    receipts.note(store, sha256, receipt._replace(mtime_ns=_NO_TIME), receipts.blocks(store, sha256))
+    return receipt
 
 
 def _still_damaged(

@@ -30,6 +30,9 @@ class Guessing:
         lanes: What will be its lanes.
         sizes: Bytes of each.
         guesses: What is guessed.
+
+    Attributes:
+        givers: The other files from which bytes were copied.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Guessing:
         self._copied, self._spent = 0, 0.0
         self._tried = False  # whether the streams were given something to show how fast they are
         self._others = Elsewhere()
+        self.givers: set[Path] = set()
         self._crash: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="modelsync-copy", daemon=True)
         for part in self._parts:
@@ -164,6 +168,7 @@ class Guessing:
         count = self._others.copy(path, offset + start - part.start, file.partial, start, end - start)
         if not count:
             return False
+        self.givers.add(path)
         file.partial.record(start, start + count, f"a copy of {path}", guessed=True)
         self._copied += count
         self._spent += time.monotonic() - began

@@ -85,6 +85,7 @@ class Fetched(NamedTuple):
         pieces: For a joined file, the sha256 of each segment in order; else empty.
         reused: Bytes that were copied from other files this time, and are right.
         note: What went wrong on the way and was mended, in a sentence; or None.
+        doubtful: The other files from which bytes were copied this time, if what was copied was not all right.
     """
 
     path: Path
@@ -97,6 +98,7 @@ class Fetched(NamedTuple):
     pieces: tuple[str, ...] = ()
     reused: int = 0
     note: str | None = None
+    doubtful: tuple[Path, ...] = ()
 
 
 def segment_sizes(job: Job) -> list[int | None]:

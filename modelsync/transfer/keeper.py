@@ -5,6 +5,7 @@ streams write what lies behind.
 """
 
 import time
+from pathlib import Path
 
 from modelsync.errors import HashMismatchError, ModelsyncError, StoreError
 from modelsync.transfer.digests import Digests
@@ -37,6 +38,7 @@ class Keeper:
         self._anew = False  # whether it was started from zero already, after a wrong digest
         self._note: str | None = None
         self._guessing: Guessing | None = None
+        self._doubtful_files: tuple[Path, ...] = ()
         self._doubtful = MANY  # the offset of the first byte that was copied, or may be
         self._sure: Digests | None = None  # what was hashed up to there
         self._small = False  # one stream brings it all, and hashes it as it comes
@@ -90,6 +92,7 @@ class Keeper:
             pieces=tuple(digests.pieces),
             reused=file.reused,
             note=self._note,
+            doubtful=self._doubtful_files,
         )
 
     # --- what is here already ------------------------------------------------------------------------
@@ -258,6 +261,8 @@ class Keeper:
             self._note = (
                 f"{file.label}: bytes that were copied from another file were not its own, and fetched again"
             )
+            if self._guessing is not None:
+                self._doubtful_files = tuple(sorted(self._guessing.givers))
             file.guessed, file.reused = Ranges(), 0
             file.phase = "fetching"
             file.run.wake()

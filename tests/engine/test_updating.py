@@ -190,6 +190,21 @@ def test_a_rotten_older_blob_costs_traffic_and_nothing_else(place: Place, contex
     assert found.read_bytes() == new
     assert came(place.hub) <= 1.01 * len(new)
     assert any("copied from another file" in note for note in report.notes)
+    assert any("may be damaged" in note for note in report.notes)
+    assert blobs.state(context.store, digest(old)) == "suspect"
+
+
+def test_an_older_blob_that_was_doubted_for_nothing_is_found_good(place: Place, context: Context) -> None:
+    """A byte that no look saw is another one in the new version: going back hashes the old one and fetches nothing."""
+    old = gguf(small(), TEMPLATE)
+    new = bytearray(gguf(small(), NEW_TEMPLATE))
+    new[-300_000] ^= 4
+    update(place, context, old, bytes(new))
+    place.hub.repo("user/big-GGUF").commit({NAME: old})
+    place.hub.clear()
+    report = syncing.sync(context, place.project, upgrade=True)
+    assert (came(place.hub), report.bytes_reused) == (0, len(old))
+    assert blobs.find(context.store, digest(old)) is not None
 
 
 def test_a_hub_that_lies_about_the_sha256_publishes_nothing(place: Place, context: Context) -> None:
