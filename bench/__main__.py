@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from bench import report, rows, startup, updates
 from bench.timing import Run
@@ -27,7 +28,7 @@ def main() -> None:
     if unknown := set(options.row) - set(table):
         parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(table)}")
     if options.into is not None:
-        options.into.write_text(json.dumps(table[options.row[0]].measure(options.place, options.rounds)))
+        options.into.write_text(json.dumps(measured(table[options.row[0]], options.place, options.rounds)))
         return
     for name, how in rows.INSTALL.items():
         if not rows.installed(name):
@@ -36,22 +37,38 @@ def main() -> None:
         place = options.place or Path(scratch)
         place.mkdir(exist_ok=True)
         wanted = [table[key] for key in options.row] or list(table.values())
-        results = [_apart(row, place, options.rounds) for row in wanted]
+        results = [apart(row, place, options.rounds) for row in wanted]
     print("\n".join(report.tables(results)))
     if not options.row:
         report.write(results, options.rounds)
         startup.main()
+    if failed := [result for result in results if result.failure]:
+        print("\n".join(report.failures(failed)), file=sys.stderr)
+        sys.exit(1)
 
 
-def _apart(row: rows.Row, place: Path, rounds: int) -> report.Result:
+def measured(row: rows.Row, place: Path, rounds: int) -> dict[str, Any]:
+    """A row's runs, or why there are none: one that fails takes no other with it."""
+    try:
+        return {"runs": row.measure(place, rounds)}
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told and the others go on
+        return {"failure": f"{type(error).__name__}: {error}"}
+
+
+def apart(row: rows.Row, place: Path, rounds: int) -> report.Result:
     """Measures a row in a process of its own, so that no row's servers are there in another."""
     print(f"{row.title} …", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         into = Path(folder) / "runs.json"
         command = [sys.executable, "-m", "bench", "--row", row.key, "--rounds", str(rounds)]
-        subprocess.run([*command, "--place", str(place), "--into", str(into)], check=True)
-        runs = json.loads(into.read_text())
-    return report.Result(row, {name: [Run(*run) for run in each] for name, each in runs.items()})
+        status = subprocess.run(
+            [*command, "--place", str(place), "--into", str(into)], check=False
+        ).returncode
+        found: dict[str, Any] = (
+            json.loads(into.read_text()) if into.exists() else {"failure": f"it ended with {status}"}
+        )
+    runs = {name: [Run(*run) for run in each] for name, each in found.get("runs", {}).items()}
+    return report.Result(row, runs, found.get("failure", ""))
 
 
 if __name__ == "__main__":

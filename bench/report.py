@@ -18,10 +18,11 @@ MEMORY_BOUND = 80e6  # bytes, at 16 connections
 
 
 class Result(NamedTuple):
-    """A row and what came of it."""
+    """A row and what came of it: runs, or why there are none."""
 
     row: Row
     runs: Mapping[str, Sequence[Run]]
+    failure: str = ""
 
     def ratio(self, peer: str) -> Spread:
         """Modelsync's time in units of a peer's, round by round."""
@@ -31,9 +32,15 @@ class Result(NamedTuple):
 
 def tables(results: Sequence[Result]) -> list[str]:
     """The table of times, and that of bytes, as far as there are rows for them."""
-    fast = [result for result in results if not result.row.whole]
-    thrifty = [result for result in results if result.row.whole]
+    fast = [result for result in results if result.runs and not result.row.whole]
+    thrifty = [result for result in results if result.runs and result.row.whole]
     return [*(table(fast) if fast else ()), *([""] if fast and thrifty else ()), *(bytes_table(thrifty))]
+
+
+def failures(results: Sequence[Result]) -> list[str]:
+    """A line for each row that came to nothing."""
+    told = [(result.row.title, " ".join(result.failure.split())) for result in results if result.failure]
+    return [f"- {title} failed: {words}" for title, words in told]
 
 
 def bytes_table(results: Sequence[Result]) -> list[str]:
@@ -111,7 +118,8 @@ def page(results: Sequence[Result], rounds: int) -> str:
         "here before the time runs, for hf too; `modelsync, whole` has an empty store. What the server sent is counted "
         "on the line, heads of answers among it. `modelsync sync -U` locks, fetches and verifies within the time.",
     ]
-    return "\n".join([*head, *tables(results), *tail, ""])
+    broken = failures(results)
+    return "\n".join([*head, *tables(results), *([""] if broken else []), *broken, *tail, ""])
 
 
 def machine() -> list[str]:
