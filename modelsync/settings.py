@@ -68,26 +68,29 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     """Reads the settings from `environ` (default: the process's own).
 
     Raises:
-        ConfigError: a variable holds a value that it cannot have.
+        ConfigError: a variable holds a value that it cannot have; the message begins with its name.
     """
     env = os.environ if environ is None else environ
 
     def text(*names: str) -> str | None:
         return next((env[name].strip() for name in names if env.get(name, "").strip()), None)
 
-    def path(*names: str) -> Path | None:
-        value = text(*names)
-        return Path(value).expanduser() if value else None
+    def path(name: str) -> Path | None:
+        value = text(name)
+        return _path(name, value) if value else None
 
-    readonly = text("MODELSYNC_READONLY_STORES") or ""
+    readonly = "MODELSYNC_READONLY_STORES"
+    hub = next((name for name in ("MODEL_ENDPOINT", "HF_ENDPOINT") if text(name)), None)
     return Settings(
         store=path("MODELSYNC_STORE"),
-        readonly_stores=tuple(Path(part).expanduser() for part in readonly.split(os.pathsep) if part),
+        readonly_stores=tuple(
+            _path(readonly, part) for part in (text(readonly) or "").split(os.pathsep) if part
+        ),
         manifest=path("MODELSYNC_MANIFEST"),
         variant=text("MODELSYNC_VARIANT"),
-        endpoint=text("MODEL_ENDPOINT", "HF_ENDPOINT"),
+        endpoint=check_endpoint(hub, env[hub].strip()) if hub else None,
         token=text("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
-        token_path=path("HF_TOKEN_PATH") or hf_home(env) / "token",
+        token_path=path("HF_TOKEN_PATH") or _token_path(env),
         implicit_token=not truth(env.get("HF_HUB_DISABLE_IMPLICIT_TOKEN")),
         offline=truth(env.get("MODELSYNC_OFFLINE")) or truth(env.get("HF_HUB_OFFLINE")),
         http_timeout=_seconds("MODELSYNC_HTTP_TIMEOUT", text("MODELSYNC_HTTP_TIMEOUT")),
@@ -97,11 +100,46 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
-def hf_home(env: Mapping[str, str]) -> Path:
-    """Hugging Face's home: `HF_HOME`, else `${XDG_CACHE_HOME:-~/.cache}/huggingface`."""
+def check_endpoint(name: str, value: str) -> str:
+    """A hub's URL, if it holds no secret: it is shown in errors.
+
+    Args:
+        name: Who says so: a variable or a flag.
+        value: The URL.
+
+    Raises:
+        ConfigError: it holds a user or a password.
+    """
+    if value != without_login(value):
+        raise ConfigError(
+            f"{name} holds a user or a password",
+            hint="take them out; a hub's logins stand in .netrc, its headers in config.toml",
+        )
+    return value
+
+
+def without_login(url: str) -> str:
+    """The same URL without user and password."""
+    return re.sub(r"(?<=://)[^/?#]*@", "", url, count=1)
+
+
+def _token_path(env: Mapping[str, str]) -> Path | None:
+    """The token in Hugging Face's home: `HF_HOME`, else `${XDG_CACHE_HOME:-~/.cache}/huggingface`."""
     if env.get("HF_HOME"):
-        return Path(env["HF_HOME"]).expanduser()
-    return Path(env.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface"
+        return _path("HF_HOME", env["HF_HOME"]) / "token"
+    try:
+        return Path(env.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface" / "token"
+    except RuntimeError:  # a user without a home, as in many containers
+        return None
+
+
+def _path(name: str, value: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"{name}={value!r} is in a home folder that is not known", hint="give it the whole path"
+        ) from None
 
 
 def bytes_a_second(text: str) -> int:

@@ -1,4 +1,4 @@
-"""What the environment says: rates as people write them."""
+"""What the environment says: rates as people write them, endpoints, folders."""
 
 import pytest
 from hypothesis import given
@@ -70,3 +70,21 @@ def test_the_variable_of_a_rate() -> None:
     with pytest.raises(ConfigError, match="MODELSYNC_MAX_RATE: '5Mb' is no rate") as raised:
         from_environment({"MODELSYNC_MAX_RATE": "5Mb"})
     assert raised.value.hint == "unset MODELSYNC_MAX_RATE for no limit"
+
+
+@pytest.mark.parametrize("name", ["MODEL_ENDPOINT", "HF_ENDPOINT"])
+def test_an_endpoint_holds_no_login(name: str) -> None:
+    """It would be shown in errors; the error about it does not show it."""
+    with pytest.raises(ConfigError, match=f"^{name} holds a user or a password") as raised:
+        from_environment({name: "https://me:hidden@hub.example/a"})
+    assert "hidden" not in f"{raised.value} {raised.value.hint}"
+    assert from_environment({name: "https://hub.example/a@b"}).endpoint == "https://hub.example/a@b"
+
+
+@pytest.mark.parametrize(
+    "name", ["MODELSYNC_STORE", "MODELSYNC_READONLY_STORES", "MODELSYNC_CONFIG", "HF_HOME", "HF_TOKEN_PATH"]
+)
+def test_a_home_that_is_not_known_is_named(name: str) -> None:
+    """`~someone` who is nobody here is a mistake of the variable's."""
+    with pytest.raises(ConfigError, match=f"^{name}='~no-such-user/x' is in a home folder that is not known"):
+        from_environment({name: "~no-such-user/x"})

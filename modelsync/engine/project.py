@@ -111,7 +111,7 @@ def find(
     if package is not None:
         return Project(_in_package(package), package)
     if manifest_path is not None:
-        path = start / Path(manifest_path).expanduser()
+        path = start / os.path.expanduser(manifest_path)  # noqa: PTH111 - raises where there is no such home
         if path.is_dir():
             path /= MANIFEST
         if path.suffix != ".toml":

@@ -46,9 +46,9 @@ def load(path: Path | None) -> UserConfig:
     Raises:
         ConfigError: the file, its line or key, and what is wrong there.
     """
-    import platformdirs
-
-    place = path or platformdirs.user_config_path("modelsync", appauthor=False) / "config.toml"
+    place = path or _place()
+    if place is None:
+        return UserConfig()
     try:
         text = place.read_text("utf-8")
     except FileNotFoundError:
@@ -64,6 +64,18 @@ def load(path: Path | None) -> UserConfig:
         return _config(document)._replace(path=place)
     except Fault as fault:
         raise fault.located(text, str(place), ConfigError) from None
+
+
+def _place() -> Path | None:
+    """The file in the platform's user config folder; None for a user without a home, as in many containers."""
+    import platformdirs
+
+    try:
+        folder = platformdirs.user_config_path("modelsync", appauthor=False)
+    except RuntimeError:
+        return None
+    # Older ones answer with a `~` that is a folder of the working directory, and so anyone's.
+    return folder / "config.toml" if folder.is_absolute() else None
 
 
 def _config(document: Mapping[str, Any]) -> UserConfig:

@@ -178,7 +178,10 @@ def _from_config(host: str, headers: Mapping[str, str], config: UserConfig) -> R
 def _from_netrc() -> list[Rule]:
     """Logins by host. A `default` entry belongs to no host, so it goes to none."""
     named = os.environ.get("NETRC")
-    candidates = [Path(named)] if named else [Path.home() / name for name in (".netrc", "_netrc")]
+    try:
+        candidates = [Path(named)] if named else [Path.home() / name for name in (".netrc", "_netrc")]
+    except RuntimeError:  # no home
+        return []
     for path in candidates:
         try:
             hosts = netrc.netrc(path).hosts

@@ -23,6 +23,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from modelsync.errors import StoreError
+
 if TYPE_CHECKING:
     from modelsync.settings import Settings
 
@@ -85,13 +87,24 @@ def open_store(settings: "Settings") -> Store:
 
 
 def default_root() -> Path:
-    """The platform's folder for what a program may fetch again, for this user."""
-    if sys.platform == "linux" and "ANDROID_DATA" not in os.environ:
-        # What platformdirs answers here; its import would cost `path()` a quarter of its time.
-        return Path(os.environ.get("XDG_CACHE_HOME", "").strip() or "~/.cache").expanduser() / "modelsync"
-    from platformdirs import user_cache_path
+    """The platform's folder for what a program may fetch again, for this user.
 
-    return user_cache_path("modelsync", appauthor=False)
+    Raises:
+        StoreError: the user has no home, as in many containers.
+    """
+    try:
+        if sys.platform == "linux" and "ANDROID_DATA" not in os.environ:
+            # What platformdirs answers here; its import would cost `path()` a quarter of its time.
+            cache = os.environ.get("XDG_CACHE_HOME", "").strip() or "~/.cache"
+            return Path(cache).expanduser() / "modelsync"
+        from platformdirs import user_cache_path
+
+        return user_cache_path("modelsync", appauthor=False)
+    except RuntimeError:
+        raise StoreError(
+            "there is no home folder to keep the store in",
+            hint="set MODELSYNC_STORE to a folder that you can write",
+        ) from None
 
 
 def url_key(url: str) -> str:

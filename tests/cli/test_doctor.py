@@ -2,12 +2,14 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import modelsync
 from tests.cli.conftest import MANIFEST, REPO, Cli, Run
 from tests.hub import Headers, Status
 
@@ -192,6 +194,64 @@ def test_a_variable_that_cannot_be_is_a_finding(synced: Cli) -> None:
     found = look(synced, MODELSYNC_HTTP_TIMEOUT="soon", MODELSYNC_MAX_RATE="much", status=1)
     assert found["MODELSYNC_HTTP_TIMEOUT"]["state"] == found["MODELSYNC_MAX_RATE"]["state"] == "wrong"
     assert found["request"]["state"] == "fine"
+
+
+def test_an_endpoint_with_a_login_is_asked_without_it_and_never_shown(synced: Cli) -> None:
+    """The token goes to no other hub for it; other commands end."""
+    ill = synced.hub.endpoint.replace("://", "://me:hidden@")
+    found = look(synced, HF_ENDPOINT=ill, status=1)
+    assert found["HF_ENDPOINT"]["state"] == "wrong"
+    assert found["endpoint"]["text"] == f"{synced.hub.endpoint} (HF_ENDPOINT)"
+    assert found["request"]["state"] == "fine"
+    for words, variables in (
+        (("path", f"hf:{REPO}:F16"), {"HF_ENDPOINT": ill}),
+        (("sync", "--endpoint", ill), {}),
+    ):
+        done = synced(*words, status=2, variables=variables)
+        assert "holds a user or a password" in done.err
+        assert "hidden" not in json.dumps(found) + done.err
+
+
+@posix
+def test_a_user_without_a_home(synced: Cli, tmp_path: Path) -> None:
+    """In a container that runs as some number, it needs to name its store; a folder called `~` is not its own."""
+    own = synced.folder / "~" / ".config" / "modelsync"
+    own.mkdir(parents=True)
+    (own / "config.toml").write_text("broken")
+    script = tmp_path / "homeless.py"
+    script.write_text(
+        "import os, pwd, sys\n"
+        "os.environ.pop('HOME')\n"
+        "def nobody(_): raise KeyError\n"
+        "pwd.getpwuid = nobody\n"
+        "from modelsync.__main__ import main\n"
+        "main()\n"
+    )
+
+    def run(*words: str, **variables: str | None) -> subprocess.CompletedProcess[str]:
+        kept = {name: value for name, value in {**os.environ, **variables}.items() if value is not None}
+        for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+            kept.pop(name, None)
+        kept["PYTHONPATH"] = str(Path(modelsync.__file__).parents[1])
+        return subprocess.run(
+            [sys.executable, str(script), *words],
+            cwd=synced.folder,
+            env=kept,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = run("path", f"hf:{REPO}:Q8_0", HF_HOME=None)
+    assert done.returncode == 0, done.stderr
+    done = run("path", "tiny", MODELSYNC_STORE=None)
+    assert done.returncode == 2
+    assert "no home folder to keep the store in" in done.stderr
+    assert "set MODELSYNC_STORE" in done.stderr
+    done = run("doctor", MODELSYNC_STORE=None)
+    assert done.returncode == 1
+    assert "no home folder to keep the store in" in done.stdout
+    assert "answers in" in done.stdout
 
 
 def test_a_path_variable_is_held_against_the_disk_and_the_manifest(synced: Cli) -> None:

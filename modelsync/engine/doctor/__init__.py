@@ -1,14 +1,16 @@
 """What modelsync sees on this machine, and what is wrong with it: `modelsync doctor`."""
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 
 from modelsync import settings as environment
 from modelsync.engine.context import Context
 from modelsync.engine.doctor import network, places, project, runtime, variables
-from modelsync.engine.doctor.findings import Finding, Group, Report, group
+from modelsync.engine.doctor.findings import Finding, Group, Report, fault, group
 from modelsync.engine.project import Project
-from modelsync.errors import ConfigError
+from modelsync.errors import ConfigError, ModelsyncError
 from modelsync.settings import Settings
 
 __all__ = ["Finding", "Group", "Report", "examine", "sound_settings"]
@@ -41,7 +43,7 @@ def examine(
     groups = (
         group("versions", _guarded("versions", runtime.versions())),
         group("machine", _guarded("machine", runtime.machine())),
-        group("store", _guarded("store", places.store(context.store, context.settings, folder))),
+        group("store", _guarded("store", _store(context, folder))),
         group(
             "network",
             _guarded(
@@ -58,16 +60,25 @@ def examine(
 
 
 def sound_settings(environ: Mapping[str, str]) -> tuple[Settings, tuple[Finding, ...]]:
-    """The environment's settings without those that cannot be, and what is wrong with these."""
+    """The environment's settings without those that cannot be, and what is wrong with these.
+
+    Of an endpoint only the login is left out: a token of this hub is not to go to another.
+    """
     kept = dict(environ)
     faults: list[Finding] = []
     while True:
         try:
             return environment.from_environment(kept), tuple(faults)
         except ConfigError as error:
-            name = next(each for each in environment.VARIABLES if error.message.startswith(each))
-            faults.append(Finding(name, error.message.removeprefix(name).lstrip(":="), "wrong", error.hint))
-            del kept[name]
+            name = next(re.finditer(r"\w+", error.message))[0]
+            faults.append(Finding(name, error.message.removeprefix(name).lstrip(":= "), "wrong", error.hint))
+            sound = environment.without_login(kept.pop(name))
+            if name.endswith("_ENDPOINT"):
+                kept[name] = sound
+
+
+def _store(context: Context, folder: Path | None) -> Iterator[Finding]:
+    yield from places.store(context.store, context.settings, folder)
 
 
 def _guarded(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -76,3 +87,5 @@ def _guarded(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
         yield from findings
     except OSError as error:
         yield Finding(name, f"cannot be looked at: {error.strerror or error}", "wrong")
+    except ModelsyncError as error:
+        yield fault(name, error)
