@@ -16,6 +16,7 @@ from modelsync.store.layout import Store, blob_in
 from modelsync.store.receipts import Receipt
 
 _NO_TIME = -1  # no file is of this time
+_LOOKS = 3  # how often a file is hashed that changes meanwhile
 
 
 class Finding(NamedTuple):
@@ -153,12 +154,12 @@ def _still_damaged(
 def _hashed(path: Path, on_bytes: Callable[[int], None] | None) -> tuple[os.stat_result, str, Blocks]:
     """What a blob is, its sha256 and its blocks, all three of one file: another may take its place meanwhile.
 
-    Words that are no hash stand for the sha256 where the disk cannot read it.
+    Words that are no hash stand for the sha256 where the disk cannot read it, or somebody keeps writing to it.
 
     Raises:
         OSError: it is gone.
     """
-    while True:
+    for _ in range(_LOOKS):
         seen = path.stat()
         try:
             found, blocks = seal.both_of(path, on_bytes=on_bytes)
@@ -167,6 +168,7 @@ def _hashed(path: Path, on_bytes: Callable[[int], None] | None) -> tuple[os.stat
         now = path.stat()
         if os.path.samestat(seen, now) and (seen.st_size, seen.st_mtime_ns) == (now.st_size, now.st_mtime_ns):
             return seen, found, blocks
+    return seen, "nothing (it was written to meanwhile)", blocks
 
 
 def _against(

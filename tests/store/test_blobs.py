@@ -310,3 +310,21 @@ def test_a_blob_that_is_replaced_while_it_is_hashed_vouches_for_itself_alone(
     assert receipt is not None
     assert not receipt.fits(before)
     assert receipt.fits(path.stat())
+
+
+def test_a_blob_that_is_written_to_all_the_time_is_not_hashed_for_ever(store: Store) -> None:
+    """After a few times it counts as damaged, whatever was read."""
+    path = publish(store, b"bytes" * 1000)
+    name = path.name
+    store.receipt_path(name).unlink()
+    times = 0
+
+    def touch(count: int) -> None:
+        nonlocal times
+        times += 1
+        assert times < 10
+        os.utime(path, ns=(0, times))
+
+    finding = checking.recheck(store, name, on_bytes=touch)
+    assert finding.state == "damaged"
+    assert "written to" in finding.found
