@@ -105,6 +105,20 @@ def test_a_token_file_that_others_can_read_is_warned_of(synced: Cli, home: Path)
     assert "token file" not in look(synced)
 
 
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])
+def test_a_token_file_that_tells_none_is_warned_of(
+    synced: Cli, tmp_path: Path, content: bytes | None
+) -> None:
+    """A folder, an empty file, no text: other commands go on as if it were not there."""
+    token = tmp_path / "token"
+    token.mkdir() if content is None else token.write_bytes(content)
+    found = look(synced, HF_TOKEN_PATH=str(token))
+    assert found["token"]["text"] == "none: public models alone"
+    assert found["token file"]["state"] == "warning"
+    assert str(token) in found["token file"]["text"]
+    assert "token file" not in look(synced, HF_TOKEN_PATH=str(tmp_path / "none"))
+
+
 def test_a_token_of_a_netrc_is_found(synced: Cli, home: Path) -> None:
     """It is sent to the host that it is for, and named by its file."""
     netrc = home / "netrc"
@@ -131,6 +145,14 @@ def test_a_hub_that_is_not_there_is_a_finding(synced: Cli) -> None:
     assert "127.0.0.1:9" in found["request"]["text"]
     assert found["request"]["hint"]
     assert found["lock"]["state"] == "fine"
+
+
+def test_what_is_no_endpoint_is_one_finding(synced: Cli) -> None:
+    """With who says so and what one looks like; nothing else is wrong for it."""
+    found = look(synced, HF_ENDPOINT="hub.example", status=1)
+    assert [name for name, each in found.items() if each["state"] == "wrong"] == ["endpoint"]
+    assert found["endpoint"]["text"].endswith("(HF_ENDPOINT)")
+    assert "https://huggingface.co" in found["endpoint"]["hint"]
 
 
 @pytest.mark.parametrize(("status", "state"), [(404, "fine"), (502, "warning"), (429, "warning")])
@@ -182,7 +204,9 @@ def test_variables_that_nobody_reads_are_named(synced: Cli) -> None:
         MODELSYNC_NO_PROGRESS="1",
         MODELSYNC_LINK_MODE="copy",
         MODELSYNC_QUIET="",
+        MODELSYNC_XYZZY="x",
     )
+    assert found.pop("MODELSYNC_XYZZY")["hint"] == "unset it"
     assert found["MODELSYNC_STORES"]["hint"] == "did you mean MODELSYNC_STORE?"
     assert found["HF_TOKN"]["hint"] == "did you mean HF_TOKEN?"
     assert {name for name in found if name.isupper() and "_" in name} == {"MODELSYNC_STORES", "HF_TOKN"}

@@ -29,7 +29,11 @@ def network(
         project: The endpoint that the manifest names, if it does.
     """
     endpoint = context.endpoint(project)
-    yield _endpoint(endpoint, settings, asked, project)
+    found = _endpoint(endpoint, settings, asked, project)
+    yield found
+    if found.state == "wrong":
+        yield _config(settings)
+        return
     sound = True
     for finding in (*_token(endpoint, settings), _config(settings), *_way(endpoint)):
         sound = sound and finding.state != "wrong"
@@ -41,12 +45,19 @@ def network(
 
 
 def _endpoint(endpoint: str, settings: Settings, asked: str | None, project: str | None) -> Finding:
+    from modelsync.net.origin import of
+
     if asked:
         where = "--endpoint"
     elif settings.endpoint:
         where = "MODEL_ENDPOINT" if os.environ.get("MODEL_ENDPOINT", "").strip() else "HF_ENDPOINT"
     else:
         where = "the manifest" if project else "the default"
+    try:
+        of(endpoint)
+    except ModelsyncError as error:
+        hint = "an endpoint is the URL of a hub, such as https://huggingface.co"
+        return Finding("endpoint", f"{error.message} ({where})", "wrong", hint)
     return Finding("endpoint", f"{printable(endpoint)} ({where})")
 
 
@@ -72,11 +83,31 @@ def _token(endpoint: str, settings: Settings) -> Iterator[Finding]:
         elif endpoint.rstrip("/") != home.rstrip("/") and (settings.token or _is_file(settings.token_path)):
             words += f"; the one that is here belongs to {printable(home)}"
         yield Finding("token", words, "note")
+        if settings.implicit_token and not settings.token and settings.token_path is not None:
+            yield from _unread(settings.token_path)
         return
     if source == "HF_TOKEN" and not os.environ.get("HF_TOKEN", "").strip():
         source = "HUGGING_FACE_HUB_TOKEN"
     yield Finding("token", f"from {printable(source, 1000)}")
     yield from _readers(Path(source))
+
+
+def _unread(path: Path) -> Iterator[Finding]:
+    """Why a token file that is here tells none; nothing where it is another hub's."""
+    shown = printable(str(path), 1000)
+    try:
+        if path.read_text("utf-8").strip():
+            return
+        why = "is empty"
+    except FileNotFoundError:
+        return
+    except UnicodeDecodeError:
+        why = "is no text"
+    except OSError as error:
+        why = f"cannot be read: {error.strerror}"
+    yield Finding(
+        "token file", f"{shown} {why}", "warning", "`hf auth login` writes it anew; or set HF_TOKEN"
+    )
 
 
 def _readers(path: Path) -> Iterator[Finding]:

@@ -44,12 +44,17 @@ def odd(environ: Mapping[str, str], options: Collection[str], names: Collection[
         if name.startswith(modelfiles.PREFIX):
             yield _path(name, value, paths)
         elif name.startswith("MODELSYNC_"):
-            near = nearest(name, sorted(known))
+            rest = [
+                each.removeprefix("MODELSYNC_") for each in sorted(known) if each.startswith("MODELSYNC_")
+            ]
+            near = nearest(
+                name.removeprefix("MODELSYNC_"), rest
+            )  # what all of them begin with is no likeness
             yield Finding(
                 printable(name),
                 "means nothing to modelsync",
                 "warning",
-                f"did you mean {near}?" if near else "unset it",
+                f"did you mean MODELSYNC_{near}?" if near else "unset it",
             )
         elif name.startswith(("HF_", "HUGGING_FACE_")) and not name.startswith(_THEIRS):
             near = nearest(name, [each for each in VARIABLES if each.startswith("H")])
