@@ -8,6 +8,7 @@ import ctypes
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -17,6 +18,7 @@ _KIB = 1024
 _CGROUPS = Path("/sys/fs/cgroup")
 _NO_LIMIT = 1 << 60  # bytes; cgroup v1 writes a number near 2**63 for "none"
 _AMD = "0x1002"  # PCI vendor
+_VISIBLE: dict[Kind, str] = {"cuda": "CUDA_VISIBLE_DEVICES", "rocm": "HIP_VISIBLE_DEVICES"}
 _EXCLUSIVE = ("Exclusive_Process", "Exclusive_Thread", "Prohibited")
 
 
@@ -68,8 +70,39 @@ def gpus(drm: Path = Path("/sys/class/drm")) -> tuple[Device, ...]:
     return _metal() if sys.platform == "darwin" else (*_nvidia(), *_amd(drm))
 
 
+def visible(found: Sequence[Device], environ: Mapping[str, str] = os.environ) -> tuple[Device, ...]:
+    """Those of the GPUs that the environment lets a program use, as on a machine that several jobs share.
+
+    A list counts up to the first number that no GPU has, as CUDA reads it. What is named by another word (`GPU-…`,
+    `MIG-…`) may be any of them: the smallest is taken for it.
+
+    Args:
+        found: The GPUs, as their drivers number them.
+        environ: The environment.
+    """
+    kinds = dict.fromkeys(gpu.kind for gpu in found)
+    return tuple(
+        gpu
+        for kind in kinds
+        for gpu in _listed([each for each in found if each.kind == kind], environ.get(_VISIBLE.get(kind, "")))
+    )
+
+
+def _listed(found: Sequence[Device], words: str | None) -> Iterator[Device]:
+    if words is None:
+        yield from found
+        return
+    for word in map(str.strip, words.split(",")):
+        if word.startswith(("GPU-", "MIG-")):
+            yield min(found, key=lambda gpu: gpu.total)
+        elif word.isdecimal() and int(word) < len(found):
+            yield found[int(word)]
+        else:
+            return
+
+
 def fingerprint(proc: Path = Path("/proc"), cgroups: Path = _CGROUPS, dev: Path = Path("/dev")) -> str:
-    """What is another text on a machine, or in a container, with other memory or other GPUs. Starts no program.
+    """What is another text on a machine, or in a container, with other memory or other GPUs to use. Starts no program.
 
     Args:
         proc: Where Linux tells of processes.
@@ -85,7 +118,8 @@ def fingerprint(proc: Path = Path("/proc"), cgroups: Path = _CGROUPS, dev: Path 
     else:
         size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     cards = sorted(path.name for pattern in ("nvidia[0-9]*", "dri/card[0-9]*") for path in dev.glob(pattern))
-    return " ".join((str(size), *cards))
+    lists = (f"{name}={os.environ[name]}" for name in _VISIBLE.values() if name in os.environ)
+    return " ".join((str(size), *cards, *lists))
 
 
 # --- memory --------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelsync.devices import Device, Memory, gpus, memory
+from modelsync.devices import Device, Memory, fingerprint, gpus, memory, visible
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -134,3 +134,50 @@ def test_no_driver_means_no_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A machine without any of them has none, and nothing fails."""
     monkeypatch.setenv("PATH", "")
     assert gpus(tmp_path) == ()
+
+
+# --- what a program may use ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (None, "abc"),
+        ("", ""),
+        ("-1", ""),
+        ("1", "b"),
+        ("2, 0", "ca"),
+        ("0,7,1", "a"),
+        ("GPU-8932f937,1", "bb"),
+    ],
+)
+def test_a_job_sees_the_gpus_that_are_listed_for_it(words: str | None, names: str) -> None:
+    """By number, up to the first that there is not; a card of another maker is not meant."""
+    cards = [Device(name, "cuda", size * GIB, size * GIB) for name, size in (("a", 24), ("b", 8), ("c", 16))]
+    other = Device("amd", "rocm", GIB, GIB)
+    seen = visible([*cards, other], {} if words is None else {"CUDA_VISIBLE_DEVICES": words})
+    assert [gpu.name for gpu in seen] == [*names, "amd"]
+
+
+@linux
+def test_a_fingerprint_is_another_where_the_answer_may_be(
+    machine: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a container's limit, a card more, other cards to use; not with what is free at the moment."""
+    proc, cgroups = machine
+    (tmp_path / "dev").mkdir()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def now() -> str:
+        return fingerprint(proc, cgroups, tmp_path / "dev")
+
+    seen = [now()]
+    group(cgroups / "pod" / "app", 8 * GIB, 0)
+    seen.append(now())
+    (tmp_path / "dev" / "nvidia0").touch()
+    seen.append(now())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    seen.append(now())
+    assert len(set(seen)) == 4
+    group(cgroups / "pod" / "app", 8 * GIB, 7 * GIB)
+    assert now() == seen[-1]

@@ -65,7 +65,7 @@ def machine(profile: str, *, ram: int | None = None, gpus: Sequence[int] | None 
         yield Machine(memory, tuple(described))
         return
     with ExitStack() as stack:
-        yield _this(memory, devices.gpus(), stack, server=profile == LLAMA_SERVER.profile)
+        yield _this(memory, devices.visible(devices.gpus()), stack, server=profile == LLAMA_SERVER.profile)
 
 
 def steady(here: Machine) -> Machine:
@@ -85,7 +85,7 @@ def steady_memory() -> Device | None:
 def steady_machine() -> Machine | None:
     """This machine as `steady` has it, by the formulas; None where it does not tell its memory."""
     ram = steady_memory()
-    return None if ram is None else Machine(ram, tuple(map(_steady, devices.gpus())))
+    return None if ram is None else Machine(ram, tuple(map(_steady, devices.visible(devices.gpus()))))
 
 
 def _steady(device: Device) -> Device:

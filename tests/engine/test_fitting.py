@@ -90,6 +90,16 @@ def test_gpus_are_room_too(two: Project, opened: Opened, sized: Sized) -> None:
     assert chosen(opened(), two) == "tiny-Q8_0.gguf"
 
 
+def test_gpus_that_a_job_may_not_use_are_no_room(
+    two: Project, opened: Opened, sized: Sized, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine that several jobs share, each has the GPUs that are listed for it."""
+    sized(12.5, None, 8192)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    syncing.sync(opened(), two, variant="auto")
+    assert chosen(opened(), two) == "tiny-Q2_K.gguf"
+
+
 def test_none_that_fits_is_an_error_and_fetches_nothing(
     two: Project, place: Place, opened: Opened, sized: Sized
 ) -> None:
