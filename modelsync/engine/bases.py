@@ -77,7 +77,9 @@ class Bases:
     def _olds(self, need: Need) -> "list[Old]":
         """The older files that are here and can be read, the likeliest first."""
         out = []
-        for one in choose(need.file, self._kept):
+        with self._turn:  # one thread looks through the store for all of them
+            kept = self._kept
+        for one in choose(need.file, kept):
             path = kin.find(self._context.store, one)
             header = self._header(one, path) if path is not None else None
             if path is not None and header is not None:
