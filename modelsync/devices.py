@@ -4,9 +4,7 @@ GPUs are looked for where their drivers tell of them without being set to work: 
 gigabyte of the memory that is to be measured. What ggml itself sees is asked by `modelsync.llama`.
 """
 
-import ctypes
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -193,6 +191,7 @@ def _mac_memory() -> Memory | None:
 
 
 if sys.platform == "win32":
+    import ctypes
 
     class _MemoryStatus(ctypes.Structure):
         """`MEMORYSTATUSEX`."""
@@ -294,6 +293,8 @@ def _text(path: Path) -> str:
 
 
 def _run(*command: str) -> str:
+    import subprocess  # a fingerprint needs none
+
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.CREATE_NO_WINDOW

@@ -41,6 +41,12 @@ def test_a_machine_that_is_well_is_told_so(synced: Cli, store_root: Path) -> Non
     assert synced("-q", "doctor").out == ""
 
 
+def test_quiet_says_what_is_wrong_alone_and_twice_quiet_nothing(cli: Cli) -> None:
+    """The status tells it still."""
+    assert cli("-q", "doctor", status=1).out.startswith("1 thing is wrong")
+    assert cli("-qq", "doctor", status=1).out == ""
+
+
 def test_programs_get_the_same(synced: Cli) -> None:
     """Each finding has a name, a text, a state and a hint."""
     value = synced("doctor", "--format", "json").json

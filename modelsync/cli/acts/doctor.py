@@ -33,7 +33,8 @@ def show(invocation: Invocation) -> int:
         )
     output = invocation.output
     width = min(shutil.get_terminal_size((80, 24)).columns, WIDTH)
-    output.lines(_lines(report, width, found=not invocation.quiet))
+    if invocation.quiet < 2:
+        output.lines(_lines(report, width, found=not invocation.quiet))
     output.result(**report.to_dict())
     return 0 if report.well else 1
 
