@@ -141,7 +141,7 @@ def transfer(function: Function) -> Function:
         type=click.IntRange(1, 64),
         envvar="MODELSYNC_JOBS",
         show_envvar=True,
-        help="The most connections at once.",
+        help="The most connections that files come over at once.",
     )(function)
 
 

@@ -32,7 +32,7 @@ class Context:
         token: A token for that hub.
         headers: Pairs of a URL and a `Name: value` header that belongs to the URL's origin.
         offline: True rules the network out; None leaves it to the settings.
-        streams: The most connections at once; None leaves it to the transfer.
+        streams: The most connections that files come over at once; None leaves it to the transfer.
         max_rate: The most bytes a second that are read from the network; None leaves it to the settings.
         require_fit: Whether a model that cannot fit this machine is not fetched; None leaves it to the settings.
         listener: Is told of progress.

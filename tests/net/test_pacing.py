@@ -9,9 +9,13 @@ from email.utils import format_datetime
 
 import pytest
 
-from modelsync.errors import CancelledError
+from modelsync.errors import CancelledError, HttpStatusError
+from modelsync.net.client import Client
 from modelsync.net.origin import Origin
 from modelsync.net.pacing import Pacing, retry_after
+from tests.hub import Fault, Status, TooMany
+from tests.hub.wire import Reply, Request, text
+from tests.net.servers import answering
 
 HERE = Origin("https", "hub.example", 443)
 THERE = Origin("https", "cdn.example", 443)
@@ -107,6 +111,35 @@ def test_who_waits_can_be_cancelled() -> None:
         for one in waiting:
             with pytest.raises(CancelledError):
                 one.result()
+
+
+@pytest.mark.parametrize("refusal", [Status(503), TooMany(1, "seconds")], ids=["503", "429"])
+def test_a_server_that_turns_a_request_away_is_asked_less_at_a_time(refusal: Fault) -> None:
+    """Twelve threads want to ask: at first one of them may, and each answer lets in a part of one more."""
+    lock, inside, most = threading.Lock(), 0, 0
+    answers = iter([refusal])
+
+    def handle(request: Request) -> Reply:
+        nonlocal inside, most
+        if (fault := next(answers, None)) is not None and (reply := fault.instead(request)) is not None:
+            return reply
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        time.sleep(0.1)
+        with lock:
+            inside -= 1
+        return text(200, '"hello"')
+
+    with answering(handle) as server, Client(max_connections=12) as client:
+        with pytest.raises(HttpStatusError), client.open(f"{server.url}/x"):
+            pass
+        with ThreadPoolExecutor(12) as threads:
+            assert (
+                list(threads.map(lambda _: client.get_json(f"{server.url}/x").value, range(12)))
+                == ["hello"] * 12
+            )
+    assert most <= 6
 
 
 def test_a_crowded_origin_gets_half_and_then_one_more_for_a_round_of_answers() -> None:

@@ -1,11 +1,20 @@
 """How many streams there are: simulated networks and machines, a clock that is told, no sockets."""
 
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelsync.errors import HttpStatusError
+from modelsync.net.retry import Backoff
+from modelsync.transfer.answers import Source
+from modelsync.transfer.file import File, Lane
+from modelsync.transfer.jobs import Job, Segment
+from modelsync.transfer.local import LocalSource
+from modelsync.transfer.track import Track
 from modelsync.transfer.tuning import Count, Tuner
 
 MB = 1_000_000
@@ -129,3 +138,39 @@ def test_the_limit_holds(most: int, first: int, steps: list[tuple[float, float, 
 def test_it_begins_within_its_bounds(first: int) -> None:
     """With at least one, and no more than the most."""
     assert Tuner(16, first).limit == min(16, max(1, first))
+
+
+class Told:
+    """A run of four streams that counts how often it is told that a server is crowded."""
+
+    lock = threading.Lock()
+    streams = 4
+    stopped = False
+    backoff: Callable[[], Backoff] = Backoff
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def source(self, url: str) -> Source:
+        return LocalSource(url)
+
+    def wake(self) -> None: ...
+
+    def received(self, count: int, worked: float) -> None: ...
+
+    def crowded(self) -> None:
+        self.times += 1
+
+
+@pytest.mark.parametrize(("status", "times"), [(429, 1), (503, 1), (500, 0), (403, 0)])
+def test_the_run_is_told_of_a_server_that_has_too_much_to_do(status: int, times: int) -> None:
+    """A 429 and a 503 mean fewer streams for all files; what is one file's own trouble does not."""
+    run, track = Told(), Track(10, digest=True, streams=4)
+    file = File(Job("x.gguf", Path(), 10, "0" * 64, (Segment("https://hub.example/x"),)), run)
+    take = track.take(0.0)
+    assert take is not None
+    with run.lock:
+        file.settle(
+            Lane(0, 0, track, run.source("file:///x")), take, HttpStatusError("it has no time", status=status)
+        )
+    assert run.times == times
