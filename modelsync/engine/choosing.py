@@ -7,6 +7,7 @@ from modelsync.engine.context import Context
 from modelsync.engine.estimating import Asked, Estimation
 from modelsync.engine.quants import estimate_quants
 from modelsync.errors import MisfitError, OfflineError, UsageError
+from modelsync.gguf import fit
 from modelsync.spec.names import printable
 from modelsync.spec.uri import HfUri, Reference
 
@@ -94,7 +95,7 @@ def best_quant(
     if not fitting:
         least = table.rows[0]
         raise MisfitError(
-            f"no quant of hf:{uri.repo} fits: the smallest, {least.quant}, needs {_size(least.estimate.need)}"
+            f"no quant of hf:{uri.repo} fits: the smallest, {least.quant}, needs {fit.size(least.estimate.need)}"
             f" with a context of {least.estimate.context:,} tokens, and {least.verdict.text}",
             hint=f"`modelsync estimate hf:{uri.repo}` says what each needs; a smaller --ctx needs less",
         )
@@ -124,8 +125,4 @@ def reasons(chosen: Chosen) -> tuple[str, ...]:
 
 def _needs(row: Estimation) -> str:
     about = "at most " if row.estimate.bound else ""
-    return f"{about}{_size(row.estimate.need)} with a context of {row.estimate.context:,} tokens"
-
-
-def _size(count: int) -> str:
-    return f"{count / (1 << 30):.1f} GiB" if count >= 1 << 30 else f"{max(1, count >> 20)} MiB"
+    return f"{about}{fit.size(row.estimate.need)} with a context of {row.estimate.context:,} tokens"

@@ -37,7 +37,6 @@ _HEADER = 64 << 20  # bytes of a file that may be none of its weights: the reade
 _SMALL = 4  # a model of less than this part of RAM fits, with a cache and all
 _SHORT = 8192  # tokens of a context that such a model has room for
 _READERS = 8  # models looked at side by side
-_GIB = 1 << 30
 
 
 class Wanted(NamedTuple):
@@ -188,9 +187,9 @@ def _surely_fits(context: Context, one: Wanted, room: int) -> bool:
 
 def _misfit(context: Context, here: Machine, one: Wanted) -> str | None:
     """Why a model cannot run on this machine; None if it can, or nothing tells."""
-    size = sum(need.file.size or 0 for need in one.needs)
-    if size - _HEADER > _room(here):
-        return f"{one.title} does not fit this machine: it is {_size(size)}, and there is {_rooms(here)}"
+    count = sum(need.file.size or 0 for need in one.needs)
+    if count - _HEADER > _room(here):
+        return f"{one.title} does not fit this machine: it is {fit.size(count)}, and there is {_rooms(here)}"
     try:
         found = _reckoned(context, here, one)
     except CancelledError:
@@ -199,7 +198,9 @@ def _misfit(context: Context, here: Machine, one: Wanted) -> str | None:
         return None
     if found.bound or fit.verdict(found).fits:
         return None
-    return f"{one.title} does not fit this machine: it needs {_size(found.need)}, and there is {_rooms(here)}"
+    return (
+        f"{one.title} does not fit this machine: it needs {fit.size(found.need)}, and there is {_rooms(here)}"
+    )
 
 
 def _reckoned(context: Context, here: Machine, one: Wanted) -> Estimate:
@@ -225,10 +226,6 @@ def _room(here: Machine) -> int:
 
 
 def _rooms(here: Machine) -> str:
-    gpus = sum(gpu.free for gpu in here.gpus)
-    words = f"room for {_size(here.ram.free)} in RAM"
-    return words + (f" and {_size(gpus)} on the GPU{'s' if len(here.gpus) > 1 else ''}" if gpus else "")
-
-
-def _size(count: int) -> str:
-    return f"{count / _GIB:.1f} GiB" if count >= _GIB else f"{max(1, count >> 20)} MiB"
+    gpus = [gpu.free for gpu in here.gpus if not gpu.shared]
+    words = f"room for {fit.size(here.ram.free)} in RAM"
+    return words + (f" and {fit.size(sum(gpus))} on the GPU{'s' if len(gpus) > 1 else ''}" if gpus else "")

@@ -45,7 +45,7 @@ def verdict(estimate: Estimate) -> Verdict:
     """What an estimate comes to."""
     short = shortage(estimate)
     if short > 0:
-        return Verdict("does-not-fit", f"does not fit: {_size(short)} too much")
+        return Verdict("does-not-fit", f"does not fit: {size(short)} too much")
     on_gpu, several = estimate.gpu_layers, len(estimate.uses) > 2
     word: Word
     if on_gpu == 0:
@@ -245,5 +245,6 @@ def _last(low: int, high: int, good: Callable[[int], bool]) -> int:
     return high
 
 
-def _size(count: int) -> str:
-    return f"{count / _GIB:.1f} GiB" if count >= _GIB else f"{max(1, count >> 20)} MiB"
+def size(count: int) -> str:
+    """Bytes of memory as people read them: `512 MiB`, `4.6 GiB`; never none."""
+    return f"{count / _GIB:,.1f} GiB" if count >= _GIB else f"{max(1, count >> 20)} MiB"

@@ -90,6 +90,17 @@ def test_gpus_are_room_too(two: Project, opened: Opened, sized: Sized) -> None:
     assert chosen(opened(), two) == "tiny-Q8_0.gguf"
 
 
+def test_a_gpu_that_has_the_machines_own_memory_is_no_more_room(
+    two: Project, opened: Opened, sized: Sized, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room that is told of is there once."""
+    sized(1)
+    shared = Device("M4", "metal", 8 * GIB, 8 * GIB, shared=True)
+    monkeypatch.setattr(devices, "gpus", lambda: (shared,))
+    with pytest.raises(MisfitError, match=r"has room for \d+ MiB in RAM\n"):
+        syncing.sync(opened(), two, variant="auto")
+
+
 def test_gpus_that_a_job_may_not_use_are_no_room(
     two: Project, opened: Opened, sized: Sized, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,8 +66,3 @@ def group(name: str, findings: Iterable[Finding]) -> Group:
 def fault(name: str, error: ModelsyncError, state: State = "wrong") -> Finding:
     """An error as a finding."""
     return Finding(name, error.message, state, error.hint)
-
-
-def size(count: int) -> str:
-    """Bytes as people read them: `512 MiB`, `4.6 GiB`."""
-    return f"{count / (1 << 30):,.1f} GiB" if count >= 1 << 30 else f"{count / (1 << 20):.0f} MiB"

@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modelsync import machine
-from modelsync.engine.doctor.findings import Finding, fault, size
+from modelsync.engine.doctor.findings import Finding, fault
 from modelsync.errors import ModelsyncError, StoreError
+from modelsync.gguf.fit import size
 from modelsync.settings import Settings
 from modelsync.spec.names import printable
 from modelsync.store import clone, disk, guard, inventory

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from modelsync import __version__, devices
 from modelsync.devices import Device
-from modelsync.engine.doctor.findings import Finding, size
+from modelsync.engine.doctor.findings import Finding
+from modelsync.gguf.fit import size
 from modelsync.llama import installed
 from modelsync.llama.breakdown import Breakdown, GgmlDevice
 from modelsync.llama.probe import Probe, probe
