@@ -309,6 +309,13 @@ def test_the_states_of_a_project(cli: Cli) -> None:
     assert look(cli, status=1)["lock"]["state"] == "wrong"
 
 
+def test_a_variant_that_no_model_has_is_wrong(synced: Cli) -> None:
+    """Every sync would end with it; `auto` is always one."""
+    synced("sync", status=1, MODELSYNC_VARIANT="nope")
+    assert look(synced, status=1, MODELSYNC_VARIANT="nope")["variant"]["hint"] == "unset MODELSYNC_VARIANT"
+    assert "variant" not in look(synced, MODELSYNC_VARIANT="auto")
+
+
 def test_a_folder_of_the_project_is_tried(cli: Cli) -> None:
     """How its files come there; nothing is left in it."""
     cli.write('[modelsync]\ndir = "models"\n' + MANIFEST)

@@ -8,6 +8,7 @@ from modelsync.engine import freshness, listing
 from modelsync.engine.context import Context
 from modelsync.engine.doctor.findings import Finding, fault
 from modelsync.engine.project import MANIFEST, Project
+from modelsync.engine.variants import AUTO
 from modelsync.errors import ManifestError, ModelsyncError
 from modelsync.spec.manifest import Manifest
 from modelsync.spec.names import printable
@@ -44,6 +45,17 @@ def project(context: Context, project: Project, manifest: Manifest) -> Iterator[
         project: The manifest and its lock.
         manifest: What is wanted.
     """
+    variant, known = (
+        context.settings.variant,
+        sorted({each.variant for each in manifest.entries if each.variant}),
+    )
+    if variant is not None and variant not in (AUTO, *known):
+        yield Finding(
+            "variant",
+            f"MODELSYNC_VARIANT asks for {printable(variant)}, which no model has",
+            "wrong",
+            f"name one of {printable(', '.join(known))}, or {AUTO}" if known else "unset MODELSYNC_VARIANT",
+        )
     try:
         lock = project.read_lock()
     except ModelsyncError as error:
