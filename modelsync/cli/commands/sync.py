@@ -42,8 +42,8 @@ LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
 @click.option(
     "--replace",
     is_flag=True,
-    help="Free the old versions first, for a disk that cannot hold two. Then nothing of them is reused, and a fetch that "
-    "fails leaves neither.",
+    help="Free the old versions first, for a disk that cannot hold two. Then nothing of them is reused, and a "
+    "fetch that fails leaves neither.",
 )
 @options.upgrades
 @options.require_fit
