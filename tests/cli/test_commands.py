@@ -95,8 +95,7 @@ def test_verify_finds_damage_and_sync_mends_it(synced: Cli, store_root: Path) ->
     bad = synced("verify", status=1)
     assert bad.out.split()[-1] == "damaged"
     assert bad.err == (
-        "error: 1 file is damaged\n"
-        "hint: `modelsync verify --repair` fetches what is damaged\n"
+        "error: 1 file is damaged\nhint: `modelsync verify --repair` fetches what is damaged\n"
     )
     value = synced("verify", "--format", "json", status=1).json
     assert (value["rows"][0]["status"], value["error"]["code"]) == ("damaged", "hash-mismatch")
