@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.terminal import moves_cursor
@@ -39,7 +39,9 @@ def finish(work: Callable[[Invocation], object], invocation: Invocation) -> int:
         except BrokenPipeError:
             return _unread()
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (whatever it is, a person is told)
-            return _fail(invocation, error)
+            status = _fail(invocation, error)
+            _flush_or_drop(sys.stdout)
+            return status
         return status if isinstance(status, int) else 0
     except KeyboardInterrupt:  # once more, while the first was being told
         return CancelledError.exit_code
@@ -131,9 +133,22 @@ def _usage(cause: BaseException) -> UsageError | None:
 
 
 def _unread() -> int:
-    """Nobody reads any more. The flush at the very end is given somewhere to go."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    """Nobody reads any more."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            os.dup2(nowhere, stream.fileno())
+        _drop(stream)
     return 1
+
+
+def _flush_or_drop(stream: TextIO | None) -> None:
+    """Writes out what was said; what cannot be written has been an error already, and is none again."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except OSError:
+        _drop(stream)
+
+
+def _drop(stream: TextIO | None) -> None:
+    """Gives the interpreter's flush at the very end somewhere to go: its failure would be the exit status."""
+    if stream is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -276,14 +276,22 @@ def test_nobody_reads_any_more(synced: Cli) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
-def test_a_full_disk_under_stdout_is_an_error_with_words(synced: Cli) -> None:
-    """What the system says about stdout is told on stderr, with the disk's status."""
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_under_stdout_is_an_error_with_words(synced: Cli, unbuffered: str) -> None:
+    """What the system says about stdout is told on stderr, with the disk's status, whenever Python writes it out."""
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            [*COMMAND, "list"], cwd=synced.folder, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [*COMMAND, "list"],
+            cwd=synced.folder,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
     assert done.returncode == 2
     assert done.stderr.startswith("error: No space left on device\nhint: ")
+    assert len(done.stderr.splitlines()) == 2
 
 
 def test_the_endpoint_of_the_command_line_wins(synced: Cli) -> None:
