@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.rows import INSTALL, OURS, Row, installed
+from bench.rows import INSTALL, OURS, Row, installed, tool
 from bench.timing import Run, Spread, spread
 
 MEMORY_BOUND = 80e6  # bytes, at 16 connections
@@ -114,6 +114,8 @@ def page(results: Sequence[Result], rounds: int) -> str:
         "nginx's `limit_rate` sends in bursts and then waits. In the row of an even cap, and in that of latency, the "
         "test suite's hub is the CDN too: it sends evenly, and keeps every answer back by 100 ms.",
         "",
+        "Peak memory is no less than the bench's own, which a process has for a moment before it becomes the contender.",
+        "",
         "Updates and the repair go over a line of 100 MB/s, all connections to the CDN together. The old version is "
         "here before the time runs, for hf too; `modelsync, whole` has an empty store. What the server sent is counted "
         "on the line, heads of answers among it. `modelsync sync -U` locks, fetches and verifies within the time.",
@@ -202,12 +204,13 @@ def _version(name: str) -> str | None:
             return f"{package} {version(package)}"
         except PackageNotFoundError:
             return None
-    if not installed(name):
+    command = tool(name)
+    if command is None:
         return None
     flag = "-v" if name == "nginx" else "--version"
-    done = subprocess.run([name, flag], capture_output=True, text=True, check=False)
-    lines = (done.stdout + done.stderr).strip().splitlines()
-    return lines[0] if lines else None
+    done = subprocess.run([command, flag], capture_output=True, text=True, check=False)
+    said = (done.stdout + done.stderr).strip().splitlines()
+    return said[0] if said else None
 
 
 def write(results: Sequence[Result], rounds: int) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from bench import report
 from bench.__main__ import apart, measured
 from bench.rows import OURS, Row
@@ -27,3 +29,14 @@ def test_a_row_that_fails_takes_no_other_with_it(tmp_path: Path) -> None:
     assert "- lost work failed: it ended with 2" in page
     assert "good work" in report.drawing([failed, good])
     assert "broken" not in report.drawing([failed, good])
+
+
+def test_a_contender_that_a_variable_names_is_asked_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page says what was run, wherever that is."""
+    command = tmp_path / "elsewhere"
+    command.write_text("#!/bin/sh\necho 3.22.0\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("NODE_LLAMA_CPP", str(command))
+    assert "node-llama-cpp: 3.22.0" in report.machine()
