@@ -114,7 +114,7 @@ def page(results: Sequence[Result], rounds: int) -> str:
         "nginx's `limit_rate` sends in bursts and then waits. In the row of an even cap, and in that of latency, the "
         "test suite's hub is the CDN too: it sends evenly, and keeps every answer back by 100 ms.",
         "",
-        "Peak memory is no less than the bench's own, which a process has for a moment before it becomes the contender.",
+        "Peak memory is no less than the bench's own, which a process has before it becomes the contender.",
         "",
         "Updates and the repair go over a line of 100 MB/s, all connections to the CDN together. The old version is "
         "here before the time runs, for hf too; `modelsync, whole` has an empty store. What the server sent is counted "
