@@ -1,6 +1,7 @@
 """What every test stands on: an environment of its own, and a hub to talk to."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,12 @@ _LEAK_NAMES = {
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
 }
+
+
+def pytest_configure() -> None:
+    """Lets the processes that tests start be interrupted, where the suite itself runs in a shell's background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
