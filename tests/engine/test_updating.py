@@ -310,12 +310,8 @@ def test_progress_tells_copied_bytes_apart(place: Place, opened: Opened) -> None
     assert last.reused == report.bytes_reused
 
 
-def test_what_an_interrupted_update_left_is_used_from_any_url(place: Place, opened: Opened) -> None:
-    """Begun from one repo, cut off for good; another repo has the same bytes: they are not fetched twice."""
-    data = gguf(small(), TEMPLATE)
-    place.hub.repo("user/one-GGUF").commit({"one.gguf": data})
-    place.hub.repo("user/two-GGUF").commit({"two.gguf": data})
-    context = opened()
+def break_off(place: Place, context: Context, uri: str) -> None:
+    """Pulls from a slow hub until some MiB are here."""
 
     def stop(event: Event) -> None:
         if event.done > 4 * MiB:
@@ -324,7 +320,15 @@ def test_what_an_interrupted_update_left_is_used_from_any_url(place: Place, open
     place.hub.misbehave(Slow(8 * MiB), times=None)
     context.listener = stop
     with pytest.raises(CancelledError):
-        pulling.pull(context, ["hf:user/one-GGUF/one.gguf"])
+        pulling.pull(context, [uri])
+
+
+def test_what_an_interrupted_update_left_is_used_from_any_url(place: Place, opened: Opened) -> None:
+    """Begun from one repo, cut off for good; another repo has the same bytes: they are not fetched twice."""
+    data = gguf(small(), TEMPLATE)
+    place.hub.repo("user/one-GGUF").commit({"one.gguf": data})
+    place.hub.repo("user/two-GGUF").commit({"two.gguf": data})
+    break_off(place, opened(), "hf:user/one-GGUF/one.gguf")
     place.hub.behave()
     place.hub.clear()
     report = pulling.pull(opened(), ["hf:user/two-GGUF/two.gguf"])
@@ -336,20 +340,12 @@ def test_a_pinned_direct_url_takes_up_what_a_repo_had_begun(place: Place, opened
     """The mirror of a hub that went away in the middle."""
     data = gguf(small(), TEMPLATE)
     place.hub.repo("user/one-GGUF").commit({"one.gguf": data})
-    context = opened()
-
-    def stop(event: Event) -> None:
-        if event.done > 4 * MiB:
-            context.cancel.set()
-
-    place.hub.misbehave(Slow(8 * MiB), times=None)
-    context.listener = stop
-    with pytest.raises(CancelledError):
-        pulling.pull(context, ["hf:user/one-GGUF/one.gguf"])
+    break_off(place, opened(), "hf:user/one-GGUF/one.gguf")
     place.hub.clear()
     url = place.hub.file("/direct.gguf", data)
     project = place.write(f'[models.big]\nuri = "{url}"\nsha256 = "{digest(data)}"\n')
-    syncing.sync(opened(), project)
+    context = opened()
+    syncing.sync(context, project)
     assert blobs.find(context.store, digest(data)) is not None
     assert sum(request.sent for request in place.hub.seen("plain")) < len(data) - 4 * MiB
 
