@@ -1,6 +1,7 @@
 """Origins: scheme, host and port. What a credential belongs to, and what a redirect may cross."""
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
@@ -44,6 +45,7 @@ class Origin(NamedTuple):
         return f"{self.scheme}://{self.authority}"
 
 
+@lru_cache(maxsize=256)  # one request asks some ten times
 def of(url: str) -> Origin:
     """The origin of an absolute http(s) address.
 
@@ -101,6 +103,7 @@ def is_local(host: str) -> bool:
     return is_loopback(host) or (_address(host) is not None and not is_public(host))
 
 
+@lru_cache(maxsize=256)
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(text.partition("%")[0])

@@ -70,10 +70,13 @@ def check_redirect(
         RefusedError: it leads from https to http, to plain http elsewhere than to loopback and the insecure
             hosts, or from the open Internet to a host whose name says that it is none of it.
     """
-    shown = f"{public_url(here)} redirects to {public_url(there)}"
     if of(here).scheme == "https" and of(there).scheme == "http":
-        raise RefusedError(f"{shown}: from https to plain http is not followed")
+        raise RefusedError(f"{_step(here, there)}: from https to plain http is not followed")
     origin = check_scheme(there, insecure_hosts)
     if from_public and is_local(origin.host):
-        raise RefusedError(f"{shown}: from a public host into this network is not followed")
+        raise RefusedError(f"{_step(here, there)}: from a public host into this network is not followed")
     return origin
+
+
+def _step(here: str, there: str) -> str:
+    return f"{public_url(here)} redirects to {public_url(there)}"
