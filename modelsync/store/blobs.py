@@ -99,8 +99,11 @@ def publish(store: Store, data: Path, *, sha256: str, blocks: "Blocks", origin: 
             data.chmod(0o444)
             # The receipt comes first: a blob that appears without one would be hashed again.
             receipts.write(store, sha256, receipts.sealed(data.stat(), blocks, origins), blocks)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            disk.move(data, target)
+            try:
+                disk.rename(data, target)
+            except FileNotFoundError:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                disk.rename(data, target)
             disk.sync_folder(target.parent)
         _drop_partial(store, data.parent)
     return target

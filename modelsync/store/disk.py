@@ -20,6 +20,7 @@ CACHEDIR_TAG = """Signature: 8a477f597d28d172789f06886806bc55
 """
 
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_BINARY = getattr(os, "O_BINARY", 0)
 _DENIED = {errno.EACCES, errno.EPERM}
 
 STORE_HINT = "set MODELSYNC_STORE to a folder that you can write, on a disk with space"
@@ -102,9 +103,14 @@ def put(store: Store, target: Path, data: bytes) -> None:
 
 def _put(temp: Path, target: Path, data: bytes) -> None:
     try:
-        with temp.open("xb", buffering=0) as file:
-            file.write(data)
-        move(temp, target)
+        descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+        try:
+            written = os.write(descriptor, data)
+        finally:
+            os.close(descriptor)
+        if written < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(temp))
+        rename(temp, target)
     except BaseException:
         unlink(temp)
         raise
@@ -117,7 +123,7 @@ def write_by(temp: Path, target: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        move(temp, target)
+        rename(temp, target)
         sync_folder(target.parent)
     except BaseException:
         unlink(temp)
@@ -126,8 +132,11 @@ def write_by(temp: Path, target: Path, data: bytes) -> None:
 
 def sync_file(path: Path) -> None:
     """Waits until the bytes of a file are on the disk."""
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
+    descriptor = os.open(path, os.O_RDWR | _BINARY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(path: Path) -> None:
@@ -141,10 +150,18 @@ def sync_folder(path: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Renames a file, over whatever had the name, on one file system.
+    """Renames what may be one more name of `target`'s own file.
 
-    A rename between two hard links of one file does nothing: the old name is then removed. On Windows a scanner
-    may have a new file open for a moment, and a read-only file is in the way of a rename.
+    A rename between two hard links of one file does nothing: the old name is then removed.
+    """
+    rename(source, target)
+    unlink(source)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Renames a file that has no other name, over whatever had the new one, on one file system.
+
+    On Windows a scanner may have a new file open for a moment, and a read-only file is in the way of a rename.
     """
     for wait in (0.01, 0.05, 0.25, 1.0) if sys.platform == "win32" else ():
         try:
@@ -156,7 +173,6 @@ def move(source: Path, target: Path) -> None:
             time.sleep(wait)
     else:
         source.replace(target)
-    unlink(source)
 
 
 def unlink(path: Path) -> bool:

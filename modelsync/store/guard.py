@@ -70,8 +70,9 @@ def hold(
     """
     path = store.lock_path(key)
     with disk.told(f"cannot lock {key[:16]}… in the store"):
-        disk.prepare(store)
-        path.parent.mkdir(exist_ok=True)
+        if not path.parent.is_dir():
+            disk.prepare(store)
+            path.parent.mkdir(exist_ok=True)
     with locked(path, blocking=blocking, cancel=cancel, on_wait=on_wait) as answer:
         if answer == "taken":
             yield None
