@@ -40,10 +40,10 @@ class DataFile:
         Returns:
             Whether there is room for it; else nothing was changed.
         """
-        lacking = size - allocated(self.path)
-        if lacking > free_bytes(self.path):
-            return False
+        lacking = size - taken(os.fstat(self._fd))
         if lacking > 0:
+            if lacking > free_bytes(self.path.parent):
+                return False
             _reserve(self._fd, size)
         self.resize(size)
         return True
@@ -120,9 +120,13 @@ class DataFile:
 def allocated(path: Path) -> int:
     """Bytes of disk that a file holds already; 0 if it is not there."""
     try:
-        status = path.stat()
+        return taken(path.stat())
     except OSError:
         return 0
+
+
+def taken(status: os.stat_result) -> int:
+    """Bytes of disk that a file of this status holds."""
     blocks = getattr(status, "st_blocks", None)
     return status.st_size if blocks is None else blocks * BLOCK
 

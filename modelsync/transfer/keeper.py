@@ -182,7 +182,7 @@ class Keeper:
     def _follow(self, digests: Digests, epoch: int) -> bool:
         """Hashes the prefix as it grows, to its end. False: it is over, or what was hashed does not count any more."""
         file = self._file
-        buffer = memoryview(bytearray(READ))
+        buffer = memoryview(b"")
 
         def something_to_do() -> bool:
             prefix, whole = file.prefix()
@@ -217,6 +217,7 @@ class Keeper:
             elif digests.position == self._doubtful and self._sure is None:
                 self._sure = digests.copy()
             if prefix > digests.position:
+                buffer = buffer or memoryview(bytearray(READ))  # where a stream hashes, none is needed
                 data = self._read_back(buffer[: prefix - digests.position], digests.position)
                 with self._lock:
                     if file.epoch != epoch:

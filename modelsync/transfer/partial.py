@@ -9,9 +9,10 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 
 from modelsync.errors import DiskFullError, StoreError
 from modelsync.machine import boot_id, free_bytes
@@ -46,11 +47,12 @@ class Partial:
         self._identity = identity
         self._boot = boot if boot is not None else boot_id()
         self._since = int(time.time())
-        self._whence: Whence | None = None
+        self._whence: str | None = None
         self._turn = threading.Lock()
         self._lines = 0
         self._synced = 0
-        with self._named():
+        self._named = _Named(folder)
+        with self._named:
             folder.mkdir(parents=True, exist_ok=True)
             self._data = DataFile(self.path)
             try:
@@ -72,18 +74,18 @@ class Partial:
         Raises:
             DiskFullError: there is not so much left.
         """
-        with self._named():
+        with self._named:
             if not self._data.allocate(size):
                 raise no_room(self.folder, size - allocated(self.path), free_bytes(self.folder))
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Writes `data` at `offset`; it does not count before it is recorded."""
-        with self._named():
+        with self._named:
             self._data.write(data, offset)
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Reads from `offset` on into `buffer`; gives how many bytes."""
-        with self._named():
+        with self._named:
             return self._data.read_into(buffer, offset)
 
     def copy(self, source: int, at: int, offset: int, count: int) -> int | None:
@@ -98,7 +100,7 @@ class Partial:
         Returns:
             How many it copied; 0: there are no more. None where it cannot do that.
         """
-        with self._named():
+        with self._named:
             return self._data.copy(source, at, offset, count)
 
     def record(self, start: int, end: int, whence: str = "", *, guessed: bool = False) -> None:
@@ -112,31 +114,32 @@ class Partial:
         """
         if start >= end:
             return
-        source = Whence(self._since, whence)
-        with self._turn, self._named():
-            if source != self._whence:
-                self._put(journal.whence_line(source))
-                self._whence = source
-            self._put(f"{'?' if guessed else '+'} {start} {end}\n")
+        line = f"{'?' if guessed else '+'} {start} {end}\n"
+        with self._turn, self._named:
+            if whence == self._whence:
+                self._put(line)
+            else:
+                self._put(journal.whence_line(Whence(self._since, whence)), line)
+                self._whence = whence
 
     def write_back(self, start: int, end: int) -> None:
         """Begins to bring bytes to the disk, without waiting: whoever publishes the file must wait for all of them."""
         if start < end:
-            with self._named():
+            with self._named:
                 self._data.write_back(start, end - start)
 
     def forget(self, spans: Iterable[Span]) -> None:
         """Counts bytes no more. That is on the disk before this returns: others will be written in their place."""
         lines = [f"- {start} {end}\n" for start, end in spans if start < end]
         if lines:
-            with self._turn, self._named():
+            with self._turn, self._named:
                 for line in lines:
                     self._put(line)
                 flush(self._journal)
 
     def history(self) -> tuple[tuple[Whence, Ranges], ...]:
         """What brought which of the bytes that count now, in this run and in earlier ones."""
-        with self._turn, self._named():
+        with self._turn, self._named:
             text = (self.folder / "journal").read_bytes()
         trusted = journal.read(text, self._identity, self._boot)
         return trusted.history if trusted is not None else ()
@@ -151,7 +154,7 @@ class Partial:
             lines = self._lines
         if lines == self._synced:
             return
-        with self._named():
+        with self._named:
             if not self._synced:
                 _flush_folders(self.folder)
             self._data.sync()
@@ -162,14 +165,14 @@ class Partial:
 
     def reset(self) -> None:
         """Throws everything away: as new."""
-        with self._turn, self._named():
+        with self._turn, self._named:
             self._begin()
         self.ranges = self.guessed = Ranges()
         self.validators = {}
 
     def finish(self, size: int) -> None:
         """Makes the file just `size` bytes long. Whoever publishes it has to bring it to the disk."""
-        with self._named():
+        with self._named:
             self._data.resize(size)
 
     def close(self) -> None:
@@ -180,14 +183,14 @@ class Partial:
 
     def discard(self) -> None:
         """Removes what is left of a closed partial, and its folder."""
-        with self._named():
+        with self._named:
             for path in (self.path, self.folder / "journal"):
                 path.unlink(missing_ok=True)
             with suppress(OSError):  # somebody else's file in it is not ours to remove
                 self.folder.rmdir()
 
     def _load(self) -> None:
-        text = (self.folder / "journal").read_bytes()
+        text = (self.folder / "journal").read_bytes() if os.fstat(self._journal).st_size else b""
         trusted = journal.read(text, self._identity, self._boot)
         if trusted is None:
             self._begin()
@@ -208,35 +211,43 @@ class Partial:
         self._data.resize(0)
         self._lines = self._synced = 0
         self._whence = None
-        self._put(journal.head(self._identity))
-        self._put(f"boot {self._boot or journal.UNKNOWN_BOOT}\n")
+        self._put(journal.head(self._identity), f"boot {self._boot or journal.UNKNOWN_BOOT}\n")
 
     def _append(self, line: str) -> None:
-        with self._turn, self._named():
+        with self._turn, self._named:
             self._put(line)
 
-    def _put(self, line: str) -> None:
-        data = line.encode()
+    def _put(self, *lines: str) -> None:
+        data = "".join(lines).encode()
         written = os.write(self._journal, data)
         if written < len(data):  # half a line would spoil all that follow
             os.ftruncate(self._journal, os.fstat(self._journal).st_size - written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._lines += 1
+        self._lines += len(lines)
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        """What the system says, in our words."""
-        try:
-            yield
-        except OSError as error:
-            if error.errno in FULL:
-                raise DiskFullError(
-                    f"the disk is full at {self.folder}", hint="free some space and run it again: it resumes"
-                ) from error
-            raise StoreError(
-                f"cannot use {self.folder}: {error.strerror or error}",
-                hint="see that the folder is yours and writable, or set MODELSYNC_STORE to another one",
+
+class _Named:
+    """What the system says inside the block, in our words. No generator: every piece of every file passes by."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not isinstance(error, OSError):
+            return
+        if error.errno in FULL:
+            raise DiskFullError(
+                f"the disk is full at {self._folder}", hint="free some space and run it again: it resumes"
             ) from error
+        raise StoreError(
+            f"cannot use {self._folder}: {error.strerror or error}",
+            hint="see that the folder is yours and writable, or set MODELSYNC_STORE to another one",
+        ) from error
 
 
 def data_path(folder: Path) -> Path:

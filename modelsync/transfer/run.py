@@ -4,7 +4,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from modelsync.errors import CancelledError, ModelsyncError
@@ -18,7 +17,7 @@ from modelsync.transfer.progress import Event
 from modelsync.transfer.rate import Limit
 from modelsync.transfer.remote import RemoteSource
 from modelsync.transfer.stream import BUFFER, Stream
-from modelsync.transfer.track import Take
+from modelsync.transfer.track import SMALLEST, Take
 from modelsync.transfer.tuning import Count, Tuner
 
 if TYPE_CHECKING:
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
 
 FIRST = 2  # streams to begin with
 FIRST_OF_MANY = 8  # where there are at least so many files: small ones are mostly waited for
-FILES_A_STREAM = 2  # files open at one time: those being fetched, and as many being hashed or published
+AHEAD = 2  # files that are waited for at one time, for each stream: as many are asked about as are fetched
+FILES_A_STREAM = 6  # files at one time, those among them that are whole and waited for on the disk
 
 
 class Run:
@@ -72,7 +72,8 @@ class Run:
         self._threads: list[threading.Thread] = []
         self._spawned = 0  # streams that there are, at work or not
         self._busy = 0  # those that have something in hand
-        self._count = Count()
+        self._received = 0  # bytes so far
+        self._worked = 0.0  # seconds so far, over all streams
         many = len(jobs) >= FIRST_OF_MANY and limit is None
         self._tuner = Tuner(streams, FIRST_OF_MANY if many else FIRST)
 
@@ -89,15 +90,15 @@ class Run:
         if self._limit is not None and self._limit.binds:  # however many there are, no more may come
             return
         with self.lock:
-            if self._tuner.look(time.monotonic(), replace(self._count, busy=self._busy)):
+            if self._tuner.look(time.monotonic(), Count(self._received, self._worked, self._busy)):
                 self._fill()
                 self._spare.notify_all()
                 self.wake()
 
     def received(self, count: int, worked: float) -> None:
         """A stream has brought bytes, and worked so many seconds for them; called with the lock held."""
-        so_far = self._count
-        self._count = replace(so_far, received=so_far.received + count, worked=so_far.worked + worked)
+        self._received += count
+        self._worked += worked
 
     def crowded(self) -> None:
         """A server turned a request away because there are too many; called with the lock held."""
@@ -179,16 +180,12 @@ class Run:
                         self._busy += 1
                         self._work.notify()
                         return file, *taken
-                if self._waiting and len(self._files) < FILES_A_STREAM * self.streams:
-                    self._admit(self._waiting.popleft())
+                if self._waiting and self._room:
+                    self._open(self._waiting.popleft())
+                    self._open_ahead()
                 else:
                     self._work.wait(self._until_a_retry(now))
             return None
-
-    def _admit(self, job: Job) -> None:
-        file = File(job, self)
-        self._files.append(file)
-        self._spawn("file", lambda: self._keep(file))
 
     def _until_a_retry(self, now: float) -> float | None:
         """Seconds until a segment that waits before it tries again may be taken; None if none does."""
@@ -197,20 +194,55 @@ class Run:
 
     # --- the files -----------------------------------------------------------------------------------
 
-    def _keep(self, file: File) -> None:
-        try:
-            self._see_through(file)
-        except BaseException as error:  # noqa: BLE001 - raised again by who waits for the run
-            self._fail(error)
-        finally:
-            with self.lock:
-                self._files.remove(file)
-                self._ended.append(file)
-                self.wake()
-                if not (self._files or self._waiting):
-                    self.over.set()
-                    self._work.notify_all()
-                    self._spare.notify_all()
+    def _open(self, job: Job) -> None:
+        file = File(job, self)
+        self._files.append(file)
+        self._spawn("file", lambda: self._keep(file))
+
+    def _open_ahead(self) -> None:
+        """Opens files before a stream is free for them: all that those cost until then is waiting."""
+        while (job := self._small_one()) is not None:
+            self._open(job)
+
+    @property
+    def _room(self) -> bool:
+        """Whether one more file may be open."""
+        coming = sum(not file.closed for file in self._files)
+        return coming < AHEAD * self.streams and len(self._files) < FILES_A_STREAM * self.streams
+
+    def _small_one(self) -> Job | None:
+        """The next job, if one stream will bring it in one go and it may be begun with now."""
+        if self.stopped or not (self._waiting and self._room):
+            return None
+        size = self._waiting[0].size
+        return self._waiting.popleft() if size is not None and size <= SMALLEST else None
+
+    def _keep(self, first: File) -> None:
+        file: File | None = first
+        while file is not None:
+            try:
+                self._see_through(file)
+            except BaseException as error:  # noqa: BLE001 - raised again by who waits for the run
+                self._fail(error)
+            finally:
+                file = self._ended_with(file)
+
+    def _ended_with(self, file: File) -> File | None:
+        """Closes the books of a file; gives the next one for its thread."""
+        with self.lock:
+            self._files.remove(file)
+            self._ended.append(file)
+            self.wake()
+            if not (self._files or self._waiting):
+                self.over.set()
+                self._work.notify_all()
+                self._spare.notify_all()
+            job = self._small_one()
+            if job is None:
+                return None
+            file = File(job, self)
+            self._files.append(file)
+            return file
 
     def _see_through(self, file: File) -> None:
         try:

@@ -73,7 +73,8 @@ class Stream:
                 self._file.partial.allocate(self._lane.base + (self._track.size or 0))
             begun, since = take.position, time.monotonic()
             self._pour(answer)
-        self._write_back(take.position)
+        if take.position - take.start >= WRITTEN_BACK:  # what is smaller is waited for in a moment
+            self._write_back(take.position)
         with self._lock:
             self._file.brought(take.position - begun, time.monotonic() - since)
         if take.limit is None:
@@ -143,7 +144,7 @@ class Stream:
                 if not started:
                     started = True
                     self._begin(answer)
-                enough = filled >= len(buffer) // 2 or not file.checked
+                enough = filled >= len(buffer) * 7 // 8 or not file.checked
                 # the last bytes wait for the end of the body: it may yet turn out to be too long
                 if position != limit and (enough or time.monotonic() - shown > SHOWN_EVERY):
                     shown = time.monotonic()
