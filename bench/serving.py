@@ -27,6 +27,7 @@ daemon off;
 events {{ worker_connections 1024; }}
 http {{
   access_log off;
+  {late}
   sendfile on;
   tcp_nopush on;
   keepalive_requests 100000;
@@ -42,6 +43,17 @@ http {{
   }}
 }}
 """
+# nginx itself cannot wait: it asks whether it may answer, and is told so late. Its bytes then come by sendfile.
+ASKS = """\
+location / { auth_request /late; }
+    location = /late {
+      internal;
+      proxy_pass http://late/late;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_pass_request_headers off;
+      proxy_pass_request_body off;
+    }"""
 
 
 class Serving(Hub):
@@ -51,7 +63,7 @@ class Serving(Hub):
         tls: Speak https.
         cap: Bytes a second that nginx's `limit_rate` gives one connection, or None: all there are.
         pace: The same, evenly from the first byte on, which nginx cannot do: from the Python CDN.
-        delay: Seconds that every answer is kept back: by the Python CDN too.
+        delay: Seconds that every answer is kept back.
         line: Bytes a second that all connections to the CDN have together: there is a `Line` in front of it.
     """
 
@@ -70,11 +82,11 @@ class Serving(Hub):
         self._folder_of_files.mkdir()
         Path(self._place.name).chmod(0o755)
         self._nginx: subprocess.Popen[bytes] | None = None
-        self.by_nginx = shutil.which("nginx") is not None and not delay and not pace
+        self.by_nginx = shutil.which("nginx") is not None and not pace
         self.files = ""
         self.trusted = self.ca_file
         if self.by_nginx:
-            self._start(tls=tls, cap=cap)
+            self._start(tls=tls, cap=cap, late=self.file("/late", b"") if delay else None)
         self.line = Line(urlsplit(self.files or self.cdn).port or 0, line) if line else None
         servers: tuple[Where, ...] = ("hub", "cdn", "plain")
         for where in servers:
@@ -122,7 +134,7 @@ class Serving(Hub):
             signed = urlsplit(signed)._replace(netloc=f"localhost:{self.line.port}").geturl()
         return signed
 
-    def _start(self, *, tls: bool, cap: int | None) -> None:
+    def _start(self, *, tls: bool, cap: int | None, late: str | None) -> None:
         folder = Path(self._place.name)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -136,13 +148,15 @@ class Serving(Hub):
             certificates = (
                 f" ssl;\n    ssl_certificate {folder}/leaf.pem;\n    ssl_certificate_key {folder}/leaf.key"
             )
+        limits = [f"limit_rate {cap};"] if cap else []
         config = CONFIG.format(
             cores=os.cpu_count(),
             folder=folder,
             user=f"user {getpass.getuser()};" if os.geteuid() == 0 else "",
             port=port,
             tls=certificates,
-            limit=f"limit_rate {cap};" if cap else "",
+            late=f"upstream late {{ server {urlsplit(late).netloc}; keepalive 64; }}" if late else "",
+            limit="\n    ".join([*limits, *([ASKS] if late else [])]),
         )
         (folder / "nginx.conf").write_text(config)
         self._nginx = subprocess.Popen(["nginx", "-c", folder / "nginx.conf"])

@@ -1,5 +1,6 @@
 """Asks sources what requests mean, side by side."""
 
+import importlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,15 @@ from modelsync.spec.uri import FileUri
 from modelsync.transfer.progress import Event
 
 RESOLVERS = 8  # requests resolved at once
+# The client comes first: the threads that ask import it too, and then wait for their servers.
+SOON = (
+    "modelsync.net.client",
+    "modelsync.transfer.fetch",
+    "modelsync.engine.fitting",
+    "blake3",
+    "ctypes",
+    "filelock",
+)
 
 
 class Query(NamedTuple):
@@ -55,9 +65,17 @@ def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> lis
     with ThreadPoolExecutor(min(RESOLVERS, len(queries) or 1), thread_name_prefix="resolve") as pool:
         futures = [pool.submit(one, query) for query in queries]
         try:
+            if not context.offline:
+                _make_use_of_the_wait()
             return [future.result() for future in futures]
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             if not isinstance(error, Exception):  # interrupted: what waits for a server waits no longer
                 context.cancel.set()
             raise
+
+
+def _make_use_of_the_wait() -> None:
+    """Imports what a transfer will need while servers are waited for."""
+    for name in SOON:
+        importlib.import_module(name)

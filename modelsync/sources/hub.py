@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from modelsync.net.client import Client
 
 MAX_PAGES = 200
+MAX_SIBLINGS = 1000  # as many as a page of a tree has
 MAX_ENTRIES = 200_000
 MAX_SIZE = 2**50
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -109,9 +110,8 @@ class Hubs:
         return future.result()
 
     def _ask_repo(self, endpoint: str, repo: str, revision: str) -> Repo:
-        info = self._get(
-            f"{endpoint}/api/models/{repo}/revision/{quote(revision, safe='')}", endpoint, repo, revision
-        )
+        url = f"{endpoint}/api/models/{repo}/revision/{quote(revision, safe='')}?blobs=true"
+        info = self._get(url, endpoint, repo, revision)
         value = info.value
         commit = value.get("sha") if isinstance(value, dict) else None
         if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
@@ -122,6 +122,9 @@ class Hubs:
             )
         if value.get("disabled") is True:
             raise complaints.disabled(endpoint, repo)
+        files = siblings(value)
+        if files is not None:
+            self._once(("files", endpoint, repo, commit), lambda: files)
         return Repo(repo, commit, license_of(value))
 
     def _ask_files(self, endpoint: str, repo: Repo) -> Mapping[str, RemoteFile]:
@@ -189,6 +192,31 @@ def remote_file(entry: Mapping[str, Any], endpoint: str, repo: str) -> RemoteFil
         return RemoteFile(size, sha256, sha256)
     oid = entry.get("oid")
     return RemoteFile(size, None, oid if isinstance(oid, str) and _COMMIT.fullmatch(oid) else None)
+
+
+def siblings(info: Mapping[str, Any]) -> Mapping[str, RemoteFile] | None:
+    """The model files of a commit as its hub names them beside it; None where it may not have named all of each.
+
+    That spares the question for the tree. Mirrors may not know `blobs=true`, and of a very large repo a hub may leave
+    files out.
+    """
+    entries = info.get("siblings")
+    if not isinstance(entries, list) or len(entries) > MAX_SIBLINGS:
+        return None
+    files: dict[str, RemoteFile] = {}
+    for entry in entries:
+        path = entry.get("rfilename") if isinstance(entry, dict) else None
+        if not isinstance(path, str):
+            return None
+        if _MODEL_FILE.search(path):
+            lfs = entry.get("lfs")
+            of_lfs = {**lfs, "oid": lfs.get("sha256")} if isinstance(lfs, dict) else None
+            same = {"path": path, "size": entry.get("size"), "oid": entry.get("blobId"), "lfs": of_lfs}
+            try:
+                files[path] = remote_file(same, "", "")
+            except ModelsyncError:
+                return None
+    return files
 
 
 def next_page(link: str, first: str) -> str | None:

@@ -62,7 +62,11 @@ class HuggingFace:
     def locate(self, file: LockedFile | Found, endpoint: str, folder: Path) -> tuple[Segment, ...]:  # noqa: ARG002
         """The lock's URLs with the hub that is to be asked in them."""
         return tuple(
-            Segment(_RESOLVE.sub(rf"{endpoint.rstrip('/')}/\g<tail>", piece.url or ""), piece.size)
+            Segment(
+                _RESOLVE.sub(rf"{endpoint.rstrip('/')}/\g<tail>", piece.url or ""),
+                piece.size,
+                leads=piece.sha256 is not None and piece.etag == piece.sha256,  # in LFS: a CDN has it
+            )
             for piece in file.pieces or (file,)
         )
 

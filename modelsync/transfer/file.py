@@ -15,7 +15,7 @@ from modelsync.net.retry import Backoff, retryable
 from modelsync.spec.names import printable
 from modelsync.transfer.answers import ChangedError, OtherSizeError, RangesRefusedError, Source
 from modelsync.transfer.digests import Digests
-from modelsync.transfer.jobs import Job
+from modelsync.transfer.jobs import Job, Segment
 from modelsync.transfer.partial import Partial
 from modelsync.transfer.progress import Event, Phase
 from modelsync.transfer.ranges import Ranges
@@ -44,8 +44,8 @@ class Run(Protocol):
     stopped: bool
     backoff: Callable[[], Backoff]
 
-    def source(self, url: str) -> Source:
-        """Where a URL's bytes come from."""
+    def source(self, segment: Segment) -> Source:
+        """Where a segment's bytes come from."""
 
     def wake(self) -> None:
         """There may be something to do for a free stream."""

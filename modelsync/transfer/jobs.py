@@ -16,10 +16,12 @@ class Segment(NamedTuple):
     Attributes:
         url: `https:`, `http:` or `file:` (an absolute path). The canonical one, never a signed one.
         size: Bytes that it must have, or None if that is not known.
+        leads: Whether its host most likely says of it where else it is, and does not give it itself.
     """
 
     url: str
     size: int | None = None
+    leads: bool = False
 
 
 class Guess(NamedTuple):

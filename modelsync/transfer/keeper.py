@@ -106,7 +106,7 @@ class Keeper:
         lanes: list[Lane] = []
         base = 0
         for index, (segment, size) in enumerate(zip(self._job.segments, self._sizes, strict=True)):
-            source = file.run.source(segment.url)
+            source = file.run.source(segment)
             streams = min(file.run.streams, source.widest)
             done = here.within(base, base + (MANY if size is None else size))
             lanes.append(Lane(index, base, self._track(index, base, size, done, streams), source))

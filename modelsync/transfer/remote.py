@@ -52,17 +52,21 @@ class RemoteSource:
         self._leading = {} if leading is None else leading
         self._beforehand = False  # whether it was located so, and nothing has come from there yet
 
-    def locate(self) -> None:
+    def locate(self, *, likely: bool = False) -> None:
         """Asks where it leads before any bytes are wanted, if its host's URLs lead elsewhere.
 
         That is half of the waiting for a small file, and no stream waits meanwhile. What goes wrong will be found
         out again.
+
+        Args:
+            likely: Whether it is asked where nothing is known of its host yet.
         """
-        if not self._leading.get(self._host) or not self._begin_to_ask():
+        if not self._leading.get(self._host, likely) or not self._begin_to_ask():
             return
         found: str | None = None
         try:
             found = self._client().leads(self._url)
+            self._leading.setdefault(self._host, found is not None)
         except ModelsyncError:
             pass
         finally:

@@ -10,7 +10,7 @@ from modelsync.errors import CancelledError, ModelsyncError
 from modelsync.net.retry import Backoff
 from modelsync.transfer.answers import Source
 from modelsync.transfer.file import File, Lane
-from modelsync.transfer.jobs import Fetched, Job
+from modelsync.transfer.jobs import Fetched, Job, Segment
 from modelsync.transfer.keeper import Keeper
 from modelsync.transfer.local import LocalSource
 from modelsync.transfer.progress import Event
@@ -23,8 +23,7 @@ from modelsync.transfer.tuning import Count, Tuner
 if TYPE_CHECKING:
     from modelsync.net.client import Client
 
-FIRST = 2  # streams to begin with
-FIRST_OF_MANY = 8  # where there are at least so many files: small ones are mostly waited for
+FIRST = 2  # streams to begin with, unless there are more small files: those are mostly waited for
 AHEAD = 2  # files that are waited for at one time, for each stream: as many are asked about as are fetched
 FILES_A_STREAM = 6  # files at one time, those among them that are whole and waited for on the disk
 
@@ -74,8 +73,8 @@ class Run:
         self._busy = 0  # those that have something in hand
         self._received = 0  # bytes so far
         self._worked = 0.0  # seconds so far, over all streams
-        many = len(jobs) >= FIRST_OF_MANY and limit is None
-        self._tuner = Tuner(streams, FIRST_OF_MANY if many else FIRST)
+        small = sum(_is_small(job) for job in jobs) if limit is None else 0
+        self._tuner = Tuner(streams, max(FIRST, small))
 
     def start(self) -> None:
         """Starts the streams; they start the files."""
@@ -117,12 +116,12 @@ class Run:
             thread.join()
         self.cut_short = self.cut_short or bool(self._waiting)
 
-    def source(self, url: str) -> Source:
-        """Where a URL's bytes come from."""
-        if url[:5].lower() == "file:":
-            return LocalSource(url)
-        source = RemoteSource(self._client, url, lambda: self.stopped, self._limit, self._leading)
-        source.locate()
+    def source(self, segment: Segment) -> Source:
+        """Where a segment's bytes come from."""
+        if segment.url[:5].lower() == "file:":
+            return LocalSource(segment.url)
+        source = RemoteSource(self._client, segment.url, lambda: self.stopped, self._limit, self._leading)
+        source.locate(likely=segment.leads)
         return source
 
     def wake(self) -> None:
@@ -211,11 +210,10 @@ class Run:
         return coming < AHEAD * self.streams and len(self._files) < FILES_A_STREAM * self.streams
 
     def _small_one(self) -> Job | None:
-        """The next job, if one stream will bring it in one go and it may be begun with now."""
+        """The next job, if it is a small one and may be begun with now."""
         if self.stopped or not (self._waiting and self._room):
             return None
-        size = self._waiting[0].size
-        return self._waiting.popleft() if size is not None and size <= SMALLEST else None
+        return self._waiting.popleft() if _is_small(self._waiting[0]) else None
 
     def _keep(self, first: File) -> None:
         file: File | None = first
@@ -270,6 +268,11 @@ class Run:
         thread = threading.Thread(target=target, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
+
+
+def _is_small(job: Job) -> bool:
+    """Whether one stream brings it all in one go."""
+    return job.size is not None and job.size <= SMALLEST
 
 
 def _largest_first(job: Job) -> tuple[bool, int]:

@@ -29,6 +29,7 @@ class Api:
         renamed: Old ids to new ones.
         tokens: Those that are valid at all.
         page_size: Entries in a page of a tree.
+        blobs: Whether `?blobs=true` means anything to it: not every mirror knows it.
     """
 
     def __init__(self, sign: Callable[[Repo, str, Entry], str]) -> None:
@@ -36,6 +37,7 @@ class Api:
         self.renamed: dict[str, str] = {}
         self.tokens: set[str] = set()
         self.page_size = 1000
+        self.blobs = True
         self.endpoint = ""
         self._sign = sign
 
@@ -126,7 +128,7 @@ class Api:
         commit = repo.find(revision)
         if commit is None:
             return _no_revision(revision)
-        blobs = request.query.get("blobs", "").lower() in ("true", "1")
+        blobs = self.blobs and request.query.get("blobs", "").lower() in ("true", "1")
         value = {
             "_id": commit.id[:24],
             "id": repo.id,

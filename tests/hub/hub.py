@@ -103,6 +103,15 @@ class Hub:
     def page_size(self, entries: int) -> None:
         self._api.page_size = entries
 
+    @property
+    def blobs(self) -> bool:
+        """Whether the siblings of a model have sizes and digests when they are asked for."""
+        return self._api.blobs
+
+    @blobs.setter
+    def blobs(self, known: bool) -> None:
+        self._api.blobs = known
+
     def repo(
         self,
         name: str,

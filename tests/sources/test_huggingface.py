@@ -85,7 +85,7 @@ def test_tags_branches_and_commits_are_revisions(hub: Hub, ask: Asker) -> None:
 
 def test_every_page_of_a_long_listing_is_read(hub: Hub, ask: Asker) -> None:
     """A model on the last of several pages is found."""
-    hub.page_size = 3
+    hub.page_size, hub.blobs = 3, False
     hub.repo("maker/long").commit({f"m-{n:02}.gguf": model(str(n)) for n in range(10)})
     assert names(ask("hf:maker/long/m-09.gguf")) == ["m-09.gguf"]
     assert len(hub.seen("hub", "*/tree/*")) == 4
@@ -93,6 +93,7 @@ def test_every_page_of_a_long_listing_is_read(hub: Hub, ask: Asker) -> None:
 
 def test_a_listing_without_an_end_is_refused(hub: Hub, ask: Asker) -> None:
     """A hub whose next page is the same page again is not followed for ever."""
+    hub.blobs = False
     hub.repo("maker/loop").commit({"m.gguf": model()})
     link = {"Link": f'<{hub.endpoint}/api/models/maker/loop/tree/x?cursor=MA%3D%3D>; rel="next"'}
     hub.misbehave(Headers(link), where="hub", match="*/tree/*", times=None)
@@ -102,7 +103,7 @@ def test_a_listing_without_an_end_is_refused(hub: Hub, ask: Asker) -> None:
 
 def test_the_next_page_is_asked_of_the_same_hub(hub: Hub, ask: Asker) -> None:
     """A link to another host, as mirrors hand out, leads to the next page of the hub that is asked."""
-    hub.page_size = 1
+    hub.page_size, hub.blobs = 1, False
     commit = hub.repo("maker/mirrored").commit({"a.gguf": model(), "b.gguf": model()})
     link = {"Link": f'<https://elsewhere.invalid/api/models/m/tree/{commit}?cursor=MQ%3D%3D>; rel="next"'}
     hub.misbehave(Headers(link), where="hub", match="*/tree/*", times=1)
@@ -185,7 +186,7 @@ def test_the_projector_beside_the_model_is_found(hub: Hub, ask: Asker) -> None:
     ]
     assert files[1].sha256 == sha256(model("old"))
     assert (files[1].repo, files[1].revision) == (None, None)
-    assert len(hub.requests) == 2  # the commit and its files
+    assert len(hub.requests) == 1  # for the commit and its files
 
 
 def test_a_projector_that_is_not_there_is_an_error(hub: Hub, ask: Asker) -> None:
@@ -259,7 +260,42 @@ def test_questions_side_by_side_share_one_answer(hub: Hub, ask: Asker) -> None:
         hub.clear()
         answers = list(pool.map(ask, [f"hf:maker/Shared:{quant}" for quant in quants]))
     assert [names(answer) for answer in answers] == [[f"s-{quant}.gguf"] for quant in quants]
-    assert len(hub.requests) == 2
+    assert len(hub.requests) == 1
+
+
+def test_a_mirror_that_names_no_sizes_is_asked_for_the_tree(hub: Hub, run: Run) -> None:
+    """Where the commit's own answer does not tell of its files, one more question does, and the lock is the same."""
+    repo = hub.repo("maker/Both")
+    repo.commit({"b-Q8_0.gguf": model("lfs"), "b-Q4_0.gguf.part1of1": model("piece"), "README.md": b"#"})
+    repo.commit({"small-Q2_K.gguf": model("small")}, lfs=False)
+    uris = ["hf:maker/Both:Q8_0", "hf:maker/Both/b-Q4_0.gguf.part1of1", "hf:maker/Both:Q2_K"]
+    told = [run()(uri) for uri in uris]
+    assert not hub.seen("hub", "*/tree/*")
+    hub.blobs = False
+    assert [run()(uri) for uri in uris] == told
+    assert len(hub.seen("hub", "*/tree/*")) == len(uris)
+
+
+@pytest.mark.parametrize(
+    "siblings",
+    [
+        None,
+        {},
+        [None],
+        [{"rfilename": 1}],
+        [{"rfilename": "m.gguf"}],
+        [{"rfilename": "m.gguf", "size": -1, "blobId": "0" * 40}],
+        [{"rfilename": "m.gguf", "size": 8, "lfs": {"size": 8, "sha256": "0"}}],
+        [{"rfilename": f"{n}.txt"} for n in range(1001)],
+    ],
+)
+def test_siblings_that_do_not_tell_all_are_not_believed(hub: Hub, ask: Asker, siblings: object) -> None:
+    """Whatever stands in for the list of files beside a commit, or where it may have been cut, the tree decides."""
+    commit = hub.repo("maker/Odd").commit({"m.gguf": model()})
+    hub.misbehave(Says({"sha": commit, "siblings": siblings}), where="hub", match="*/revision/*")
+    (file,) = ask("hf:maker/Odd/m.gguf").files
+    assert file.sha256 == sha256(model())
+    assert len(hub.seen("hub", "*/tree/*")) == 1
 
 
 def test_a_hub_that_answers_with_another_commit_is_refused(hub: Hub, ask: Asker) -> None:
@@ -343,6 +379,7 @@ def test_a_license_brings_no_control_characters() -> None:
 def test_impossible_entries_are_not_believed(hub: Hub, ask: Asker, entry: dict[str, object]) -> None:
     """A size that no file has, or an LFS entry without a sha256, is an error of the hub's."""
     hub.repo("maker/Odd").commit({"m.gguf": model()})
+    hub.blobs = False
     listing = [{"type": "file", "path": "m.gguf", "size": 1, **entry}]
     hub.misbehave(Says(listing), where="hub", match="*/tree/*")
     with pytest.raises(Exception, match="does not answer like a model hub"):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from modelsync.transfer.jobs import Segment
 from tests.hub import Headers, Hub, Status
 from tests.transfer.helpers import Lab, noise
 
@@ -50,3 +51,27 @@ def test_a_host_that_leads_nowhere_is_asked_for_the_bytes_at_once(hub: Hub, lab:
     assert len(lab.run(*jobs, streams=2).done) == len(FILES)
     assert len(hub.requests) == len(FILES)
     assert {seen.method for seen in hub.requests} == {"GET"}
+
+
+def test_what_most_likely_leads_elsewhere_is_asked_beforehand_from_the_first_file_on(
+    hub: Hub, lab: Lab
+) -> None:
+    """Who knows that of a host says it: then no stream waits for the hub, and no file is asked for twice."""
+    jobs = [
+        lab.job([Segment(url, len(FILES[name]), leads=True)], FILES[name], label=name)
+        for name, url in urls(hub).items()
+    ]
+    assert len(lab.run(*jobs, streams=2).done) == len(FILES)
+    assert [seen.method for seen in hub.seen("hub")] == ["HEAD"] * len(FILES)
+    assert len(hub.seen("cdn")) == len(FILES)
+
+
+def test_a_mirror_that_gives_the_bytes_itself_is_soon_asked_for_nothing_else(hub: Hub, lab: Lab) -> None:
+    """What was thought to lead elsewhere and does not costs a few questions, for the files that were open by then."""
+    jobs = [
+        lab.job([Segment(hub.file(f"/{name}", data), len(data), leads=True)], data, label=name)
+        for name, data in FILES.items()
+    ]
+    assert len(lab.run(*jobs, streams=2).done) == len(FILES)
+    assert len(hub.seen("plain", method="GET")) == len(FILES)
+    assert len(hub.seen("plain", method="HEAD")) <= 2 * 2

@@ -151,8 +151,8 @@ class Told:
     def __init__(self) -> None:
         self.times = 0
 
-    def source(self, url: str) -> Source:
-        return LocalSource(url)
+    def source(self, segment: Segment) -> Source:
+        return LocalSource(segment.url)
 
     def wake(self) -> None: ...
 
@@ -171,6 +171,8 @@ def test_the_run_is_told_of_a_server_that_has_too_much_to_do(status: int, times:
     assert take is not None
     with run.lock:
         file.settle(
-            Lane(0, 0, track, run.source("file:///x")), take, HttpStatusError("it has no time", status=status)
+            Lane(0, 0, track, run.source(Segment("file:///x"))),
+            take,
+            HttpStatusError("it has no time", status=status),
         )
     assert run.times == times
