@@ -111,8 +111,15 @@ def page(results: Sequence[Result], rounds: int) -> str:
     ]
     tail = [
         "",
-        "nginx's `limit_rate` sends in bursts and then waits. In the row of an even cap, and in that of latency, the "
-        "test suite's hub is the CDN too: it sends evenly, and keeps every answer back by 100 ms.",
+        "nginx's `limit_rate` sends in bursts and then waits. In the row of an even cap the test suite's hub is the "
+        "CDN too, for it sends evenly. In that of latency the hub and nginx keep each answer back by 100 ms.",
+        "",
+        "`Python, bare` in the row of TLS does nothing but what modelsync cannot leave out: one connection is "
+        "decrypted, written to a file, and read back by a second thread for SHA-256 and BLAKE3.",
+        "",
+        "Before each run as much page cache is filled and let go as a run fills, for the host of a virtual machine "
+        "takes back what lies idle. What a run leaves is emptied at once, and removed when all have run: some file "
+        "systems take long to give out an inode that was just freed.",
         "",
         "Peak memory is no less than the bench's own, which a process has before it becomes the contender.",
         "",

@@ -146,12 +146,13 @@ def _peers(hub: Serving, file: Path, check: Callable[[Path], None], *names: str)
         "hf download": ([tool("hf") or "", "download", "--quiet", REPO, "m.gguf"], hub_environment),
         "curl -o": ([*curl, url], {}),
         "httpx2, one stream": ([sys.executable, "-c", ONE_STREAM, url, trusted], {}),
+        "Python, bare": ([sys.executable, str(Path(__file__).with_name("bare.py")), url, trusted], {}),
         "aria2c -x4": ([*aria2c, "-x4", "-s4", url], {}),
         "aria2c -x16": ([*aria2c, "-x16", "-s16", url], {}),
         "node-llama-cpp pull": ([tool("node-llama-cpp") or "", *node], hub_environment),
     }
     for name in names:
-        if installed(name.split(",")[0].split(" ")[0]):
+        if name == "Python, bare" or installed(name.split(",")[0].split(" ")[0]):
             command, environment = commands[name]
             yield Contender(name, lambda _, command=command: command, check, environment)  # type: ignore[misc]
 
@@ -246,7 +247,7 @@ def rows() -> tuple[Row, ...]:
         Row(
             "tls",
             "loopback, TLS, 1 GiB",
-            partial(_one_file, ("httpx2, one stream", "aria2c -x4", "curl -o"), tls=True),
+            partial(_one_file, ("httpx2, one stream", "aria2c -x4", "curl -o", "Python, bare"), tls=True),
             {"httpx2, one stream": 0.60, "aria2c -x4": 1.10},
         ),
         Row(

@@ -146,7 +146,8 @@ class Serving(Hub):
             self.trusted = folder / "trusted.pem"
             self.trusted.write_bytes(self.ca_file.read_bytes() + authority.read_bytes())
             certificates = (
-                f" ssl;\n    ssl_certificate {folder}/leaf.pem;\n    ssl_certificate_key {folder}/leaf.key"
+                f" ssl;\n    ssl_protocols TLSv1.2 TLSv1.3;\n    ssl_certificate {folder}/leaf.pem;"
+                f"\n    ssl_certificate_key {folder}/leaf.key"
             )
         limits = [f"limit_rate {cap};"] if cap else []
         config = CONFIG.format(

@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+TOUCHED = 1 << 20  # bytes of memory that are written to at once
+TOUCHES = 1280  # how often; a run brings at most about a GiB
+
 
 class Contender(NamedTuple):
     """Who does a piece of work.
@@ -65,6 +68,9 @@ def in_turn(
 ) -> dict[str, list[Run]]:
     """Runs each once a round, each time in a folder of its own, beginning with another every round.
 
+    What a run leaves behind must not slow the next one: its files are emptied at once, so that the disk has room, and
+    removed after the last, since some file systems take long to give out what was removed a moment ago.
+
     Args:
         contenders: Who.
         rounds: How often.
@@ -73,19 +79,42 @@ def in_turn(
         meter: Counts something, from the beginning on: bytes that a server has sent.
     """
     runs: dict[str, list[Run]] = {contender.name: [] for contender in contenders}
-    for turn in range(0 if warm else 1, rounds + 1):
-        first = turn % len(contenders)
-        for contender in (*contenders[first:], *contenders[:first]):
-            with tempfile.TemporaryDirectory(prefix="modelsync-bench-run-") as folder:
-                there = place or Path(folder)
+    with tempfile.TemporaryDirectory(prefix="modelsync-bench-runs-") as folders:
+        for turn in range(0 if warm else 1, rounds + 1):
+            first = turn % len(contenders)
+            for contender in (*contenders[first:], *contenders[:first]):
+                there = place or Path(tempfile.mkdtemp(dir=folders))
                 if contender.prepare is not None:
                     contender.prepare(there)
+                touch_memory(Path(folders))
                 before = meter()
                 run = timed(contender, there)
                 run = run._replace(sent=meter() - before)
-            if turn:
-                runs[contender.name].append(run)
+                if place is None:
+                    empty(there)
+                if turn:
+                    runs[contender.name].append(run)
     return runs
+
+
+def touch_memory(folder: Path) -> None:
+    """Fills as much page cache as a run will, and lets it go.
+
+    The host of a virtual machine takes back memory that lies idle, and to get it again costs more than to write the
+    file: whoever ran first after a pause would pay for it.
+    """
+    data = memoryview(bytearray(TOUCHED))
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        for _ in range(TOUCHES):
+            file.write(data)
+
+
+def empty(folder: Path) -> None:
+    """Takes the bytes of all files below it, and leaves the files."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(0o644)
+            os.truncate(path, 0)
 
 
 def timed(contender: Contender, folder: Path) -> Run:

@@ -184,19 +184,15 @@ class TlsStream(Stream):
 
     def _decrypt(self, buffer: memoryview) -> int:
         """Fills the buffer from what has arrived; 0 is the other side's proper end."""
-        filled, size = 0, len(buffer)
-        while filled < size:
-            try:
-                count = self._tls.read(size - filled, buffer[filled:])
-            except ssl.SSLZeroReturnError:
-                break
-            except ssl.SSLError:
-                if filled:  # these bytes first: what is wrong will be so again at the next read
-                    break
+        filled, size, read = 0, len(buffer), self._tls.read
+        try:
+            while filled < size and (count := read(size - filled, buffer[filled:])):
+                filled += int(count)
+        except ssl.SSLZeroReturnError:
+            pass
+        except ssl.SSLError:
+            if not filled:  # else these bytes first: what is wrong will be so again at the next read
                 raise
-            if not count:
-                break
-            filled += int(count)
         return filled
 
     def _perform(self, step: Callable[[], T], timeout: float | None) -> T:

@@ -11,6 +11,7 @@ from pathlib import Path
 from modelsync.machine import free_bytes
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what the system says when no more fits
+LARGE = 8 << 20  # bytes that are worth setting aside: whether there is room for fewer, their writing tells as soon
 BLOCK = 512  # bytes; what st_blocks counts, whatever the file system's own blocks are
 
 
@@ -35,17 +36,20 @@ class DataFile:
         return os.fstat(self._fd).st_size
 
     def allocate(self, size: int) -> bool:
-        """Makes the file `size` bytes long and sets its space aside, where the file system can.
+        """Makes the file `size` bytes long and sets its space aside, where the file system can and it is worth it.
 
         Returns:
             Whether there is room for it; else nothing was changed.
         """
-        lacking = size - taken(os.fstat(self._fd))
-        if lacking > 0:
+        status = os.fstat(self._fd)
+        lacking = size - taken(status)
+        if lacking >= LARGE:
             if lacking > free_bytes(self.path.parent):
                 return False
             _reserve(self._fd, size)
-        self.resize(size)
+            status = os.fstat(self._fd)
+        if status.st_size != size:
+            os.ftruncate(self._fd, size)
         return True
 
     def resize(self, size: int) -> None:
