@@ -11,7 +11,7 @@ from pathlib import Path
 from modelsync.machine import free_bytes
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what the system says when no more fits
-LARGE = 8 << 20  # bytes that are worth setting aside: whether there is room for fewer, their writing tells as soon
+LARGE = 8 << 20  # bytes worth setting aside: whether there is room for fewer, their writing tells as soon
 BLOCK = 512  # bytes; what st_blocks counts, whatever the file system's own blocks are
 
 
