@@ -1,7 +1,7 @@
-"""The least that a verified download over TLS takes in Python: decrypt, write, hash. A contender, and no client.
+"""A verified download over TLS at its plainest, in Python: decrypt, write, hash. A contender, and no client.
 
 One thread decrypts what one connection brings and writes it; another reads it back for SHA-256 and BLAKE3. Nothing is
-resumed, retried, recorded or published, so it tells how much of modelsync's time is its own.
+resumed, retried, recorded, synced or published, so it tells how much of modelsync's time is its own.
 
     python bare.py URL CERTIFICATES
 """
@@ -53,7 +53,10 @@ class Tls:
                 return call()
             except ssl.SSLWantReadError:
                 self._socket.sendall(self._outgoing.read())
-                self._incoming.write(self._taken[: self._socket.recv_into(self._taken)])
+                count = self._socket.recv_into(self._taken)
+                if not count:
+                    raise RuntimeError("the server hung up") from None
+                self._incoming.write(self._taken[:count])
 
 
 class Follower(threading.Thread):

@@ -104,7 +104,7 @@ def page(results: Sequence[Result], rounds: int) -> str:
         f"{date.today().isoformat()}, `make bench`, {rounds} rounds in turn after one that does not count. "
         "Whole processes, from the command to its end, into an empty folder on disk; server and contender share the "
         "machine. Ratios are taken round by round. After every run each file was compared with its source by SHA-256; "
-        "modelsync also hashes inside the time (SHA-256 and BLAKE3), the others check no hash.",
+        "modelsync also checks a hash inside the time (SHA-256, and BLAKE3 for its seal), the others check none.",
         "",
         *(f"- {line}" for line in machine()),
         "",
@@ -114,12 +114,13 @@ def page(results: Sequence[Result], rounds: int) -> str:
         "nginx's `limit_rate` sends in bursts and then waits. In the row of an even cap the test suite's hub is the "
         "CDN too, for it sends evenly. In that of latency the hub and nginx keep each answer back by 100 ms.",
         "",
-        "`Python, bare` in the row of TLS does nothing but what modelsync cannot leave out: one connection is "
-        "decrypted, written to a file, and read back by a second thread for SHA-256 and BLAKE3.",
+        "`Python, bare` in the row of TLS (bench/bare.py) is the same work at its plainest: one connection is "
+        "decrypted, written to a file, and read back by a second thread for SHA-256 and BLAKE3; nothing is synced, "
+        "recorded or published.",
         "",
-        "Before each run as much page cache is filled and let go as a run fills, for the host of a virtual machine "
-        "takes back what lies idle. What a run leaves is emptied at once, and removed when all have run: some file "
-        "systems take long to give out an inode that was just freed.",
+        "Before each run into an empty folder 1.25 GiB of page cache are filled and let go, for the host of a virtual "
+        "machine takes back what lies idle. What a run leaves is emptied at once, and removed when all have run: some "
+        "file systems take long to give out an inode that was just freed.",
         "",
         "Peak memory is no less than the bench's own, which a process has before it becomes the contender.",
         "",

@@ -122,7 +122,7 @@ def ours_on(hub: Serving, check: Callable[[Path], None], *words: str) -> Contend
     environment = {"HF_ENDPOINT": hub.endpoint, "MODELSYNC_STORE": "{folder}/store", "HOME": "{folder}"}
     if hub.trusted:
         environment["SSL_CERT_FILE"] = str(hub.trusted)
-    return Contender(OURS, lambda _: [modelsync, "-q", *words], check, environment, verifies=True)
+    return Contender(OURS, lambda _: [modelsync, "-q", *words], check, environment)
 
 
 def _peers(hub: Serving, file: Path, check: Callable[[Path], None], *names: str) -> Iterator[Contender]:
@@ -225,7 +225,7 @@ def _verify(place: Path, rounds: int) -> dict[str, list[Run]]:
     )
     b3sum = [tool("b3sum") or ""] if installed("b3sum") else [sys.executable, "-c", BLAKE3]
     name = "b3sum" if installed("b3sum") else "blake3 over mmap"
-    peer = Contender(name, lambda _: [*b3sum, str(blob)], lambda _: None, verifies=True)
+    peer = Contender(name, lambda _: [*b3sum, str(blob)], lambda _: None)
     verify = ours._replace(
         command=lambda _: [str(Path(sys.executable).with_name("modelsync")), "-q", "verify"]
     )

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,6 @@ class Contender(NamedTuple):
         command: From an empty folder to what is run in it.
         check: Raises if what lies in that folder afterwards is not what was asked for, byte by byte.
         environment: More variables; `{folder}` in a value is that folder.
-        verifies: Whether it checks a hash of what it brings.
         prepare: Makes that folder what it is to be before the time runs; None: it is empty.
     """
 
@@ -29,7 +29,6 @@ class Contender(NamedTuple):
     command: Callable[[Path], Sequence[str]]
     check: Callable[[Path], None]
     environment: Mapping[str, str] = {}
-    verifies: bool = False
     prepare: Callable[[Path], None] | None = None
 
 
@@ -79,14 +78,18 @@ def in_turn(
         meter: Counts something, from the beginning on: bytes that a server has sent.
     """
     runs: dict[str, list[Run]] = {contender.name: [] for contender in contenders}
-    with tempfile.TemporaryDirectory(prefix="modelsync-bench-runs-") as folders:
+    with (
+        tempfile.TemporaryDirectory(prefix="modelsync-bench-runs-") as folders,
+        tempfile.TemporaryFile(dir=folders, buffering=0) as scratch,
+    ):
         for turn in range(0 if warm else 1, rounds + 1):
             first = turn % len(contenders)
             for contender in (*contenders[first:], *contenders[:first]):
                 there = place or Path(tempfile.mkdtemp(dir=folders))
                 if contender.prepare is not None:
                     contender.prepare(there)
-                touch_memory(Path(folders))
+                if place is None:
+                    touch_memory(scratch)
                 before = meter()
                 run = timed(contender, there)
                 run = run._replace(sent=meter() - before)
@@ -97,20 +100,21 @@ def in_turn(
     return runs
 
 
-def touch_memory(folder: Path) -> None:
+def touch_memory(scratch: FileIO) -> None:
     """Fills as much page cache as a run will, and lets it go.
 
     The host of a virtual machine takes back memory that lies idle, and to get it again costs more than to write the
     file: whoever ran first after a pause would pay for it.
     """
     data = memoryview(bytearray(TOUCHED))
-    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-        for _ in range(TOUCHES):
-            file.write(data)
+    scratch.seek(0)
+    for _ in range(TOUCHES):
+        scratch.write(data)
+    scratch.truncate(0)
 
 
 def empty(folder: Path) -> None:
-    """Takes the bytes of all files below it, and leaves the files."""
+    """Takes the bytes of all files below it, and leaves the files. None of them may be a link to one elsewhere."""
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
             path.chmod(0o644)

@@ -80,3 +80,11 @@ def test_the_command_imports_nothing_heavy_for_a_sync_with_nothing_to_do(project
     code += "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
     assert imported(code, project) & set(HEAVY) <= {"dataclasses"}
     assert hub.seen() == []
+
+
+def test_a_lock_of_local_files_imports_no_client(tmp_path: Path, tiny_gguf: Path) -> None:
+    """Nobody waits for a server then, and nothing is imported meanwhile."""
+    (tmp_path / "models.toml").write_text(f'[models]\ntiny = "file:{tiny_gguf}"\n')
+    found = imported("import modelsync; modelsync.lock()", tmp_path)
+    assert (tmp_path / "models.lock").exists()
+    assert found & {"httpcore2", "ssl"} == set()

@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,13 +41,11 @@ def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> lis
     Raises:
         ModelsyncError: the first, in that order, that could not be resolved.
     """
-    if context.offline:
-        for query in queries:
-            if not isinstance(query.request.uri, FileUri):
-                raise OfflineError(
-                    f"{query.request.uri} has to be looked up, and the network is ruled out",
-                    hint=OFFLINE_HINT,
-                )
+    remote = [query.request.uri for query in queries if not isinstance(query.request.uri, FileUri)]
+    if context.offline and remote:
+        raise OfflineError(
+            f"{remote[0]} has to be looked up, and the network is ruled out", hint=OFFLINE_HINT
+        )
     sources = context.sources()
 
     def one(query: Query) -> Answer:
@@ -65,7 +64,7 @@ def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> lis
     with ThreadPoolExecutor(min(RESOLVERS, len(queries) or 1), thread_name_prefix="resolve") as pool:
         futures = [pool.submit(one, query) for query in queries]
         try:
-            if not context.offline:
+            if remote:
                 _make_use_of_the_wait()
             return [future.result() for future in futures]
         except BaseException as error:
@@ -76,6 +75,7 @@ def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> lis
 
 
 def _make_use_of_the_wait() -> None:
-    """Imports what a transfer will need while servers are waited for."""
+    """Imports what a transfer will need, while servers are waited for. Who needs what cannot be had will tell."""
     for name in SOON:
-        importlib.import_module(name)
+        with suppress(ImportError):
+            importlib.import_module(name)

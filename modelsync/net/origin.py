@@ -13,6 +13,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # Written as it stands in a request target; `%` stays, so that what is quoted already is left alone.
 _TARGET_SAFE = "%!$&'()*+,/:;=?@[]~"
+_END = re.compile(r"[/?#]")  # of an authority
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
 # What inet_aton reads as an address though it does not look like one: `127.1`, `0x7f000001`, `2130706433`.
@@ -45,7 +46,6 @@ class Origin(NamedTuple):
         return f"{self.scheme}://{self.authority}"
 
 
-@lru_cache(maxsize=256)  # one request asks some ten times
 def of(url: str) -> Origin:
     """The origin of an absolute http(s) address.
 
@@ -54,16 +54,27 @@ def of(url: str) -> Origin:
     """
     if _CONTROL.search(url):  # urlsplit would drop some of them without a word
         raise UriError(f"`{_shown(url)}` has control characters in it")
+    scheme, slashes, rest = url.partition("//")
+    authority = _END.split(rest, maxsplit=1)[0].rpartition("@")[2]
     try:
-        parts = urlsplit(url)
+        return _origin(f"{scheme}{slashes}{authority}")
+    except ValueError as error:
+        raise UriError(f"`{_shown(url)}` {error}") from None
+
+
+@lru_cache(maxsize=64)  # one request asks some ten times; of no address is more kept than its origin
+def _origin(bare: str) -> Origin:
+    """The origin of an address that is nothing more; raises ValueError that says what the address is not."""
+    try:
+        parts = urlsplit(bare)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise UriError(f"`{_shown(url)}` is not an address: {printable(str(error))}") from None
+        raise ValueError(f"is not an address: {printable(str(error))}") from None
     if parts.scheme not in DEFAULT_PORTS:
-        raise UriError(f"`{_shown(url)}` is not an http or https address")
+        raise ValueError("is not an http or https address")
     checked = _checked_host(host)
     if checked is None or port == 0:
-        raise UriError(f"`{_shown(url)}` names no host that can be asked")
+        raise ValueError("names no host that can be asked")
     return Origin(parts.scheme, checked, port or DEFAULT_PORTS[parts.scheme])
 
 

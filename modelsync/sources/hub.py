@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from modelsync.net.client import Client
 
 MAX_PAGES = 200
-MAX_SIBLINGS = 1000  # as many as a page of a tree has
+MAX_SIBLINGS = 999  # a page of a tree has one more: a list that was cut has as many as that
 MAX_ENTRIES = 200_000
 MAX_SIZE = 2**50
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -79,7 +79,7 @@ class Hubs:
             ("repo", endpoint, repo, revision), lambda: self._ask_repo(endpoint, repo, revision)
         )
         if found.commit != revision:  # whoever asks for the commit next knows it too
-            self._once(("repo", endpoint, repo, found.commit), lambda: found)
+            self._remember(("repo", endpoint, repo, found.commit), found)
         return found
 
     def files(self, endpoint: str, repo: Repo) -> Mapping[str, RemoteFile]:
@@ -109,6 +109,13 @@ class Hubs:
                 raise
         return future.result()
 
+    def _remember(self, key: tuple[str, ...], answer: object) -> None:
+        """Keeps what was answered together with something else, unless somebody is asking for it already."""
+        future: Future[Any] = Future()
+        future.set_result(answer)
+        with self._guard:
+            self._answers.setdefault(key, future)
+
     def _ask_repo(self, endpoint: str, repo: str, revision: str) -> Repo:
         url = f"{endpoint}/api/models/{repo}/revision/{quote(revision, safe='')}?blobs=true"
         info = self._get(url, endpoint, repo, revision)
@@ -124,7 +131,7 @@ class Hubs:
             raise complaints.disabled(endpoint, repo)
         files = siblings(value)
         if files is not None:
-            self._once(("files", endpoint, repo, commit), lambda: files)
+            self._remember(("files", endpoint, repo, commit), files)
         return Repo(repo, commit, license_of(value))
 
     def _ask_files(self, endpoint: str, repo: Repo) -> Mapping[str, RemoteFile]:
@@ -195,10 +202,10 @@ def remote_file(entry: Mapping[str, Any], endpoint: str, repo: str) -> RemoteFil
 
 
 def siblings(info: Mapping[str, Any]) -> Mapping[str, RemoteFile] | None:
-    """The model files of a commit as its hub names them beside it; None where it may not have named all of each.
+    """The model files of a commit as its hub names them beside it; None where it may not have told all of them.
 
-    That spares the question for the tree. Mirrors may not know `blobs=true`, and of a very large repo a hub may leave
-    files out.
+    That spares the question for the tree. Mirrors may not know `blobs=true`, or name no files at all, and of a very
+    large repo a hub may leave some out.
     """
     entries = info.get("siblings")
     if not isinstance(entries, list) or len(entries) > MAX_SIBLINGS:
@@ -216,7 +223,7 @@ def siblings(info: Mapping[str, Any]) -> Mapping[str, RemoteFile] | None:
                 files[path] = remote_file(same, "", "")
             except ModelsyncError:
                 return None
-    return files
+    return files or None
 
 
 def next_page(link: str, first: str) -> str | None:

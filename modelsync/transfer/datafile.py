@@ -1,4 +1,4 @@
-"""A file that many threads write and read at offsets, with its space set aside beforehand."""
+"""A file that many threads write and read at offsets, with the space of a large one set aside beforehand."""
 
 import errno
 import os
@@ -39,7 +39,8 @@ class DataFile:
         """Makes the file `size` bytes long and sets its space aside, where the file system can and it is worth it.
 
         Returns:
-            Whether there is room for it; else nothing was changed.
+            False if there is no room for it, and then nothing was changed. Where fewer than `LARGE` bytes are lacking
+            nobody looks.
         """
         status = os.fstat(self._fd)
         lacking = size - taken(status)

@@ -69,6 +69,7 @@ class Keeper:
             with self._lock:
                 file.closed = True
                 file.nudge()
+                file.run.wake()  # there is room for another one
             try:
                 if self._guessing is not None:
                     self._guessing.join()
@@ -105,8 +106,12 @@ class Keeper:
         here = self._with_head()
         lanes: list[Lane] = []
         base = 0
+        small = sum(size or MANY for size in self._sizes) <= SMALLEST
         for index, (segment, size) in enumerate(zip(self._job.segments, self._sizes, strict=True)):
-            source = file.run.source(segment)
+            # What is large has many streams, which wait for that once; what is joined would wait for each piece.
+            source = file.run.source(
+                segment._replace(leads=segment.leads and small and len(self._sizes) == 1)
+            )
             streams = min(file.run.streams, source.widest)
             done = here.within(base, base + (MANY if size is None else size))
             lanes.append(Lane(index, base, self._track(index, base, size, done, streams), source))
@@ -114,7 +119,7 @@ class Keeper:
         self._guessing = Guessing(file, lanes, [size or 0 for size in self._sizes], self._job.guesses)
         known = [start for start, _ in file.guessed.spans[:1]]
         self._doubtful = min((*known, *self._guessing.starts), default=MANY)
-        self._small = self._doubtful == MANY and sum(size or MANY for size in self._sizes) <= SMALLEST
+        self._small = self._doubtful == MANY and small
         with self._lock:
             file.lanes = lanes
             self._resumed = file.here - file.fetched

@@ -69,10 +69,10 @@ class Partial:
         return data_path(self.folder)
 
     def allocate(self, size: int) -> None:
-        """Makes the file `size` bytes long and sets its space aside, where the file system can.
+        """Makes the file `size` bytes long and sets its space aside, where the file system can and it is worth it.
 
         Raises:
-            DiskFullError: there is not so much left.
+            DiskFullError: there is not so much left. For a few bytes that turns out when they are written.
         """
         with self._named:
             if not self._data.allocate(size):

@@ -26,8 +26,8 @@ class RemoteSource:
         url: The canonical URL.
         stopped: Whether the work is over; waits end then.
         limit: Holds back the reading, or None.
-        leading: Of each host that has led elsewhere, whether that may be asked for beforehand; shared by all sources of
-            a run.
+        leading: Of each host of which that is known, whether it leads elsewhere and may be asked beforehand; shared by
+            all sources of a run.
     """
 
     widest = 2**16  # as many as there are
@@ -68,7 +68,7 @@ class RemoteSource:
             found = self._client().leads(self._url)
             self._leading.setdefault(self._host, found is not None)
         except ModelsyncError:
-            pass
+            self._leading.setdefault(self._host, False)  # it may not know the question
         finally:
             self._settle(found)
             self._beforehand = found is not None

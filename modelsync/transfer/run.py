@@ -1,4 +1,4 @@
-"""The threads of one run: a few streams that take ranges from whatever file has some, and one thread a file."""
+"""The threads of one run: streams that take ranges from whatever file has some, and a thread for each open file."""
 
 import threading
 import time
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from modelsync.net.client import Client
 
 FIRST = 2  # streams to begin with, unless there are more small files: those are mostly waited for
-AHEAD = 2  # files that are waited for at one time, for each stream: as many are asked about as are fetched
-FILES_A_STREAM = 6  # files at one time, those among them that are whole and waited for on the disk
+COMING = 2  # files that come at one time, for each stream: as many are asked about as are fetched
+OPEN = 3  # files that are open at one time, for each stream, with those that are whole and waited for on the disk
 
 
 class Run:
@@ -77,7 +77,7 @@ class Run:
         self._tuner = Tuner(streams, max(FIRST, small))
 
     def start(self) -> None:
-        """Starts the streams; they start the files."""
+        """Starts the streams; they open the files, and whoever has ended with a small one opens the next."""
         if not self._waiting:
             self.over.set()
             return
@@ -111,7 +111,7 @@ class Run:
             self._spare.notify_all()
             for file in self._files:
                 file.nudge()
-        # files are started by streams: once those are gone, no thread is added to the list
+        # threads of files are started by streams: once those are gone, none is added to the list
         for thread in self._threads:
             thread.join()
         self.cut_short = self.cut_short or bool(self._waiting)
@@ -172,16 +172,18 @@ class Run:
                     self._spare.wait()
                     continue
                 now = time.monotonic()
-                share = max(1, self._tuner.limit // max(1, len(self._files)))
+                large = sum(not (file.closed or _is_small(file.job)) for file in self._files)
+                share = max(1, self._tuner.limit // max(1, large))
                 for file in self._files:
-                    taken = file.take(now, self._tuner.pace, share)
+                    taken = file.take(now, self._tuner.pace, 1 if _is_small(file.job) else share)
                     if taken is not None:
                         self._busy += 1
                         self._work.notify()
                         return file, *taken
                 if self._waiting and self._room:
-                    self._open(self._waiting.popleft())
-                    self._open_ahead()
+                    self._spawn_for(self._open(self._waiting.popleft()))
+                    while (small := self._open_small()) is not None:
+                        self._spawn_for(small)
                 else:
                     self._work.wait(self._until_a_retry(now))
             return None
@@ -193,27 +195,25 @@ class Run:
 
     # --- the files -----------------------------------------------------------------------------------
 
-    def _open(self, job: Job) -> None:
+    def _open(self, job: Job) -> File:
         file = File(job, self)
         self._files.append(file)
-        self._spawn("file", lambda: self._keep(file))
+        return file
 
-    def _open_ahead(self) -> None:
-        """Opens files before a stream is free for them: all that those cost until then is waiting."""
-        while (job := self._small_one()) is not None:
-            self._open(job)
+    def _open_small(self) -> File | None:
+        """Opens the next file if it is a small one, before a stream is free for it: until then it costs but waiting."""
+        if self.stopped or not (self._waiting and self._room and _is_small(self._waiting[0])):
+            return None
+        return self._open(self._waiting.popleft())
+
+    def _spawn_for(self, file: File) -> None:
+        self._spawn("file", lambda: self._keep(file))
 
     @property
     def _room(self) -> bool:
         """Whether one more file may be open."""
         coming = sum(not file.closed for file in self._files)
-        return coming < AHEAD * self.streams and len(self._files) < FILES_A_STREAM * self.streams
-
-    def _small_one(self) -> Job | None:
-        """The next job, if it is a small one and may be begun with now."""
-        if self.stopped or not (self._waiting and self._room):
-            return None
-        return self._waiting.popleft() if _is_small(self._waiting[0]) else None
+        return coming < COMING * self.streams and len(self._files) < OPEN * self.streams
 
     def _keep(self, first: File) -> None:
         file: File | None = first
@@ -226,7 +226,7 @@ class Run:
                 file = self._ended_with(file)
 
     def _ended_with(self, file: File) -> File | None:
-        """Closes the books of a file; gives the next one for its thread."""
+        """Closes the books of a file; gives the next one for its thread, or None."""
         with self.lock:
             self._files.remove(file)
             self._ended.append(file)
@@ -235,12 +235,7 @@ class Run:
                 self.over.set()
                 self._work.notify_all()
                 self._spare.notify_all()
-            job = self._small_one()
-            if job is None:
-                return None
-            file = File(job, self)
-            self._files.append(file)
-            return file
+            return self._open_small()
 
     def _see_through(self, file: File) -> None:
         try:
@@ -261,13 +256,14 @@ class Run:
     def _fail(self, error: BaseException) -> None:
         with self.lock:
             self.crash = self.crash or error
+            self.stopped = True  # nothing is begun any more
             self.over.set()
 
     def _spawn(self, kind: str, target: Callable[[], None]) -> None:
         name = f"modelsync-{kind}-{len(self._threads) + 1}"
         thread = threading.Thread(target=target, name=name, daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
 
 def _is_small(job: Job) -> bool:

@@ -286,7 +286,9 @@ def test_a_mirror_that_names_no_sizes_is_asked_for_the_tree(hub: Hub, run: Run) 
         [{"rfilename": "m.gguf"}],
         [{"rfilename": "m.gguf", "size": -1, "blobId": "0" * 40}],
         [{"rfilename": "m.gguf", "size": 8, "lfs": {"size": 8, "sha256": "0"}}],
-        [{"rfilename": f"{n}.txt"} for n in range(1001)],
+        [{"rfilename": f"{n}.txt"} for n in range(1000)],
+        [],
+        [{"rfilename": "README.md"}],
     ],
 )
 def test_siblings_that_do_not_tell_all_are_not_believed(hub: Hub, ask: Asker, siblings: object) -> None:
@@ -339,6 +341,22 @@ def test_a_name_that_leaves_its_folder_is_refused(hub: Hub, ask: Asker) -> None:
     hub.repo("maker/Evil").commit({"../../evil-Q8_0.gguf": model()})
     with pytest.raises(RefusedError):
         ask("hf:maker/Evil:Q8_0")
+
+
+def test_what_is_in_lfs_most_likely_leads_to_a_cdn(hub: Hub, run: Run) -> None:
+    """Of a file that the hub keeps in git itself nobody asks first where else it is."""
+    repo = hub.repo("maker/Both")
+    repo.commit({"l-Q8_0.gguf": model("lfs"), "p-Q4_0.gguf.part1of2": model("1")})
+    repo.commit({"p-Q4_0.gguf.part2of2": model("2")})
+    repo.commit({"s-Q2_K.gguf": model("small")}, lfs=False)
+    ask = run()
+    for uri, leads in {
+        "hf:maker/Both:Q8_0": [True],
+        "hf:maker/Both/p-Q4_0.gguf.part1of2": [True, True],
+        "hf:maker/Both:Q2_K": [False],
+    }.items():
+        (file,) = ask(uri).files
+        assert [each.leads for each in ask.sources[0].locate(file, hub.endpoint, ask.folder)] == leads
 
 
 def test_renamed_repos_are_followed(hub: Hub, ask: Asker) -> None:

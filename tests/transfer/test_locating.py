@@ -4,7 +4,7 @@ from collections import Counter
 
 from modelsync.transfer.jobs import Segment
 from tests.hub import Headers, Hub, Status
-from tests.transfer.helpers import Lab, noise
+from tests.transfer.helpers import Lab, MiB, noise
 
 FILES = {f"m{number}.gguf": noise(50_000, number) for number in range(20)}
 
@@ -75,3 +75,23 @@ def test_a_mirror_that_gives_the_bytes_itself_is_soon_asked_for_nothing_else(hub
     assert len(lab.run(*jobs, streams=2).done) == len(FILES)
     assert len(hub.seen("plain", method="GET")) == len(FILES)
     assert len(hub.seen("plain", method="HEAD")) <= 2 * 2
+
+
+def test_a_mirror_that_knows_no_head_is_soon_asked_for_nothing_else(hub: Hub, lab: Lab) -> None:
+    """A question that fails is not repeated for every file: the next ones are asked for their bytes at once."""
+    hub.misbehave(Status(405), where="hub", method="HEAD", times=None)
+    jobs = [
+        lab.job([Segment(url, len(FILES[name]), leads=True)], FILES[name], label=name)
+        for name, url in urls(hub).items()
+    ]
+    assert len(lab.run(*jobs, streams=2).done) == len(FILES)
+    assert 1 <= len(hub.seen("hub", method="HEAD")) <= 2 * 2
+
+
+def test_a_large_file_has_its_redirect_followed(hub: Hub, lab: Lab) -> None:
+    """Its many streams wait for that once: no question goes before the one for its bytes."""
+    data = noise(9 * MiB)
+    hub.repo("u/large").commit({"m.gguf": data}, lfs=None)
+    url = f"{hub.endpoint}/u/large/resolve/main/m.gguf"
+    assert lab.run(lab.job([Segment(url, len(data), leads=True)], data)).only.fetched == len(data)
+    assert [seen.method for seen in hub.seen("hub")] == ["GET"]

@@ -124,6 +124,17 @@ def test_forgotten_bytes_do_not_come_back(folder: Path) -> None:
     assert opened(folder, boot="b2").ranges == Ranges([(0, 1), (3, 5)])
 
 
+def test_the_space_of_a_small_file_is_not_set_aside(folder: Path) -> None:
+    """Its size is there, and takes no room yet; what was longer is cut."""
+    partial = opened(folder)
+    partial.allocate(MiB)
+    assert partial.path.stat().st_size == MiB
+    assert allocated(partial.path) < MiB
+    partial.allocate(1000)
+    assert partial.path.stat().st_size == 1000
+    partial.close()
+
+
 def test_space_is_set_aside_and_a_file_that_cannot_fit_is_told_before(folder: Path) -> None:
     """The size is there at once; a size that no disk has is an error that says how much there is."""
     partial = opened(folder)
