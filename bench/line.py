@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 
-from modelsync.transfer.rate import Limit
+from modelsync.transfer.rate_limit import Limit
 
 BUFFER = 64 * 1024
 STREAMS = 16  # that share it at most

@@ -6,7 +6,7 @@ this machine hold them; `modelsync.path("llama3")` is the local path that llama.
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from modelsync.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from modelsync.api.headers import estimate as estimate
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from modelsync.api.projects import pull as pull
     from modelsync.api.projects import sync as sync
     from modelsync.api.projects import verify as verify
-    from modelsync.engine.changes import Change as Change
-    from modelsync.engine.estimating import Estimation as Estimation
-    from modelsync.engine.inspecting import Inspection as Inspection
-    from modelsync.engine.locking import LockReport as LockReport
-    from modelsync.engine.modelfiles import ModelFiles as ModelFiles
-    from modelsync.engine.syncing import SyncReport as SyncReport
     from modelsync.errors import ModelsyncError as ModelsyncError
-    from modelsync.transfer.board import Board as Board
+    from modelsync.fit.estimation import Estimation as Estimation
+    from modelsync.install.report import SyncReport as SyncReport
+    from modelsync.ops.inspect import Inspection as Inspection
+    from modelsync.ops.lock import LockReport as LockReport
+    from modelsync.project.lock_diff import Change as Change
+    from modelsync.project.model_files import ModelFiles as ModelFiles
     from modelsync.transfer.progress import Event as Event
+    from modelsync.transfer.progress_board import Board as Board
 
 _WHERE = {
     **dict.fromkeys(("estimate", "inspect"), "modelsync.api.headers"),
     **dict.fromkeys(("files", "load", "path"), "modelsync.api.models"),
     **dict.fromkeys(("lock", "pull", "sync", "verify"), "modelsync.api.projects"),
-    "Change": "modelsync.engine.changes",
-    "Estimation": "modelsync.engine.estimating",
-    "Inspection": "modelsync.engine.inspecting",
-    "LockReport": "modelsync.engine.locking",
-    "ModelFiles": "modelsync.engine.modelfiles",
-    "SyncReport": "modelsync.engine.syncing",
+    "Change": "modelsync.project.lock_diff",
+    "Estimation": "modelsync.ops.estimate",
+    "Inspection": "modelsync.ops.inspect",
+    "LockReport": "modelsync.ops.lock",
+    "ModelFiles": "modelsync.project.model_files",
+    "SyncReport": "modelsync.ops.sync",
     "ModelsyncError": "modelsync.errors",
-    "Board": "modelsync.transfer.board",
+    "Board": "modelsync.transfer.progress_board",
     "Event": "modelsync.transfer.progress",
 }
 __all__ = ["__version__", *_WHERE]

@@ -11,15 +11,15 @@ def main() -> None:
     # Start-up makes some ten thousand objects, which all live on: a sync with nothing to do spent a fifth of its
     # time looking for garbage among them.
     gc.set_threshold(100_000)
-    from modelsync.cli import ending, quick
+    from modelsync.cli import exit, fast
     from modelsync.cli.invocation import Invocation
 
-    work = quick.read(sys.argv[1:], os.environ)
+    work = fast.read(sys.argv[1:], os.environ)
     if work is None:
         from modelsync.cli import app
 
         work = app.work
-    status = ending.finish(work, Invocation())
+    status = exit.finish(work, Invocation())
     gc.freeze()
     sys.exit(status)
 

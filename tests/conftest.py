@@ -8,6 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.hub import Hub
+from tests.support.command_line import cli as cli
+from tests.support.command_line import empty as empty
+from tests.support.command_line import synced as synced
+from tests.support.project import context as context
+from tests.support.project import opened as opened
+from tests.support.project import place as place
 
 _LEAKS = ("MODELSYNC_", "HF_", "HUGGING", "XDG_", "LLAMA_")
 _LEAK_NAMES = {
@@ -70,6 +76,43 @@ def hub() -> Iterator[Hub]:
 @pytest.fixture(scope="session")
 def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real llama model of half a megabyte that llama.cpp loads. Read it, do not change it."""
-    from tests.gguf_files import make_llama  # gguf imports numpy, which most tests do not need
+    from tests.support.gguf_files import make_llama  # gguf imports numpy, which most tests do not need
 
     return make_llama(tmp_path_factory.mktemp("gguf") / "tiny-Q4_K_M.gguf")
+
+
+@pytest.fixture(scope="session")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder."""
+    from tests.support.llama_models import make_bert
+
+    return make_bert(tmp_path_factory.mktemp("bert") / "bert-F32.gguf")
+
+
+@pytest.fixture(scope="session")
+def seeing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A llama whose chat template knows of pictures."""
+    from tests.support.gguf_files import make_llama
+    from tests.support.llama_models import SEEING_TEMPLATE
+
+    return make_llama(tmp_path_factory.mktemp("seeing") / "seeing-F32.gguf", chat_template=SEEING_TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+def projector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A projector for it."""
+    from tests.support.llama_models import make_projector
+
+    return make_projector(tmp_path_factory.mktemp("projector") / "mmproj-F32.gguf")
+
+
+@pytest.fixture(scope="session")
+def loras(tiny_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two adapters for the tiny llama."""
+    from tests.support.gguf_files import make_lora
+
+    folder = tmp_path_factory.mktemp("loras")
+    return (
+        make_lora(folder / "first.gguf", tiny_gguf, seed=1),
+        make_lora(folder / "second.gguf", tiny_gguf, seed=2),
+    )

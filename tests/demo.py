@@ -11,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.gguf_files import edit_metadata, make_llama
 from tests.hub import Hub
+from tests.support.gguf_files import edit_metadata, make_llama
 
 REPO = "demo/tiny-llama-GGUF"
 TEMPLATE = "{% for message in messages %}<{{ message.role }}> {{ message.content }}{% endfor %}"

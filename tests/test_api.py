@@ -23,10 +23,10 @@ from modelsync.errors import (
     StaleLockError,
     UsageError,
 )
-from modelsync.transfer.rate import BURST, HELD
-from tests.engine.conftest import REPO, gguf
-from tests.gguf_files import split
+from modelsync.transfer.rate_limit import BURST, HELD
 from tests.hub import Hub, Stall
+from tests.support.gguf_files import split
+from tests.support.project import REPO, gguf
 
 MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import REPO, gguf
 from tests.hub import Hub
+from tests.support.project import REPO, gguf
 
 HEAVY = (
     "httpcore2",

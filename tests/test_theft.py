@@ -9,8 +9,8 @@ import pytest
 
 import modelsync
 from modelsync.errors import ManifestError, ModelsyncError, RefusedError
-from tests.engine.conftest import REPO, gguf
 from tests.hub import Headers, Hub, Redirect
+from tests.support.project import REPO, gguf
 
 SECRET = "hf_the_users_own_token"
 

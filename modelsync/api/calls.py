@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from modelsync.engine import project
-from modelsync.engine.context import Context
+from modelsync.context import Context
 from modelsync.errors import UsageError
+from modelsync.project import discovery, project
 
 if TYPE_CHECKING:
-    from modelsync.cli.progress import Shown
+    from modelsync.display.progress import Shown
     from modelsync.transfer.progress import Event
 
 AnyPath = str | os.PathLike[str]
@@ -22,7 +22,7 @@ def find(context: Context, manifest: AnyPath | None, package: str | None = None)
     """The project of a call: what its arguments say wins over `MODELSYNC_MANIFEST`."""
     if manifest is None and package is None:
         manifest = context.settings.manifest
-    return project.find(manifest_path=manifest, package=package)
+    return discovery.find(manifest_path=manifest, package=package)
 
 
 @contextmanager
@@ -83,7 +83,7 @@ class _Bar:
 
     def _shown(self) -> "Shown | None":
         if not self._drawing:
-            from modelsync.cli import progress
+            from modelsync.display import progress
 
             self._drawing.append(self._stack.enter_context(progress.listener(sys.stderr)))
         return self._drawing[0]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from modelsync.api import calls
 
 if TYPE_CHECKING:
-    from modelsync.engine.estimating import Estimation
-    from modelsync.engine.inspecting import Inspection
+    from modelsync.fit.estimation import Estimation
+    from modelsync.ops.inspect import Inspection
     from modelsync.transfer.progress import Event
 
 
@@ -42,10 +42,10 @@ def inspect(
         NotSyncedError: neither it nor its header is here, and the network is ruled out.
         ModelsyncError: anything else that has a name.
     """
-    from modelsync.engine import inspecting
+    from modelsync.ops import inspect as ops_inspect
 
     with calls.context(token, endpoint, offline, on_progress, cancel) as context:
-        return inspecting.inspect(
+        return ops_inspect.inspect(
             context, name_or_uri, lambda: calls.find(context, manifest, package), variant=variant
         )
 
@@ -100,9 +100,10 @@ def estimate(
         UsageError: llama.cpp would refuse the settings.
         ModelsyncError: anything else that has a name.
     """
-    from modelsync.engine import estimating
+    from modelsync.fit import estimation
+    from modelsync.ops import estimate as ops_estimate
 
-    asked = estimating.Asked(
+    asked = estimation.Asked(
         profile=profile,
         context=ctx,
         gpu_layers=gpu_layers,
@@ -115,6 +116,6 @@ def estimate(
         gpus=tuple(gpus) if gpus is not None else () if ram is not None else None,
     )
     with calls.context(token, endpoint, offline, on_progress, cancel) as context:
-        return estimating.estimate(
+        return ops_estimate.estimate(
             context, name_or_uri, lambda: calls.find(context, manifest, package), variant=variant, asked=asked
         )

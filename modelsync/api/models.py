@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelsync.api import calls
-from modelsync.engine import asking
-from modelsync.engine.modelfiles import ModelFiles
+from modelsync.ops import path as ops_path
+from modelsync.project.model_files import ModelFiles
 
 if TYPE_CHECKING:
     from llama_cpp import Llama
@@ -84,7 +84,7 @@ def files(
 ) -> ModelFiles:
     """All local files of a model: its parts, its projector, its adapters. As `path`, which see."""
     with calls.context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
-        return asking.files(
+        return ops_path.files(
             context,
             name_or_uri,
             lambda: calls.find(context, manifest, package),
@@ -134,10 +134,10 @@ def load(
         UsageError: there is no such keyword; of the manifest, with file, line and key.
         ModelsyncError: llama.cpp cannot load the model; or anything that `path` raises.
     """
-    from modelsync.engine import loading
+    from modelsync.ops import load as ops_load
 
     with calls.context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
-        return loading.load(
+        return ops_load.load(
             context,
             name_or_uri,
             lambda: calls.find(context, manifest, package),

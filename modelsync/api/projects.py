@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelsync.api import calls
-from modelsync.engine.modelfiles import ModelFiles
+from modelsync.project.model_files import ModelFiles
 
 if TYPE_CHECKING:
-    from modelsync.engine.locking import LockReport
-    from modelsync.engine.syncing import SyncReport
-    from modelsync.engine.verifying import Row
+    from modelsync.install.report import SyncReport
+    from modelsync.ops.lock import LockReport
+    from modelsync.ops.verify import Row
     from modelsync.store.links import LinkMode
     from modelsync.transfer.progress import Event
 
@@ -57,11 +57,11 @@ def sync(
         MisfitError: no variant fits, with `variant="auto"`; or a model does not, with `require_fit`.
         ModelsyncError: anything else that has a name.
     """
-    from modelsync.engine import syncing
-    from modelsync.engine.selecting import Groups
+    from modelsync.ops import sync as ops_sync
+    from modelsync.project.selection import Groups
 
     with calls.context(token, endpoint, offline, on_progress, cancel, max_rate, require_fit) as context:
-        return syncing.sync(
+        return ops_sync.sync(
             context,
             calls.find(context, manifest, package),
             names,
@@ -109,10 +109,10 @@ def pull(
     Returns:
         The files of each URI, in order.
     """
-    from modelsync.engine import pulling
+    from modelsync.ops import pull as ops_pull
 
     with calls.context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
-        report = pulling.pull(
+        report = ops_pull.pull(
             context, uris, directory=Path(dir) if dir is not None else None, filename=filename
         )
     return [pulled.files for pulled in report.pulled]
@@ -145,11 +145,11 @@ def lock(
         on_progress: See `path`.
         cancel: See `path`.
     """
-    from modelsync.engine import locking
+    from modelsync.ops import lock as ops_lock
 
     with calls.context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
         found = calls.find(context, manifest)
-        return locking.lock(context, found, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run)
+        return ops_lock.lock(context, found, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run)
 
 
 def verify(
@@ -186,12 +186,12 @@ def verify(
     with calls.context(token, endpoint, offline if repair else True, on_progress, cancel) as context:
         found = calls.find(context, manifest, package)
         if not repair:
-            from modelsync.engine import verifying
+            from modelsync.ops import verify as ops_verify
 
-            return verifying.verify(context, found, names, full=full, variant=variant)
-        from modelsync.engine import repairing
+            return ops_verify.verify(context, found, names, full=full, variant=variant)
+        from modelsync.ops import repair as ops_repair
 
-        done = repairing.repair(context, found, names, full=full, variant=variant)
+        done = ops_repair.repair(context, found, names, full=full, variant=variant)
     if done.error is not None:
         raise done.error
     return done.rows

@@ -3,7 +3,7 @@
 import click
 
 from modelsync.cli.command import Group
-from modelsync.cli.ending import NAME
+from modelsync.cli.exit import NAME
 from modelsync.cli.invocation import Invocation
 
 HERE = "modelsync.cli.commands"
@@ -11,7 +11,7 @@ HERE = "modelsync.cli.commands"
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        from modelsync import __version__
+        from modelsync.version import __version__
 
         click.echo(f"{NAME} {__version__}")
         context.exit()

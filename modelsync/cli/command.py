@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from modelsync.cli.ending import InterruptedRunError
+from modelsync.cli.exit import InterruptedRunError
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.options import GLOBAL, HELP_NAMES
 

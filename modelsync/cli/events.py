@@ -46,7 +46,7 @@ def writer(
 
     import json
 
-    from modelsync.transfer.board import Board
+    from modelsync.transfer.progress_board import Board
 
     board, turn = Board(), threading.Lock()
     broken = False

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from modelsync.cli.output import Color, Format, Output
-from modelsync.cli.terminal import wants_color
+from modelsync.display.terminal import wants_color
 
 if TYPE_CHECKING:
-    from modelsync.cli.progress import Shown
-    from modelsync.engine.context import Context
-    from modelsync.engine.project import Project
+    from modelsync.context import Context
+    from modelsync.display.progress import Shown
+    from modelsync.project.project import Project
 
 
 class Invocation:
@@ -74,13 +74,13 @@ class Invocation:
 
     def project(self) -> "Project":
         """The manifest and the lock that the command is about."""
-        from modelsync.engine import project
+        from modelsync.project import discovery
 
         manifest, package = self.manifest, self.package
         if manifest and package and len(self._typed & {"manifest", "package"}) == 1:
             # one of the two was typed: it wins over the variable of the other
             manifest, package = (manifest, None) if "manifest" in self._typed else (None, package)
-        return project.find(manifest_path=manifest, package=package)
+        return discovery.find(manifest_path=manifest, package=package)
 
     @contextmanager
     def context(
@@ -95,8 +95,8 @@ class Invocation:
     ) -> "Iterator[Context]":
         """What the engine works with, and a display of its progress for as long."""
         from modelsync.cli.events import writer
-        from modelsync.cli.progress import listener
-        from modelsync.engine.context import Context
+        from modelsync.context import Context
+        from modelsync.display.progress import listener
 
         show = progress and not (self.quiet or self.no_progress)
         with (

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from modelsync.cli import completing
+from modelsync.cli import completion
 from modelsync.cli.invocation import Invocation
 from modelsync.errors import UsageError
 
 if TYPE_CHECKING:
-    from modelsync.engine.selecting import Groups
+    from modelsync.project.selection import Groups
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -95,7 +95,7 @@ def variant(function: Function) -> Function:
     return click.option(
         "--variant",
         metavar="V",
-        shell_complete=completing.variants,
+        shell_complete=completion.variants,
         # no envvar=: what is typed must be there, what the environment says only where a model has it
         help="Take this variant of the models that have it; auto: the largest that fits this machine.  "
         "[env var: MODELSYNC_VARIANT]",
@@ -165,7 +165,7 @@ def upgrades(function: Function) -> Function:
         "upgrade_models",
         metavar="NAME",
         multiple=True,
-        shell_complete=completing.names,
+        shell_complete=completion.names,
         help="Ask upstream about this model again.",
     )(function)
     return click.option("-U", "--upgrade", is_flag=True, help="Ask upstream about every model again.")(
@@ -219,7 +219,7 @@ def groups(function: Function) -> Function:
         ("--group", "plus_groups", "Take this group too."),
     ):
         function = click.option(
-            name, key, metavar="G", multiple=True, shell_complete=completing.groups, help=words
+            name, key, metavar="G", multiple=True, shell_complete=completion.groups, help=words
         )(function)
     return click.option("--all-groups", is_flag=True, help="Take all groups.")(function)
 
@@ -231,6 +231,6 @@ def grouped(
     all_groups: bool,
 ) -> "Groups":
     """The group flags of a command line as one value."""
-    from modelsync.engine.selecting import Groups
+    from modelsync.project.selection import Groups
 
     return Groups(plus_groups, only_groups, minus_groups, all_groups)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
-from modelsync.cli.terminal import encodable, wants_color
+from modelsync.display.terminal import encodable, wants_color
 
 if TYPE_CHECKING:
     from pathlib import Path

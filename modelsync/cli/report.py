@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelsync.cli import human
 from modelsync.cli.output import table
+from modelsync.display import units
 
 if TYPE_CHECKING:
-    from modelsync.engine.changes import Change
-    from modelsync.engine.plan import Plan
-    from modelsync.spec.lockfile import LockedModel
+    from modelsync.install.plan import Plan
+    from modelsync.project.lock_diff import Change
+    from modelsync.spec.lock.model import LockedModel
 
 MARKS = {"added": "+", "updated": "~", "removed": "-"}
 COLORS = {"added": "green", "updated": "yellow", "removed": "red"}
@@ -72,14 +72,14 @@ def change_values(changes: Sequence["Change"]) -> list[dict[str, Any]]:
 
 def plan_lines(plan: "Plan") -> list[str]:
     """The steps of a plan in words, one a line; steps inside the store are left out."""
-    from modelsync.engine.plan import describe
+    from modelsync.install.plan import describe
     from modelsync.spec.names import printable
 
     shown = [step for step in plan.steps if step.verb != "view"]
     rows = [
         (
             printable(describe(step)),
-            human.size(step.bytes) if step.verb in ("fetch", "adopt", "check") else "",
+            units.size(step.bytes) if step.verb in ("fetch", "adopt", "check") else "",
         )
         for step in shown
     ]
@@ -104,8 +104,8 @@ def plan_values(plan: "Plan") -> list[dict[str, Any]]:
 def totals(fetched: int, reused: int, seconds: float) -> str:
     """`4.6 GiB fetched, 1.2 GiB reused, 12 s`."""
     if not fetched and not reused:
-        return f"nothing fetched, {human.duration(seconds)}"
-    return f"{human.size(fetched)} fetched, {human.size(reused)} reused, {human.duration(seconds)}"
+        return f"nothing fetched, {units.duration(seconds)}"
+    return f"{units.size(fetched)} fetched, {units.size(reused)} reused, {units.duration(seconds)}"
 
 
 def _quant(model: "LockedModel | None") -> str:
@@ -115,7 +115,7 @@ def _quant(model: "LockedModel | None") -> str:
 
 
 def _size(model: "LockedModel | None") -> str:
-    return human.size(sum(file.size for file in model.files)) if model else ""
+    return units.size(sum(file.size for file in model.files)) if model else ""
 
 
 def _moved(before: "LockedModel | None", after: "LockedModel | None") -> str:
@@ -129,7 +129,7 @@ def _moved(before: "LockedModel | None", after: "LockedModel | None") -> str:
     ):
         if was and now and was != now:
             return f"{was} -> {now}"
-    return f"{human.count(len(before.files), 'file')} -> {human.count(len(after.files), 'file')}"
+    return f"{units.count(len(before.files), 'file')} -> {units.count(len(after.files), 'file')}"
 
 
 def _digest(model: "LockedModel") -> str:

@@ -13,7 +13,6 @@ import sys
 import time
 from typing import Any, NamedTuple, Self
 
-from modelsync.gguf.load_settings import LoadSettings
 from modelsync.gguf.writer import HeaderFile
 from modelsync.llama.breakdown_check import (
     KNOWN_SETTINGS,
@@ -24,6 +23,7 @@ from modelsync.llama.breakdown_check import (
     self_test,
 )
 from modelsync.llama.installed import is_installed
+from modelsync.memory.load_settings import LoadSettings
 from modelsync.spec.names import printable
 
 START_SECONDS = 60.0  # importing llama-cpp-python and finding GPUs, on a slow disk

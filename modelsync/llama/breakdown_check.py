@@ -3,9 +3,9 @@
 import re
 from typing import NamedTuple
 
-from modelsync.gguf.load_settings import LoadSettings
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import HeaderFile, Item, write_header
+from modelsync.memory.load_settings import LoadSettings
 
 _MIB = 1 << 20
 _CACHE = re.compile(r"^\S*(?:kv_cache|memory_recurrent)\S*: size =\s+([0-9.]+) MiB", re.MULTILINE)

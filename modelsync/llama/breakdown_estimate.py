@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from modelsync.devices import Device, Kind
-from modelsync.gguf.cache import state_bytes
-from modelsync.gguf.estimate import Estimate, Model, estimate
-from modelsync.gguf.fit import Estimator, placed
-from modelsync.gguf.load_settings import LoadSettings
 from modelsync.gguf.writer import HeaderFile, clean
 from modelsync.llama.breakdown import Breakdown, Buffer, GgmlDevice
+from modelsync.memory.cache import state_bytes
+from modelsync.memory.estimate import Estimate, Model, estimate
+from modelsync.memory.load_settings import LoadSettings
+from modelsync.memory.placement import Estimator, placed
+from modelsync.system.devices import Device, Kind
 
 # A recurrent state is really allocated when it is asked for: of more than this, one sequence's.
 _MOST_STATE = 256 << 20  # bytes

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from modelsync.errors import ModelsyncError
 from modelsync.llama import projector
-from modelsync.llama.hearing import hearing
+from modelsync.llama.auto_settings import settle
 from modelsync.llama.installed import llama_class
 from modelsync.llama.keywords import SETTLED_HERE
-from modelsync.llama.settling import settle
+from modelsync.llama.log_capture import hearing
 from modelsync.llama.traits import traits
 from modelsync.spec.names import printable
 

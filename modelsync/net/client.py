@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
-import modelsync
 from modelsync.errors import CancelledError, NetworkError
 from modelsync.net.answers import Head, JsonReply
 from modelsync.net.body import Body, span_of
@@ -16,6 +15,7 @@ from modelsync.net.exchange import Answer, Exchange
 from modelsync.net.origin import public_url
 from modelsync.net.refusals import refusal
 from modelsync.net.retry import LONGEST_ASKED_WAIT, Backoff, FinalNetworkError, retryable
+from modelsync.version import __version__
 
 JSON_LIMIT = 64 * 2**20  # bytes
 
@@ -55,7 +55,7 @@ class Client:
             timeout=timeout,
             cancel=self._cancel,
             max_connections=max_connections,
-            user_agent=user_agent or f"modelsync/{modelsync.__version__}",
+            user_agent=user_agent or f"modelsync/{__version__}",
             on_wait=on_wait,
         )
 

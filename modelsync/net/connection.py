@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import h11
 import httpcore2
 
-from modelsync.net.wire import Stream
+from modelsync.net.streams import Stream
 
 _HEAD = 16 * 1024  # bytes read at once while the head of an answer comes
 _LONGEST_HEAD = 100 * 1024

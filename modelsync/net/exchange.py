@@ -13,11 +13,11 @@ from modelsync.net.connection import BODY, BodyReader
 from modelsync.net.credentials import Credentials
 from modelsync.net.failures import TRANSPORT_ERRORS, explain
 from modelsync.net.headers import header_fault, joined
+from modelsync.net.host_limits import Pacing
 from modelsync.net.origin import Origin, is_local, is_public, of, public_url, target
-from modelsync.net.pacing import Pacing
+from modelsync.net.pools import Route, Routes
 from modelsync.net.redirects import MAX_REDIRECTS, STATUSES, check_redirect, check_scheme, location
 from modelsync.net.retry import FinalNetworkError
-from modelsync.net.routes import Route, Routes
 from modelsync.spec.names import printable
 
 _DRAINED = 64 * 1024  # bytes of a body that nobody wants, read so that the connection can be used again

@@ -5,8 +5,8 @@ from http import HTTPStatus
 from modelsync.errors import HttpStatusError
 from modelsync.net.credentials import Credentials
 from modelsync.net.exchange import Answer
+from modelsync.net.host_limits import retry_after
 from modelsync.net.origin import public_url
-from modelsync.net.pacing import retry_after
 from modelsync.spec.names import printable
 
 _CREDENTIALS = (

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from modelsync.errors import GatedError, HttpStatusError, ModelsyncError, NetworkError, NotFoundError
 from modelsync.sources.base import Answer, Found, FoundPiece, joined
-from modelsync.sources.complaints import listed
+from modelsync.sources.hub_errors import listed
 from modelsync.spec import digest
 from modelsync.spec.names import printable, safe_path
 from modelsync.spec.parts import joined_name, siblings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from modelsync.net.client import Client
     from modelsync.sources.base import Question
-    from modelsync.spec.lockfile import LockedFile, Piece
+    from modelsync.spec.lock.model import LockedFile, Piece
     from modelsync.spec.uri import Uri
 
 MAX_SIZE = 2**50

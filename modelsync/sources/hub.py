@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from modelsync.errors import ModelsyncError, NetworkError, RefusedError
-from modelsync.sources import complaints
+from modelsync.sources import hub_errors
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
@@ -122,13 +122,13 @@ class Hubs:
         value = info.value
         commit = value.get("sha") if isinstance(value, dict) else None
         if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
-            raise complaints.not_a_hub(endpoint, f"it names no commit for {repo}")
+            raise hub_errors.not_a_hub(endpoint, f"it names no commit for {repo}")
         if _COMMIT.fullmatch(revision) and commit != revision:
             raise RefusedError(
                 f"{endpoint} was asked for commit {revision} of {repo} and answers with {commit}"
             )
         if value.get("disabled") is True:
-            raise complaints.disabled(endpoint, repo)
+            raise hub_errors.disabled(endpoint, repo)
         files = siblings(value)
         if files is not None:
             self._remember(("files", endpoint, repo, commit), files)
@@ -144,7 +144,7 @@ class Hubs:
             seen.add(url)
             reply = self._get(url, endpoint, repo.id, repo.commit)
             if not isinstance(reply.value, list):
-                raise complaints.not_a_hub(endpoint, f"its list of the files of {repo.id} is not a list")
+                raise hub_errors.not_a_hub(endpoint, f"its list of the files of {repo.id} is not a list")
             entries += len(reply.value)
             url = next_page(reply.headers.get("link", ""), first)
             if entries > MAX_ENTRIES or len(seen) > MAX_PAGES or url in seen:
@@ -161,7 +161,7 @@ class Hubs:
         try:
             return client.get_json(url)
         except ModelsyncError as error:
-            told = complaints.explain(
+            told = hub_errors.explain(
                 error, endpoint, repo, revision=revision, refs=lambda: self._refs(endpoint, repo)
             )
             if told is error:
@@ -191,11 +191,11 @@ def remote_file(entry: Mapping[str, Any], endpoint: str, repo: str) -> RemoteFil
     name = printable(str(entry.get("path")))
     size = lfs.get("size") if isinstance(lfs, dict) else entry.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_SIZE:
-        raise complaints.not_a_hub(endpoint, f"it gives no size for {name} of {repo}")
+        raise hub_errors.not_a_hub(endpoint, f"it gives no size for {name} of {repo}")
     if isinstance(lfs, dict):
         sha256 = lfs.get("oid")
         if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-            raise complaints.not_a_hub(endpoint, f"it gives no sha256 for {name} of {repo}")
+            raise hub_errors.not_a_hub(endpoint, f"it gives no sha256 for {name} of {repo}")
         return RemoteFile(size, sha256, sha256)
     oid = entry.get("oid")
     return RemoteFile(size, None, oid if isinstance(oid, str) and _COMMIT.fullmatch(oid) else None)

@@ -8,11 +8,11 @@ from urllib.parse import unquote
 
 from modelsync.errors import NotFoundError
 from modelsync.settings import DEFAULT_ENDPOINT
-from modelsync.sources import complaints
+from modelsync.sources import hub_errors
 from modelsync.sources.base import Answer, Found, FoundPiece, joined
 from modelsync.sources.hub import Hubs
 from modelsync.spec import choose
-from modelsync.spec.lockfile import hf_url
+from modelsync.spec.lock.origin import hf_url
 from modelsync.spec.names import file_name, safe_path
 from modelsync.spec.parts import joined_name
 from modelsync.spec.uri import HfUri, parse
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from modelsync.sources.base import Question
     from modelsync.sources.hub import RemoteFile, Repo
     from modelsync.spec.choose import Choice
-    from modelsync.spec.lockfile import LockedFile, Role
+    from modelsync.spec.lock.model import LockedFile, Role
     from modelsync.spec.uri import Uri
 
 _RESOLVE = re.compile(
@@ -81,8 +81,8 @@ class HuggingFace:
             if not isinstance(reference.uri, HfUri):
                 return error
             repo, path = reference.uri.repo, reference.uri.path
-            return complaints.explain(error, DEFAULT_ENDPOINT, repo, revision=reference.revision, path=path)
-        return complaints.explain(
+            return hub_errors.explain(error, DEFAULT_ENDPOINT, repo, revision=reference.revision, path=path)
+        return hub_errors.explain(
             error, match["endpoint"], match["repo"], revision=match["commit"], path=unquote(match["path"])
         )
 
@@ -115,7 +115,7 @@ def _only(repo: str, paths: Sequence[str]) -> str:
         )
     raise NotFoundError(
         f"{repo} has {len(paths)} .gguf files, and the URI of an adapter names none of them",
-        hint=f"write one of hf:{repo}/…: {complaints.listed(paths)}",
+        hint=f"write one of hf:{repo}/…: {hub_errors.listed(paths)}",
     )
 
 

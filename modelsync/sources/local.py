@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from modelsync.errors import NotFoundError, RefusedError, StoreError
-from modelsync.sources import complaints
+from modelsync.sources import hub_errors
 from modelsync.sources.base import Answer, Found, FoundPiece, joined
 from modelsync.spec.names import file_name, nearest, printable, safe_path
 from modelsync.spec.parts import joined_name, siblings
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from modelsync.errors import ModelsyncError
     from modelsync.sources.base import Question
-    from modelsync.spec.lockfile import LockedFile
+    from modelsync.spec.lock.model import LockedFile
     from modelsync.spec.uri import Uri
 
 _KINDS = {
@@ -107,5 +107,5 @@ def _nearby(folder: Path, path: str) -> str:
     if near is not None:
         return f"did you mean {printable(posixpath.join(place, near))}?"
     return (
-        f"in the same folder there are {complaints.listed(names)}" if names else f"looked in {folder / place}"
+        f"in the same folder there are {hub_errors.listed(names)}" if names else f"looked in {folder / place}"
     )

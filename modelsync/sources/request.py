@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelsync.sources.base import Found, Source
-    from modelsync.spec.lockfile import LockedFile, Role
+    from modelsync.spec.lock.model import LockedFile, Role
     from modelsync.spec.request import Request
     from modelsync.spec.uri import Uri
 

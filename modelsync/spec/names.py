@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from modelsync.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from modelsync.spec.lockfile import LockedFile
+    pass
 
 MAX_PATH = 1024  # characters
 MAX_SEGMENT = 255  # bytes of UTF-8: the limit of ext4, APFS and NTFS
@@ -125,38 +125,7 @@ def did_you_mean(word: str, words: Sequence[str]) -> str:
     return f"; did you mean `{printable(near)}`?" if near is not None else ""
 
 
-def shown_names(files: "Sequence[LockedFile]") -> tuple[str, ...]:
-    """What each file of a model is called in a view or a project folder, in the order of `files`.
-
-    That is its base name. Where two would be the same to a file system that knows no case, the later one, with its
-    sibling parts, gets a folder of its own by role: `lora-2/adapter.gguf`. Only roles and paths decide.
-    """
-    from modelsync.spec.parts import part_of  # which imports this module
-
-    together: dict[tuple[str, str], list[int]] = {}  # a file, or the parts of a split model: their indexes
-    for index, file in enumerate(files):
-        part = part_of(file.path)
-        key = f"{part.prefix} of {part.total}" if part else f"{file.path} {index}"
-        together.setdefault((file.role, key), []).append(index)
-    shown = [file_name(file.path) for file in files]
-    names = {_folded(name) for name in shown}
-    taken: set[str] = set()
-    ordinals: dict[str, int] = {}
-    for (role, _), indexes in together.items():
-        ordinals[role] = ordinals.get(role, 0) + 1
-        own = {_folded(shown[index]) for index in indexes}
-        if taken.isdisjoint(own):
-            taken |= own
-            continue
-        folder = f"{role}-{ordinals[role]}"
-        while folder in names:  # a file is called so
-            folder += "-"
-        for index in indexes:
-            shown[index] = f"{folder}/{shown[index]}"
-    return tuple(shown)
-
-
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """What a file system that knows neither case nor Unicode forms compares."""
     if name.isascii():
         return name.lower()

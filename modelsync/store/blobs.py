@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from modelsync.errors import StoreError
-from modelsync.store import disk, receipts
+from modelsync.store import atomic, receipts
 from modelsync.store.layout import PARTIALS, Store, blob_in
 from modelsync.store.receipts import Origin
 
@@ -84,7 +84,7 @@ def publish(store: Store, data: Path, *, sha256: str, blocks: "Blocks", origin: 
     """
     target, size = store.blob_path(sha256), blocks.size
     origins = () if origin is None else (origin,)
-    with disk.told(f"cannot publish {sha256[:16]}…"):
+    with atomic.told(f"cannot publish {sha256[:16]}…"):
         seen = data.stat()
         if seen.st_size != size:
             raise StoreError(
@@ -93,18 +93,18 @@ def publish(store: Store, data: Path, *, sha256: str, blocks: "Blocks", origin: 
             )
         if find(store._replace(readonly=()), sha256, size) is not None:
             receipts.note(store, sha256, receipts.sealed(target.stat(), blocks, origins), blocks)
-            disk.unlink(data)
+            atomic.unlink(data)
         else:
-            disk.sync_file(data)
+            atomic.sync_file(data)
             data.chmod(0o444)
             # The receipt comes first: a blob that appears without one would be hashed again.
             receipts.write(store, sha256, receipts.sealed(data.stat(), blocks, origins), blocks)
             try:
-                disk.rename(data, target)
+                atomic.rename(data, target)
             except FileNotFoundError:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                disk.rename(data, target)
-            disk.sync_folder(target.parent)
+                atomic.rename(data, target)
+            atomic.sync_folder(target.parent)
         _drop_partial(store, data.parent)
     return target
 
@@ -115,9 +115,9 @@ def discard(store: Store, sha256: str) -> None:
     Raises:
         StoreError: it cannot be removed.
     """
-    with disk.told(f"cannot remove the blob {sha256[:16]}…"):
-        disk.unlink(store.blob_path(sha256))
-        disk.unlink(store.receipt_path(sha256))
+    with atomic.told(f"cannot remove the blob {sha256[:16]}…"):
+        atomic.unlink(store.blob_path(sha256))
+        atomic.unlink(store.receipt_path(sha256))
 
 
 def _drop_partial(store: Store, folder: Path) -> None:

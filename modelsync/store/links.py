@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 
 from modelsync.errors import DiskFullError, RefusedError, StoreError
 from modelsync.spec.names import path_fault, printable
-from modelsync.store import disk, record
-from modelsync.store.record import Record, UsedMode, intact, owned
+from modelsync.store import atomic, link_record
+from modelsync.store.link_record import Record, UsedMode, intact, owned
 
 __all__ = ["LinkMode", "Record", "UsedMode", "Wanted", "intact", "owned", "place", "remove", "serves"]
 
@@ -59,7 +59,7 @@ def place(
         StoreError: a file that is not ours is in the way, the mode is not to be had here, the folder cannot be
             written.
     """
-    with disk.told(f"cannot put files into {folder}", hint=HINT):
+    with atomic.told(f"cannot put files into {folder}", hint=HINT):
         _open(folder, inside)
         with _alone(folder):
             known = owned(folder)
@@ -112,7 +112,7 @@ def remove(folder: Path, paths: Iterable[str], *, inside: Path | None = None) ->
         return ()
     _stays(folder, inside)
     gone = []
-    with disk.told(f"cannot remove files from {folder}", hint=HINT), _alone(folder):
+    with atomic.told(f"cannot remove files from {folder}", hint=HINT), _alone(folder):
         records = dict(owned(folder))
         for path in paths:
             put = records.pop(path, None)
@@ -124,13 +124,13 @@ def remove(folder: Path, paths: Iterable[str], *, inside: Path | None = None) ->
                 continue
             if not intact(folder, path, put) and os.path.lexists(target):
                 continue
-            disk.unlink(target)
+            atomic.unlink(target)
             gone.append(path)
             for parent in target.relative_to(folder).parents:
                 with suppress(OSError):  # the first one that is not empty ends it
                     if parent != Path():
                         (folder / parent).rmdir()
-        record.write(folder, records, {})
+        link_record.write(folder, records, {})
     return tuple(gone)
 
 
@@ -145,8 +145,8 @@ def distrust(folder: Path, path: str, *, blob: Path | None = None) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
-    with disk.told(f"cannot change {folder}", hint=HINT), _alone(folder):
-        records = dict(record.owned(folder))
+    with atomic.told(f"cannot change {folder}", hint=HINT), _alone(folder):
+        records = dict(link_record.owned(folder))
         put = records.get(path)
         if put is None:
             return
@@ -156,7 +156,7 @@ def distrust(folder: Path, path: str, *, blob: Path | None = None) -> None:
                 return
             put = put._replace(size=seen.st_size, mtime_ns=seen.st_mtime_ns)
         records[path] = put._replace(sha256="")
-        record.write(folder, records, {})
+        link_record.write(folder, records, {})
 
 
 def _open(folder: Path, inside: Path | None) -> None:
@@ -177,18 +177,18 @@ def _stays(folder: Path, inside: Path | None) -> None:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keeps other processes out of a folder, where it has locks, and sweeps up what a killed one left."""
-    from modelsync.store import guard
+    from modelsync.store import digest_lock
 
     lock = folder / LOCK
-    with guard.locked(lock) as answer:
+    with digest_lock.locked(lock) as answer:
         try:
             if answer == "held":
-                for left in folder.glob(record.TEMPORARY):
-                    disk.unlink(left)
+                for left in folder.glob(link_record.TEMPORARY):
+                    atomic.unlink(left)
             yield
         finally:
             if answer == "held" and sys.platform != "win32":  # there, filelock removes it itself
-                disk.unlink(lock)
+                atomic.unlink(lock)
 
 
 def _target(folder: Path, path: str) -> Path:
@@ -247,9 +247,9 @@ def _standing(
     elif os.path.samestat(seen, blob):
         return Record(want.sha256, want.size, seen.st_mtime_ns, "hardlink")
     elif stat.S_ISREG(seen.st_mode) and seen.st_size == want.size:
-        from modelsync.store import seal
+        from modelsync.store import hashing
 
-        if seal.sha256_of(target, on_bytes=on_bytes) == want.sha256:
+        if hashing.sha256_of(target, on_bytes=on_bytes) == want.sha256:
             return Record(want.sha256, want.size, seen.st_mtime_ns, "found")
     why = "modelsync did not put it there" if put is None else "it was changed since it was put there"
     raise StoreError(
@@ -274,23 +274,23 @@ def _appear(
     on_bytes: Callable[[int], None] | None,
 ) -> dict[str, Record]:
     """Puts blobs where nothing, or a file of ours, is. Returns the new records."""
-    temps = {want.path: record.temporary(folder) for want in missing}
+    temps = {want.path: link_record.temporary(folder) for want in missing}
     try:
         modes = _link(folder, missing, temps, mode, on_bytes)
         pending = {}
         for want in missing:
             seen = temps[want.path].stat()
             pending[want.path] = Record(want.sha256, seen.st_size, seen.st_mtime_ns, modes[want.path], owner)
-        record.write(folder, records, pending)
+        link_record.write(folder, records, pending)
         for want in missing:
             target = folder / want.path
             target.parent.mkdir(parents=True, exist_ok=True)
-            disk.move(temps[want.path], target)
+            atomic.move(temps[want.path], target)
         after = {**records, **pending}
-        record.write(folder, after, {})
+        link_record.write(folder, after, {})
     finally:
         for temp in temps.values():
-            disk.unlink(temp)
+            atomic.unlink(temp)
     return after
 
 
@@ -338,7 +338,7 @@ def _link(
 
 
 def _require_space(folder: Path, copies: Sequence[Wanted]) -> None:
-    from modelsync.machine import free_bytes
+    from modelsync.system.disks import free_bytes
 
     need, free = sum(want.size for want in copies), free_bytes(folder)
     if free < need:

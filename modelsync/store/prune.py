@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelsync.errors import StoreError
-from modelsync.store import disk, guard, roots, views
+from modelsync.store import atomic, digest_lock, roots, views
 from modelsync.store.layout import ROOTS, Store
 from modelsync.store.roots import LockSeen, Root
 from modelsync.store.survey import DAY, Survey, Thing, scan, take
@@ -170,7 +170,7 @@ def execute(store: Store, steps: Plan) -> Freed:
     for key in steps.roots:
         if watch.unchanged(key):
             with suppress(OSError):
-                disk.unlink(store.root_path(key))
+                atomic.unlink(store.root_path(key))
     blobs, freed, linked, stuck = 0, 0, 0, []
     for thing in steps.things:
         if thing.digests is not None and not watch.needed().isdisjoint(thing.digests):
@@ -276,22 +276,24 @@ def _ordered(things: Iterable[Thing]) -> tuple[Thing, ...]:
 def _remove(store: Store, thing: Thing) -> bool:
     """Removes a thing; False if a process is at work on it."""
     if thing.kind == "blob":
-        disk.unlink(thing.path)
-        disk.unlink(store.receipt_path(thing.name))
+        atomic.unlink(thing.path)
+        atomic.unlink(store.receipt_path(thing.name))
     elif thing.kind == "view":
         views.remove(thing.path)
     elif thing.kind == "partial":
-        with guard.locked(store.lock_path(thing.key), blocking=False) as answer:
+        with digest_lock.locked(store.lock_path(thing.key), blocking=False) as answer:
             if answer == "taken":
                 return False
             shutil.rmtree(thing.path)
     elif thing.kind == "lock":
-        with guard.locked(thing.path, blocking=False) as answer:
+        with digest_lock.locked(thing.path, blocking=False) as answer:
             if answer != "held":
                 return False
-            disk.unlink(thing.path)  # who waits for it sees that it has no name any more, and makes a new one
+            atomic.unlink(
+                thing.path
+            )  # who waits for it sees that it has no name any more, and makes a new one
     elif thing.path.is_dir():
         shutil.rmtree(thing.path)
     else:
-        disk.unlink(thing.path)
+        atomic.unlink(thing.path)
     return True

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modelsync.store import disk
+from modelsync.store import atomic
 from modelsync.store.layout import Store, receipt_in
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def blocks(store: Store, sha256: str) -> "Blocks | None":
 
 def write(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" = None) -> None:
     """Writes a receipt into the store's own root, with the hashes of the blocks that its seal is of."""
-    disk.put(store, store.receipt_path(sha256), dumps(receipt, hashes))
+    atomic.put(store, store.receipt_path(sha256), dumps(receipt, hashes))
 
 
 def note(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" = None) -> None:

@@ -8,17 +8,17 @@ that was first noticed. A root of a pull says "this URI meant these files": it a
 import errno
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.errors import ModelsyncError
-from modelsync.store import disk
+from modelsync.store import atomic
 from modelsync.store.layout import ROOTS, Store
 
 if TYPE_CHECKING:
-    from modelsync.spec.lockfile import LockedFile
+    from modelsync.spec.lock.model import LockedFile
 
 
 class Root(NamedTuple):
@@ -85,31 +85,6 @@ def folders(store: Store, lock_path: Path) -> frozenset[Path]:
     return frozenset(Path(root.folder) for root in mine if root.folder)
 
 
-def remember(store: Store, uri: str, files: "Sequence[LockedFile]") -> None:
-    """Says that `uri` (canonical, with its revision) means `files`, in place of what it meant before.
-
-    Raises:
-        DiskFullError, StoreError: as with `write`.
-    """
-    key = _key(f"uri {uri}")
-    root = Root(frozenset(file.sha256 for file in files), uri=uri, files=tuple(files))
-    if read(store.root, key) != root:
-        save(store, key, root)
-
-
-def recall(store: Store, uri: str) -> "tuple[LockedFile, ...] | None":
-    """The files that `uri` meant when it was last pulled; None if it never was. Light.
-
-    The store's own memory is asked first, then that of the read-only ones.
-    """
-    key = _key(f"uri {uri}")
-    for place in store.places:
-        root = read(place, key)
-        if root is not None and root.uri == uri and root.files:
-            return root.files
-    return None
-
-
 def read(place: Path, key: str) -> Root | None:
     """A root of the store at `place`; None where there is none, or none that makes sense."""
     try:
@@ -120,7 +95,7 @@ def read(place: Path, key: str) -> Root | None:
 
 def read_all(store: Store) -> Mapping[str, Root | None]:
     """Every root of the store's own by its key; None for one that makes no sense."""
-    with disk.told("cannot look at what is needed"), suppress(FileNotFoundError):
+    with atomic.told("cannot look at what is needed"), suppress(FileNotFoundError):
         names = [path.stem for path in (store.root / ROOTS).glob("?" * 16 + ".json")]
         return {name: read(store.root, name) for name in sorted(names)}
     return {}
@@ -136,9 +111,9 @@ def save(store: Store, key: str, root: Root) -> None:
     value["digests"] = sorted(root.digests)
     if root.files:
         value["files"] = [_file_value(file) for file in root.files]
-    with disk.told("cannot write down what is needed"):
+    with atomic.told("cannot write down what is needed"):
         try:
-            disk.write(store, store.root_path(key), json.dumps(value).encode())
+            atomic.write(store, store.root_path(key), json.dumps(value).encode())
         except OSError as error:
             if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
                 raise
@@ -146,10 +121,10 @@ def save(store: Store, key: str, root: Root) -> None:
 
 def look_at_lock(path: str) -> LockSeen:
     """Reads the lock that a root names, as it is now."""
-    from modelsync.spec import lockfile
+    from modelsync.spec.lock import read as lock_reader
 
     try:
-        return LockSeen(True, lockfile.parse(Path(path).read_bytes().decode()).digests)
+        return LockSeen(True, lock_reader.parse(Path(path).read_bytes().decode()).digests)
     except (FileNotFoundError, NotADirectoryError):
         return LockSeen(False)
     except (OSError, ValueError, ModelsyncError):
@@ -204,7 +179,7 @@ def _parse(value: Mapping[str, Any]) -> Root | None:
 
 def _file(value: Mapping[str, Any]) -> "LockedFile":
     from modelsync.spec.digest import sha256_hex
-    from modelsync.spec.lockfile import LockedFile, Piece
+    from modelsync.spec.lock.model import LockedFile, Piece
     from modelsync.spec.names import safe_path
 
     pieces = tuple(Piece(**piece) for piece in value.get("pieces", ()))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from modelsync.store import guard, roots, views
+from modelsync.store import digest_lock, roots, views
 from modelsync.store.layout import (
     BLOBS,
     HEADERS,
@@ -147,10 +147,10 @@ def _partials(store: Store, now: float) -> Iterator[Thing]:
             continue
         size, changed = _measure(Path(entry.path))
         if match["private"]:
-            at_work = guard.is_at_work(entry.name)
+            at_work = digest_lock.is_at_work(entry.name)
             held = changed > now - DAY if at_work is None else at_work
         else:
-            held = guard.is_held(store, match["key"])
+            held = digest_lock.is_held(store, match["key"])
         digests = frozenset({match["key"]}) if _SHA256.fullmatch(match["key"]) else None
         yield Thing("partial", entry.name, Path(entry.path), size, changed, digests, held)
 
@@ -161,7 +161,7 @@ def _locks(store: Store) -> Iterator[Thing]:
         match = _KEY.fullmatch(key)
         if match is not None and not match["private"] and key != entry.name:
             changed = entry.stat(follow_symlinks=False).st_mtime
-            yield Thing("lock", key, Path(entry.path), 0, changed, held=guard.is_held(store, key))
+            yield Thing("lock", key, Path(entry.path), 0, changed, held=digest_lock.is_held(store, key))
 
 
 def _temporary(store: Store) -> Iterator[Thing]:

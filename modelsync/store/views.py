@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelsync.errors import DiskFullError, NotSyncedError
-from modelsync.spec.names import printable, shown_names
-from modelsync.store import blobs, disk, receipts
+from modelsync.spec.names import printable
+from modelsync.spec.view_names import shown_names
+from modelsync.store import atomic, blobs, receipts
 from modelsync.store.layout import VIEWS, Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from modelsync.spec.lockfile import LockedFile
+    from modelsync.spec.lock.model import LockedFile
 
 
 def view_key(files: "Sequence[LockedFile]") -> str:
@@ -63,11 +64,11 @@ def make(store: Store, files: "Sequence[LockedFile]") -> Path:
     key = _key(files, names)
     sources = [_blob(store, file) for file in files]
     folder = store.view_path(key)
-    with disk.told("cannot show a model in the store"):
+    with atomic.told("cannot show a model in the store"):
         contents = {name: file.sha256 for name, file in zip(names, files, strict=True)}
         if contents_of(folder) != contents:
-            disk.put(store, _contents_path(folder), json.dumps({"files": contents}).encode())
-        disk.prepare(store)
+            atomic.put(store, _contents_path(folder), json.dumps({"files": contents}).encode())
+        atomic.prepare(store)
         for name, source in zip(names, sources, strict=True):
             target = folder / name
             if not _same(source, target):
@@ -94,11 +95,11 @@ def remove(folder: Path) -> None:
         shutil.rmtree(folder)
         return
     for name in contents:
-        disk.unlink(folder / name)
+        atomic.unlink(folder / name)
     for emptied in sorted({folder, *((folder / name).parent for name in contents)}, reverse=True):
         with suppress(OSError):  # not empty
             emptied.rmdir()
-    disk.unlink(_contents_path(folder))
+    atomic.unlink(_contents_path(folder))
 
 
 def _key(files: "Sequence[LockedFile]", names: "Sequence[str]") -> str:
@@ -141,14 +142,14 @@ def _same(source: Path, target: Path) -> bool:
 
 
 def _appear(store: Store, source: Path, target: Path) -> None:
-    from modelsync.machine import free_bytes
     from modelsync.store import clone
+    from modelsync.system.disks import free_bytes
 
     ways = [clone.hardlink, clone.symlink]
     if not source.is_relative_to(store.root):
         # In a container's lower layer, a hard link would first copy the whole file into the upper one.
         ways.reverse()
-    temp = disk.temporary(store)
+    temp = atomic.temporary(store)
     for way in ways:
         try:
             way(source, temp)
@@ -159,7 +160,7 @@ def _appear(store: Store, source: Path, target: Path) -> None:
         need, free = source.stat().st_size, free_bytes(target)
         if free < need:
             raise DiskFullError(
-                f"{target} would be a copy of {need} bytes, and {free} are free", hint=disk.STORE_HINT
+                f"{target} would be a copy of {need} bytes, and {free} are free", hint=atomic.STORE_HINT
             )
         clone.copy(source, temp)
-    disk.move(temp, target)
+    atomic.move(temp, target)

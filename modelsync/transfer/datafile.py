@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from modelsync.machine import free_bytes
+from modelsync.system.disks import free_bytes
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what the system says when no more fits
 LARGE = 8 << 20  # bytes worth setting aside: whether there is room for fewer, their writing tells as soon

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from modelsync.errors import NotFoundError, RefusedError, StoreError
 from modelsync.spec.names import printable
-from modelsync.transfer.answers import ChangedError
+from modelsync.transfer.responses import ChangedError
 
 
 class LocalSource:

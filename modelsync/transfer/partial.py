@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from modelsync.errors import DiskFullError, StoreError
-from modelsync.machine import boot_id, free_bytes
+from modelsync.system.disks import boot_id, free_bytes
 from modelsync.transfer import journal
 from modelsync.transfer.datafile import FULL, DataFile, allocated, flush
 from modelsync.transfer.journal import Validator, Whence

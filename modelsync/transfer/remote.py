@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from modelsync.errors import CancelledError, HttpStatusError, ModelsyncError
-from modelsync.transfer.rate import Limit
+from modelsync.transfer.rate_limit import Limit
 
 if TYPE_CHECKING:
     from modelsync.net.body import Body

@@ -4,7 +4,9 @@ import time
 
 from modelsync.errors import ModelsyncError, NetworkError
 from modelsync.spec.digest import etag as bare_etag
-from modelsync.transfer.answers import (
+from modelsync.transfer.digests import Digests
+from modelsync.transfer.file_state import File, Lane
+from modelsync.transfer.responses import (
     Bytes,
     ChangedError,
     Known,
@@ -13,8 +15,6 @@ from modelsync.transfer.answers import (
     judge,
     validator_of,
 )
-from modelsync.transfer.digests import Digests
-from modelsync.transfer.file import File, Lane
 from modelsync.transfer.track import MiB, Take
 
 AT_RISK = 8 * MiB  # bytes, over all streams, that a kill may lose: not written and recorded yet

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import COMMAND, Cli
-from tests.gguf_files import make_llama
+from tests.support.command_line import COMMAND, Cli
+from tests.support.gguf_files import make_llama
 
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
 
@@ -19,7 +19,7 @@ pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
 @pytest.fixture
 def talking(empty: Cli, tiny_gguf: Path, tmp_path: Path) -> Cli:
     """A synced project with a model that talks, one that makes vectors and one whose template is of no use."""
-    from tests.llama.models import make_bert
+    from tests.support.llama_models import make_bert
 
     bad = make_llama(tmp_path / "bad.gguf", chat_template="{{ messages[7].content.nothing }}")
     loop = make_llama(tmp_path / "hostile.gguf", chat_template="\x1b]0;{{ ''.__class__.__mro__ }}")
@@ -138,7 +138,7 @@ def test_without_llama_cpp_python_the_extra_is_named(talking: Cli) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
 def test_a_chat_on_a_terminal_remembers(talking: Cli) -> None:
     """Each line is answered, with what was said before in mind; a full context forgets the oldest; Ctrl-D ends."""
-    from tests.cli.terminal import Terminal
+    from tests.support.terminal import Terminal
 
     words = [*COMMAND, "chat", "tiny", "--max-tokens", "40"]
     with Terminal(words, talking.folder, stdout=True) as terminal:
@@ -160,7 +160,7 @@ def test_a_chat_on_a_terminal_remembers(talking: Cli) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
 def test_ctrl_c_ends_an_answer_and_then_the_chat(talking: Cli, tmp_path: Path) -> None:
     """While it answers, the answer ends and the chat goes on; at the prompt, the program ends with 130."""
-    from tests.cli.terminal import Terminal
+    from tests.support.terminal import Terminal
 
     make_llama(tmp_path / "slow.gguf", context=8192, big=20_000_000)
     talking.write('[models.slow]\nuri = "file:../slow.gguf"\nload = { n_ctx = 8192 }\n')

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelsync.spec.blocks import SIZE
-from tests.cli.conftest import COMMAND, MANIFEST, REPO, Cli, gguf
+from tests.support.command_line import COMMAND, MANIFEST, REPO, Cli, gguf
 
 
 def test_path_prints_one_path_and_nothing_else(synced: Cli) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import REPO, Cli
+from tests.support.command_line import REPO, Cli
 
 MANIFEST = f"""[models]
 tiny = "hf:{REPO}:Q4_K_M"

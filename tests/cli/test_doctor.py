@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import modelsync
-from tests.cli.conftest import MANIFEST, REPO, Cli, Run
 from tests.hub import Headers, Status
+from tests.support.command_line import MANIFEST, REPO, Cli, Run
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli
 from tests.hub import Hub
+from tests.support.command_line import Cli
 
 
 @pytest.fixture

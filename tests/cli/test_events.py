@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli, gguf
 from tests.hub import Delay
+from tests.support.command_line import Cli, gguf
 
 
 def test_events_are_json_lines(cli: Cli) -> None:

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsync.errors import UsageError
-from modelsync.llama import modelfile, server_preset
-from tests.cli import presets
-from tests.cli.conftest import COMMAND, Cli, gguf
+from modelsync.ops.export import llama_server
+from modelsync.ops.export import ollama as export_ollama
+from tests.support import presets
+from tests.support.command_line import COMMAND, Cli, gguf
 
 FILES = {
     "tiny-Q4_K_M.gguf": gguf("q4"),
@@ -118,7 +119,7 @@ _LOADS = st.fixed_dictionaries(
 def test_whatever_is_set_llama_server_can_read(load: dict[str, object]) -> None:
     """No load setting makes a file that llama-server would refuse."""
     loras = [Path("/m/a.gguf"), Path("/m/b.gguf")]
-    text, _ = server_preset.section("x", Path("/m/x.gguf"), None, loras, load)
+    text, _ = llama_server.section("x", Path("/m/x.gguf"), None, loras, load)
     assert presets.read(text)["x"]["model"] == "/m/x.gguf"
 
 
@@ -127,13 +128,13 @@ def test_a_path_comes_back_as_it_was_or_is_refused(name: str) -> None:
     """llama-server's reader has no quotes and Ollama's drops characters: such a path is an error, never another."""
     path = Path(f"/m/{name}")
     try:
-        text, _ = server_preset.section("x", path, None, [], {})
+        text, _ = llama_server.section("x", path, None, [], {})
     except UsageError:
         assert set(name) & set(";#\r\n") or name != name.strip()
     else:
         assert presets.read(text) == {"x": {"model": str(path)}}
     try:
-        text, _ = modelfile.modelfile("x", [path], None, [], {})
+        text, _ = export_ollama.modelfile("x", [path], None, [], {})
     except UsageError:
         assert '"' in name or not name.isprintable() or name != name.strip()
     else:

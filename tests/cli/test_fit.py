@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import COMMAND, REPO, Cli
-from tests.engine.test_estimating import quant
 from tests.hub import Hub, Slow
+from tests.ops.test_estimate import quant
+from tests.support.command_line import COMMAND, REPO, Cli
 
 HUGE = 2_000_000_000  # tokens of a context that no machine has room for
 
@@ -109,7 +109,7 @@ def test_sync_warns_of_what_cannot_fit(real: Cli) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="a pty is needed")
 def test_a_warning_stands_above_the_bars(real: Cli) -> None:
     """On a line of its own, though files were being asked about when it came; it is there when they are gone."""
-    from tests.cli.terminal import Terminal
+    from tests.support.terminal import Terminal
 
     real.hub.misbehave(Slow(200_000), where="cdn", times=None)
     real.write(f'[models.tiny]\nuri = "hf:{REPO}:Q8_0"\nload = {{ n_ctx = {HUGE} }}\n')

@@ -8,7 +8,7 @@ import pytest
 
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import Info, write_header
-from tests.cli.conftest import COMMAND, REPO, Cli
+from tests.support.command_line import COMMAND, REPO, Cli
 
 TEMPLATE = "{% for message in messages %}\n\t{{ message['content'] }}\n{% endfor %}\n\x1b[2Jone\ntwo"
 KEYS: dict[str, Any] = {
@@ -137,7 +137,7 @@ def test_json_has_everything(model: Cli) -> None:
 def test_a_template_in_colours_on_a_terminal(model: Cli) -> None:
     """Highlighted, and without anything in it that a terminal would obey; plain where colours are not wanted."""
     pytest.importorskip("pty", reason="this system has no pseudo terminals")
-    from tests.cli.terminal import COLORS, ESCAPES, Terminal
+    from tests.support.terminal import COLORS, ESCAPES, Terminal
 
     words = [*COMMAND, "inspect", "./tiny.gguf", "--key", "tokenizer.chat_template"]
     for more, colored in (([], True), (["--color", "never"], False)):

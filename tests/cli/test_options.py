@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 import pytest
 
-from modelsync.cli import options, quick
+from modelsync.cli import fast, options
 from modelsync.cli.app import program
 from modelsync.cli.command import Group
-from modelsync.transfer.rate import BURST, HELD
-from tests.cli.conftest import COMMAND, MANIFEST, REPO, Cli, gguf
+from modelsync.transfer.rate_limit import BURST, HELD
+from tests.support.command_line import COMMAND, MANIFEST, REPO, Cli, gguf
 
 
 def commands(group: Group = program, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], click.Command]:
@@ -216,9 +216,9 @@ def variables_of_options() -> set[str]:
 def test_plain_lines_are_left_to_the_program_where_a_variable_stands_for_an_option() -> None:
     """No option's variable is overlooked by the quick way."""
     assert len(variables_of_options()) >= 10
-    assert quick.read(["sync"], {"MODELSYNC_STORE": "x", "MODELSYNC_PATH_A": "y", "HOME": "z"}) is not None
+    assert fast.read(["sync"], {"MODELSYNC_STORE": "x", "MODELSYNC_PATH_A": "y", "HOME": "z"}) is not None
     for name in variables_of_options() | {"_MODELSYNC_COMPLETE"}:
-        assert quick.read(["sync"], {name: "1"}) is None
+        assert fast.read(["sync"], {name: "1"}) is None
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_plain_lines_are_left_to_the_program_where_a_variable_stands_for_an_opti
 )  # fmt: skip
 def test_whatever_is_not_plain_is_left_to_the_program(words: list[str]) -> None:
     """Only names and a few flags are read quickly."""
-    assert quick.read(words, {}) is None
+    assert fast.read(words, {}) is None
 
 
 def test_the_quick_way_says_what_the_program_says(synced: Cli) -> None:
@@ -246,7 +246,7 @@ def test_the_quick_way_says_what_the_program_says(synced: Cli) -> None:
         "-qq verify tinny": 1,
     }.items():
         words = line.split()
-        assert quick.read(words, {}) is not None
+        assert fast.read(words, {}) is not None
         assert synced(*words, status=status) == synced(*words, "--color", "auto", status=status)
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from modelsync.cli import human, progress
-from modelsync.cli.bars import GAP, PERCENT, Bars, Layout, joined, shortened
+from modelsync.display import progress, units
+from modelsync.display.bars import GAP, PERCENT, Bars, Layout, joined, shortened
 from modelsync.transfer.progress import Event, Phase
 
 MIB = 1 << 20
@@ -197,21 +197,21 @@ def test_a_stream_that_is_gone_stops_no_transfer() -> None:
 )
 def test_sizes(count: int, words: str) -> None:
     """Binary units, one decimal, never 1024.0 of one."""
-    assert human.size(count) == words
+    assert units.size(count) == words
 
 
 def test_durations_and_clocks() -> None:
     """As people say them, and as they fit into a bar."""
-    assert [human.duration(s) for s in (0.04, 9.94, 9.96, 59.4, 59.6, 151, 3599.6, 11_100)] == [
+    assert [units.duration(s) for s in (0.04, 9.94, 9.96, 59.4, 59.6, 151, 3599.6, 11_100)] == [
         "0.0 s", "9.9 s", "10 s", "59 s", "1 min 00 s", "2 min 31 s", "1 h 00 min", "3 h 05 min",
     ]  # fmt: skip
-    assert [human.clock(s) for s in (0.4, 42, 725, 11_100, 1e9)] == [
+    assert [units.clock(s) for s in (0.4, 42, 725, 11_100, 1e9)] == [
         "0:00",
         "0:42",
         "12:05",
         "3:05:00",
         "99:00:00",
     ]
-    assert human.progress(2_254_857_830, 4_920_739_232) == "2.1/4.6 GiB"
-    assert human.progress(0, 0) == "0/0 B"
-    assert [human.count(n, "file") for n in (0, 1, 2_000)] == ["0 files", "1 file", "2,000 files"]
+    assert units.progress(2_254_857_830, 4_920_739_232) == "2.1/4.6 GiB"
+    assert units.progress(0, 0) == "0/0 B"
+    assert [units.count(n, "file") for n in (0, 1, 2_000)] == ["0 files", "1 file", "2,000 files"]

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.cli.conftest import MANIFEST, REPO, Cli, gguf
+from tests.support.command_line import MANIFEST, REPO, Cli, gguf
 
 SHOW = "import json, os, sys; print(json.dumps([sys.argv[1:], {k: v for k, v in os.environ.items() if '_PATH_' in k}]))"
 

@@ -5,8 +5,8 @@ import tomllib
 
 import pytest
 
-from tests.cli.conftest import MANIFEST, REPO, Cli, gguf
 from tests.hub import Corrupt, Status
+from tests.support.command_line import MANIFEST, REPO, Cli, gguf
 
 TOTALS = r"[\d.]+ \w+ fetched, [\d.]+ \w+ reused, [\d.]+ s"
 

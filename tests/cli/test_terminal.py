@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("pty", reason="this system has no pseudo terminals")
 
-from tests.cli.conftest import COMMAND, REPO, Cli, gguf
-from tests.cli.terminal import COLORS, Terminal
 from tests.hub import Slow
+from tests.support.command_line import COMMAND, REPO, Cli, gguf
+from tests.support.terminal import COLORS, Terminal
 
 BIG = 3_000_000
 

@@ -2,8 +2,8 @@
 
 import json
 
-from tests.cli.conftest import Cli
-from tests.engine.updates import MiB, gguf, weights
+from tests.support.command_line import Cli
+from tests.support.updates import MiB, gguf, weights
 
 TENSORS = {f"blk.{n}.w": weights(n, 3900) for n in range(12)}
 OLD = gguf(TENSORS, {"tokenizer.chat_template": "old"})

@@ -8,7 +8,7 @@ from modelsync.errors import NotAModelError
 from modelsync.gguf.header import Header
 from modelsync.gguf.merge import merge
 from modelsync.gguf.reader import read_header
-from tests.gguf_files import split
+from tests.support.gguf_files import split
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from modelsync.gguf.metadata import Array, plain
 from modelsync.gguf.reader import HeaderReader, Need, read_header
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import write_header
-from tests.gguf.raw import array, entry, header, info, string
+from tests.support.raw_header import array, entry, header, info, string
 
 F32, Q4_K = 0, 12
 GOOD = write_header(

@@ -11,7 +11,7 @@ from modelsync.errors import NotAModelError
 from modelsync.gguf.header import Header
 from modelsync.gguf.metadata import plain
 from modelsync.gguf.reader import HeaderReader, Need
-from tests.gguf.raw import array, entry, header, info, string
+from tests.support.raw_header import array, entry, header, info, string
 
 EXTREMES = (
     0,

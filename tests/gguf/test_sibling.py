@@ -10,7 +10,7 @@ from modelsync.gguf.reader import read_header
 from modelsync.gguf.sibling import START_BYTES, gathered, sibling, window_of
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import Info, write_header
-from tests.gguf.raw import array, entry, header, info, string
+from tests.support.raw_header import array, entry, header, info, string
 
 VOCABULARY = 40_000
 

@@ -13,8 +13,8 @@ from modelsync.gguf.metadata import Array
 from modelsync.gguf.reader import read_header
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import clean, vocabulary_size, write_header
-from tests.gguf import shapes
-from tests.gguf.raw import array, entry, header, info, string
+from tests.support import model_shapes
+from tests.support.raw_header import array, entry, header, info, string
 
 items = st.one_of(
     st.booleans(),
@@ -93,10 +93,10 @@ def test_a_clean_header_keeps_what_decides_memory() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", shapes.ALL)
+@pytest.mark.parametrize("name", model_shapes.ALL)
 def test_clean_headers_are_small(name: str) -> None:
     """Whatever the model, its clean header has less than 100 KB and its file the size of the tensors and no more."""
-    whole = shapes.ALL[name]().header()
+    whole = model_shapes.ALL[name]().header()
     file = clean(whole)
     assert len(file.header) < 100_000
     assert file.size - len(file.header) < sum(tensor.nbytes + 32 for tensor in whole.tensors)

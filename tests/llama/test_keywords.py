@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from modelsync.engine.loading import WELL_KNOWN
 from modelsync.errors import UsageError
 from modelsync.llama import keywords
+from modelsync.project.load_settings import WELL_KNOWN
 from modelsync.spec.load_values import load_value
 
 Llama = pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed").Llama

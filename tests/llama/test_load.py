@@ -15,8 +15,8 @@ import pytest
 
 from modelsync.errors import ModelsyncError, NotAModelError
 from modelsync.llama.load import load
-from tests.gguf_files import make_llama, make_lora, make_mmproj, split
-from tests.llama.models import make_bert, make_projector, picture
+from tests.support.gguf_files import make_llama, make_lora, make_mmproj, split
+from tests.support.llama_models import make_bert, make_projector, picture
 
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
 

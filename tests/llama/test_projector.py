@@ -8,8 +8,8 @@ import pytest
 from modelsync.errors import ModelsyncError
 from modelsync.llama import projector
 from modelsync.llama.traits import Traits, header_of
-from tests.gguf_files import CHAT_TEMPLATE
-from tests.llama.models import SEEING_TEMPLATE
+from tests.support.gguf_files import CHAT_TEMPLATE
+from tests.support.llama_models import SEEING_TEMPLATE
 
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
 

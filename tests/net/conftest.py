@@ -9,7 +9,7 @@ import pytest
 
 from modelsync.net.client import Client
 from tests.hub import Hub
-from tests.net.servers import Proxy
+from tests.support.servers import Proxy
 
 
 @pytest.fixture

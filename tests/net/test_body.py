@@ -22,7 +22,7 @@ from tests.hub import (
     Stall,
     WrongRange,
 )
-from tests.net.servers import saying
+from tests.support.servers import saying
 
 DATA = bytes(range(256)) * 8192  # 2 MiB
 SIZES = st.integers(1, 10**12)

@@ -10,7 +10,7 @@ import pytest
 from modelsync.errors import CancelledError
 from modelsync.net.client import Client
 from tests.hub import Delay, Hub, Stall, Status, TooMany
-from tests.net.servers import full_listener, silent
+from tests.support.servers import full_listener, silent
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from modelsync.net.credentials import Credentials, Rule
 from modelsync.net.origin import of
 from tests.hub import Drop, Fault, Gzipped, Hub, Stall, Status, TooMany
 from tests.hub.wire import Reply, Request, text
-from tests.net.servers import answering, saying
+from tests.support.servers import answering, saying
 
 TOKEN = "hf_abcdefghijkl"
 

@@ -10,8 +10,8 @@ from modelsync.net.proxies import Proxies, Proxy
 from modelsync.net.retry import FinalNetworkError, retryable
 from tests.hub import Hub
 from tests.hub.wire import text
-from tests.net import servers
-from tests.net.servers import answering
+from tests.support import servers
+from tests.support.servers import answering
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from modelsync.net.origin import is_public
 from modelsync.net.retry import FinalNetworkError
 from tests.hub import Cut, Hub
 from tests.hub.wire import BytesBody, Reply, Request, text
-from tests.net.servers import Listener, Proxy, answering, silent
+from tests.support.servers import Listener, Proxy, answering, silent
 
 DATA = os.urandom(3 * 2**20 + 17)
 

@@ -11,7 +11,7 @@ from modelsync.net.config import UserConfig
 from modelsync.net.credentials import gather
 from modelsync.settings import Settings
 from tests.hub import Hub
-from tests.sources.asking import Asker, Run
+from tests.support.source_calls import Asker, Run
 
 
 @pytest.fixture

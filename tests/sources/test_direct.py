@@ -6,7 +6,7 @@ from modelsync.errors import GatedError, HttpStatusError, NotFoundError, Refused
 from modelsync.sources.base import Found, Question
 from modelsync.spec.uri import Reference, WebUri
 from tests.hub import Chunked, Gzipped, Hub, Redirect, Status
-from tests.sources.asking import Asker, Run, locked, model, names
+from tests.support.source_calls import Asker, Run, locked, model, names
 
 SHA = "ab" * 32
 

@@ -11,9 +11,9 @@ from modelsync.errors import NotFoundError, RefusedError
 from modelsync.sources.base import Found
 from modelsync.sources.hub import license_of, next_page
 from modelsync.sources.huggingface import HuggingFace
-from modelsync.spec.lockfile import hf_url
+from modelsync.spec.lock.origin import hf_url
 from tests.hub import Headers, Hub
-from tests.sources.asking import Asker, Run, Says, locked, model, names
+from tests.support.source_calls import Asker, Run, Says, locked, model, names
 
 CANONICAL = "https://huggingface.co"
 

@@ -13,7 +13,7 @@ from modelsync.sources.base import Answer, Found
 from modelsync.sources.request import resolve
 from modelsync.spec.request import Request
 from modelsync.spec.uri import FileUri, parse
-from tests.sources.asking import locked, model, names
+from tests.support.source_calls import locked, model, names
 
 SOURCES = sources(lambda: pytest.fail("the network was asked for a local file"))
 

@@ -11,12 +11,12 @@ from modelsync.sources.direct import Direct
 from modelsync.sources.huggingface import HuggingFace
 from modelsync.sources.local import Local
 from modelsync.sources.request import check_pins, owners, resolve
-from modelsync.spec import lockfile
-from modelsync.spec.lockfile import Lock, LockedModel
+from modelsync.spec.lock import read, text
+from modelsync.spec.lock.model import Lock, LockedModel
 from modelsync.spec.request import Request
 from modelsync.spec.uri import parse
 from tests.hub import Hub
-from tests.sources.asking import Asker, locked, model
+from tests.support.source_calls import Asker, locked, model
 
 SHA = "ab" * 32
 
@@ -74,7 +74,7 @@ def test_every_answer_makes_a_lock_that_is_accepted(hub: Hub, ask: Asker) -> Non
         files = tuple(locked(file, SHA) for file in answer.files)
         models.append(LockedModel(name, request.to_dict(), files, None, answer.revision, answer.license))
     lock = Lock(tuple(models))
-    assert lockfile.parse(lockfile.dumps(lock)) == lock
+    assert read.parse(text.dumps(lock)) == lock
 
 
 def test_an_adapter_of_a_model_from_elsewhere_has_its_repo(hub: Hub, ask: Asker) -> None:

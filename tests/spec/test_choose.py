@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from modelsync.errors import NotFoundError
 from modelsync.spec.choose import Choice, choose_mmproj, choose_model, quant_of, quants
-from tests.spec.strategies import HOSTILE_TEXTS, PATHS
-from tests.spec.trying import tried
+from tests.support.refused import tried
+from tests.support.strategies import HOSTILE_TEXTS, PATHS
 
 REPO = "user/model"
 FILES = [

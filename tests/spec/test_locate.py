@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsync.spec.locate import line_of, statements
-from tests.spec.manifests import manifest_texts
-from tests.spec.strategies import HOSTILE_TEXTS
-from tests.spec.test_manifest import FULL
+from tests.spec.manifest.test_manifest import FULL
+from tests.support.manifests import manifest_texts
+from tests.support.strategies import HOSTILE_TEXTS
 
 TEXT = '''\
 top.dotted = 1

@@ -9,10 +9,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from modelsync.errors import RefusedError, UsageError
-from modelsync.spec.lockfile import LockedFile, Role
-from modelsync.spec.names import check_name, did_you_mean, file_name, printable, safe_path, shown_names
+from modelsync.spec.lock.model import LockedFile, Role
+from modelsync.spec.names import check_name, did_you_mean, file_name, printable, safe_path
 from modelsync.spec.parts import siblings
-from tests.spec.strategies import HOSTILE_TEXTS, PATHS
+from modelsync.spec.view_names import shown_names
+from tests.support.strategies import HOSTILE_TEXTS, PATHS
 
 
 def _file(path: str, role: Role = "model") -> LockedFile:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from modelsync.errors import UriError
 from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, WebUri, check_revision, parse
 from modelsync.spec.uri_forms import check_endpoint
-from tests.spec.strategies import ENDPOINTS, HOSTILE_TEXTS, REFERENCES
-from tests.spec.trying import tried
+from tests.support.refused import tried
+from tests.support.strategies import ENDPOINTS, HOSTILE_TEXTS, REFERENCES
 
 M8 = "mradermacher/Meta-Llama-3.1-8B-Instruct-GGUF"
 B70 = "bartowski/Meta-Llama-3.1-70B-Instruct-GGUF"

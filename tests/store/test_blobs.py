@@ -10,10 +10,10 @@ from blake3 import blake3
 
 from modelsync.errors import StoreError
 from modelsync.spec.blocks import Blocks
-from modelsync.store import blobs, checking, disk, receipts, seal
+from modelsync.store import atomic, blobs, hashing, receipts, verify
 from modelsync.store.layout import Store
 from modelsync.store.receipts import Origin
-from tests.store.making import arrive, blocks, damage, publish, sha256
+from tests.support.store import arrive, blocks, damage, publish, sha256
 
 DATA = b"GGUF" + bytes(range(256)) * 40
 SHA = sha256(DATA)
@@ -39,8 +39,8 @@ def test_what_is_not_here_is_missing(store: Store) -> None:
     """Looking into a store that is not there is no error."""
     assert blobs.look(store, SHA, 1) == ("missing", None)
     assert blobs.find(store, SHA) is None
-    assert checking.recheck(store, SHA).state == "missing"
-    assert checking.verify(store, SHA).state == "missing"
+    assert verify.recheck(store, SHA).state == "missing"
+    assert verify.verify(store, SHA).state == "missing"
 
 
 def test_a_folder_or_another_size_is_not_a_blob(store: Store) -> None:
@@ -62,11 +62,11 @@ def test_a_blob_without_a_receipt_is_suspect(store: Store, receipt: bytes) -> No
     store.receipt_path(SHA).write_bytes(receipt)
     assert blobs.look(store, SHA, len(DATA)) == ("suspect", path)
     assert blobs.find(store, SHA, len(DATA)) is None
-    assert checking.recheck(store, SHA).path == path
+    assert verify.recheck(store, SHA).path == path
     assert blobs.state(store, SHA, len(DATA)) == "here"
     store.receipt_path(SHA).unlink()
     assert blobs.state(store, SHA, len(DATA)) == "suspect"
-    assert checking.verify(store, SHA).state == "good"
+    assert verify.verify(store, SHA).state == "good"
     assert blobs.state(store, SHA, len(DATA)) == "here"
 
 
@@ -76,7 +76,7 @@ def test_a_blob_whose_time_drifted_is_checked_again(store: Store) -> None:
     os.utime(path, ns=(1, 1))
     assert blobs.state(store, SHA, len(DATA)) == "suspect"
     told: list[int] = []
-    assert checking.recheck(store, SHA, on_bytes=told.append).path == path
+    assert verify.recheck(store, SHA, on_bytes=told.append).path == path
     assert sum(told) == len(DATA)
     receipt = receipts.read(store.root, SHA)
     assert receipt is not None
@@ -89,7 +89,7 @@ def test_a_blob_that_was_written_to_is_not_returned(store: Store) -> None:
     path.chmod(0o644)
     path.write_bytes(DATA[:-1] + b"!")
     assert blobs.state(store, SHA, len(DATA)) == "suspect"
-    finding = checking.recheck(store, SHA)
+    finding = verify.recheck(store, SHA)
     assert (finding.state, finding.found) == ("damaged", sha256(DATA[:-1] + b"!"))
     assert blobs.look(store, SHA) == ("missing", None)
     assert list((store.root / "tmp-v1").iterdir()) == []
@@ -100,15 +100,15 @@ def test_a_blob_that_was_written_to_is_not_returned(store: Store) -> None:
 def test_the_seal_finds_rot(store: Store) -> None:
     """A flipped bit that neither size nor time tells is found by verify; the blob is suspect from then on."""
     path = publish(store, DATA)
-    assert checking.verify(store, SHA).state == "good"
+    assert verify.verify(store, SHA).state == "good"
     damage(path)
     assert blobs.state(store, SHA, len(DATA)) == "here"  # this is why verify exists
     told: list[int] = []
-    assert checking.verify(store, SHA, on_bytes=told.append).state == "damaged"
+    assert verify.verify(store, SHA, on_bytes=told.append).state == "damaged"
     assert sum(told) == len(DATA)
     assert blobs.state(store, SHA, len(DATA)) == "suspect"
     assert path.exists()
-    assert checking.recheck(store, SHA).state == "damaged"
+    assert verify.recheck(store, SHA).state == "damaged"
     assert not path.exists()
 
 
@@ -119,8 +119,8 @@ def test_a_forged_seal_does_not_stand_the_full_check(store: Store) -> None:
     seen = path.stat()
     forged = receipts.Receipt(seen.st_size, seen.st_mtime_ns, blake3(path.read_bytes()).hexdigest())
     receipts.write(store, SHA, forged)
-    assert checking.verify(store, SHA).state == "good"
-    assert checking.verify(store, SHA, full=True).state == "damaged"
+    assert verify.verify(store, SHA).state == "good"
+    assert verify.verify(store, SHA, full=True).state == "damaged"
     assert blobs.state(store, SHA) == "suspect"
 
 
@@ -191,15 +191,15 @@ def test_a_readonly_store_is_never_written(store: Store, team: Store) -> None:
     team.receipt_path(SHA).unlink()
     before = snapshot(team.root)
     assert blobs.state(both, SHA) == "suspect"
-    assert checking.recheck(both, SHA).path == team.blob_path(SHA)
+    assert verify.recheck(both, SHA).path == team.blob_path(SHA)
     assert blobs.find(both, SHA, len(DATA)) == team.blob_path(SHA)
     assert snapshot(team.root) == before
 
     damage(team.blob_path(SHA))
     before = snapshot(team.root)
-    assert checking.verify(both, SHA).state == "damaged"
+    assert verify.verify(both, SHA).state == "damaged"
     assert blobs.state(both, SHA) == "suspect"
-    assert checking.recheck(both, SHA).state == "damaged"
+    assert verify.recheck(both, SHA).state == "damaged"
     blobs.discard(both, SHA)
     assert snapshot(team.root) == before
 
@@ -208,10 +208,10 @@ def test_damage_in_a_readonly_store_is_mended_in_the_own(store: Store, team: Sto
     """A damaged blob that a receipt of the read-only store vouches for counts no more; a fetched one does."""
     both = Store(store.root, (team.root,))
     damage(team.blob_path(SHA))
-    assert checking.verify(both, SHA).state == "damaged"
+    assert verify.verify(both, SHA).state == "damaged"
     assert blobs.find(both, SHA) is None
     assert publish(both, DATA) == blobs.find(both, SHA) == store.blob_path(SHA)
-    assert checking.verify(both, SHA, full=True).state == "good"
+    assert verify.verify(both, SHA, full=True).state == "good"
 
 
 def test_a_damaged_own_blob_does_not_hide_a_good_one(store: Store, team: Store) -> None:
@@ -221,7 +221,7 @@ def test_a_damaged_own_blob_does_not_hide_a_good_one(store: Store, team: Store) 
     path.chmod(0o644)
     path.write_bytes(DATA[:-1] + b"!")
     assert blobs.look(both, SHA, len(DATA)) == ("here", team.blob_path(SHA))
-    assert checking.recheck(both, SHA).path == team.blob_path(SHA)
+    assert verify.recheck(both, SHA).path == team.blob_path(SHA)
     assert not path.exists()
 
 
@@ -247,26 +247,26 @@ def test_a_better_blob_that_came_meanwhile_is_not_cast_out(store: Store) -> None
         if blobs.state(store, SHA, len(DATA)) == "suspect":
             publish(store, DATA)
 
-    assert checking.recheck(store, SHA, on_bytes=another_publishes).path == path
+    assert verify.recheck(store, SHA, on_bytes=another_publishes).path == path
     assert path.read_bytes() == DATA
     assert blobs.state(store, SHA, len(DATA)) == "here"
 
 
-@pytest.mark.parametrize("write", [disk.write, disk.put])
+@pytest.mark.parametrize("write", [atomic.write, atomic.put])
 def test_a_half_written_small_file_is_never_seen(
     tmp_path: Path, write: Callable[[Store, Path, bytes], None]
 ) -> None:
     """A write that fails leaves neither the target nor the temporary file."""
-    disk.prepare(Store(tmp_path))
+    atomic.prepare(Store(tmp_path))
     target = tmp_path / "folder-in-the-way"
     target.mkdir()
     (target / "x").touch()
-    with pytest.raises(StoreError), disk.told("cannot write"):
+    with pytest.raises(StoreError), atomic.told("cannot write"):
         write(Store(tmp_path), target, b"{}")
     assert list((tmp_path / "tmp-v1").iterdir()) == []
 
 
-@pytest.mark.parametrize("write", [disk.write, disk.put])
+@pytest.mark.parametrize("write", [atomic.write, atomic.put])
 def test_a_small_file_needs_no_folder_to_be_there(
     tmp_path: Path, write: Callable[[Store, Path, bytes], None]
 ) -> None:
@@ -287,7 +287,7 @@ def snapshot(root: Path) -> dict[str, tuple[int, int, int]]:
     }
 
 
-@pytest.mark.parametrize("check", [checking.recheck, checking.verify])
+@pytest.mark.parametrize("check", [verify.recheck, verify.verify])
 def test_a_blob_that_is_replaced_while_it_is_hashed_vouches_for_itself_alone(
     store: Store, monkeypatch: pytest.MonkeyPatch, check: Callable[[Store, str], object]
 ) -> None:
@@ -296,15 +296,15 @@ def test_a_blob_that_is_replaced_while_it_is_hashed_vouches_for_itself_alone(
     damage(path)
     os.utime(path, ns=(1, 1))
     before = path.stat()
-    both_of = seal.both_of
+    both_of = hashing.both_of
 
-    def replaced(hashed: Path, *, on_bytes: seal.OnBytes | None = None) -> tuple[str, Blocks]:
+    def replaced(hashed: Path, *, on_bytes: hashing.OnBytes | None = None) -> tuple[str, Blocks]:
         if path.stat().st_ino == before.st_ino:  # another process mends it at this moment
             (store.root / "good").write_bytes(DATA)
             (store.root / "good").replace(path)
         return both_of(hashed, on_bytes=on_bytes)
 
-    monkeypatch.setattr(seal, "both_of", replaced)
+    monkeypatch.setattr(hashing, "both_of", replaced)
     check(store, SHA)
     receipt = receipts.read(store.root, SHA)
     assert receipt is not None
@@ -325,6 +325,6 @@ def test_a_blob_that_is_written_to_all_the_time_is_not_hashed_for_ever(store: St
         assert times < 10
         os.utime(path, ns=(0, times))
 
-    finding = checking.recheck(store, name, on_bytes=touch)
+    finding = verify.recheck(store, name, on_bytes=touch)
     assert finding.state == "damaged"
     assert "written to" in finding.found

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from modelsync.store import blobs, checking, receipts
+from modelsync.store import blobs, receipts, verify
 from modelsync.store.layout import Store
-from tests.store.making import finish, python, sha256
+from tests.support.store import finish, python, sha256
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and 
 CHURN = """
 import random, sys
 from pathlib import Path
-from tests.store.making import locked, publish, sha256
+from tests.support.store import locked, publish, sha256
 from modelsync.store import blobs, views
 from modelsync.store.layout import Store
 store, seed = Store(Path(sys.argv[1])), int(sys.argv[2])
@@ -36,7 +36,7 @@ while True:
 EVERY_STEP = """
 import os, signal, sys
 from pathlib import Path
-from tests.store.making import arrive, blocks, publish, sha256
+from tests.support.store import arrive, blocks, publish, sha256
 from modelsync.store.layout import Store
 import hashlib, shutil, json, modelsync.store.blobs
 
@@ -107,7 +107,7 @@ def test_killed_before_each_step_of_publishing(tmp_path: Path) -> None:
         published += state == "here"
         if state == "missing":
             assert (store.partial_path(sha256(data)) / "data").read_bytes() == data  # nothing was lost
-        assert checking.verify(store, sha256(data), full=True).state == (
+        assert verify.verify(store, sha256(data), full=True).state == (
             "good" if state == "here" else "missing"
         )
     assert 1 <= published < int(steps)

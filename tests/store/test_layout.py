@@ -7,7 +7,7 @@ import pytest
 from platformdirs import user_cache_path
 
 from modelsync import settings
-from modelsync.store import disk
+from modelsync.store import atomic
 from modelsync.store.layout import Store, blob_in, default_root, open_store, receipt_in, url_key
 
 SHA = "ab" * 32
@@ -59,7 +59,7 @@ def test_urls_get_keys_of_their_own() -> None:
 
 def test_a_store_is_marked_as_a_cache(tmp_path: Path) -> None:
     """Backups that know CACHEDIR.TAG leave the store out."""
-    disk.prepare(Store(tmp_path / "store"))
-    disk.prepare(Store(tmp_path / "store"))
+    atomic.prepare(Store(tmp_path / "store"))
+    atomic.prepare(Store(tmp_path / "store"))
     tag = (tmp_path / "store" / "CACHEDIR.TAG").read_text()
     assert tag.startswith("Signature: 8a477f597d28d172789f06886806bc55\n")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from modelsync.store import links, roots, views
+from modelsync.store import links, pulled, roots, views
 from modelsync.store.layout import Store
-from tests.store.making import finish, locked, publish, python, sha256, write_lock
+from tests.support.store import finish, locked, publish, python, sha256, write_lock
 
 HEAVY = (
     "dataclasses",
@@ -27,13 +27,13 @@ def test_finding_what_is_here_imports_nothing_heavy(store: Store, tmp_path: Path
     blob = publish(store, DATA)
     views.make(store, files)
     links.place(tmp_path / "models", [links.Wanted("m/a.gguf", blob, sha256(DATA), len(DATA))])
-    roots.remember(store, "hf:user/model", files)
+    pulled.remember(store, "hf:user/model", files)
     roots.write(store, tmp_path / "models.lock", write_lock(tmp_path / "models.lock", DATA))
     code = f"""
 import sys
 from pathlib import Path
 from modelsync.settings import Settings
-from modelsync.spec.lockfile import LockedFile
+from modelsync.spec.lock.model import LockedFile
 from modelsync.store import blobs, layout, links, roots, views
 folder = Path(sys.argv[2])
 store = layout.open_store(Settings(store=Path(sys.argv[1])))

@@ -14,7 +14,7 @@ from modelsync.errors import RefusedError, StoreError
 from modelsync.store import blobs, clone, links
 from modelsync.store.layout import Store
 from modelsync.store.links import LinkMode, UsedMode, Wanted
-from tests.store.making import CAN_REFUSE, damage, finish, publish, python, refusing, sha256
+from tests.support.store import CAN_REFUSE, damage, finish, publish, python, refusing, sha256
 
 ONE, TWO, NEW = b"GGUF one", b"GGUF two", b"GGUF new"
 
@@ -345,8 +345,8 @@ EVERY_STEP = """
 import os, signal, sys
 from pathlib import Path
 from modelsync.store import clone, guard, links
-from tests.store.making import sha256
-import modelsync.machine, filelock
+from tests.support.store import sha256
+import modelsync.system.disks, filelock
 EFFECTS = {"os.rename", "os.remove", "os.mkdir", "os.utime", "os.link", "os.rmdir", "os.symlink"}
 
 def count_down(n):
@@ -396,7 +396,7 @@ def test_two_processes_in_one_folder(store: Store, folder: Path) -> None:
     """Two processes that work in one folder at the same time lose nothing of each other's records."""
     code = (
         "import sys\nfrom pathlib import Path\nfrom modelsync.store import links\n"
-        "from modelsync.store.layout import Store\nfrom tests.store.making import publish, sha256\n"
+        "from modelsync.store.layout import Store\nfrom tests.support.store import publish, sha256\n"
         "store, folder, name = Store(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]\n"
         "data = b'GGUF ' + name.encode()\n"
         "blob = publish(store, data)\n"

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from modelsync.errors import StoreError
-from modelsync.store import blobs, checking, disk, inventory, links, prune, roots, views
-from modelsync.store.guard import hold
+from modelsync.store import atomic, blobs, inventory, links, prune, pulled, roots, verify, views
+from modelsync.store.digest_lock import hold
 from modelsync.store.layout import Store, url_key
 from modelsync.store.prune import Freed
 from modelsync.store.receipts import Origin
-from tests.store.making import arrive, locked, publish, sha256, write_lock
+from tests.support.store import arrive, locked, publish, sha256, write_lock
 
 ONE, TWO, THREE = (name * 5000 for name in (b"GGUF one", b"GGUF two", b"GGUF three"))
 DAY = 86_400.0
@@ -119,10 +119,10 @@ def test_a_lock_in_the_middle_of_a_merge_keeps_its_files(store: Store, tmp_path:
 def test_what_was_pulled_stays_until_now(store: Store) -> None:
     """A pull has no lock that could be gone: it stays until `--now`, and is then forgotten too."""
     publish(store, ONE)
-    roots.remember(store, "hf:user/model", [locked(ONE)])
+    pulled.remember(store, "hf:user/model", [locked(ONE)])
     assert run(store, 1000).blobs == 0
     assert run(store, at_once=True).blobs == 1
-    assert roots.recall(store, "hf:user/model") is None
+    assert pulled.recall(store, "hf:user/model") is None
 
 
 def test_what_no_root_names_goes_after_a_day(store: Store, tmp_path: Path) -> None:
@@ -242,8 +242,8 @@ def test_leftovers_are_swept_after_a_day(store: Store) -> None:
     store.blob_path(sha256(ONE)).unlink()
     with hold(store, sha256(ONE)):
         pass
-    disk.temporary(store).write_bytes(b"half")
-    disk.temporary(store).mkdir()
+    atomic.temporary(store).write_bytes(b"half")
+    atomic.temporary(store).mkdir()
     half = store.view_path("0123456789abcdef")
     half.mkdir(parents=True)
     (half / "model.gguf").write_bytes(b"GGUF")
@@ -263,7 +263,7 @@ def test_receipts_about_readonly_blobs_stay(store: Store, tmp_path: Path) -> Non
     publish(store, ONE)
     store.receipt_path(sha256(ONE)).unlink()
     mine = Store(tmp_path / "mine", (store.root,))
-    checking.recheck(mine, sha256(ONE))
+    verify.recheck(mine, sha256(ONE))
     run(mine, 1000)
     assert blobs.state(mine, sha256(ONE)) == "here"
     blobs.discard(store, sha256(ONE))
@@ -329,7 +329,7 @@ def test_rows_tell_what_a_blob_is_and_who_needs_it(store: Store, tmp_path: Path)
     lock = project(store, tmp_path / "a", ONE, THREE)
     origin = Origin("one.gguf", "user/model", "0" * 40)
     publish(store, ONE, origin)
-    roots.remember(store, "hf:user/model", [locked(ONE)])
+    pulled.remember(store, "hf:user/model", [locked(ONE)])
     large, small = inventory.rows(store)
     assert (large.sha256, large.size, large.needed_by) == (sha256(THREE), len(THREE), (str(lock),))
     assert small == (

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsync.spec.lockfile import LockedFile, Piece
-from modelsync.store import roots
+from modelsync.spec.lock.model import LockedFile, Piece
+from modelsync.store import pulled, roots
 from modelsync.store.layout import Store
 from modelsync.store.roots import LockSeen, Root
-from tests.store.making import locked, sha256, write_lock
+from tests.support.store import locked, sha256, write_lock
 
 ONE, TWO, THREE = b"GGUF one", b"GGUF two", b"GGUF three"
 URI = "hf:user/model:Q4_K_M#main"
@@ -79,7 +79,7 @@ def test_a_lock_as_it_is_now(tmp_path: Path) -> None:
 
 def test_a_uri_means_what_it_meant(store: Store) -> None:
     """What a URI meant is remembered whole, and replaced when it means something else."""
-    assert roots.recall(store, URI) is None
+    assert pulled.recall(store, URI) is None
     pieces = (
         Piece("a.part1of2", "https://x.example/1", 1, sha256(ONE), "e"),
         Piece("b", "https://x.example/2", 0, sha256(TWO)),
@@ -90,23 +90,23 @@ def test_a_uri_means_what_it_meant(store: Store) -> None:
         ),
         LockedFile("lora", "adapter.gguf", 0, sha256(TWO), pieces=pieces),
     )
-    roots.remember(store, URI, files)
-    assert roots.recall(store, URI) == files
-    assert roots.recall(store, f"{URI}x") is None
-    roots.remember(store, URI, files[:1])
-    assert roots.recall(store, URI) == files[:1]
+    pulled.remember(store, URI, files)
+    assert pulled.recall(store, URI) == files
+    assert pulled.recall(store, f"{URI}x") is None
+    pulled.remember(store, URI, files[:1])
+    assert pulled.recall(store, URI) == files[:1]
     assert [root.digests for root in roots.read_all(store).values() if root] == [{sha256(ONE)}]
 
 
 def test_a_readonly_stores_memory_is_asked(store: Store, tmp_path: Path) -> None:
     """What was pulled into a read-only store is known; the own memory comes first."""
-    roots.remember(store, URI, [locked(ONE)])
+    pulled.remember(store, URI, [locked(ONE)])
     mine = Store(tmp_path / "mine", (store.root,))
-    assert roots.recall(mine, URI) == (locked(ONE),)
+    assert pulled.recall(mine, URI) == (locked(ONE),)
     assert not mine.root.exists()
-    roots.remember(mine, URI, [locked(TWO)])
-    assert roots.recall(mine, URI) == (locked(TWO),)
-    assert roots.recall(store, URI) == (locked(ONE),)
+    pulled.remember(mine, URI, [locked(TWO)])
+    assert pulled.recall(mine, URI) == (locked(TWO),)
+    assert pulled.recall(store, URI) == (locked(ONE),)
 
 
 @pytest.mark.parametrize(
@@ -131,14 +131,14 @@ def test_a_readonly_stores_memory_is_asked(store: Store, tmp_path: Path) -> None
 )
 def test_a_root_that_makes_no_sense_is_none(store: Store, text: str) -> None:
     """A root that is damaged, or leads out of its folder, is told apart from one that is good."""
-    roots.remember(store, URI, [locked(ONE)])
+    pulled.remember(store, URI, [locked(ONE)])
     (key,) = roots.read_all(store)
     store.root_path(key).write_text(text)
     assert roots.read(store.root, key) is None
-    assert roots.recall(store, URI) is None
+    assert pulled.recall(store, URI) is None
     assert roots.read_all(store) == {key: None}
-    roots.remember(store, URI, [locked(ONE)])
-    assert roots.recall(store, URI) == (locked(ONE),)
+    pulled.remember(store, URI, [locked(ONE)])
+    assert pulled.recall(store, URI) == (locked(ONE),)
 
 
 _DIGESTS = st.frozensets(st.binary(min_size=32, max_size=32).map(bytes.hex), max_size=5)

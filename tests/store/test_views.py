@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsync.errors import NotSyncedError
-from modelsync.spec.lockfile import LockedFile
-from modelsync.store import blobs, checking, disk, views
+from modelsync.spec.lock.model import LockedFile
+from modelsync.store import atomic, blobs, verify, views
 from modelsync.store.layout import Store
-from tests.store.making import (
+from tests.support.store import (
     CAN_REFUSE,
     FILES,
     ONE,
@@ -95,7 +95,7 @@ def test_a_view_of_a_blob_that_was_mended_heals(full: Store) -> None:
     views.make(full, FILES)
     path = views.view_paths(full, FILES)[0]
     damage(full.blob_path(sha256(ONE)))
-    assert checking.verify(full, sha256(ONE)).state == "damaged"
+    assert verify.verify(full, sha256(ONE)).state == "damaged"
     assert views.ready(full, FILES) is None
     with pytest.raises(NotSyncedError):
         views.make(full, FILES)
@@ -119,7 +119,7 @@ def test_makers_at_the_same_time(full: Store) -> None:
     """Six processes make and unmake one view at once: it ends whole, and nothing is left over."""
     code = (
         "import sys, random\nfrom pathlib import Path\nfrom modelsync.store import views\n"
-        "from modelsync.store.layout import Store\nfrom tests.store.making import FILES\n"
+        "from modelsync.store.layout import Store\nfrom tests.support.store import FILES\n"
         "store = Store(Path(sys.argv[1]))\n"
         "for _ in range(60):\n"
         "    views.make(store, FILES)\n"
@@ -138,7 +138,7 @@ def test_where_links_cannot_be_had(full: Store, refused: list[str]) -> None:
     """Without hard links a view has symbolic ones, without those copies; both are ready, and known from then on."""
     code = (
         "import sys\nfrom pathlib import Path\nfrom modelsync.store import views\n"
-        "from modelsync.store.layout import Store\nfrom tests.store.making import FILES\n"
+        "from modelsync.store.layout import Store\nfrom tests.support.store import FILES\n"
         "store = Store(Path(sys.argv[1]))\nviews.make(store, FILES)\n"
         "before = [path.lstat().st_ino for path in views.view_paths(store, FILES)]\n"
         "views.make(store, FILES)\n"
@@ -207,7 +207,7 @@ def test_nothing_is_written_by_looking(store: Store) -> None:
     assert views.ready(store, FILES) is None
     assert views.view_paths(store, FILES)
     assert not store.root.exists()
-    disk.prepare(store)
+    atomic.prepare(store)
 
 
 _NAMES = st.sampled_from(

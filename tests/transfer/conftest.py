@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.transfer.helpers import Lab
+from tests.support.transfers import Lab
 
 
 @pytest.fixture

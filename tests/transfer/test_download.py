@@ -8,7 +8,7 @@ import pytest
 from modelsync.errors import DiskFullError, HttpStatusError, NotAModelError, RefusedError, StoreError
 from modelsync.transfer.jobs import Fetched, Job, Segment
 from tests.hub import Hub
-from tests.transfer.helpers import Lab, MiB, Outcome, is_gguf, noise, sha256
+from tests.support.transfers import Lab, MiB, Outcome, is_gguf, noise, sha256
 
 BIG = noise(40 * MiB)
 
@@ -121,7 +121,7 @@ def test_pieces_become_one_file(hub: Hub, lab: Lab) -> None:
 
 def test_local_files_are_copied_and_joined_without_a_client(lab: Lab, tmp_path: Path) -> None:
     """Nothing of the network is touched for `file:`."""
-    from modelsync.transfer.fetch import Downloader
+    from modelsync.transfer.downloader import Downloader
 
     parts = [noise(9 * MiB), noise(5, 3)]
     segments = []
@@ -207,8 +207,8 @@ def test_progress_only_tells_the_truth(hub: Hub, lab: Lab) -> None:
 
 def test_what_on_done_cannot_use_is_the_jobs_failure(hub: Hub, lab: Lab) -> None:
     """A store that refuses the file: told as an error, and the file stays for the next run."""
-    from modelsync.transfer.fetch import Downloader
-    from tests.transfer.helpers import client
+    from modelsync.transfer.downloader import Downloader
+    from tests.support.transfers import client
 
     outcome = Outcome()
 
@@ -226,8 +226,8 @@ def test_what_on_done_cannot_use_is_the_jobs_failure(hub: Hub, lab: Lab) -> None
 
 def test_files_are_published_side_by_side(hub: Hub, lab: Lab) -> None:
     """Two small files that are whole wait for no one: each is told while the other is."""
-    from modelsync.transfer.fetch import Downloader
-    from tests.transfer.helpers import client
+    from modelsync.transfer.downloader import Downloader
+    from tests.support.transfers import client
 
     both = threading.Barrier(2, timeout=30)
     jobs = [lab.job(hub.file(f"/{n}", noise(1000, n)), noise(1000, n), label=str(n)) for n in range(2)]
@@ -238,8 +238,8 @@ def test_files_are_published_side_by_side(hub: Hub, lab: Lab) -> None:
 
 def test_what_was_moved_away_leaves_no_folder(hub: Hub, lab: Lab, tmp_path: Path) -> None:
     """Who publishes takes the data; what is left is cleaned up."""
-    from modelsync.transfer.fetch import Downloader
-    from tests.transfer.helpers import client
+    from modelsync.transfer.downloader import Downloader
+    from tests.support.transfers import client
 
     def move(job: Job, fetched: Fetched) -> None:
         fetched.path.rename(tmp_path / "mine")

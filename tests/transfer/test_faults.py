@@ -30,7 +30,7 @@ from tests.hub import (
     TooMany,
     WrongRange,
 )
-from tests.transfer.helpers import Lab, noise, sha256
+from tests.support.transfers import Lab, noise, sha256
 
 KiB = 1024
 OLD, NEW = noise(400 * KiB), noise(400 * KiB, 1)

@@ -12,7 +12,7 @@ from modelsync.errors import CancelledError
 from modelsync.transfer.jobs import Job
 from modelsync.transfer.progress import Event
 from tests.hub import Hub, Slow, Stall
-from tests.transfer.helpers import Lab, MiB, noise, running_threads, sha256
+from tests.support.transfers import Lab, MiB, noise, running_threads, sha256
 
 DATA = noise(40 * MiB)
 TREE = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ CHILD = """
 import sys, threading
 from pathlib import Path
 from modelsync.net.client import Client
-from modelsync.transfer.fetch import Downloader
+from modelsync.transfer.downloader import Downloader
 from modelsync.transfer.jobs import Job, Segment
 
 url, folder, size, sha256 = sys.argv[1:]
@@ -74,7 +74,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from modelsync.net.client import Client
-from modelsync.transfer.fetch import Downloader
+from modelsync.transfer.downloader import Downloader
 from modelsync.transfer.jobs import Job, Segment
 
 url, folder, size, sha256 = sys.argv[1:]
@@ -157,8 +157,8 @@ def test_a_listener_that_raises_ends_the_run_and_spoils_nothing(
 
 def test_a_mistake_in_on_done_comes_out(hub: Hub, lab: Lab) -> None:
     """What is no error of ours is not taken for one: the run ends and raises it."""
-    from modelsync.transfer.fetch import Downloader
-    from tests.transfer.helpers import Outcome, client
+    from modelsync.transfer.downloader import Downloader
+    from tests.support.transfers import Outcome, client
 
     jobs = [lab.job(hub.file(f"/{n}", noise(9)), noise(9), label=str(n)) for n in range(30)]
 
@@ -174,7 +174,7 @@ def test_a_power_cut_keeps_what_was_synced(
     hub: Hub, lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """After a reboot the marks count: a download of minutes does not begin anew."""
-    monkeypatch.setattr("modelsync.transfer.keeper.SYNC_EVERY", 0.05)
+    monkeypatch.setattr("modelsync.transfer.file_worker.SYNC_EVERY", 0.05)
     job = lab.job(hub.file("/x.gguf", DATA), DATA)
     hub.misbehave(Slow(8 * MiB), where="plain", times=None)
     cancel = threading.Event()

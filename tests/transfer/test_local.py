@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from modelsync.errors import ModelsyncError, NotFoundError, RefusedError, StoreError
-from modelsync.transfer.answers import ChangedError
 from modelsync.transfer.local import LocalBytes, LocalSource, path_of
+from modelsync.transfer.responses import ChangedError
 
 
 def everything(answer: LocalBytes) -> bytes:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from modelsync.errors import CancelledError, ModelsyncError
-from modelsync.transfer.fetch import Downloader
+from modelsync.transfer.downloader import Downloader
 from modelsync.transfer.jobs import Fetched, Job, Segment
 from tests.hub import Delay, Hub
-from tests.transfer.helpers import Lab, MiB, client, noise, running_threads
+from tests.support.transfers import Lab, MiB, client, noise, running_threads
 
 FILES = {f"m{number:02}.gguf": noise(20_000, number) for number in range(24)}
 LONG = 10.0  # seconds after which a test has failed

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelsync.cli import human
 from modelsync.cli.command import Group, command
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import table, titled
-from modelsync.cli.terminal import is_terminal
+from modelsync.display import units
+from modelsync.display.terminal import is_terminal
 from modelsync.errors import CancelledError, UsageError
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ def size(invocation: Invocation) -> None:
 
     found = inventory.size(_store())
     rows = (
-        ("files", str(found.blobs), human.size(found.blob_bytes)),
-        ("unfinished", str(found.partials), human.size(found.partial_bytes)),
-        ("other", "", human.size(found.other_bytes)),
-        ("total", "", human.size(found.bytes)),
+        ("files", str(found.blobs), units.size(found.blob_bytes)),
+        ("unfinished", str(found.partials), units.size(found.partial_bytes)),
+        ("other", "", units.size(found.other_bytes)),
+        ("total", "", units.size(found.bytes)),
     )
     invocation.output.lines(table(rows, right=[1, 2]))
     invocation.output.result(bytes=found.bytes, **found._asdict())
@@ -70,7 +70,7 @@ def list_(invocation: Invocation) -> None:
     output = invocation.output
     lines = titled(
         ["sha256", "size", "needed by", "file"],
-        [(row.sha256[:12], human.size(row.size), str(len(row.needed_by)), _title(row)) for row in rows],
+        [(row.sha256[:12], units.size(row.size), str(len(row.needed_by)), _title(row)) for row in rows],
         right=[1, 2],
     )
     if invocation.verbose:
@@ -148,7 +148,7 @@ def _ask(store: "Store", plan: "Plan") -> None:
 
     if not is_terminal(sys.stdin):
         raise UsageError("cache clean asks first, and nobody is there to answer", hint="--yes answers")
-    what = f"{human.count(plan.blobs, 'file')}, {human.size(plan.bytes)}"
+    what = f"{units.count(plan.blobs, 'file')}, {units.size(plan.bytes)}"
     where = printable(str(store.root), 1000)
     try:
         sure = click.confirm(f"Remove everything ({what}) from {where}?", err=True)
@@ -165,9 +165,9 @@ def _carry_out(invocation: Invocation, store: "Store", plan: "Plan", *, dry_run:
 
     output = invocation.output
     if dry_run:
-        rows = [(thing.kind, human.size(thing.bytes), thing.name[:12]) for thing in plan.things]
+        rows = [(thing.kind, units.size(thing.bytes), thing.name[:12]) for thing in plan.things]
         output.lines(table(rows, right=[1]))
-        output.words(f"would remove {human.count(plan.blobs, 'file')}, {human.size(plan.bytes)}")
+        output.words(f"would remove {units.count(plan.blobs, 'file')}, {units.size(plan.bytes)}")
         output.result(
             blobs=plan.blobs,
             bytes=plan.bytes,
@@ -179,11 +179,11 @@ def _carry_out(invocation: Invocation, store: "Store", plan: "Plan", *, dry_run:
         return
     freed = pruning.execute(store, plan)
     if freed.linked:
-        output.words(f"{human.size(freed.linked)} stay on the disk: folders of projects have links to them")
+        output.words(f"{units.size(freed.linked)} stay on the disk: folders of projects have links to them")
     for path in freed.stuck:
         output.words(f"{printable(str(path), 1000)} is in use, and stays")
     if freed.blobs or freed.bytes:
-        output.words(f"removed {human.count(freed.blobs, 'file')}, {human.size(freed.bytes)}")
+        output.words(f"removed {units.count(freed.blobs, 'file')}, {units.size(freed.bytes)}")
     else:
         output.words("nothing to remove")
     output.result(

@@ -19,7 +19,7 @@ def completion(invocation: Invocation, shell: str) -> None:
     from click.shell_completion import get_completion_class
 
     from modelsync.cli.app import program
-    from modelsync.cli.ending import NAME
+    from modelsync.cli.exit import NAME
 
     kind = get_completion_class(shell)
     assert kind is not None  # the choices above are those that click has

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelsync.cli import completing, options, report, sizes
+from modelsync.cli import completion, options, report, sizes
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import safe
@@ -14,12 +14,12 @@ from modelsync.errors import CancelledError, ModelsyncError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from modelsync.engine.changes import Change
-    from modelsync.engine.choosing import Chosen
-    from modelsync.engine.context import Context
-    from modelsync.engine.locking import LockReport
-    from modelsync.engine.project import Project
-    from modelsync.engine.syncing import SyncReport
+    from modelsync.context import Context
+    from modelsync.fit.best_quant import Chosen
+    from modelsync.install.report import SyncReport
+    from modelsync.ops.lock import LockReport
+    from modelsync.project.lock_diff import Change
+    from modelsync.project.project import Project
     from modelsync.spec.uri import Reference
 
 no_sync = click.option("--no-sync", is_flag=True, help="Lock, and fetch nothing.")
@@ -43,14 +43,14 @@ frozen = click.option("--frozen", is_flag=True, help="Edit the manifest alone; a
     "groups",
     metavar="G",
     multiple=True,
-    shell_complete=completing.groups,
+    shell_complete=completion.groups,
     help="Put the model in this group; may be repeated.",
 )
 @click.option("--sha256", metavar="HEX", help="What the model's file must be.")
 @click.option(
     "--variant",
     metavar="V",
-    shell_complete=completing.variants,
+    shell_complete=completion.variants,
     help="Add this as a variant of the model that is there.",
 )
 @click.option("--fit", is_flag=True, help="Choose the best quant of the repo that fits this machine.")
@@ -92,7 +92,7 @@ def add(
 
     --endpoint is written into the manifest, for this model.
     """
-    from modelsync.engine import editing
+    from modelsync.ops import edit
 
     if not fit and (ctx is not None or gpus or ram is not None):
         raise UsageError(
@@ -104,24 +104,24 @@ def add(
     chosen: list[Chosen] = []
 
     def choose(context: "Context", reference: "Reference") -> "Reference":
-        from modelsync.engine import choosing
-        from modelsync.engine.estimating import Asked
+        from modelsync.fit import best_quant
+        from modelsync.fit.estimation import Asked
         from modelsync.spec import uri as uris
 
-        found = choosing.best_quant(
+        found = best_quant.best_quant(
             context,
             reference,
             Asked(context=ctx, ram=ram, gpus=gpus or (() if ram is not None else None)),
             mmproj=True if mmproj == "" else uris.parse(mmproj) if mmproj else None,
             loras=[uris.parse(lora) for lora in loras],
         )
-        invocation.say(*map(safe, (*found.notes, *choosing.reasons(found))))
+        invocation.say(*map(safe, (*found.notes, *best_quant.reasons(found))))
         chosen.append(found)
         return found.reference
 
     project = invocation.project()
     with invocation.context(require_fit=require_fit) as context:
-        locked = editing.add(
+        locked = edit.add(
             context,
             project,
             name,
@@ -147,7 +147,7 @@ def add(
 
 
 @command("remove", short_help="Remove models from the manifest, the lock and the project's folder.")
-@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=completing.names)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=completion.names)
 @no_sync
 @frozen
 def remove(invocation: Invocation, names: tuple[str, ...], no_sync: bool, frozen: bool) -> None:
@@ -155,11 +155,11 @@ def remove(invocation: Invocation, names: tuple[str, ...], no_sync: bool, frozen
 
     The store keeps the files until `modelsync cache prune`.
     """
-    from modelsync.engine import editing
+    from modelsync.ops import edit
 
     project = invocation.project()
     with invocation.context() as context:
-        locked = editing.remove(context, project, names, frozen=frozen)
+        locked = edit.remove(context, project, names, frozen=frozen)
         synced = None if no_sync or locked is None else _sync(context, project, ())
     gone = ", ".join(sorted(set(names)))
     _tell(invocation, locked, synced, f"removed from {project.manifest_path.name}: {gone}")
@@ -167,11 +167,11 @@ def remove(invocation: Invocation, names: tuple[str, ...], no_sync: bool, frozen
 
 def _sync(context: "Context", project: "Project", names: "Sequence[str]") -> "SyncReport":
     """Syncs what was just locked. What breaks off here has left manifest and lock as they are meant to be."""
-    from modelsync.engine import syncing
+    from modelsync.ops import sync
 
     hint = f"{project.manifest_path.name} and {project.lock_path.name} are written; `modelsync sync` does the rest"
     try:
-        return syncing.sync(context, project, names)
+        return sync.sync(context, project, names)
     except ModelsyncError as error:
         error.advise(hint)
         raise

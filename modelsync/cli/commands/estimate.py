@@ -1,16 +1,29 @@
 """`modelsync estimate`."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from modelsync.cli.invocation import Invocation
+from modelsync.cli.output import titled
+from modelsync.display import units
+from modelsync.memory import placement
+from modelsync.spec.names import printable
+
+if TYPE_CHECKING:
+    from modelsync.fit.estimation import Asked, Estimation
+    from modelsync.fit.quants import Quants
+    from modelsync.memory.estimate import Use
+    from modelsync.spec.uri import Reference
+
 from typing import TYPE_CHECKING
 
 import click
 
-from modelsync.cli import completing, options, sizes
-from modelsync.cli.acts import estimate as act
+from modelsync.cli import completion, options, sizes
 from modelsync.cli.command import command
-from modelsync.cli.invocation import Invocation
 
 if TYPE_CHECKING:
-    from modelsync.gguf.load_settings import GpuLayers
+    from modelsync.memory.load_settings import GpuLayers
 
 
 def _layers(_: click.Context, __: click.Parameter, text: str | None) -> "GpuLayers | None":
@@ -27,7 +40,7 @@ def _layers(_: click.Context, __: click.Parameter, text: str | None) -> "GpuLaye
 
 
 @command("estimate", short_help="Say what memory a model will need, and whether it fits here.")
-@click.argument("model", metavar="NAME|URI|PATH", shell_complete=completing.names)
+@click.argument("model", metavar="NAME|URI|PATH", shell_complete=completion.names)
 @click.option(
     "--ctx", type=click.IntRange(0), metavar="N", help="Tokens of context; 0: what it was trained with."
 )
@@ -65,7 +78,7 @@ def estimate(
 
     Of a model that is not here only the header is fetched. A repo without a quant gives a table of all its quants.
     """
-    from modelsync.engine.estimating import Asked
+    from modelsync.fit.estimation import Asked
 
     asked = Asked(
         profile=profile,
@@ -79,4 +92,125 @@ def estimate(
         ram=ram,
         gpus=gpus or (() if ram is not None else None),
     )
-    act.show(invocation, model, asked, variant=variant)
+    show(invocation, model, asked, variant=variant)
+
+
+WIDTH = 40  # cells of a device's bar
+PARTS = (
+    ("weights", "█", "blue"),
+    ("cache", "▓", "cyan"),
+    ("compute", "▒", "magenta"),
+    ("other", "░", "yellow"),
+)
+SOURCES = {"llama.cpp": "llama.cpp's own numbers", "formula": "reckoned by formulas"}
+
+
+def show(invocation: Invocation, model: str, asked: "Asked", *, variant: str | None) -> None:
+    """Prints what a model needs; of a repo without a quant, what each of its quants does."""
+    from modelsync.fit import quants
+    from modelsync.ops import estimate as ops_estimate
+
+    output = invocation.output
+    with invocation.context() as context:
+        whole = _repo(model)
+        if whole is not None:
+            table = quants.estimate_quants(context, whole, asked)
+            output.notes(table.notes)
+            output.lines(_table(table))
+            output.result(**table.to_dict())
+            return
+        found = ops_estimate.estimate(context, model, invocation.project, variant=variant, asked=asked)
+    output.notes(found.notes)
+    output.lines(_report(found))
+    output.result(**found.to_dict())
+
+
+def _repo(model: str) -> "Reference | None":
+    """The repo that a URI names whole, without a quant or a file; None for anything else."""
+    from modelsync.project import model_files
+    from modelsync.spec import uri as uris
+
+    if model_files.is_name(model):
+        return None
+    reference = uris.parse(model)
+    uri = reference.uri
+    return reference if isinstance(uri, uris.HfUri) and uri.quant is None and uri.path is None else None
+
+
+def _report(found: "Estimation") -> Iterator[str]:
+    import click
+
+    estimate = found.estimate
+    yield click.style(printable(found.title), bold=True)
+    yield "  " + click.style(found.verdict.text, fg="green" if found.verdict.fits else "red", bold=True)
+    yield ""
+    about = "at most " if estimate.bound else ""
+    layers = f", {estimate.gpu_layers} of {estimate.layers} layers on GPUs" if len(estimate.uses) > 1 else ""
+    yield f"  needs {about}{units.size(estimate.need)} with a context of {estimate.context:,} tokens{layers}"
+    if found.max_context:
+        yield f"  the largest context that fits: {found.max_context:,} tokens"
+    yield f"  {SOURCES[estimate.source]}, for {estimate.settings.profile}; node-llama-cpp's score: {found.score}"
+    yield ""
+    for use in estimate.uses:
+        yield from _device(use)
+    if not found.verdict.fits:
+        yield ""
+        for remedy in found.remedies:
+            yield f"  it fits with {printable(remedy.text)}: {units.size(remedy.estimate.need)}"
+        if found.smaller is not None:
+            yield f"  a smaller quant of the repo fits: {printable(found.smaller)}"
+        if not found.remedies and found.smaller is None:
+            yield "  no setting makes it fit: a smaller model or quant would need less"
+
+
+def _device(use: "Use") -> Iterator[str]:
+    """A device's bar, drawn to scale, and its numbers."""
+    import click
+
+    room = max(use.device.free, use.need, 1)
+    cells, numbers = "", []
+    for name, cell, color in PARTS:
+        amount = getattr(use, name)
+        if amount:
+            cells += click.style(cell * max(1, round(WIDTH * amount / room)), fg=color)
+            numbers.append(f"{click.style(cell, fg=color)} {name} {units.size(amount)}")
+    drawn = len(click.unstyle(cells))
+    short = use.need - use.device.free
+    left = f"{units.size(-short)} free" if short <= 0 else f"{units.size(short)} too much"
+    yield f"  {printable(use.device.name)}, {units.size(use.device.free)} free of {units.size(use.device.total)}"
+    yield f"  {cells}{'·' * max(0, WIDTH - drawn)}  {left}"
+    yield f"  {'  '.join(numbers)}"
+
+
+def _table(found: "Quants") -> Iterator[str]:
+    import click
+
+    yield click.style(printable(found.title), bold=True)
+    rows = [
+        (
+            printable(row.quant or ""),
+            units.size(row.file_size) if row.file_size is not None else "",
+            units.size(row.estimate.need),
+            f"{row.max_context:,}" if row.max_context else "none",
+            str(row.score),
+            _short(row),
+        )
+        for row in found.rows
+    ]
+    yield from titled(["quant", "size", "needs", "max context", "score", "verdict"], rows, right=[1, 2, 3, 4])
+    if found.best is not None:
+        yield f"the largest that fits: {printable(found.best.quant or found.best.title)}"
+
+
+def _short(row: "Estimation") -> str:
+    """A verdict in the room of a column."""
+    estimate, short = row.estimate, placement.shortage(row.estimate)
+    if short:
+        return f"{units.size(short)} too much"
+    if estimate.gpu_layers == estimate.layers:
+        words = "fits the GPU" if len(estimate.uses) == 2 else "fits the GPUs"
+    elif estimate.gpu_layers:
+        words = f"fits, {estimate.gpu_layers} of {estimate.layers} on GPU"
+    else:
+        words = "fits, on the CPU" if len(estimate.uses) > 1 else "fits"
+    return f"{words}, tight" if row.verdict.word == "tight" else words

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelsync.cli import completing, options
+from modelsync.cli import completion, options
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 from modelsync.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
-    from modelsync.engine.exporting import Exported
+    from modelsync.ops.export.models import Exported
 
 FORMATS = ("llama-server", "ollama", "env", "sha256sums", "json")
 
 
 @command("export", short_help="Write the models down for other programs.")
-@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completing.names)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.names)
 @click.option(
     "--to", metavar="FORMAT", type=click.Choice(FORMATS), required=True, help=f"One of {', '.join(FORMATS)}."
 )
@@ -49,15 +49,14 @@ def export(
     ollama: a Modelfile each. env: shell variables, for eval. sha256sums: for `sha256sum -c` in the project's folder.
     json: everything, of models that are not here too.
     """
-    from modelsync.engine import exporting
+    from modelsync.ops import export as ops_export
+    from modelsync.ops.export import models
 
     project = invocation.project()
     groups = options.grouped(plus_groups, only_groups, minus_groups, all_groups)
     with invocation.context() as context:
-        chosen = exporting.models(
-            context, project, names, groups=groups, variant=variant, missing=to == "json"
-        )
-    made = exporting.WRITERS[to](chosen, project.root)
+        chosen = models.models(context, project, names, groups=groups, variant=variant, missing=to == "json")
+    made = ops_export.WRITERS[to](chosen, project.root)
     for each in made:
         invocation.output.notes(each.notes)
     if output is not None:

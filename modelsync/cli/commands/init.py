@@ -9,9 +9,9 @@ from modelsync.cli.invocation import Invocation
 @command("init", short_help="Make a commented models.toml.")
 def init(invocation: Invocation) -> None:
     """Make a commented models.toml in this folder, and a .gitattributes that marks the lock as generated."""
-    from modelsync.engine import editing
+    from modelsync.ops import edit
 
-    made = editing.init(Path.cwd())
+    made = edit.init(Path.cwd())
     output = invocation.output
     output.words(*(f"made {path.name}" for path in made), "`modelsync add NAME URI` adds a model")
     output.result(files=[str(path) for path in made])

@@ -1,15 +1,28 @@
 """`modelsync inspect`."""
 
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from modelsync.cli.invocation import Invocation
+from modelsync.cli.output import Output, titled
+from modelsync.display import units
+from modelsync.display.terminal import is_terminal, wants_color
+from modelsync.gguf.metadata import Array
+from modelsync.spec.names import printable
+
+if TYPE_CHECKING:
+    from modelsync.gguf.metadata import Scalar, Value
+    from modelsync.ops.inspect import Inspection
+
 import click
 
-from modelsync.cli import completing, options
-from modelsync.cli.acts import inspect as act
+from modelsync.cli import completion, options
 from modelsync.cli.command import command
-from modelsync.cli.invocation import Invocation
 
 
 @command("inspect", short_help="Show what a model's header says.")
-@click.argument("model", metavar="NAME|URI|PATH", shell_complete=completing.names)
+@click.argument("model", metavar="NAME|URI|PATH", shell_complete=completion.names)
 @click.option("--key", metavar="KEY", help="Print the value of this key alone; arrays one item a line.")
 @click.option("--tensors", is_flag=True, help="List each tensor.")
 @click.option("--full", is_flag=True, help="List every key.")
@@ -21,4 +34,247 @@ def inspect(
 
     Of a model that is not here only the header is fetched. A split model is shown as one.
     """
-    act.show(invocation, model, key=key, tensors=tensors, full=full, variant=variant)
+    show(invocation, model, key=key, tensors=tensors, full=full, variant=variant)
+
+
+TEMPLATE = "tokenizer.chat_template"
+_TEMPLATE_LINES = 3  # that are shown of it
+_WIDE = 100  # characters of a value in a list, and of a line of the template
+_LONGEST_LIT = (
+    200_000  # characters of a template that is highlighted: the highlighter is no match for hostile ones
+)
+
+
+def show(
+    invocation: Invocation, model: str, *, key: str | None, tensors: bool, full: bool, variant: str | None
+) -> None:
+    """Prints what a model's header says, or the value of one of its keys."""
+    from modelsync.ops import inspect
+
+    with invocation.context() as context:
+        found = inspect.inspect(context, model, invocation.project, variant=variant)
+    output = invocation.output
+    if key is not None:
+        value = found.value(key)
+        _print(key, value, output)
+        output.result(key=key, value=inspect.sound(value))
+        return
+    output.notes(found.notes)
+    output.lines(_report(found, tensors=tensors, full=full))
+    output.result(**(found.to_dict() if output.json else {}))
+
+
+# --- one value ---------------------------------------------------------------------------------------
+
+
+def _print(key: str, value: "Value", output: Output) -> None:
+    """Prints a value by itself: a text as it is where a program reads it, and made harmless where a person does."""
+    if not isinstance(value, str):
+        # a token may have a line break in it: each has one line
+        output.lines(map(_line, value if isinstance(value, Array) else (value,)))
+    elif key.startswith(TEMPLATE) and wants_color(sys.stdout, output.color) and len(value) <= _LONGEST_LIT:
+        output.lines([_lit(_harmless(value))])
+    elif is_terminal(sys.stdout):
+        output.lines([_harmless(value)])
+    else:
+        output.exactly(value)
+
+
+def _harmless(text: str) -> str:
+    """A text of several lines without what a terminal obeys."""
+    return "\n".join(printable(line, limit=len(line)) for line in text.expandtabs(4).split("\n"))
+
+
+def _lit(template: str) -> str:
+    """A chat template in colours."""
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    text = Syntax("", "jinja", theme="ansi_dark", background_color="default").highlight(template)
+    text.rstrip()
+    into = StringIO()
+    console = Console(file=into, force_terminal=True, color_system="standard", width=10_000)
+    console.print(text, soft_wrap=True, end="")
+    return into.getvalue()
+
+
+def _line(value: "Scalar", limit: int = sys.maxsize) -> str:
+    """A value in one line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return printable(value, limit) if isinstance(value, str) else str(value)
+
+
+# --- all of it ---------------------------------------------------------------------------------------
+
+
+def _report(found: "Inspection", *, tensors: bool, full: bool) -> Iterator[str]:
+    import click
+
+    yield click.style(_title(found), bold=True)
+    facts = [fact for fact in _facts(found) if fact[1]]
+    wide = max(len(label) for label, _ in facts)
+    yield from (f"  {click.style(label.ljust(wide), fg='cyan')}  {words}" for label, words in facts)
+    yield ""
+    if full:
+        yield from titled(
+            ["key", "value"], [(printable(key), _brief(v)) for key, v in found.metadata.items()]
+        )
+        yield ""
+    yield from _tensors(found) if tensors else _types(found)
+
+
+def _tensors(found: "Inspection") -> list[str]:
+    rows = [
+        (printable(one.name), " x ".join(map(str, one.shape)), one.type.name, units.size(one.nbytes))
+        for one in found.header.tensors
+    ]
+    return titled(["tensor", "shape", "type", "size"], rows, right=[1, 3]) if rows else []
+
+
+def _types(found: "Inspection") -> list[str]:
+    whole = found.weight_bytes or 1
+    rows = [
+        (
+            row.type,
+            f"{row.tensors:,}",
+            _amount(row.parameters),
+            units.size(row.bytes),
+            f"{100 * row.bytes / whole:.1f} %",
+        )
+        for row in found.types
+    ]
+    return (
+        titled(["type", "tensors", "parameters", "size", "share"], rows, right=[1, 2, 3, 4]) if rows else []
+    )
+
+
+def _title(found: "Inspection") -> str:
+    name = found.name
+    size = found.header.metadata.text("general.size_label")
+    named = printable(name or found.title)
+    return f"{named} {printable(size)}" if size and name and size.lower() not in name.lower() else named
+
+
+def _facts(found: "Inspection") -> Iterator[tuple[str, str]]:
+    header, text = found.header, found.metadata.get
+    yield "architecture", printable(found.architecture or "")
+    yield "parameters", _parameters(found)
+    yield "quant", _quant(found)
+    yield "context", _context(found)
+    yield "layers", _of("block_count", found) + _wide(found)
+    yield "heads", _heads(found)
+    yield "experts", _experts(found)
+    yield "vocabulary", _vocabulary(found)
+    yield "license", printable(found.license or "")
+    yield "size", _size(found)
+    if header.parts > 1:
+        yield "parts", f"{header.parts}, the first {printable(found.files[0])}"
+    yield (
+        "header",
+        f"{units.size(found.header_bytes)}, {units.count(len(found.metadata), 'key')}, GGUF {found.version}",
+    )
+    template = text(TEMPLATE)
+    if isinstance(template, str):
+        yield from _template(template)
+
+
+def _parameters(found: "Inspection") -> str:
+    if found.active_parameters == found.parameters:
+        return _amount(found.parameters)
+    return f"{_amount(found.parameters)}, {_amount(found.active_parameters)} of them for each token"
+
+
+def _quant(found: "Inspection") -> str:
+    from modelsync.spec.choose import quant_of
+
+    told, named, bits = found.quant, quant_of(found.files[0]), found.bits_per_weight
+    words = [printable(told)] if told else []
+    if named and told and named.upper() != told:
+        words[0] += f" ({printable(named)} by its name)"
+    if bits is not None:
+        words.append(f"{bits:.2f} bits per weight")
+    return ", ".join(words)
+
+
+def _context(found: "Inspection") -> str:
+    length, window = found.header.number("context_length"), found.header.number("attention.sliding_window")
+    words = f"{length:,} tokens" if length is not None else ""
+    return f"{words}, windows of {window:,}" if words and window else words
+
+
+def _wide(found: "Inspection") -> str:
+    width = _of("embedding_length", found)
+    return f", {width} wide" if width else ""
+
+
+def _heads(found: "Inspection") -> str:
+    heads, keys = _of("attention.head_count", found), _of("attention.head_count_kv", found)
+    size = _of("attention.key_length", found)
+    words = heads
+    if heads and keys and keys != heads:
+        words += f", {keys} for keys and values"
+    return f"{words}, {size} wide" if words and size else words
+
+
+def _experts(found: "Inspection") -> str:
+    count, used = _of("expert_count", found), _of("expert_used_count", found)
+    shared = _of("expert_shared_count", found)
+    if not count or count == "0":
+        return ""
+    words = f"{count}, {used} for each token" if used else count
+    return f"{words}, {shared} shared" if shared and shared != "0" else words
+
+
+def _vocabulary(found: "Inspection") -> str:
+    if found.vocabulary is None:
+        return ""
+    kinds = [found.header.metadata.text(f"tokenizer.ggml.{key}") for key in ("model", "pre")]
+    told = " ".join(printable(kind, 40) for kind in kinds if kind)
+    return f"{found.vocabulary:,} tokens" + (f", {told}" if told else "")
+
+
+def _size(found: "Inspection") -> str:
+    if found.file_size is None:
+        return f"{units.size(found.weight_bytes)} of weights"
+    return units.size(found.file_size)
+
+
+def _template(template: str) -> Iterator[tuple[str, str]]:
+    lines = template.strip("\n").split("\n")
+    for index, line in enumerate(lines[:_TEMPLATE_LINES]):
+        yield "" if index else "chat template", printable(line.expandtabs(4), _WIDE) or " "
+    cut = len(lines) > _TEMPLATE_LINES or any(len(line) > _WIDE for line in lines)
+    if cut:
+        yield "", f"({units.count(len(lines), 'line')}; --key {TEMPLATE} shows all)"
+
+
+def _of(key: str, found: "Inspection") -> str:
+    """The integer of one of the architecture's keys; of one that differs by layer, from the least to the most."""
+    value = found.metadata.get(found.header.key(key))
+    if isinstance(value, Array):
+        numbers = [item for item in value if isinstance(item, int)]
+        if not numbers:
+            return ""
+        low, high = min(numbers), max(numbers)
+        return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def _brief(value: "Value") -> str:
+    """A value in one line that fits beside its key."""
+    if not isinstance(value, Array):
+        return _line(value, _WIDE)
+    shown = ", ".join(_line(item, 20) for item in value.head())
+    more = ", …" if len(value) > len(value.head()) else ""
+    return printable(f"{len(value):,} x {value.type}: {shown}{more}", _WIDE)
+
+
+def _amount(count: int) -> str:
+    """A number of parameters as people say it: `8.03B`."""
+    for unit, name in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if count >= unit:
+            return f"{count / unit:.3g}{name}" if count < 999.5 * unit else f"{count / unit:,.0f}{name}"
+    return str(count)

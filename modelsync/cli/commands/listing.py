@@ -1,9 +1,10 @@
 """`modelsync list` and `modelsync outdated`."""
 
-from modelsync.cli import human, report
+from modelsync.cli import report
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import titled
+from modelsync.display import units
 
 STATES = {"here": "green", "missing": "yellow", "partial": "yellow", "stale": "red", "unlocked": "red"}
 
@@ -11,7 +12,7 @@ STATES = {"here": "green", "missing": "yellow", "partial": "yellow", "stale": "r
 @command("list", short_help="Show what is wanted, locked and here.")
 def list_(invocation: Invocation) -> None:
     """Show what the manifest wants, what the lock says of it, and what is on this machine."""
-    from modelsync.engine import listing
+    from modelsync.ops import listing
 
     project = invocation.project()
     with invocation.context(progress=False) as context:
@@ -27,7 +28,7 @@ def list_(invocation: Invocation) -> None:
                 row.name,
                 row.variant or "",
                 row.quant or "",
-                "" if row.size is None else human.size(row.size),
+                "" if row.size is None else units.size(row.size),
                 (row.revision or "")[:7],
                 ",".join(row.groups),
                 row.state,
@@ -60,15 +61,15 @@ def list_(invocation: Invocation) -> None:
 @command("outdated", short_help="Show what `lock --upgrade` would move.")
 def outdated(invocation: Invocation) -> None:
     """Ask upstream what the manifest means now, and show what `modelsync lock --upgrade` would move."""
-    from modelsync.engine import locking
+    from modelsync.ops import lock
 
     project = invocation.project()
     with invocation.context() as context:
-        done = locking.outdated(context, project)
+        done = lock.outdated(context, project)
     changes = report.changed(done.changes)
     output = invocation.output
     output.notes(done.notes)
     if not changes:
-        output.words(f"everything is up to date: {human.count(len(done.lock.models), 'model')}")
+        output.words(f"everything is up to date: {units.count(len(done.lock.models), 'model')}")
     output.lines(report.change_lines(changes))
     output.result(rows=report.change_values(changes), notes=list(done.notes))

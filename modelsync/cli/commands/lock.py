@@ -4,15 +4,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelsync.cli import human, options, report
+from modelsync.cli import options, report
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
+from modelsync.display import units
 from modelsync.errors import UsageError
 
 if TYPE_CHECKING:
-    from modelsync.engine.context import Context
-    from modelsync.engine.locking import LockReport
-    from modelsync.engine.project import Project
+    from modelsync.context import Context
+    from modelsync.ops.lock import LockReport
+    from modelsync.project.project import Project
 
 
 @command("lock", short_help="Write down exactly which bytes the manifest means.")
@@ -39,9 +40,11 @@ def lock(
         if check or verify:
             _check(invocation, context, project, verify=verify)
             return
-        from modelsync.engine import locking
+        from modelsync.ops import lock as ops_lock
 
-        done = locking.lock(context, project, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run)
+        done = ops_lock.lock(
+            context, project, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run
+        )
     tell(invocation, project, done, dry_run=dry_run)
 
 
@@ -59,7 +62,7 @@ def tell(invocation: Invocation, project: "Project", done: "LockReport", *, dry_
             else f"{name} written: {report.totals(done.bytes_fetched, 0, invocation.seconds)}",
         )
     else:
-        output.words(f"{name} answers the manifest: {human.count(len(done.lock.models), 'model')}")
+        output.words(f"{name} answers the manifest: {units.count(len(done.lock.models), 'model')}")
     output.result(
         changes=report.change_values(changes),
         bytes_fetched=done.bytes_fetched,
@@ -70,10 +73,10 @@ def tell(invocation: Invocation, project: "Project", done: "LockReport", *, dry_
 
 
 def _check(invocation: Invocation, context: "Context", project: "Project", *, verify: bool) -> None:
-    from modelsync.engine import locking
+    from modelsync.ops import lock as ops_lock
 
-    current = locking.verify(context, project) if verify else locking.check(project)
+    current = ops_lock.verify(context, project) if verify else ops_lock.check(project)
     what = "says what upstream says" if verify else "answers the manifest"
-    models = human.count(len(current.models), "model")
+    models = units.count(len(current.models), "model")
     invocation.output.words(f"{project.lock_path.name} {what}: {models}")
     invocation.output.result(changes=[], bytes_fetched=0, bytes_reused=0, written=False, notes=[])

@@ -2,14 +2,14 @@
 
 import click
 
-from modelsync.cli import completing, options
-from modelsync.cli.acts import path as act
+from modelsync.cli import completion, options
 from modelsync.cli.command import command
+from modelsync.cli.fast import path as act
 from modelsync.cli.invocation import Invocation
 
 
 @command("path", short_help="Print the path of a model.")
-@click.argument("model", metavar="NAME|URI", shell_complete=completing.names)
+@click.argument("model", metavar="NAME|URI", shell_complete=completion.names)
 @options.variant
 @click.option("--all", "every", is_flag=True, help="Print the paths of all its files, one a line.")
 def path(invocation: Invocation, model: str, variant: str | None, every: bool) -> None:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import click
 
 from modelsync.cli import options, report
-from modelsync.cli.acts import path as paths
 from modelsync.cli.command import command
+from modelsync.cli.fast import path as paths
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import safe
 
 if TYPE_CHECKING:
-    from modelsync.engine.pulling import Pulled
+    from modelsync.ops.pull import Pulled
 
 
 @command("pull", short_help="Fetch models by their URIs.")
@@ -49,7 +49,7 @@ def pull(
 
     What is here already is not fetched again.
     """
-    from modelsync.engine import pulling
+    from modelsync.ops import pull as ops_pull
 
     with invocation.context(
         headers=_bound(invocation, uris, headers),
@@ -58,7 +58,7 @@ def pull(
         events=events,
         require_fit=require_fit,
     ) as context:
-        done = pulling.pull(context, uris, directory=directory, filename=filename)
+        done = ops_pull.pull(context, uris, directory=directory, filename=filename)
     output = invocation.output
     output.notes(done.notes)
     changed = [(safe(one.uri), one.model) for one in done.pulled if one.changed]
@@ -81,7 +81,7 @@ def _bound(invocation: Invocation, uris: tuple[str, ...], headers: tuple[str, ..
     """Each header with each address that it may go to: those of the URIs that it was given with."""
     if not headers:
         return []
-    from modelsync.engine.context import Context
+    from modelsync.context import Context
     from modelsync.spec.uri import HfUri, WebUri, parse
 
     with Context(endpoint=invocation.endpoint) as context:

@@ -58,7 +58,8 @@ def run(
 
     The exit status is CMD's; 127 if there is no such command.
     """
-    from modelsync.engine import running, syncing
+    from modelsync.ops import run as ops_run
+    from modelsync.ops import sync
 
     if not words:
         raise UsageError("there is no command to run", hint="modelsync run -- python app.py")
@@ -66,18 +67,16 @@ def run(
     groups = options.grouped(plus_groups, only_groups, minus_groups, all_groups)
     with invocation.context(jobs=jobs, max_rate=max_rate, events=events, require_fit=require_fit) as context:
         if not no_sync:
-            done = syncing.sync(
-                context, project, locked=locked, frozen=frozen, groups=groups, variant=variant
-            )
+            done = sync.sync(context, project, locked=locked, frozen=frozen, groups=groups, variant=variant)
             _tell(invocation, done)
-        variables = running.environment(context, project, groups=groups, variant=variant)
+        variables = ops_run.environment(context, project, groups=groups, variant=variant)
     become(words, os.environ | variables)
 
 
 def _tell(invocation: Invocation, done: object) -> None:
     """Says what the sync came to, if it did anything: stdout is the command's."""
     from modelsync.cli import report
-    from modelsync.engine.syncing import SyncReport
+    from modelsync.install.report import SyncReport
 
     assert isinstance(done, SyncReport)
     if done.plan.steps or done.changes:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelsync.cli import completing, options
-from modelsync.cli.acts import sync as act
+from modelsync.cli import completion, options
 from modelsync.cli.command import command
+from modelsync.cli.fast import sync as act
 from modelsync.cli.invocation import Invocation
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
 
 
 @command("sync", short_help="Make this machine hold what the lock says.")
-@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completing.names)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.names)
 @options.freezing
 @click.option("--check", is_flag=True, help="Change nothing; fail if anything would have to be done.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")

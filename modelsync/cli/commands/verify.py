@@ -4,14 +4,14 @@ from typing import Any
 
 import click
 
-from modelsync.cli import completing, options
-from modelsync.cli.acts import verify as act
+from modelsync.cli import completion, options
 from modelsync.cli.command import command
+from modelsync.cli.fast import verify as act
 from modelsync.cli.invocation import Invocation
 
 
 @command("verify", short_help="Hash the files again that are here.")
-@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completing.names)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.names)
 @click.option("--full", is_flag=True, help="Against the lock's SHA-256, not against the seals of the store.")
 @click.option(
     "--repair", is_flag=True, help="Fetch what is missing, and the damaged blocks of what is damaged."

@@ -1,0 +1,154 @@
+"""How whatever a command comes to becomes words and an exit status. No run ends with a bare traceback."""
+
+import os
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING, TextIO
+
+from modelsync.cli.invocation import Invocation
+from modelsync.display.terminal import moves_cursor
+from modelsync.errors import CancelledError, ModelsyncError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    import click
+
+NAME = "modelsync"
+
+
+class InterruptedRunError(CancelledError):
+    """A person pressed Ctrl-C."""
+
+    def __init__(self) -> None:
+        super().__init__("interrupted; what has arrived is kept", hint="run the same command again to resume")
+
+
+class UnexpectedError(ModelsyncError):
+    """A mistake of the program's own."""
+
+    code = "internal"
+
+
+def finish(work: Callable[[Invocation], object], invocation: Invocation) -> int:
+    """Does the work, tells what went wrong with it, and returns the exit status."""
+    try:
+        try:
+            status = work(invocation)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            return _unread()
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (whatever it is, a person is told)
+            status = _fail(invocation, error)
+            _flush_or_drop(sys.stdout)
+            return status
+        return status if isinstance(status, int) else 0
+    except KeyboardInterrupt:  # once more, while the first was being told
+        return CancelledError.exit_code
+    except OSError:  # there is nowhere to tell it
+        return _unread()
+
+
+def _fail(invocation: Invocation, cause: BaseException) -> int:
+    if not invocation.entered:
+        _reread(invocation)
+    output = invocation.output
+    error = _named(cause)
+    if isinstance(error, _PageError) and not output.json:
+        error.page.show()
+        return error.exit_code
+    if error is not cause and isinstance(error, StoreError | UnexpectedError) and invocation.verbose:
+        import traceback
+
+        output.notes(["".join(traceback.format_exception(cause)).rstrip()])
+    if isinstance(error, CancelledError) and sys.stderr is not None and moves_cursor(sys.stderr):
+        sys.stderr.write("\r\033[K")  # the terminal has echoed ^C
+    output.error(error)
+    return error.exit_code
+
+
+def _reread(invocation: Invocation) -> None:
+    """Finds how errors are to be told on a command line that could not be read whole."""
+    words = sys.argv[1:]
+    words = words[: words.index("--")] if "--" in words else words
+    pairs = list(pairwise(words))
+    pairs += [(name, value) for name, _, value in (word.partition("=") for word in words)]
+    pairs.insert(0, ("--format", os.environ.get("MODELSYNC_FORMAT", "")))
+    for name, value in pairs:
+        if (name, value) in {("--format", "json"), ("--color", "always"), ("--color", "never")}:
+            invocation.take(name[2:], value, typed=True)
+
+
+def _named(cause: BaseException) -> ModelsyncError:
+    """What ended a run, as an error that has a name."""
+    if isinstance(cause, ModelsyncError):
+        return cause
+    if isinstance(cause, KeyboardInterrupt) or type(cause).__name__ == "Abort":  # click's word for it
+        return InterruptedRunError()
+    if "click" in sys.modules and (usage := _usage(cause)) is not None:
+        return usage
+    from modelsync.spec.names import printable
+
+    if isinstance(
+        cause, OSError
+    ):  # what the system refused, where no floor below had words of its own for it
+        what = f": {printable(str(cause.filename), 1000)}" if cause.filename else ""
+        return StoreError(f"{cause.strerror or cause}{what}", hint="-v shows where that happened")
+    what = ": ".join(filter(None, (type(cause).__name__, printable(str(cause), 1000))))
+    return UnexpectedError(
+        f"a mistake in modelsync itself: {what}",
+        hint="please report it, with what the same command says under -v",
+    )
+
+
+class _PageError(UsageError):
+    """A help page, which answers a command line that lacks a command."""
+
+    def __init__(self, page: "click.UsageError") -> None:
+        super().__init__("there is no command", hint=f"`{NAME} --help` lists them")
+        self.page = page
+
+
+def _usage(cause: BaseException) -> UsageError | None:
+    """What click says about a command line, in our words."""
+    import click
+
+    from modelsync.spec.names import printable
+
+    if isinstance(cause, click.exceptions.NoArgsIsHelpError):
+        return _PageError(cause)
+    if not isinstance(cause, click.ClickException):
+        return None
+    context = getattr(cause, "ctx", None)
+    if isinstance(cause, click.NoSuchOption):
+        near = f"; did you mean `{cause.possibilities[0]}`?" if cause.possibilities else ""
+        message = f"there is no option `{cause.option_name}`{near}"
+    else:
+        message = cause.format_message().rstrip(".")
+        message = message[:1].lower() + message[1:]
+    return UsageError(
+        printable(message, 1000),
+        hint=f"`{context.command_path if context else NAME} --help` lists what it takes",
+    )
+
+
+def _unread() -> int:
+    """Nobody reads any more."""
+    for stream in (sys.stdout, sys.stderr):
+        _drop(stream)
+    return 1
+
+
+def _flush_or_drop(stream: TextIO | None) -> None:
+    """Writes out what was said; what cannot be written has been an error already, and is none again."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except OSError:
+        _drop(stream)
+
+
+def _drop(stream: TextIO | None) -> None:
+    """Gives the interpreter's flush at the very end somewhere to go: its failure would be the exit status."""
+    if stream is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

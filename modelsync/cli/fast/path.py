@@ -1,0 +1,30 @@
+"""What `modelsync path` does."""
+
+from typing import TYPE_CHECKING
+
+from modelsync.cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    from modelsync.project.model_files import ModelFiles
+
+
+def show(invocation: Invocation, model: str, *, variant: str | None = None, every: bool = False) -> None:
+    """Prints the path of a model, by its name or URI, or of every file it has."""
+    from modelsync.ops import path
+
+    with invocation.context() as context:
+        files = path.files(context, model, invocation.project, variant=variant)
+    output = invocation.output
+    parts = (*files.parts, *([files.mmproj] if files.mmproj else []), *files.loras)
+    output.paths(parts if every else [files.model])
+    output.result(path=str(files.model), files=value(files))
+
+
+def value(files: "ModelFiles") -> dict[str, object]:
+    """A model's files as programs read them."""
+    return {
+        "model": str(files.model),
+        "parts": [str(part) for part in files.parts],
+        "mmproj": str(files.mmproj) if files.mmproj else None,
+        "loras": [str(lora) for lora in files.loras],
+    }

@@ -1,0 +1,65 @@
+"""What `modelsync sync` does."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from modelsync.cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    from modelsync.install.report import SyncReport
+
+
+def perform(
+    invocation: Invocation,
+    names: Sequence[str] = (),
+    *,
+    jobs: int | None = None,
+    max_rate: int | None = None,
+    events: str | None = None,
+    require_fit: bool | None = None,
+    **given: Any,
+) -> None:
+    """Syncs, and says what that came to. `given` is what `engine.syncing.sync` takes."""
+    from modelsync.ops import sync
+
+    project = invocation.project()
+    with invocation.context(jobs=jobs, max_rate=max_rate, events=events, require_fit=require_fit) as context:
+        done = sync.sync(context, project, names, **given)
+    tell(invocation, done, dry_run=given.get("dry_run", False))
+
+
+def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False) -> None:
+    """Says what a sync came to."""
+    output = invocation.output
+    output.notes(done.notes)
+    if not done.changes and not done.plan.steps:
+        if not output.json:
+            output.words("nothing to do: everything is here")
+            return
+        output.result(
+            changes=[],
+            bytes_fetched=0,
+            bytes_reused=0,
+            lock_written=False,
+            notes=list(done.notes),
+            warnings=[],
+        )
+        return
+    from modelsync.cli import report
+    from modelsync.display import units
+
+    changes = report.changed(done.changes)
+    output.words(*report.change_lines(changes))
+    if dry_run:
+        output.words(*report.plan_lines(done.plan), f"would fetch {units.size(done.plan.bytes_to_fetch)}")
+    else:
+        output.words(report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds))
+    output.result(
+        changes=report.change_values(changes),
+        bytes_fetched=done.bytes_fetched,
+        bytes_reused=done.bytes_reused,
+        lock_written=done.lock_written,
+        notes=list(done.notes),
+        warnings=list(done.warnings),
+        **({"plan": report.plan_values(done.plan)} if dry_run else {}),
+    )

@@ -1,0 +1,102 @@
+"""What `modelsync verify` does."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from modelsync.cli.invocation import Invocation
+from modelsync.cli.output import titled
+from modelsync.display import units
+from modelsync.errors import HashMismatchError, ModelsyncError, NotSyncedError
+from modelsync.spec import blocks
+from modelsync.spec.names import printable
+
+if TYPE_CHECKING:
+    from modelsync.ops.verify import Row
+
+
+def perform(
+    invocation: Invocation,
+    names: Sequence[str] = (),
+    *,
+    repair: bool = False,
+    jobs: int | None = None,
+    max_rate: int | None = None,
+    events: str | None = None,
+    **given: Any,
+) -> int:
+    """Verifies, and repairs if that is asked; says what that came to, and returns the exit status.
+
+    `given` is what `engine.verifying.verify` takes.
+    """
+    project, output = invocation.project(), invocation.output
+    with invocation.context(jobs=jobs, max_rate=max_rate, events=events) as context:
+        if repair:
+            from modelsync.ops import repair as ops_repair
+
+            done = ops_repair.repair(context, project, names, **given)
+            rows, failed = done.rows, done.error or complaint(done.rows)
+            totals = {"bytes_fetched": done.fetched, "bytes_reused": done.reused, "notes": list(done.notes)}
+        else:
+            from modelsync.ops import verify
+
+            rows = verify.verify(context, project, names, **given)
+            failed, totals = complaint(rows), {}
+    output.lines(_lines(rows))
+    values = [_value(row) for row in rows]
+    if failed is not None:
+        output.error(failed, rows=values, **totals)
+        return failed.exit_code
+    if mended := [row for row in rows if row.status == "repaired"]:
+        moved = f"{units.size(done.fetched)} fetched, {units.size(done.reused)} reused"
+        count = units.count(len(mended), "file is", "files are")
+        output.words(f"{count} repaired: {moved}, {units.duration(invocation.seconds)}")
+    else:
+        checked = f"{units.count(len(rows), 'file')}, {units.size(sum(row.size for row in rows))}"
+        output.words(f"all is well: {checked} checked in {units.duration(invocation.seconds)}")
+    output.result(rows=values, **totals)
+    return 0
+
+
+def complaint(rows: "Sequence[Row]") -> ModelsyncError | None:
+    """What is wrong with the files, or None."""
+    damaged = [row.file for row in rows if row.status == "damaged"]
+    missing = [row.file for row in rows if row.status == "missing"]
+    if damaged:
+        more = f", and {len(missing)} missing" if missing else ""
+        return HashMismatchError(
+            f"{units.count(len(damaged), 'file is', 'files are')} damaged{more}",
+            hint="`modelsync verify --repair` fetches what is damaged",
+        )
+    if missing:
+        return NotSyncedError(
+            f"{units.count(len(missing), 'file is', 'files are')} missing",
+            hint="`modelsync sync` fetches them",
+        )
+    return None
+
+
+def _value(row: "Row") -> dict[str, Any]:
+    """A row as programs read it."""
+    return row._asdict() | {
+        "path": None if row.path is None else str(row.path),
+        "damaged": [{"start": start, "end": end} for start, end in row.damaged],
+    }
+
+
+def _lines(rows: "Sequence[Row]") -> list[str]:
+    titles = ["name", "variant", "file", "size", "status", "damaged"]
+    return titled(
+        titles,
+        [
+            (
+                row.name,
+                row.variant or "",
+                printable(row.file),
+                units.size(row.size),
+                row.status,
+                blocks.in_words(row.size, row.damaged) if row.damaged else "",
+            )
+            for row in rows
+        ],
+        right=[3],
+    )

@@ -1,0 +1,194 @@
+"""What one call works with: settings, store, sources and, once something needs it, a client."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Self
+
+from modelsync import settings as environment
+from modelsync.errors import CancelledError, OfflineError
+from modelsync.settings import DEFAULT_ENDPOINT, Settings
+from modelsync.store.layout import Store, open_store
+
+if TYPE_CHECKING:
+    from modelsync.net.client import Client
+    from modelsync.sources.base import Source
+    from modelsync.transfer.downloader import Downloader
+    from modelsync.transfer.progress import Event, Listener, Phase
+    from modelsync.transfer.rate_limit import Limit
+    from modelsync.transfer.remote import RemoteSource
+
+
+OFFLINE_HINT = "leave out --offline, and unset MODELSYNC_OFFLINE and HF_HUB_OFFLINE"
+
+
+class Context:
+    """Shared by the steps of one call; a context manager that closes its connections.
+
+    Nothing here touches the network, and none of its packages is imported, before `client` is first used.
+
+    Args:
+        settings: Where defaults come from; the process's environment when None.
+        endpoint: The hub to ask, over every other setting.
+        token: A token for that hub.
+        headers: Pairs of a URL and a `Name: value` header that belongs to the URL's origin.
+        offline: True rules the network out; None leaves it to the settings.
+        streams: The most connections that files come over at once; None leaves it to the transfer.
+        max_rate: The most bytes a second that are read from the network; None leaves it to the settings.
+        require_fit: Whether a model that cannot fit this machine is not fetched; None leaves it to the settings.
+        listener: Is told of progress.
+        warn: Is told what a person should know before the call goes on; None: the log `modelsync` is.
+        cancel: Set by another thread to interrupt the work.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        endpoint: str | None = None,
+        token: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        offline: bool | None = None,
+        streams: int | None = None,
+        max_rate: int | None = None,
+        require_fit: bool | None = None,
+        listener: "Listener | None" = None,
+        warn: Callable[[str], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> None:
+        self.settings = environment.from_environment() if settings is None else settings
+        self.offline = self.settings.offline if offline is None else offline
+        self.streams = streams
+        self.max_rate = self.settings.max_rate if max_rate is None else max_rate
+        self.require_fit = self.settings.require_fit if require_fit is None else require_fit
+        self.listener = listener
+        self.fitting: set[str] = set()  # digests of models that were found to fit this machine
+        self.decided: dict[tuple[str, ...], tuple[str | None, bool]] = {}  # what `auto` means: see `fitting`
+        self._warn = warn
+        self.cancel = cancel or threading.Event()
+        self._endpoint = environment.check_endpoint("--endpoint", endpoint).rstrip("/") if endpoint else None
+        self._token = token
+        self._headers = tuple(headers)
+        self._store: Store | None = None
+        self._client: Client | None = None
+        self._limit: Limit | None = None
+        self._guard = threading.Lock()
+        self._telling = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        with self._guard:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    @property
+    def store(self) -> Store:
+        """The store of blobs on this machine."""
+        if self._store is None:
+            self._store = open_store(self.settings)
+        return self._store
+
+    def tell(self, event: "Event") -> None:
+        """Tells the listener, in one thread at a time."""
+        if self.listener is not None:
+            with self._telling:
+                self.listener(event)
+
+    def warn(self, words: str) -> None:
+        """Tells a person, now, what they may want to stop the call for."""
+        if self._warn is not None:
+            self._warn(words)
+            return
+        import logging
+
+        logging.getLogger("modelsync").warning("%s", words)
+
+    def teller(self, label: str, total: int, phase: "Phase") -> Callable[[int], None]:
+        """Takes how many more bytes of something were read, and tells the listener how far it is.
+
+        Returns:
+            What raises `CancelledError` when the call is cancelled.
+        """
+        done = 0
+
+        def told(more: int) -> None:
+            nonlocal done
+            from modelsync.transfer.progress import Event
+
+            done += more
+            if self.cancel.is_set():
+                raise CancelledError("interrupted", hint="run the same command again")
+            self.tell(Event("done" if done >= total else phase, label, done, total))
+
+        return told
+
+    def endpoint(self, asked: str | None = None) -> str:
+        """The hub to talk to: a flag's, the environment's, what the request asks for, the default."""
+        return (self._endpoint or self.settings.endpoint or asked or DEFAULT_ENDPOINT).rstrip("/")
+
+    def client(self) -> "Client":
+        """The one client of this call.
+
+        Raises:
+            OfflineError: the network was ruled out.
+        """
+        if self.offline:
+            raise OfflineError(
+                "this needs the network, and the network is ruled out",
+                hint=OFFLINE_HINT,
+            )
+        with self._guard:
+            if self._client is None:
+                from modelsync.net import config, credentials
+                from modelsync.net.client import Client
+
+                user = config.load(self.settings.config_file)
+                self._client = Client(
+                    credentials=credentials.gather(
+                        self.settings, user, token=self._token, endpoint=self._endpoint, headers=self._headers
+                    ),
+                    insecure_hosts=user.insecure_hosts,
+                    timeout=self.settings.http_timeout,
+                    cancel=self.cancel,
+                )
+            return self._client
+
+    def downloader(self) -> "Downloader":
+        """Fetches with this call's client. However many there are, one limit holds for all that they read."""
+        from modelsync.transfer.downloader import STREAMS, Downloader
+
+        streams = self.streams or STREAMS
+        return Downloader(
+            self.client, streams=streams, limit=self.limit, listener=self.listener, cancel=self.cancel
+        )
+
+    def remote(self, url: str) -> "RemoteSource":
+        """A file at its source, to read parts of: with this call's client, and under its limit."""
+        from modelsync.transfer.remote import RemoteSource
+
+        return RemoteSource(self.client, url, self.cancel.is_set, self.limit)
+
+    @property
+    def limit(self) -> "Limit | None":
+        """The one limit of this call, or None."""
+        if self.max_rate is None:
+            return None
+        from modelsync.transfer.downloader import STREAMS
+        from modelsync.transfer.rate_limit import Limit
+
+        with self._guard:
+            if self._limit is None:
+                self._limit = Limit(self.max_rate, self.streams or STREAMS)
+            return self._limit
+
+    def sources(self) -> "tuple[Source, ...]":
+        """All sources, over this call's client, with nothing remembered yet: what they say is one moment's truth."""
+        from modelsync import sources
+
+        return sources.sources(self.client)

@@ -1,0 +1,1 @@
+"""Bars, tables and units: what the command line and notebooks share."""

@@ -1,1 +1,0 @@
-"""What modelsync does: lock, sync, path, plan, freshness. It knows no terminal."""

@@ -1,0 +1,1 @@
+"""Wanted files become verified blobs in the store."""

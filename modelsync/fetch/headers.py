@@ -1,0 +1,292 @@
+"""Reads the headers of files wherever they are: on this machine, kept from an earlier time, or at their source.
+
+Of a file at its source no more than the header is read, by ranges, and what a broken connection had brought is not
+asked for again. A server that knows no ranges is read until the header is whole.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelsync.context import Context
+from modelsync.errors import (
+    CancelledError,
+    HttpStatusError,
+    ModelsyncError,
+    NetworkError,
+    NotAModelError,
+    NotSyncedError,
+)
+from modelsync.fetch.wanted import Need
+from modelsync.gguf.header import Header
+from modelsync.gguf.reader import HeaderReader, read_header
+from modelsync.gguf.reader import Need as More
+from modelsync.net.retry import TRIES
+from modelsync.store import blobs
+from modelsync.store import header_cache as kept
+from modelsync.transfer.jobs import Segment
+from modelsync.transfer.progress import Event
+
+if TYPE_CHECKING:
+    from modelsync.net.retry import Backoff
+    from modelsync.transfer.journal import Validator
+    from modelsync.transfer.responses import Bytes, Source
+
+FIRST = 2 << 20  # bytes of the first range: most headers whose vocabulary is small
+NEXT = 4 << 20  # of each one after it
+READERS = 8  # files read at once
+_PIECE = 256 << 10  # bytes taken from a connection at once
+
+
+def read_all(context: Context, needs: Sequence[Need]) -> list[Header]:
+    """The headers of some files, in their order, read side by side.
+
+    Raises:
+        NotAModelError: one is not a good GGUF file.
+        NotSyncedError: one is not here, and the network is ruled out.
+        ModelsyncError: the first that went wrong, as its source explains it.
+    """
+    if len(needs) == 1:
+        return [read(context, needs[0])]
+    with ThreadPoolExecutor(min(READERS, len(needs) or 1), thread_name_prefix="header") as pool:
+        futures = [pool.submit(read, context, need) for need in needs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, Exception):  # interrupted: what waits for a server waits no longer
+                context.cancel.set()
+            raise
+
+
+def read(context: Context, need: Need) -> Header:
+    """The header of one file: of its blob where that is here, else as it was kept, else of its source."""
+    sha256 = need.file.sha256
+    if sha256:
+        blob = blobs.find(context.store, sha256, need.file.size)
+        if blob is not None:
+            return of_blob(context, need.label, blob)
+        known = kept.recall(context.store, sha256)
+        if known is not None:
+            with suppress(NotAModelError):
+                return read_header(known, need.label, size=need.file.size)
+    local = all(segment.url.startswith("file:") for segment in need.segments)
+    if context.offline and not local:
+        raise NotSyncedError(
+            f"{need.label} is not on this machine, nor is its header, and the network is ruled out",
+            hint="look at it once without --offline: its header is kept",
+        )
+    reading = _Reading(context, need.label, need.segments, need.file.size, known=bool(sha256))
+    if local:
+        return reading.run()
+    context.tell(Event("resolving", need.label, 0, None))
+    try:
+        header = reading.run()
+    except (CancelledError, NotAModelError):
+        raise
+    except ModelsyncError as error:
+        told = need.explain(error)
+        if told is error:
+            raise
+        raise told from error
+    finally:
+        context.tell(Event("done", need.label, 0, None))
+    if sha256:
+        kept.keep(context.store, sha256, bytes(reading.data[: header.nbytes]))
+    return header
+
+
+def of_blob(context: Context, label: str, blob: Path) -> Header:
+    """The header of a file that is here.
+
+    Raises:
+        NotAModelError: it is no good one.
+        StoreError: it cannot be read.
+    """
+    size = blob.stat().st_size
+    return _Reading(context, label, (Segment(blob.as_uri(), size),), size, known=True).run()
+
+
+def beginning(context: Context, need: Need, first: int) -> tuple[Header, bytes]:
+    """The header of a file that is to be fetched, asked for once, without patience.
+
+    Args:
+        context: What to work with.
+        need: The file; its digest is known.
+        first: Bytes that are asked for at first.
+
+    Returns:
+        The header, and what was read from the file's source for it: none where it was kept from an earlier time.
+
+    Raises:
+        ModelsyncError: it cannot be had now, or is no good one.
+    """
+    sha256 = need.file.sha256 or ""
+    known = kept.recall(context.store, sha256)
+    if known is not None:
+        with suppress(NotAModelError):
+            return read_header(known, need.label, size=need.file.size), b""
+    reading = _Reading(
+        context, need.label, need.segments, need.file.size, known=True, first=first, tries=1, rest=True
+    )
+    header = reading.run()
+    kept.keep(context.store, sha256, bytes(reading.data[: header.nbytes]))
+    return header, bytes(reading.data)
+
+
+class _Reading:
+    """One file's header on its way.
+
+    Args:
+        context: What to work with.
+        label: The file's name for people.
+        segments: Where it is.
+        size: Bytes of the whole file, or None.
+        known: Whether a digest will decide about it.
+        first: Bytes that are asked for at first.
+        tries: How often a source is asked that gives nothing.
+        rest: Whether what is left of a range behind the header is read too.
+
+    Attributes:
+        data: What has come, from the file's first byte on.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        label: str,
+        segments: Sequence[Segment],
+        size: int | None,
+        *,
+        known: bool,
+        first: int = FIRST,
+        tries: int = TRIES,
+        rest: bool = False,
+    ) -> None:
+        self._context = context
+        self._label = label
+        self._segments = segments
+        self._size = size
+        self._known = known
+        self._first = first
+        self._tries = tries
+        self._rest = rest
+        self._reader: HeaderReader | None = None
+        self.data = bytearray()
+
+    def run(self) -> Header:
+        """Reads until the header is whole.
+
+        Raises:
+            NotAModelError: it is no good one, or the file ends before it does.
+        """
+        header = None
+        for segment in self._segments:
+            header = header or self._through(segment)
+        if header is None:
+            self._made(len(self.data)).end()
+        return header
+
+    def _through(self, segment: Segment) -> Header | None:
+        """Reads on in a file, or in a piece of one; None if that ends first."""
+        from modelsync.net.retry import Backoff
+
+        source, backoff = self._source(segment), Backoff(self._tries)
+        begin, size = len(self.data), segment.size
+        validator: Validator | None = None
+        while size is None or len(self.data) - begin < size:
+            at = len(self.data) - begin
+            end = at + (max(at, self._first) if self._rest else NEXT if self.data else self._first)
+            try:
+                with source.open(at, end if size is None else min(end, size), None) as answer:
+                    validator = self._judged(answer, at, segment.size, size, validator)
+                    size = size if answer.total is None else answer.total
+                    header = self._take(answer, source, backoff, size)
+            except NetworkError as error:
+                if isinstance(error, HttpStatusError) and error.status == 416:
+                    return None  # nothing is there: it was not known where the file ends
+                pause(self._context, error, backoff)
+                continue
+            if header is not None:
+                return header
+            if answer.status == 200:
+                return None
+        return None
+
+    def _source(self, segment: Segment) -> "Source":
+        if segment.url.startswith("file:"):
+            from modelsync.transfer.local import LocalSource
+
+            return LocalSource(segment.url)
+        return self._context.remote(segment.url)
+
+    def _judged(
+        self, answer: "Bytes", at: int, promised: int | None, size: int | None, validator: "Validator | None"
+    ) -> "Validator | None":
+        """Holds an answer against what is known of the file; returns the version that it is of."""
+        from modelsync.net.retry import FinalNetworkError
+        from modelsync.transfer.responses import Known, OtherSizeError, judge, validator_of
+
+        label = self._label
+        known = Known(promised, size, self._known, validator)
+        match judge(answer, known):
+            case "other-size":
+                raise OtherSizeError(
+                    f"{label} is another file at its source: {answer.total} bytes instead of {promised}",
+                    hint="if it has changed upstream, `modelsync lock --upgrade` locks the new one",
+                )
+            case "whole" if at:
+                raise NetworkError(f"{label}: its server sent the whole file when asked for a part of it")
+            case "changed":
+                raise FinalNetworkError(
+                    f"{label} changed at its source while its header was read", hint="run the command again"
+                )
+        return validator or validator_of(answer)
+
+    def _take(self, answer: "Bytes", source: "Source", backoff: "Backoff", size: int | None) -> Header | None:
+        """Takes the bytes of one answer; the header once it is whole."""
+        reader = self._made(size)
+        limit = source.limit
+        buffer = memoryview(bytearray(_PIECE if limit is None else min(_PIECE, limit.piece)))
+        found: Header | None = None
+        while count := answer.read_into(buffer):
+            source.worked()
+            backoff.progressed()
+            self.data += buffer[:count]
+            header = found or reader.feed(buffer[:count])
+            if not isinstance(header, More):
+                found = header
+                if not (self._rest and answer.status == 206):
+                    break
+            if limit is not None:
+                limit.pay(count, self._context.cancel.is_set)
+        return found
+
+    def _made(self, size: int | None) -> HeaderReader:
+        """The reader; `size` is of the only segment, and used where the file's is not known."""
+        if self._reader is None:
+            whole = size if len(self._segments) == 1 else None
+            self._reader = HeaderReader(self._label, size=whole if self._size is None else self._size)
+        return self._reader
+
+
+def pause(context: Context, error: NetworkError, backoff: "Backoff") -> None:
+    """Waits before the next try.
+
+    Raises:
+        NetworkError: the error itself, where another try would not help.
+        CancelledError: the call was cancelled.
+    """
+    from modelsync.net.retry import retryable
+    from modelsync.transfer.remote import STALE
+
+    asked, stale = None, False
+    if isinstance(error, HttpStatusError):
+        asked, stale = error.retry_after, error.redirected and error.status in STALE
+    wait = backoff.failed(asked) if stale or retryable(error) else None
+    if wait is None:
+        raise error
+    if context.cancel.wait(wait):
+        raise CancelledError("interrupted")

@@ -1,0 +1,64 @@
+"""The files that are wanted in the store, and where their bytes are."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from modelsync.context import Context
+from modelsync.errors import ModelsyncError
+from modelsync.spec.lock.model import LockedFile, LockedModel
+from modelsync.spec.names import file_name, printable
+from modelsync.store import layout
+
+if TYPE_CHECKING:
+    from modelsync.sources.base import Found, Source
+    from modelsync.transfer.jobs import Guess, Segment
+
+
+class Need(NamedTuple):
+    """A file that is wanted in the store.
+
+    Attributes:
+        label: What progress and errors call it.
+        file: What is known of it; without a sha256, it is read to learn it.
+        segments: Where its bytes are.
+        explain: Puts a source's errors into words that say what to do.
+        copies: Files on this machine that may have its bytes; their digest decides.
+        guesses: Where some of its bytes may be copied from; its digest decides.
+    """
+
+    label: str
+    file: "LockedFile | Found"
+    segments: "tuple[Segment, ...]"
+    explain: Callable[[ModelsyncError], ModelsyncError]
+    copies: tuple[Path, ...] = ()
+    guesses: "tuple[Guess, ...]" = ()
+
+    @property
+    def key(self) -> str:
+        """What its partial and its lock are called: its digest, else its address."""
+        return self.file.sha256 or layout.url_key(" ".join(segment.url for segment in self.segments))
+
+
+def needs_of(
+    context: Context, model: LockedModel, files: Iterable[LockedFile], folder: Path
+) -> Iterable[Need]:
+    """The needs for some files of a locked model; `folder` is the manifest's."""
+    from modelsync.sources.request import owners
+
+    endpoint = context.endpoint(model.request.get("endpoint"))
+    wanted = set(files)
+    for file, _, source in owners(model.request, model.files, context.sources()):
+        if file in wanted:
+            yield need_of(label(model.name, file.path), file, source, source.locate(file, endpoint, folder))
+
+
+def need_of(name: str, file: "LockedFile | Found", source: "Source", segments: "tuple[Segment, ...]") -> Need:
+    """A file, as `name`, from its source, which explains what goes wrong."""
+    return Need(name, file, segments, lambda error: source.explain(error, segments[0].url))
+
+
+def label(name: str, path: str) -> str:
+    """What progress calls a file: the model's name and its own, once where they are the same."""
+    own = printable(file_name(path))
+    return own if own == name else f"{name}: {own}"

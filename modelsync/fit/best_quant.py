@@ -1,0 +1,128 @@
+"""Chooses the quant of a repo that is the best for this machine: `modelsync add --fit`."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+from modelsync.context import Context
+from modelsync.errors import MisfitError, OfflineError, UsageError
+from modelsync.fit.estimation import Asked, Estimation
+from modelsync.fit.quants import estimate_quants
+from modelsync.memory import placement
+from modelsync.spec.names import printable
+from modelsync.spec.uri import HfUri, Reference
+
+CONTEXT = 4096  # tokens that a model should have room for, where nobody says how many
+
+
+class Chosen(NamedTuple):
+    """A quant, and why it and no other.
+
+    Attributes:
+        reference: Its URI.
+        best: What it needs.
+        next: What the next larger one would have needed; None: there is none larger.
+        among: Quants that there were to choose among.
+        notes: What a person should be told of the others and of the machine.
+    """
+
+    reference: Reference
+    best: Estimation
+    next: Estimation | None
+    among: int
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON can hold it."""
+        return {
+            "uri": str(self.reference),
+            "best": self.best.to_dict(),
+            "next": None if self.next is None else self.next.to_dict(),
+        }
+
+
+def best_quant(
+    context: Context,
+    reference: Reference,
+    asked: Asked | None = None,
+    *,
+    mmproj: Reference | Literal[True] | None = None,
+    loras: Sequence[Reference] = (),
+) -> Chosen:
+    """The best quant of a repo for this machine, or for one that is described.
+
+    The best is the largest that has all its layers on the GPUs; if none has, or there is no GPU, the largest that fits.
+    This machine counts with its memory in total, less a part for the system: what is free now is not what will be
+    free, and the answer is written down.
+
+    Args:
+        context: What to work with.
+        reference: An `hf:` URI without a quant.
+        asked: What is asked over llama-cpp-python's defaults; a context of 4096 tokens and as many layers on GPUs as
+            fit, if nothing else is said.
+        mmproj: The projector that is loaded too: the one beside the model, or another.
+        loras: Adapters that are.
+
+    Raises:
+        UsageError: the URI is no repo of an `hf:` hub, or names a quant already.
+        OfflineError: the network was ruled out.
+        MisfitError: no quant fits.
+        ModelsyncError: whatever `quants.estimate_quants` raises.
+    """
+    uri = reference.uri
+    if not isinstance(uri, HfUri):
+        raise UsageError(
+            f"--fit chooses among the quants of a repo, and {reference} is none",
+            hint="give it a URI like hf:user/model",
+        )
+    if uri.quant is not None or uri.path is not None:
+        what = f"the quant {uri.quant}" if uri.quant is not None else f"the file {printable(str(uri.path))}"
+        raise UsageError(
+            f"--fit chooses the quant, and the URI names {what}",
+            hint=f"leave one of them out: --fit hf:{uri.repo}, or the URI alone",
+        )
+    if context.offline:
+        raise OfflineError(
+            f"--fit asks which quants hf:{uri.repo} has, and the network is ruled out",
+            hint="leave out --offline, or name a quant",
+        )
+    asked = asked or Asked()
+    asked = asked._replace(
+        context=CONTEXT if asked.context is None else asked.context,
+        gpu_layers="auto" if asked.gpu_layers is None else asked.gpu_layers,
+    )
+    table = estimate_quants(context, reference, asked, steady=True, mmproj=mmproj, loras=loras)
+    fitting = [row for row in table.rows if row.verdict.fits]
+    if not fitting:
+        least = table.rows[0]
+        raise MisfitError(
+            f"no quant of hf:{uri.repo} fits: the smallest, {least.quant}, needs {placement.size(least.estimate.need)}"
+            f" with a context of {least.estimate.context:,} tokens, and {least.verdict.text}",
+            hint=f"`modelsync estimate hf:{uri.repo}` says what each needs; a smaller --ctx needs less",
+        )
+    on_gpus = [row for row in fitting if row.estimate.gpu_layers == row.estimate.layers]
+    best = (on_gpus or fitting)[-1]
+    larger = table.rows[table.rows.index(best) + 1 :]
+    return Chosen(
+        Reference(HfUri(uri.repo, quant=best.quant), reference.revision),
+        best,
+        larger[0] if larger else None,
+        len(table.rows),
+        table.notes,
+    )
+
+
+def reasons(chosen: Chosen) -> tuple[str, ...]:
+    """What was chosen and why, and what the next larger one would have needed, in words."""
+    best, larger = chosen.best, chosen.next
+    which = f"the largest of {chosen.among} quants" if chosen.among > 1 else "the only quant"
+    if larger is not None:
+        which += " that is all on the GPUs" if larger.verdict.fits else " that fits"
+    words = [f"chose {best.quant}, {which}: it needs {_needs(best)}, and {best.verdict.text}"]
+    if larger is not None:
+        words.append(f"the next larger, {larger.quant}, would need {_needs(larger)}: {larger.verdict.text}")
+    return tuple(words)
+
+
+def _needs(row: Estimation) -> str:
+    about = "at most " if row.estimate.bound else ""
+    return f"{about}{placement.size(row.estimate.need)} with a context of {row.estimate.context:,} tokens"

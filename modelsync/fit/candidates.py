@@ -1,0 +1,82 @@
+"""The quants of a repo, and where their files are."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from modelsync.context import Context
+from modelsync.errors import ModelsyncError
+from modelsync.fetch.wanted import Need, need_of
+from modelsync.spec import choose
+from modelsync.spec.names import file_name, printable
+from modelsync.spec.request import Request
+from modelsync.spec.uri import HfUri, Reference
+
+if TYPE_CHECKING:
+    from modelsync.sources.huggingface import HuggingFace
+
+
+class _Quant(NamedTuple):
+    """A quant, and where its files are."""
+
+    name: str
+    uri: HfUri
+    needs: tuple[Need, ...]
+    beside: tuple[Need, ...] = ()  # its projector and adapters
+
+    @property
+    def all(self) -> tuple[Need, ...]:
+        return (*self.needs, *self.beside)
+
+    @property
+    def size(self) -> int:
+        return sum(need.file.size or 0 for need in self.needs)
+
+
+def smaller(context: Context, reference: Reference, size: int, missing: int) -> str | None:
+    """The largest quant of the same repo that is smaller by what is missing; None if there is none.
+
+    Args:
+        context: What to work with.
+        reference: The model that does not fit.
+        size: Bytes of its files.
+        missing: Bytes that it takes too many.
+    """
+    uri = reference.uri
+    if not isinstance(uri, HfUri) or context.offline:
+        return None
+    try:
+        _, found = _listed(context, Reference(HfUri(uri.repo), reference.revision))
+    except ModelsyncError:
+        return None  # it was only to be a hint
+    return next((quant.name for quant in reversed(found) if quant.size <= size - missing), None)
+
+
+def _listed(
+    context: Context,
+    reference: Reference,
+    mmproj: Reference | Literal[True] | None = None,
+    loras: tuple[Reference, ...] = (),
+) -> tuple[str, list[_Quant]]:
+    """The commit, and the quants of the repo in it, from small to large."""
+    from modelsync.sources import request as requests
+    from modelsync.sources import source_for
+
+    assert isinstance(reference.uri, HfUri)
+    repo, sources, endpoint = reference.uri.repo, context.sources(), context.endpoint()
+    source: HuggingFace = source_for(reference.uri, sources)  # type: ignore[assignment]
+    at = source.hubs.repo(endpoint, repo, reference.revision)
+    names = choose.quants(tuple(source.hubs.files(endpoint, at)))
+    if not names:
+        choose.choose_model((), quant=None, path=None, repo=repo)
+    found = []
+    for name in names:
+        uri = HfUri(repo, quant=name)
+        request = Request(uri, at.commit, mmproj, loras)
+        answer = requests.resolve(request, sources, folder=Path.cwd(), endpoint=endpoint)
+        needs = tuple(
+            need_of(printable(file_name(file.path)), file, owner, owner.locate(file, endpoint, Path.cwd()))
+            for file, _, owner in requests.owners(request.to_dict(), answer.files, sources)
+        )
+        model = tuple(need for need in needs if need.file.role == "model")
+        found.append(_Quant(name, uri, model, needs[len(model) :]))
+    return at.commit, sorted(found, key=lambda quant: quant.size)

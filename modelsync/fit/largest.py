@@ -1,0 +1,120 @@
+"""What fits this machine: the variant that `auto` means, and a word before a download that could not be run.
+
+Both go by the machine's memory in total, less a part for the system, and by the formulas: so a machine gives the
+same answer every time, whatever else runs on it and whichever llama-cpp-python is installed. Layers go to GPUs as far
+as they fit there, unless the load settings say how many do.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from modelsync.context import Context
+from modelsync.errors import (
+    MisfitError,
+    NetworkError,
+    NotSyncedError,
+    UsageError,
+)
+from modelsync.fit import machine
+from modelsync.fit.preflight import _HEADER, Wanted, _reckoned, _room, _rooms
+from modelsync.install import present
+from modelsync.install import present as install_present
+from modelsync.memory import placement
+from modelsync.project import lookup
+from modelsync.project.lookup import Known
+from modelsync.project.project import Project
+from modelsync.spec.lock.model import Lock
+from modelsync.spec.manifest.model import Entry, Manifest
+from modelsync.spec.names import printable
+from modelsync.store import blobs
+
+# --- variants ----------------------------------------------------------------------------------------
+
+
+def largest(
+    context: Context, project: Project, manifest: Manifest, lock: Lock, name: str, *, fetch: bool
+) -> Entry:
+    """The largest of a model's variants, the entry itself among them, that fits this machine.
+
+    The largest is the one with the most bytes; of two with as many, the one that needs more memory. Headers are read
+    from the largest down, of what is here or from what was kept of them, else over the network. Without a network
+    only what is here is chosen among.
+
+    Args:
+        context: What to work with.
+        project: The manifest and its lock.
+        manifest: What is wanted.
+        lock: What is locked.
+        name: The model.
+        fetch: Whether what is not here may be chosen.
+
+    Raises:
+        MisfitError: none fits.
+        NotSyncedError: none that fits is here, and none was to be fetched.
+        StaleLockError: the lock lacks one of them.
+        ModelsyncError: a header cannot be read.
+    """
+    entries = [entry for entry in manifest.entries if entry.name == name]
+    known = [Known(manifest, lock, entry, lookup.locked(project, lock, entry)) for entry in entries]
+    key = (name, *(file.sha256 for one in known for file in one.model.files))
+    if key not in context.decided:
+        context.decided[key] = _decided(context, project, known, name, fetch=fetch and not context.offline)
+    chosen, _ = context.decided[key]
+    return next(entry for entry in entries if entry.variant == chosen)
+
+
+def _decided(
+    context: Context, project: Project, known: Sequence[Known], name: str, *, fetch: bool
+) -> tuple[str | None, bool]:
+    """The variant, and whether all that could have been it were looked at."""
+    here = machine.steady_machine()
+    if here is None:
+        raise UsageError(
+            f"this machine does not tell its memory, so nobody knows what variant of {printable(name)} fits",
+            hint="name one: --variant NAME",
+        )
+    sure, why = True, None
+    for _, group in groupby(sorted(known, key=_bytes, reverse=True), key=_bytes):
+        fitting: list[tuple[int, Known]] = []
+        for one in group:
+            if _bytes(one) - _HEADER > _room(here):
+                continue
+            if not fetch and not _is_here(context, project, one):
+                sure = False
+                continue
+            try:
+                needs = install_present.needs(context, project, one)
+                found = _reckoned(context, here, Wanted(one.entry.title, needs, one.entry.load))
+            except NetworkError as error:  # what is here can still be the answer
+                sure, why = False, error
+                continue
+            if placement.verdict(found).fits:
+                fitting.append((found.need, one))
+        if fitting:
+            _, chosen = max(fitting, key=lambda each: each[0])
+            context.fitting.update(file.sha256 for file in chosen.model.files)
+            return chosen.entry.variant, sure
+    if why is not None:
+        raise why
+    if not sure:
+        raise NotSyncedError(
+            f"no variant of {printable(name)} that fits is on this machine",
+            hint="run `modelsync sync --variant auto`",
+        )
+    raise MisfitError(
+        f"no variant of {printable(name)} fits this machine, which has {_rooms(here)}",
+        hint=f"`modelsync estimate {printable(name)}` says what one needs; --variant NAME takes one all the same",
+    )
+
+
+def _bytes(one: Known) -> int:
+    return sum(file.size for file in one.model.files)
+
+
+def _is_here(context: Context, project: Project, one: Known) -> bool:
+    return present.here(context, project.folder(one.manifest), one.model) is not None or all(
+        blobs.find(context.store, file.sha256, file.size) is not None for file in one.model.files
+    )
+
+
+# --- before a download -------------------------------------------------------------------------------

@@ -1,0 +1,238 @@
+"""All quants of a repo, side by side: which fit, and which is the best that does.
+
+Of 16 MB of header one is read whole; of each other quant its first bytes and the window where its tensor infos
+should be (`gguf.sibling`). Where that proves nothing, its header is read whole too.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from modelsync.context import Context
+from modelsync.errors import CancelledError, ModelsyncError, NetworkError, NotAModelError, UsageError
+from modelsync.fetch import headers
+from modelsync.fetch.range_reader import WindowReader
+from modelsync.fetch.wanted import Need
+from modelsync.fit import machine as fit_machine
+from modelsync.fit.candidates import _listed, _Quant
+from modelsync.fit.estimation import Asked, Estimation, estimated, profile_of
+from modelsync.fit.machine import Machine, machine
+from modelsync.gguf.header import Header
+from modelsync.gguf.merge import merge
+from modelsync.gguf.reader import HeaderReader
+from modelsync.gguf.reader import Need as More
+from modelsync.gguf.sibling import START_BYTES, gathered, reference_of, sibling, window_of
+from modelsync.memory import placement
+from modelsync.memory.estimate import model_of
+from modelsync.memory.load_settings import LoadSettings
+from modelsync.spec.uri import HfUri, Reference
+from modelsync.store import blobs
+from modelsync.store.layout import header_in
+
+if TYPE_CHECKING:
+    pass
+
+_PART_BYTES = 64 << 10  # of a part behind the first: it has a few keys and its own tensor infos
+_READERS = 8  # quants read at once
+
+
+class Quants(NamedTuple):
+    """The quants of a repo on one machine, from small to large.
+
+    Attributes:
+        title: The repo.
+        revision: Its commit.
+        rows: An estimation for each; `title` is its URI, `remedies` are left out.
+        best: The largest that fits; None if none does.
+        notes: What a person should be told.
+    """
+
+    title: str
+    revision: str
+    rows: tuple[Estimation, ...]
+    best: Estimation | None
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON can hold it."""
+        return {
+            "title": self.title,
+            "revision": self.revision,
+            "rows": [row.to_dict() for row in self.rows],
+            "best": None if self.best is None else self.best.quant,
+            "notes": list(self.notes),
+        }
+
+
+def estimate_quants(
+    context: Context,
+    reference: Reference,
+    asked: Asked | None = None,
+    *,
+    steady: bool = False,
+    mmproj: Reference | Literal[True] | None = None,
+    loras: Sequence[Reference] = (),
+) -> Quants:
+    """What each quant of a repo will need.
+
+    Args:
+        context: What to work with.
+        reference: An `hf:` URI; a quant or a path in it is passed over.
+        asked: What is asked over the defaults of a profile.
+        steady: Whether this machine counts with what it has, not with what is free now.
+        mmproj: The projector that is loaded too: the one beside the model, or another.
+        loras: Adapters that are.
+
+    Raises:
+        UsageError: it is no `hf:` URI, or llama.cpp would refuse the settings.
+        NotFoundError: there is no such repo or revision, or it has no quants.
+        NotAModelError: none of its quants is a good GGUF file; of those that are not, the others' notes tell.
+        ModelsyncError: a header cannot be read.
+    """
+    uri = reference.uri
+    if not isinstance(uri, HfUri):
+        raise UsageError(f"{reference} is no repo: it has no quants to choose among")
+    asked = asked or Asked()
+    settings = asked.over(profile_of(asked.profile))
+    commit, found = _listed(context, Reference(HfUri(uri.repo), reference.revision), mmproj, tuple(loras))
+    read = _read(context, found)
+    beside = _beside(context, found)
+    with machine(settings.profile, ram=asked.ram, gpus=asked.gpus) as here:
+        this = asked.ram is None and asked.gpus is None
+        here = fit_machine.steady(here) if steady and this else here
+        rows = tuple(
+            _row(quant, header, beside, settings, here)
+            for quant, header in zip(found, read, strict=True)
+            if isinstance(header, Header)
+        )
+    bad = tuple(error.message for error in read if not isinstance(error, Header))
+    fitting = [row for row in rows if row.verdict.fits]
+    if steady and this:
+        names = {row.quant for row in fitting}
+        context.fitting.update(
+            need.file.sha256 or "" for quant in found if quant.name in names for need in quant.all
+        )
+    best = max(fitting, key=lambda row: row.file_size or 0, default=None)
+    return Quants(f"hf:{uri.repo}", commit, rows, best, (*here.notes, *bad))
+
+
+def _row(
+    quant: _Quant, header: Header, beside: Mapping[str, Header], settings: LoadSettings, here: Machine
+) -> Estimation:
+    projectors, adapters = (
+        [beside[need.key] for need in quant.beside if need.file.role == role] for role in ("mmproj", "lora")
+    )
+    model = model_of(header, projectors, adapters)
+    row = estimated(str(quant.uri), quant.name, model, settings, here._replace(breakdown=None))
+    if here.breakdown is None:
+        return row._replace(remedies=())
+    found = here.estimator(model)(settings)
+    return row._replace(estimate=found, verdict=placement.verdict(found), remedies=(), notes=found.notes)
+
+
+# --- headers -----------------------------------------------------------------------------------------
+
+
+def _read(context: Context, quants: Sequence[_Quant]) -> list[Header | NotAModelError]:
+    """The header of each quant: of one whole, of the others what tells them from it; or what is wrong with one.
+
+    Raises:
+        NotAModelError: they are all no good ones.
+    """
+    found: dict[str, Header | NotAModelError] = {}
+    reference: Header | None = None
+    for quant in sorted(quants, key=lambda quant: not _is_at_hand(context, quant)):
+        try:
+            parts = headers.read_all(context, quant.needs)
+            found[quant.name] = whole = merge(parts, str(quant.uri))
+        except NotAModelError as error:
+            found[quant.name] = error
+            continue
+        reference = reference_of(parts, whole)
+        break
+    if reference is None:
+        raise next(error for error in found.values() if isinstance(error, NotAModelError))
+
+    def read(quant: _Quant) -> Header | NotAModelError:
+        if quant.name in found:
+            return found[quant.name]
+        try:
+            if (
+                not _is_at_hand(context, quant)
+                and (near := _by_windows(context, quant, reference)) is not None
+            ):
+                return near
+            return merge(headers.read_all(context, quant.needs), str(quant.uri))
+        except NotAModelError as error:
+            return error
+
+    with ThreadPoolExecutor(min(_READERS, len(quants)), thread_name_prefix="quant") as pool:
+        futures = [pool.submit(read, quant) for quant in quants]
+        try:
+            return [future.result() for future in futures]
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, Exception):  # interrupted: what waits for a server waits no longer
+                context.cancel.set()
+            raise
+
+
+def _beside(context: Context, quants: Sequence[_Quant]) -> dict[str, Header]:
+    """The headers of projectors and adapters, each read once, by their needs' keys."""
+    needs = {need.key: need for quant in quants for need in quant.beside}
+    return dict(zip(needs, headers.read_all(context, list(needs.values())), strict=True))
+
+
+def _is_at_hand(context: Context, quant: _Quant) -> bool:
+    """Whether its headers can be had without a network."""
+    return all(
+        need.file.sha256 is not None
+        and (
+            blobs.find(context.store, need.file.sha256, need.file.size) is not None
+            or any(Path(header_in(place, need.file.sha256)).is_file() for place in context.store.places)
+        )
+        for need in quant.needs
+    )
+
+
+def _by_windows(context: Context, quant: _Quant, reference: Header) -> Header | None:
+    """The header by small ranges of its files; None where that proves nothing, or cannot be done."""
+    if any(len(need.segments) != 1 or need.file.size is None for need in quant.needs):
+        return None
+    try:
+        first = _first_part(context, quant.needs[0], reference)
+        rest = [_part(context, need) for need in quant.needs[1:]]
+    except (CancelledError, NotAModelError):
+        raise
+    except NetworkError as error:
+        raise quant.needs[0].explain(error) from error
+    except ModelsyncError:
+        return None
+    if first is None or None in rest:
+        return None
+    if not rest:
+        return first
+    return gathered(reference, [first, *(part for part in rest if part is not None)])
+
+
+def _first_part(context: Context, need: Need, reference: Header) -> Header | None:
+    size = need.file.size
+    assert size is not None
+    window = window_of(reference, size)
+    if size < START_BYTES or window.end <= window.start:
+        return None
+    reader = WindowReader(context, need)
+    start = reader.read(0, START_BYTES)
+    data = reader.read(window.start, window.end) if start is not None else None
+    return sibling(reference, start, window, data, size) if start is not None and data is not None else None
+
+
+def _part(context: Context, need: Need) -> Header | None:
+    """The header of a part behind the first, which has no vocabulary."""
+    assert need.file.size is not None
+    data = WindowReader(context, need).read(0, min(_PART_BYTES, need.file.size))
+    if data is None:
+        return None
+    answer = HeaderReader(need.label, size=need.file.size).feed(data)
+    return None if isinstance(answer, More) else answer

@@ -1,0 +1,173 @@
+"""Carrying out a plan: blobs, then views, then links, and removals last."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from modelsync.context import Context
+from modelsync.errors import StoreError
+from modelsync.fetch import blobs as fetch_blobs
+from modelsync.fetch import disk_space
+from modelsync.fetch import wanted as fetch_wanted
+from modelsync.install import plan
+from modelsync.install.plan import Plan, Step
+from modelsync.install.target import Target
+from modelsync.spec.blocks import in_words
+from modelsync.spec.lock.model import LockedFile, LockedModel
+from modelsync.store import blobs, links, verify, views
+from modelsync.store.verify import Finding
+
+if TYPE_CHECKING:
+    from modelsync.transfer.jobs import Guess
+
+
+Damage: TypeAlias = tuple[Step, Finding]  # the check of a blob, and what came of it
+
+
+class Done(NamedTuple):
+    """What carrying out a plan came to, in bytes, with notes."""
+
+    fetched: int = 0
+    reused: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def carry_out(
+    context: Context,
+    steps: Plan,
+    folder: Path,
+    target: Target | None,
+    known: Mapping[str, Finding] = {},
+    copies: Sequence[tuple[Path, int]] = (),
+) -> Done:
+    """Takes the steps of a plan, in their order.
+
+    Args:
+        context: What to work with.
+        steps: The plan.
+        folder: The manifest's, for relative `file:` paths.
+        target: Where links go.
+        known: What suspect blobs were found to be, by digest; others are hashed.
+        copies: What else will be written afterwards; see `room.require`.
+    """
+    fetched, reused = 0, 0
+    notes: tuple[str, ...] = ()
+    damaged: list[Damage] = []
+    for step in steps.of("check"):
+        finding = known.get(step.target) or check(context, step)
+        if finding.state == "good":
+            reused += step.bytes
+        else:
+            damaged.append((step, finding))
+    if missing := (*(step for step, _ in damaged), *steps.of("adopt", "fetch")):
+        damaged = _with_room(context, damaged, sum(step.bytes for step in missing))
+        needs = list(_needs(context, missing, folder, target, damaged))
+        copies = (*copies, *_copies(context, steps.of("link"), target))
+        brought = fetch_blobs.bring(context, needs, copies=copies)
+        fetched, reused, notes = fetched + brought.fetched, reused + brought.reused, brought.notes
+    for step in steps.of("view"):
+        assert step.model is not None
+        views.make(context.store, step.model.files)
+    if target is not None:
+        notes += _link(context, steps.of("link"), target)
+    if target is not None and (gone := steps.of("unlink")):
+        paths = [step.target for step in gone]
+        left = set(paths) - set(links.remove(target.folder, paths, inside=target.inside))
+        notes += tuple(
+            f"{path} stays: modelsync did not put it there, or it was changed since" for path in sorted(left)
+        )
+    return Done(fetched, reused, notes + tuple(_told(*each) for each in damaged))
+
+
+def check(context: Context, step: Step) -> Finding:
+    """Hashes a suspect blob again."""
+    assert step.model is not None
+    assert step.file is not None
+    label = fetch_wanted.label(step.model.name, step.file.path)
+    return verify.recheck(context.store, step.target, on_bytes=context.teller(label, step.bytes, "checking"))
+
+
+def _with_room(context: Context, damaged: Sequence[Damage], size: int) -> list[Damage]:
+    """What is damaged, without that for which the disk has no room beside what takes its place."""
+    from modelsync.system.disks import free_bytes
+
+    if not damaged or free_bytes(context.store.root) >= size:
+        return list(damaged)
+    for step, _ in damaged:
+        blobs.discard(context.store, step.target)
+    return [(step, Finding("damaged", found=finding.found)) for step, finding in damaged]
+
+
+def _told(step: Step, finding: Finding) -> str:
+    """What became of a damaged blob."""
+    name = step.file.path if step.file is not None else step.target
+    if not finding.good:
+        return f"{name}: damaged in the store, fetched again"
+    if not finding.damaged:
+        return f"{name}: longer than it should be, mended"
+    return f"{name}: {in_words(finding.size or 0, finding.damaged)} damaged in the store, fetched again"
+
+
+def _needs(
+    context: Context,
+    steps: Sequence[Step],
+    folder: Path,
+    target: Target | None,
+    damaged: Sequence[Damage],
+) -> list[fetch_wanted.Need]:
+    by_model: dict[int, tuple[LockedModel, list[LockedFile]]] = {}
+    for step in steps:
+        assert step.model is not None
+        assert step.file is not None
+        by_model.setdefault(id(step.model), (step.model, []))[1].append(step.file)
+    adopted = {step.target for step in steps if step.verb == "adopt"}
+    good = {step.target: _guesses(finding) for step, finding in damaged}
+    needs = []
+    for model, files in by_model.values():
+        places = {file.sha256: path for file, path in plan.link_targets(model)}
+        for need in fetch_wanted.needs_of(context, model, files, folder):
+            sha256 = need.file.sha256 or ""
+            copy = (target.folder / places[sha256],) if target is not None and sha256 in adopted else ()
+            needs.append(need._replace(copies=copy, guesses=good.get(sha256, ())))
+    return needs
+
+
+def _guesses(finding: Finding) -> "tuple[Guess, ...]":
+    """The good blocks of a damaged blob: nothing has to be asked to believe them, and the digest decides."""
+    from modelsync.transfer.jobs import Guess
+
+    if finding.path is None:
+        return ()
+    return tuple(Guess(start, end - start, finding.path, start, probe=False) for start, end in finding.good)
+
+
+def _copies(context: Context, steps: Sequence[Step], target: Target | None) -> list[tuple[Path, int]]:
+    if target is None:
+        return []
+    files = [(step.target, step.file.size) for step in steps if step.file is not None]
+    return disk_space.of_copies(context.store, target.folder, target.mode, files)
+
+
+def _link(context: Context, steps: Sequence[Step], target: Target) -> tuple[str, ...]:
+    if not steps:
+        return ()
+    wanted = []
+    for step in steps:
+        assert step.file is not None
+        blob = blobs.find(context.store, step.file.sha256, step.file.size)
+        if blob is None:
+            raise StoreError(
+                f"{step.file.path} went from the store while it was linked", hint="run `modelsync sync`"
+            )
+        wanted.append(links.Wanted(step.target, blob, step.file.sha256, step.file.size))
+    used = links.place(
+        target.folder,
+        wanted,
+        mode=target.mode,
+        inside=target.inside,
+        owner=target.owner,
+        on_bytes=context.teller(f"{target.folder.name}/", sum(want.size for want in wanted), "linking"),
+    )
+    if target.mode == "auto" and "copy" in used:
+        return (f"{target.folder.name}/ is on another file system than the store: the files are copies",)
+    return ()

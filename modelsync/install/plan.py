@@ -1,0 +1,129 @@
+"""The plan: the steps from what is on this machine to what the lock says. Pure, and printable."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from modelsync.spec.lock.model import LockedFile, LockedModel
+
+Verb = Literal["fetch", "adopt", "check", "view", "link", "unlink"]
+BlobState = Literal["here", "suspect", "missing"]
+
+
+class Step(NamedTuple):
+    """One thing to do.
+
+    `fetch` a blob over the network, `adopt` one from a file that is here already, `check` one that changed since
+    it was stored, make a `view`, `link` into the project's folder or `unlink` from it. `target` is the blob's
+    digest, or the path in the project's folder; `bytes` are those that the step reads or fetches.
+    """
+
+    verb: Verb
+    model: "LockedModel | None"
+    target: str
+    file: "LockedFile | None" = None
+    bytes: int = 0
+
+
+class Here(NamedTuple):
+    """A snapshot of this machine, taken for some locked models.
+
+    Attributes:
+        blobs: The state of each digest.
+        copies: Digests whose bytes seem to stand in the project's folder, of the right name and size.
+        views: Indices of the models whose view is whole.
+        links: What stands in the project's folder and modelsync put there: path to digest. Of what is not wanted,
+            only what was put there for this project.
+    """
+
+    blobs: Mapping[str, BlobState]
+    copies: frozenset[str] = frozenset()
+    views: frozenset[int] = frozenset()
+    links: Mapping[str, str] = {}
+
+
+class Plan(NamedTuple):
+    """Steps in the order they are done in: blobs, views, links, and removals last."""
+
+    steps: tuple[Step, ...]
+
+    def of(self, *verbs: Verb) -> tuple[Step, ...]:
+        """The steps of these verbs, in order."""
+        return tuple(step for step in self.steps if step.verb in verbs)
+
+    @property
+    def bytes_to_fetch(self) -> int:
+        """What the network has to bring, in bytes."""
+        return sum(step.bytes for step in self.of("fetch"))
+
+
+def make(models: "Sequence[LockedModel]", here: Here, *, linked: bool, exact: bool) -> Plan:
+    """Plans how `models` come to be here.
+
+    Args:
+        models: What is wanted, one locked model for each name.
+        here: What there is.
+        linked: Whether the files are wanted in the project's folder too.
+        exact: Whether links in that folder that are wanted no more are removed.
+    """
+    blobs: dict[str, Step] = {}
+    views: list[Step] = []
+    links: list[Step] = []
+    wanted: set[str] = set()
+    for index, model in enumerate(models):
+        for file in model.files:
+            state = here.blobs[file.sha256]
+            key = file.sha256 or f"{model.title}/{file.path}"  # a dry run does not know every digest
+            if state != "here" and key not in blobs:
+                verb: Verb = (
+                    "check" if state == "suspect" else "adopt" if file.sha256 in here.copies else "fetch"
+                )
+                blobs[key] = Step(verb, model, file.sha256, file, file.size)
+        if index not in here.views:
+            views.append(Step("view", model, model.name))
+        if linked:
+            for file, target in link_targets(model):
+                wanted.add(target)
+                if here.links.get(target) != file.sha256:
+                    links.append(Step("link", model, target, file))
+    gone = _unwanted(here.links, wanted) if linked and exact else ()
+    return Plan((*blobs.values(), *views, *links, *gone))
+
+
+def bytes_here(models: "Iterable[LockedModel]", here: Here) -> int:
+    """Bytes of these models that are in the store already; a file that several share counts once."""
+    files = (file for model in models for file in model.files if here.blobs[file.sha256] == "here")
+    return sum({file.sha256: file.size for file in files}.values())
+
+
+def describe(step: Step) -> str:
+    """A step in words."""
+    model = step.model.title if step.model else ""
+    path = step.file.path if step.file else ""
+    match step.verb:
+        case "fetch":
+            return f"fetch {model}: {path}"
+        case "adopt":
+            return f"take {model}: {path} from the project's folder into the store"
+        case "check":
+            return f"check {model}: {path}, which changed since it was stored"
+        case "view":
+            return f"show {model} in the store"
+        case "link":
+            return f"link {step.target}"
+        case "unlink":
+            return f"remove {step.target}"
+
+
+def link_targets(model: "LockedModel") -> "Iterable[tuple[LockedFile, str]]":
+    """Each file with its path in the project's folder: `<name>/<file>`."""
+    from modelsync.spec.view_names import shown_names
+
+    return (
+        (file, f"{model.name}/{shown}")
+        for file, shown in zip(model.files, shown_names(model.files), strict=True)
+    )
+
+
+def _unwanted(links: Mapping[str, str], wanted: set[str]) -> Iterable[Step]:
+    return (Step("unlink", None, target) for target in sorted(links.keys() - wanted))

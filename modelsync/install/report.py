@@ -1,0 +1,30 @@
+"""What a sync came to."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from modelsync.install.plan import Plan
+
+if TYPE_CHECKING:
+    from modelsync.project.lock_diff import Change
+
+
+class SyncReport(NamedTuple):
+    """What a sync came to.
+
+    Attributes:
+        changes: What became of each model that was not here and as it should be, sorted by name.
+        plan: The steps that were taken, or would be.
+        bytes_fetched: Bytes that came over the network.
+        bytes_reused: Bytes of the changed models that did not have to.
+        notes: What a person should be told.
+        lock_written: Whether the lock was brought up to date.
+        warnings: What a person was told before anything was fetched: of models that cannot fit this machine.
+    """
+
+    changes: "tuple[Change, ...]"
+    plan: Plan
+    bytes_fetched: int = 0
+    bytes_reused: int = 0
+    notes: tuple[str, ...] = ()
+    lock_written: bool = False
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,171 @@
+"""What a model will need, device by device: the sum of the formulas."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from modelsync.gguf.header import Header
+from modelsync.memory.cache import cache_bytes
+from modelsync.memory.compute import compute_bytes, handed_bytes, input_bytes, step_bytes
+from modelsync.memory.load_settings import LoadSettings
+from modelsync.memory.shape import Shape, shape_of
+from modelsync.memory.weights import RAM, Layout, Weights, adapter_bytes, arrange, weigh, weight_bytes
+from modelsync.system.devices import Device
+
+_MIB = 1 << 20
+# What a driver takes for itself as soon as a process uses the GPU, about.
+DRIVER_BYTES = {"cuda": 450 * _MIB, "rocm": 450 * _MIB, "metal": 512 * _MIB, "gpu": 450 * _MIB}
+_BATCHES_AT_ONCE = 4  # of GPUs that share all layers between them
+_OFFLOADED_FROM = 32  # tokens at once from which a GPU multiplies by weights that are in RAM
+
+
+class Model(NamedTuple):
+    """All that is loaded together."""
+
+    header: Header
+    shape: Shape
+    weights: Weights
+    projectors: tuple[Header, ...] = ()
+    adapters: tuple[Header, ...] = ()
+
+
+class Use(NamedTuple):
+    """What a model takes of one device. Bytes."""
+
+    device: Device
+    weights: int
+    cache: int
+    compute: int
+    other: int = 0  # the driver's own, and the output's copy in RAM
+
+    @property
+    def need(self) -> int:
+        """All of it."""
+        return self.weights + self.cache + self.compute + self.other
+
+    @property
+    def headroom(self) -> int:
+        """What stays free; negative: what is missing."""
+        return self.device.free - self.need
+
+
+class Estimate(NamedTuple):
+    """What a model needs under some settings."""
+
+    source: Literal["llama.cpp", "formula"]
+    settings: LoadSettings
+    context: int  # tokens that there is room for, of all sequences
+    gpu_layers: int
+    layers: int  # that could be on GPUs: the model's, and the output
+    uses: tuple[Use, ...]  # RAM first
+    bound: bool = False  # the cache may be smaller: the architecture is not known
+    notes: tuple[str, ...] = ()
+
+    @property
+    def weights(self) -> int:
+        """Bytes on all devices."""
+        return sum(use.weights for use in self.uses)
+
+    @property
+    def cache(self) -> int:
+        """Bytes on all devices."""
+        return sum(use.cache for use in self.uses)
+
+    @property
+    def compute(self) -> int:
+        """Bytes on all devices."""
+        return sum(use.compute for use in self.uses)
+
+    @property
+    def need(self) -> int:
+        """Bytes on all devices."""
+        return sum(use.need for use in self.uses)
+
+
+def model_of(header: Header, projectors: Sequence[Header] = (), adapters: Sequence[Header] = ()) -> Model:
+    """A model as estimates take it."""
+    shape = shape_of(header)
+    return Model(header, shape, weigh(header, shape), tuple(projectors), tuple(adapters))
+
+
+def estimate(model: Model, settings: LoadSettings, ram: Device, gpus: Sequence[Device] = ()) -> Estimate:
+    """What the model needs on these devices.
+
+    Args:
+        model: The model.
+        settings: How it is loaded; `gpu_layers` is a number (`fit.placed` finds one).
+        ram: The machine's memory.
+        gpus: Its GPUs, if llama.cpp is to use them.
+
+    Raises:
+        UsageError: llama.cpp would refuse the settings.
+    """
+    shape = model.shape
+    assert isinstance(settings.gpu_layers, int)
+    layout = arrange(len(shape.layers), settings.gpu_layers, [gpu.free for gpu in gpus])
+    kept = [0] * layout.places
+    for place, size in zip(layout.layers, cache_bytes(shape, settings), strict=True):
+        kept[place if settings.offload_cache else RAM] += size
+    held = weight_bytes(model.weights, layout)
+    added = adapter_bytes(model.adapters, shape, layout)
+    projecting = RAM if layout.on_gpu == 0 else 1
+    held[projecting] += sum(tensor.nbytes for header in model.projectors for tensor in header.tensors)
+    computed = _compute(model, settings, layout)
+    uses = [
+        Use(device, held[place] + added[place], kept[place], computed[place], _other(model, settings, device))
+        for place, device in enumerate((ram, *gpus))
+    ]
+    return Estimate(
+        "formula",
+        settings,
+        settings.cells(shape.context),
+        layout.on_gpu,
+        len(shape.layers) + 1,
+        tuple(uses),
+        bound=shape.doubt is not None,
+        notes=_notes(model),
+    )
+
+
+def _compute(model: Model, settings: LoadSettings, layout: Layout) -> list[int]:
+    shape = model.shape
+    if layout.places == 1:
+        return [compute_bytes(shape, settings)]
+    found = []
+    for place in range(layout.places):
+        here = [layer for index, layer in enumerate(shape.kept) if layout.layers[index] == place]
+        output = layout.output == place
+        found.append(compute_bytes(shape, settings, here, output=output) if here or output else 0)
+    found[RAM] = max(found[RAM], input_bytes(shape, settings))
+    found[1] = max(found[1], _offloaded(model, settings, layout))
+    if layout.places > 2 and RAM not in (*layout.layers, layout.output):
+        # several GPUs work on several batches at a time
+        return [size + (_BATCHES_AT_ONCE - 1) * handed_bytes(shape, settings) for size in found]
+    return found
+
+
+def _offloaded(model: Model, settings: LoadSettings, layout: Layout) -> int:
+    """Bytes on the first GPU to multiply a batch by weights that are in RAM: they are copied there for that."""
+    shape = model.shape
+    if settings.tokens(shape.context, shape.causal) < _OFFLOADED_FROM:
+        return 0
+    waiting = zip(layout.layers, model.weights.largest, strict=True)
+    largest = max((size for place, size in waiting if place == RAM), default=0)
+    moments = [largest + step_bytes(shape, settings)] if largest else []
+    if layout.output == RAM:
+        moments.append(model.weights.projection + compute_bytes(shape, settings, []))
+    return max(moments, default=0)
+
+
+def _other(model: Model, settings: LoadSettings, device: Device) -> int:
+    if device.kind != "ram":
+        return DRIVER_BYTES[device.kind]
+    return 4 * model.shape.vocabulary * settings.sequences if model.shape.speaks else 0
+
+
+def _notes(model: Model) -> tuple[str, ...]:
+    notes = []
+    if model.shape.doubt is not None:
+        notes.append(f"{model.shape.doubt}: the cache is at most what is given here")
+    if model.projectors:
+        notes.append("what a projector computes in is not counted")
+    return tuple(notes)

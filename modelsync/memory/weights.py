@@ -1,0 +1,153 @@
+"""Which of llama.cpp's layers each tensor belongs to, and where the layers go.
+
+Source: `LLM_TENSOR_INFOS`, `llama_model_loader::create_tensor` and `llama_model_base::load_tensors` in llama.cpp.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from modelsync.gguf.header import DEFAULT_ALIGNMENT, Header, Tensor, padded
+from modelsync.memory import families
+from modelsync.memory.load_settings import ALL_LAYERS
+from modelsync.memory.shape import Shape
+
+RAM = 0  # the place that is no GPU; the GPUs are 1, 2, …
+
+_INPUT = ("token_embd", "position_embd", "token_types", "per_layer_token_embd")
+_FIRST_LAYER = ("token_embd_norm", "per_layer_model_proj", "per_layer_proj_norm")
+_EACH_DEVICE = ("rope_freqs", "rope_factors_long", "rope_factors_short")
+_EMBEDDING = "token_embd.weight"
+
+
+class Weights(NamedTuple):
+    """Bytes of weights. Those of layers that llama.cpp leaves out (MTP) are not counted."""
+
+    inputs: int  # always in RAM
+    layers: tuple[int, ...]
+    output: int
+    tied: int  # of an embedding that is the output too: held again where the output is elsewhere
+    twice: bool  # the embedding is held again wherever the output is
+    each: int  # in every place that has layers
+    largest: tuple[int, ...]  # of each layer the largest tensor
+    projection: int  # the tensor that makes the logits
+
+    @property
+    def total(self) -> int:
+        """In one place."""
+        return self.inputs + sum(self.layers) + self.output + self.each + (self.tied if self.twice else 0)
+
+
+class Layout(NamedTuple):
+    """Where layers are."""
+
+    layers: tuple[int, ...]
+    output: int
+    places: int  # RAM and the GPUs
+
+    @property
+    def on_gpu(self) -> int:
+        """How many layers are on GPUs, the output counted as one."""
+        return sum(place != RAM for place in (*self.layers, self.output))
+
+
+def weigh(header: Header, shape: Shape) -> Weights:
+    """The weights of a model by layer."""
+    count = len(shape.layers)
+    layers, largest = [0] * count, [0] * count
+    inputs = output = each = embedding = projection = 0
+    for tensor in header.tensors:
+        size = padded(tensor.nbytes, DEFAULT_ALIGNMENT)
+        index = _layer_of(tensor, shape, count)
+        if index is not None:
+            if index < shape.trunk or not count:
+                layers[index] += size
+                largest[index] = max(largest[index], size)
+            continue
+        name = tensor.name.partition(".")[0]
+        if name in _INPUT:
+            inputs += size
+        elif name in _EACH_DEVICE:
+            each += size
+        else:
+            output += size
+        if tensor.name == "output.weight":
+            projection = size
+        elif tensor.name == _EMBEDDING:
+            embedding = size
+    tied = embedding if shape.speaks and not projection else 0
+    return Weights(
+        inputs,
+        tuple(layers),
+        output,
+        tied,
+        shape.architecture in families.EMBEDDING_TWICE,
+        each,
+        tuple(largest),
+        projection or tied,
+    )
+
+
+def arrange(count: int, gpu_layers: int, free: Sequence[int]) -> Layout:
+    """Where llama.cpp puts `count` layers and the output, which is the first to go to a GPU.
+
+    Args:
+        count: Layers of the model.
+        gpu_layers: How many go to GPUs, the output counted as one; `ALL_LAYERS`: all.
+        free: Free bytes of each GPU; more layers go where more is free.
+    """
+    wanted = count + 1 if gpu_layers == ALL_LAYERS else gpu_layers
+    sent = min(wanted, count + 1) if sum(free) else 0
+    first = count + 1 - sent
+    edges = [edge / sum(free) for edge in accumulate(free)] if sent else []
+
+    def place(index: int) -> int:
+        if index < first:
+            return RAM
+        return min(bisect_right(edges, (index - first) / sent), len(free) - 1) + 1
+
+    return Layout(tuple(map(place, range(count))), place(count), 1 + len(free))
+
+
+def weight_bytes(weights: Weights, layout: Layout) -> list[int]:
+    """Bytes of weights in RAM and on each GPU."""
+    sums = [0] * layout.places
+    sums[RAM] += weights.inputs
+    for place, size in zip(layout.layers, weights.layers, strict=True):
+        sums[place] += size
+    for place in set(layout.layers):
+        sums[place] += weights.each
+    sums[layout.output] += weights.output
+    if weights.twice or layout.output != RAM:
+        sums[layout.output] += weights.tied
+    return sums
+
+
+def adapter_bytes(adapters: Iterable[Header], shape: Shape, layout: Layout) -> list[int]:
+    """Bytes of LoRA adapters in RAM and on each GPU: they go where what they change is."""
+    sums = [0] * layout.places
+    for adapter in adapters:
+        for tensor in adapter.tensors:
+            index = _layer_of(tensor, shape, len(layout.layers))
+            if index is not None:
+                place = layout.layers[index]
+            else:
+                place = RAM if tensor.name.startswith(_INPUT) else layout.output
+            sums[place] += padded(tensor.nbytes, DEFAULT_ALIGNMENT)
+    return sums
+
+
+def _layer_of(tensor: Tensor, shape: Shape, count: int) -> int | None:
+    """The layer that a tensor belongs to; None: it stands before or behind them all."""
+    first, _, rest = tensor.name.partition(".")
+    number = rest.partition(".")[0]
+    if first == "blk" and number.isdecimal() and int(number) < count:
+        return int(number)
+    if (
+        first in _FIRST_LAYER
+        and count
+        and not (first == "token_embd_norm" and shape.architecture.startswith("lfm2"))
+    ):
+        return 0
+    return None

@@ -1,0 +1,1 @@
+"""What modelsync does: one module a command. The only place where rooms are put together."""

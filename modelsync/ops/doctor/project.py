@@ -1,0 +1,94 @@
+"""The project: where its manifest and lock are, and whether this machine has what they say."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from modelsync.context import Context
+from modelsync.errors import ManifestError, ModelsyncError
+from modelsync.fit.variants import AUTO
+from modelsync.ops import listing
+from modelsync.ops.doctor.findings import Finding, fault
+from modelsync.project import freshness
+from modelsync.project.project import MANIFEST, Project
+from modelsync.spec.manifest.model import Manifest
+from modelsync.spec.names import printable
+
+
+def found(find_project: Callable[[], Project]) -> tuple[Project | None, Manifest | None, Finding]:
+    """The project and its manifest, as far as there are any, and what there is to say of that.
+
+    Args:
+        find_project: Finds the project of the call.
+    """
+    try:
+        project = find_project()
+    except ManifestError as error:
+        if error.message.startswith("no "):  # none was asked for: modelsync works without one too
+            return None, None, Finding("manifest", f"no {MANIFEST} here or above", "note")
+        return None, None, fault("manifest", error)
+    except ModelsyncError as error:
+        return None, None, fault("manifest", error)
+    shown = _where(project)
+    try:
+        manifest = project.read_manifest()
+    except ModelsyncError as error:
+        return project, None, fault("manifest", error)
+    names = len(manifest.names)
+    return project, manifest, Finding("manifest", f"{shown}: {names} model{'' if names == 1 else 's'}")
+
+
+def project(context: Context, project: Project, manifest: Manifest) -> Iterator[Finding]:
+    """The lock, and what of it is on this machine.
+
+    Args:
+        context: What to work with.
+        project: The manifest and its lock.
+        manifest: What is wanted.
+    """
+    variant, known = (
+        context.settings.variant,
+        sorted({each.variant for each in manifest.entries if each.variant}),
+    )
+    if variant is not None and variant not in (AUTO, *known):
+        yield Finding(
+            "variant",
+            f"MODELSYNC_VARIANT asks for {printable(variant)}, which no model has",
+            "wrong",
+            f"name one of {printable(', '.join(known))}, or {AUTO}" if known else "unset MODELSYNC_VARIANT",
+        )
+    try:
+        lock = project.read_lock()
+    except ModelsyncError as error:
+        yield fault("lock", error)
+        return
+    name = printable(project.lock_path.name)
+    if lock is None:
+        if manifest.entries:
+            yield Finding("lock", f"there is no {name}", "wrong", "`modelsync sync`, then commit it")
+        return
+    fresh = freshness.compare(manifest, lock)
+    if not fresh.fresh:
+        more = f", and {len(fresh.reasons) - 1} more" if len(fresh.reasons) > 1 else ""
+        words = printable(fresh.reasons[0], 300)
+        yield Finding("lock", f"{name} is stale: {words}{more}", "wrong", "`modelsync sync`, then commit it")
+    else:
+        yield Finding("lock", f"{name} answers it")
+    rows = listing.rows(context, project)
+    names = {row.name for row in rows}
+    here = {row.name for row in rows if row.state == "here"}
+    if missing := sorted(names - here):
+        shown = printable(", ".join(missing[:5])) + (", …" if len(missing) > 5 else "")
+        yield Finding(
+            "models here", f"{len(here)} of {len(names)}; missing: {shown}", "warning", "`modelsync sync`"
+        )
+    elif names:
+        yield Finding("models here", "all" if len(names) > 1 else "yes")
+
+
+def _where(project: Project) -> str:
+    path = project.manifest_path
+    if project.package:
+        return f"of the package {printable(project.package)}"
+    above = path.parent != Path(os.path.abspath(""))  # noqa: PTH100 - resolve() would follow links
+    return printable(str(path) if above else path.name, 1000)

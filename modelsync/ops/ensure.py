@@ -1,0 +1,109 @@
+"""Makes a locked model be in the store."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelsync.context import Context
+from modelsync.errors import HashMismatchError, NotSyncedError
+from modelsync.install import plan
+from modelsync.install.present import here
+from modelsync.project.lookup import Known
+from modelsync.project.model_files import ModelFiles, arranged
+from modelsync.project.project import Project
+from modelsync.spec.lock.model import LockedModel
+from modelsync.store import views
+from modelsync.store.link_record import Record
+
+
+def obtain(
+    context: Context,
+    model: LockedModel,
+    folder: Path,
+    *,
+    keep: Callable[[], None],
+    download: bool,
+    load: Mapping[str, Any] = {},
+) -> Sequence[Path]:
+    """Makes a locked model be in the store, and shows it there; returns its files' paths.
+
+    Args:
+        context: What to work with.
+        model: What is wanted.
+        folder: What relative `file:` paths are relative to.
+        keep: Writes the root, before the first byte.
+        download: Whether the network may be used.
+        load: The manifest's load settings: with them it is to fit this machine.
+
+    Raises:
+        MisfitError: it does not fit, and the context requires that.
+        NotSyncedError: a file is not here, and was not to be fetched.
+        HashMismatchError: what is here is damaged, and nothing was to be fetched.
+    """
+    from modelsync.install import snapshot
+    from modelsync.install.execute import carry_out, check
+
+    def plan_now() -> plan.Plan:
+        return plan.make([model], snapshot.look(context, [model], None), linked=False, exact=False)
+
+    steps = plan_now()
+    if context.offline or not download:
+        if steps.of("fetch"):
+            why = "the network is ruled out" if context.offline else "it was not to be fetched"
+            raise NotSyncedError(
+                f"{model.title} is not on this machine, and {why}", hint="run `modelsync sync`"
+            )
+        for step in steps.of("check"):
+            finding = check(context, step)
+            if finding.state != "good":
+                got = f": expected sha256 {step.target}, got {finding.found}" if finding.found else ""
+                raise HashMismatchError(
+                    f"{finding.path} is damaged{got}",
+                    hint="`modelsync sync` fetches what is damaged",
+                )
+        steps = plan_now()
+    if steps.of("fetch"):
+        from modelsync.fetch import wanted as fetch_wanted
+        from modelsync.fit import preflight
+
+        needs = tuple(fetch_wanted.needs_of(context, model, model.files, folder))
+        preflight.before(context, [preflight.Wanted(model.title, needs, load)])
+    keep()
+    carry_out(context, steps, folder, None)
+    return views.ready(context.store, model.files) or views.view_paths(context.store, model.files)
+
+
+def files(
+    context: Context,
+    project: Project,
+    known: Known,
+    *,
+    download: bool = True,
+    records: Mapping[str, Record] | None = None,
+) -> ModelFiles:
+    """The files of a model of the manifest; neither manifest nor lock is written.
+
+    Args:
+        context: What to work with.
+        project: The manifest and its lock.
+        known: What `find` found.
+        download: Whether what is not here is fetched, as the lock says.
+        records: What modelsync put into the project's folder, if that was read.
+
+    Raises:
+        NotSyncedError: it is not here, and was not to be fetched.
+        HashMismatchError: what is here is damaged, and nothing was to be fetched.
+    """
+    ready = here(context, project.folder(known.manifest), known.model, records)
+    if ready is None:
+        from modelsync.store import roots
+
+        ready = obtain(
+            context,
+            known.model,
+            project.root,
+            keep=lambda: roots.write(context.store, project.lock_path, known.lock.digests),
+            download=download,
+            load=known.entry.load,
+        )
+    return arranged([file.role for file in known.model.files], ready)

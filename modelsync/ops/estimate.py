@@ -1,0 +1,90 @@
+"""What a model will need, from its header alone: `modelsync estimate`."""
+
+from collections.abc import Callable
+
+from modelsync.context import Context
+from modelsync.errors import ManifestError, NotFoundError
+from modelsync.fit import variants
+from modelsync.fit.estimation import Asked, Estimation, estimated, profile_of
+from modelsync.fit.machine import machine
+from modelsync.fit.model import ROLES, read_model
+from modelsync.memory import placement
+from modelsync.memory.load_settings import (
+    LoadSettings,
+    from_load,
+)
+from modelsync.ops import subject as ops_subject
+from modelsync.project import model_files
+from modelsync.project.project import Project
+from modelsync.spec import uri as uris
+from modelsync.spec.choose import quant_of
+from modelsync.spec.uri import Reference
+
+
+def estimate(
+    context: Context,
+    text: str,
+    find_project: Callable[[], Project],
+    *,
+    variant: str | None = None,
+    asked: Asked | None = None,
+) -> Estimation:
+    """What a model will need, here or on a machine that is described.
+
+    Args:
+        context: What to work with.
+        text: A name of the manifest, a URI or a path.
+        find_project: Finds the project of a name.
+        variant: The variant of the name.
+        asked: What is asked over the defaults.
+
+    Raises:
+        NotAModelError: it is no good GGUF file.
+        UsageError: llama.cpp would refuse the settings.
+        ModelsyncError: whatever `subjects.find` and `headers.read_all` raise.
+    """
+    asked = asked or Asked()
+    settings = settings_of(context, text, find_project, variant, asked)
+    subject = ops_subject.find(context, text, find_project, variant=variant)
+    model = read_model(context, subject.title, *map(subject.of, ROLES))
+    with machine(settings.profile, ram=asked.ram, gpus=asked.gpus) as here:
+        found = estimated(subject.title, quant_of(subject.of("model")[0].file.path), model, settings, here)
+    found = found._replace(notes=(*subject.notes, *here.notes, *found.notes))
+    missing = placement.shortage(found.estimate)
+    if missing and found.file_size:
+        from modelsync.fit import candidates
+
+        reference = _reference(context, text, find_project, variant)
+        if reference is not None:
+            found = found._replace(smaller=candidates.smaller(context, reference, found.file_size, missing))
+    return found
+
+
+def settings_of(
+    context: Context, text: str, find_project: Callable[[], Project], variant: str | None, asked: Asked
+) -> LoadSettings:
+    """How a model would be loaded: the profile, the manifest's load settings of a name, what is asked over both."""
+    base = profile_of(asked.profile)
+    if asked.profile is None and model_files.is_name(text):
+        try:
+            project = find_project()
+            entry = variants.entry(context, project, project.read_manifest(), text, variant, fetch=True)
+        except (ManifestError, NotFoundError):
+            if model_files.from_environment(text) is None:
+                raise
+        else:
+            base = from_load(entry.load, base)
+    return asked.over(base)
+
+
+def _reference(
+    context: Context, text: str, find_project: Callable[[], Project], variant: str | None
+) -> Reference | None:
+    """The URI that a model is from; None where only the environment names it."""
+    if not model_files.is_name(text):
+        return uris.parse(text)
+    if model_files.from_environment(text) is not None:
+        return None
+    project = find_project()
+    entry = variants.entry(context, project, project.read_manifest(), text, variant, fetch=True)
+    return entry.request.reference

@@ -1,0 +1,17 @@
+"""`export MODELSYNC_PATH_<NAME>=…` lines for a shell."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from modelsync.ops.export.models import Exported, Model, paths_of
+from modelsync.project import model_files
+
+
+def write(chosen: Sequence[Model], root: Path) -> list[Exported]:  # noqa: ARG001
+    """`export MODELSYNC_PATH_<NAME>=…` lines, for a shell to evaluate."""
+    from shlex import quote
+
+    lines = [
+        f"export {model_files.variable(model.name)}={quote(str(paths_of(model)[0]))}\n" for model in chosen
+    ]
+    return [Exported("", "".join(lines))]

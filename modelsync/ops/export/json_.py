@@ -1,0 +1,40 @@
+"""Everything that is known of the models, as JSON."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from modelsync.ops.export.models import Exported, Model, paths_of
+
+
+def write(chosen: Sequence[Model], root: Path) -> list[Exported]:  # noqa: ARG001
+    """Everything that is known of the models, as one object."""
+    text = json.dumps({"schema": 1, "models": [_value(model) for model in chosen]}, indent=2)
+    return [Exported("", text + "\n")]
+
+
+def _value(model: Model) -> dict[str, Any]:
+    entry, locked = model.known.entry, model.known.model
+    places = paths_of(model) if model.files is not None else (None,) * len(locked.files)
+    return {
+        "name": entry.name,
+        "variant": entry.variant,
+        "groups": list(entry.groups),
+        "license": locked.license,
+        "revision": locked.revision,
+        "load": {
+            key: list(value) if isinstance(value, tuple) else value for key, value in entry.load.items()
+        },
+        "files": [
+            {
+                "role": file.role,
+                "path": None if place is None else str(place),
+                "file": file.path,
+                "url": file.url,
+                "size": file.size,
+                "sha256": file.sha256,
+            }
+            for place, file in zip(places, locked.files, strict=True)
+        ],
+    }

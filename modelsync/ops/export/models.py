@@ -1,0 +1,103 @@
+"""The selected models, and where their files are."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from modelsync.context import Context
+from modelsync.errors import NotSyncedError
+from modelsync.fit import variants
+from modelsync.ops import ensure
+from modelsync.project import lookup
+from modelsync.project.lookup import Known
+from modelsync.project.model_files import ModelFiles
+from modelsync.project.project import Project
+from modelsync.project.selection import Groups
+from modelsync.spec.lock.model import Lock
+
+
+class Model(NamedTuple):
+    """A model of the project, and its files where they are here."""
+
+    known: Known
+    files: ModelFiles | None
+
+    @property
+    def name(self) -> str:
+        """Its name in the manifest."""
+        return self.known.entry.name
+
+    @property
+    def load(self) -> Mapping[str, Any]:
+        """Its load settings; with what its header says where the manifest says nothing of that."""
+        from modelsync.llama.traits import traits
+
+        load = dict(self.known.entry.load)
+        if self.files is not None and "embedding" not in load and traits(self.files.model).embeds:
+            load["embedding"] = True
+        return load
+
+
+class Exported(NamedTuple):
+    """One text, what it is for, and what could not be said in it.
+
+    `name` is that of the model for a text of one model's own, else empty.
+    """
+
+    name: str
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+def models(
+    context: Context,
+    project: Project,
+    names: Sequence[str] = (),
+    *,
+    groups: Groups | None = None,
+    variant: str | None = None,
+    missing: bool = False,
+) -> tuple[Model, ...]:
+    """The selected models, sorted by name; nothing is fetched.
+
+    Args:
+        context: What to work with.
+        project: The manifest and its lock.
+        names: The models; empty: those that a bare sync takes.
+        groups: The group flags.
+        variant: The variant of the models that have it.
+        missing: Whether a model that is not here is taken too, without files.
+
+    Raises:
+        StaleLockError: the lock does not answer a selected model.
+        NotSyncedError: one is not here.
+    """
+    manifest, lock = project.read_manifest(), project.read_lock() or Lock()
+    found = []
+    for entry in variants.selected(context, project, manifest, names, groups, variant, lock=lock):
+        known = lookup.answered(project, manifest, lock, entry)
+        try:
+            files = ensure.files(context, project, known, download=False)
+        except NotSyncedError:
+            if not missing:
+                raise
+            files = None
+        found.append(Model(known, files))
+    return tuple(sorted(found, key=lambda model: model.name))
+
+
+def files_of(model: Model) -> ModelFiles:
+    assert model.files is not None
+    return model.files
+
+
+def paths_of(model: Model) -> tuple[Path, ...]:
+    """The paths of a model's files, in the order of its lock."""
+    files = files_of(model)
+    return (*files.parts, *([files.mmproj] if files.mmproj else []), *files.loras)
+
+
+def left_out(model: Model, program: str, keys: Sequence[str]) -> tuple[str, ...]:
+    if not keys:
+        return ()
+    return (f"{model.known.entry.title}: {program} has nothing for {', '.join(keys)}",)

@@ -1,0 +1,100 @@
+"""A model as an Ollama Modelfile, for `ollama create NAME -f Modelfile`.
+
+Source: `parser/parser.go` and `api/types.go` (the options that a runner takes) of Ollama.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelsync.errors import UsageError
+from modelsync.ops.export.models import Exported, Model, files_of, left_out
+from modelsync.spec.names import printable
+
+
+def write(chosen: Sequence[Model], root: Path) -> list[Exported]:  # noqa: ARG001
+    """A Modelfile each."""
+    made = []
+    for model in chosen:
+        files = files_of(model)
+        text, left = modelfile(model.name, files.parts, files.mmproj, files.loras, model.load)
+        made.append(Exported(model.name, text, left_out(model, "Ollama", left)))
+    return made
+
+
+_PARAMETERS = {
+    "n_ctx": "num_ctx",
+    "n_batch": "num_batch",
+    "n_gpu_layers": "num_gpu",
+    "main_gpu": "main_gpu",
+    "use_mmap": "use_mmap",
+    "n_threads": "num_thread",
+    "seed": "seed",
+    "last_n_tokens_size": "repeat_last_n",
+}
+_MEANINGLESS = {
+    "verbose",
+    "logits_all",
+    "embedding",
+}  # in another program; Ollama sees itself what a model makes
+ALL_LAYERS = 999  # Ollama's -1 is its own choice, and more layers than there are is all of them
+
+
+def modelfile(
+    title: str,
+    parts: Sequence[Path],
+    mmproj: Path | None,
+    loras: Sequence[Path],
+    load: Mapping[str, Any],
+) -> tuple[str, tuple[str, ...]]:
+    """The text of a Modelfile, and the load settings that Ollama has no parameter for.
+
+    Args:
+        title: The model, for messages.
+        parts: Its files.
+        mmproj: Its projector.
+        loras: Its adapters.
+        load: Its load settings.
+
+    Raises:
+        UsageError: Ollama cannot take such a model.
+    """
+    if len(parts) > 1:
+        raise UsageError(
+            f"Ollama loads no split models, and {title} has {len(parts)} parts",
+            hint="`llama-gguf-split --merge` makes one file of them",
+        )
+    if len(loras) > 1:
+        raise UsageError(f"Ollama takes one adapter, and {title} has {len(loras)}")
+    lines = [f"FROM {_value(path)}" for path in (*parts, *([mmproj] if mmproj else []))]
+    lines += [f"ADAPTER {_value(path)}" for path in loras]
+    left = []
+    for key, value in load.items():
+        said = _said(key, value)
+        if said is not None:
+            lines.append(f"PARAMETER {_PARAMETERS[key]} {said}")
+        elif key not in _MEANINGLESS and (key, value) not in {("n_gpu_layers", "auto"), ("lora_scale", 1)}:
+            left.append(key)
+    return "\n".join(lines) + "\n", tuple(left)
+
+
+def _said(key: str, value: Any) -> str | None:
+    """A value as Ollama reads it; None for what it has no word for."""
+    if key not in _PARAMETERS or isinstance(value, str) or (key == "n_ctx" and value == 0):
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if key == "n_gpu_layers" and value == -1:
+        return str(ALL_LAYERS)
+    return str(value)
+
+
+def _value(path: Path) -> str:
+    """A path as the rest of a line. What stands in quotes would lose them, and what cannot be printed is dropped."""
+    text = str(path)
+    if not text.isprintable() or '"' in text or text != text.strip():
+        raise UsageError(
+            f"a Modelfile cannot hold the path {printable(text, 1000)}",
+            hint="MODELSYNC_STORE, or `dir` in the manifest, puts the files elsewhere",
+        )
+    return text

@@ -1,0 +1,219 @@
+"""What a model's header says: `modelsync inspect`. The parts of a split model are shown as the one model they are."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from modelsync.context import Context
+from modelsync.errors import NotFoundError
+from modelsync.fetch import headers
+from modelsync.gguf.header import Header
+from modelsync.gguf.merge import merge
+from modelsync.gguf.metadata import Array, Value, plain
+from modelsync.gguf.types import FILE_TYPES, GUESSED
+from modelsync.gguf.writer import vocabulary_size
+from modelsync.ops import subject as ops_subject
+from modelsync.project.project import Project
+from modelsync.spec.choose import quant_of
+from modelsync.spec.names import printable
+
+_NEAR = 5  # keys that are offered for one that is not there
+_LONGEST_KEY = 200  # characters of a key that is compared with it
+
+
+class TypeRow(NamedTuple):
+    """The tensors of one type: how many they are, their numbers, and their bytes."""
+
+    type: str
+    tensors: int
+    parameters: int
+    bytes: int
+
+
+class Inspection(NamedTuple):
+    """What is known of a model from its header alone.
+
+    Texts of a header are whatever its maker wrote: `modelsync.spec.names.printable` makes one fit for a terminal.
+
+    Attributes:
+        title: What was asked for.
+        header: What all its parts say together.
+        files: The names of its parts.
+        license: The header's, else its source's; None where neither names one.
+        notes: What a person should be told: a choice that was made for them.
+    """
+
+    title: str
+    header: Header
+    files: tuple[str, ...]
+    license: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> int:
+        """Of the GGUF format."""
+        return self.header.version
+
+    @property
+    def architecture(self) -> str | None:
+        """Which of llama.cpp's models it is."""
+        return self.header.architecture
+
+    @property
+    def name(self) -> str | None:
+        """What its maker calls it."""
+        return self.header.metadata.text("general.name")
+
+    @property
+    def metadata(self) -> Mapping[str, Value]:
+        """Every key. A value is decoded when it is asked for; an array's items as they are gone through."""
+        return self.header.metadata
+
+    @property
+    def tensor_count(self) -> int:
+        """How many tensors all its parts have."""
+        return len(self.header.tensors)
+
+    @property
+    def header_bytes(self) -> int:
+        """Of the headers of all its parts."""
+        return self.header.nbytes
+
+    @property
+    def file_size(self) -> int | None:
+        """Bytes of all its parts; None where a server does not say."""
+        return self.header.file_size
+
+    @property
+    def quant(self) -> str | None:
+        """What it was quantized to, as its header says, else as the file's name says."""
+        stated = self.header.metadata.number("general.file_type")
+        told = None if stated is None else FILE_TYPES.get(stated & ~GUESSED)
+        return told or quant_of(self.files[0])
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers its tensors have."""
+        return sum(tensor.elements for tensor in self.header.tensors)
+
+    @property
+    def active_parameters(self) -> int:
+        """How many of them a token meets: of a layer's experts only those that it is sent to."""
+        experts, used = self.header.number("expert_count"), self.header.number("expert_used_count")
+        if not experts or not used or used >= experts:
+            return self.parameters
+        return sum(
+            tensor.elements * used // experts if "_exps." in tensor.name else tensor.elements
+            for tensor in self.header.tensors
+        )
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of its tensors."""
+        return sum(tensor.nbytes for tensor in self.header.tensors)
+
+    @property
+    def bits_per_weight(self) -> float | None:
+        """The true mean over all tensors; None for a file without any."""
+        return self.weight_bytes * 8 / self.parameters if self.parameters else None
+
+    @property
+    def vocabulary(self) -> int | None:
+        """How many tokens it knows."""
+        return vocabulary_size(self.header)
+
+    @property
+    def types(self) -> tuple[TypeRow, ...]:
+        """Its tensors by type, those with the most bytes first."""
+        rows: dict[str, TypeRow] = {}
+        for tensor in self.header.tensors:
+            row = rows.get(tensor.type.name) or TypeRow(tensor.type.name, 0, 0, 0)
+            rows[row.type] = TypeRow(
+                row.type, row.tensors + 1, row.parameters + tensor.elements, row.bytes + tensor.nbytes
+            )
+        return tuple(sorted(rows.values(), key=lambda row: (-row.bytes, row.type)))
+
+    def value(self, key: str) -> Value:
+        """The value of a key.
+
+        Raises:
+            NotFoundError: there is none; the hint names the nearest.
+        """
+        if key not in self.metadata:
+            near = ", ".join(printable(one) for one in _nearest(key, self.metadata))
+            raise NotFoundError(
+                f"{printable(self.title)} has no key `{printable(key)}`",
+                hint=f"did you mean {near}?" if near else "--full lists all keys",
+            )
+        return self.metadata[key]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON can hold it; an array of the metadata as `{"type", "length", "head"}`."""
+        header = self.header
+        return {
+            "title": self.title,
+            "name": self.name,
+            "architecture": self.architecture,
+            "version": self.version,
+            "files": list(self.files),
+            "file_size": self.file_size,
+            "header_bytes": self.header_bytes,
+            "quant": self.quant,
+            "parameters": self.parameters,
+            "active_parameters": self.active_parameters,
+            "bits_per_weight": self.bits_per_weight,
+            "context_length": header.number("context_length"),
+            "vocabulary": self.vocabulary,
+            "license": self.license,
+            "metadata": sound(plain(self.metadata)),
+            "tensor_count": self.tensor_count,
+            "types": [row._asdict() for row in self.types],
+            "tensors": [
+                {"name": one.name, "type": one.type.name, "shape": list(one.shape), "bytes": one.nbytes}
+                for one in header.tensors
+            ],
+            "notes": list(self.notes),
+        }
+
+
+def inspect(
+    context: Context, text: str, find_project: Callable[[], Project], *, variant: str | None = None
+) -> Inspection:
+    """Reads the header of a model: from this machine where it is here, else no more than that from its source.
+
+    Args:
+        context: What to work with.
+        text: A name of the manifest, a URI or a path.
+        find_project: Finds the project of a name.
+        variant: The variant of the name.
+
+    Raises:
+        NotAModelError: it is no good GGUF file; the message says what it is instead.
+        ModelsyncError: whatever `subjects.find` and `headers.read_all` raise.
+    """
+    subject = ops_subject.find(context, text, find_project, variant=variant)
+    parts = subject.of("model")
+    header = merge(headers.read_all(context, parts), subject.title)
+    said = header.metadata.text("general.license")
+    files = tuple(need.file.path for need in parts)
+    return Inspection(subject.title, header, files, said or subject.license, subject.notes)
+
+
+def sound(value: Any) -> Any:
+    """A value of a header as JSON can hold it: numbers that are none become their names."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: sound(item) for key, item in value.items()}
+    if isinstance(value, Array | list):
+        return [sound(item) for item in value]
+    return value
+
+
+def _nearest(key: str, keys: Mapping[str, Value]) -> list[str]:
+    import difflib
+
+    short = [one for one in keys if len(one) <= _LONGEST_KEY]
+    ends = [one for one in short if one.endswith(f".{key}")]
+    close = difflib.get_close_matches(key[:_LONGEST_KEY], short, n=_NEAR)
+    return list(dict.fromkeys(ends + close))[:_NEAR]

@@ -1,0 +1,48 @@
+"""Asking for a model's files by its name or URI: the cheapest answer first. Light while what is asked for is here."""
+
+from collections.abc import Callable
+
+from modelsync.context import Context
+from modelsync.ops import up_to_date
+from modelsync.project import model_files
+from modelsync.project.model_files import ModelFiles
+from modelsync.project.project import Project
+
+
+def files(
+    context: Context,
+    text: str,
+    find: Callable[[], Project],
+    *,
+    variant: str | None = None,
+    download: bool = True,
+) -> ModelFiles:
+    """The files of a model.
+
+    Args:
+        context: What to work with.
+        text: A name of the manifest, or a URI.
+        find: Finds the project; called if a name is not answered by the environment.
+        variant: The variant of the name.
+        download: Whether what is not here is fetched.
+
+    Raises:
+        NotSyncedError: it is not here, and was not to be fetched.
+        StaleLockError: the lock does not answer the manifest.
+    """
+    if not model_files.is_name(text):
+        from modelsync.ops import pull
+
+        return pull.files(context, text, download=download)
+    named = model_files.from_environment(text)
+    if named is not None:
+        return named
+    project = find()
+    remembered = up_to_date.files(context, project, text, variant)
+    if remembered is not None:
+        return remembered
+    from modelsync.fit import variants
+    from modelsync.ops import ensure
+
+    known = variants.find(context, project, text, variant, fetch=download)
+    return ensure.files(context, project, known, download=download)

@@ -1,0 +1,295 @@
+"""Models by their URIs, without a manifest: into the store, or as plain files under a folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from modelsync.context import Context
+from modelsync.errors import NotSyncedError, StoreError, UsageError
+from modelsync.fetch import disk_space
+from modelsync.install import plan
+from modelsync.install.snapshot import look
+from modelsync.install.target import Target
+from modelsync.ops import ensure
+from modelsync.project.model_files import ModelFiles, arranged
+from modelsync.spec import uri as uris
+from modelsync.spec.lock.model import LockedFile, LockedModel
+from modelsync.spec.names import file_name, safe_path
+from modelsync.spec.request import Request
+from modelsync.spec.uri import FileUri, HfUri, Reference, WebUri
+from modelsync.store import blobs, links, views
+from modelsync.store import pulled as store_pulled
+from modelsync.store.links import LinkMode
+
+
+class Pulled(NamedTuple):
+    """One URI's model, where its files are, and what became of it.
+
+    `bytes` are those that were fetched; `changed` says whether anything had to be done for it.
+    """
+
+    uri: str
+    model: LockedModel
+    files: ModelFiles
+    bytes: int
+    changed: bool
+
+
+class PullReport(NamedTuple):
+    """What a pull came to, in the order of the URIs; bytes over the network, and not; notes for a person.
+
+    `warnings` are what a person was told before anything was fetched: of models that cannot fit this machine.
+    """
+
+    pulled: tuple[Pulled, ...]
+    bytes_fetched: int = 0
+    bytes_reused: int = 0
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def pull(
+    context: Context,
+    texts: Sequence[str],
+    *,
+    directory: Path | None = None,
+    filename: str | None = None,
+    link_mode: LinkMode = "auto",
+) -> PullReport:
+    """Makes what the URIs mean now be here, all of them side by side.
+
+    Upstream is asked each time; what is here already is not fetched again. Offline, what a URI meant when it was
+    last pulled is the answer.
+
+    Args:
+        context: What to work with.
+        texts: The URIs; relative `file:` paths are relative to the working directory.
+        directory: A folder for plain files, at `<user>/<repo>/<path>`; None: the store alone.
+        filename: The one file's name in that folder.
+        link_mode: How files come into that folder.
+
+    Raises:
+        UsageError: a file name without a folder, or for more than one file; two URIs whose files would have one
+            place in the folder.
+        NotSyncedError: offline, and a URI was never pulled.
+        MisfitError: a model does not fit this machine, and the context requires that.
+    """
+    if filename is not None and directory is None:
+        raise UsageError("--filename names a file in a folder", hint="give --dir too")
+    asked = [_reference(text) for text in texts]
+    references = list(dict.fromkeys(asked))
+    if filename is not None and len(references) != 1:
+        raise UsageError("--filename names one file", hint="pull one URI at a time with it")
+    meant = _remembered(context, references) if context.offline else _resolve(context, references)
+    models = meant.models
+    target = Target(directory.absolute(), link_mode, None) if directory is not None else None
+    places = _places(models, filename) if target is not None else ()
+    here = look(context, models, None)
+    steps = plan.make(models, here, linked=False, exact=False)
+    fetched, reused, notes = meant.fetched, 0, meant.notes
+    warnings: tuple[str, ...] = ()
+    if steps.steps:
+        from modelsync.install.execute import carry_out
+
+        warnings = _weighed(context, references, models, steps)
+        # Prune must know the digests before the first byte; but what a URI meant before stays known while it is here.
+        _remember(context, references, models, unless_here=True)
+        done = carry_out(context, steps, Path.cwd(), None, copies=_copies(context, models, places, target))
+        fetched, reused, notes = fetched + done.fetched, done.reused, notes + done.notes
+    _remember(context, references, models)
+    pulled = {}
+    for index, (reference, model) in enumerate(zip(references, models, strict=True)):
+        mine = [step for step in steps.steps if step.model is model]
+        roles = [file.role for file in model.files]
+        if target is None:
+            where, placed = arranged(roles, views.view_paths(context.store, model.files)), False
+        else:
+            where = arranged(roles, [target.folder / place for place in places[index]])
+            placed = _place(context, model, places[index], target)
+        wire = sum(step.bytes for step in mine if step.verb == "fetch")
+        pulled[reference] = Pulled(str(reference), model, where, wire, bool(mine) or placed)
+    changed = (one.model for one in pulled.values() if one.changed)
+    reused += max(0, plan.bytes_here(changed, here) - meant.fetched)
+    return PullReport(tuple(pulled[reference] for reference in asked), fetched, reused, notes, warnings)
+
+
+def _weighed(
+    context: Context, references: Sequence[Reference], models: Sequence[LockedModel], steps: plan.Plan
+) -> tuple[str, ...]:
+    """Warns of models that are to be fetched and cannot fit this machine; see `fitting.before`."""
+    if not (fetched := {id(step.model) for step in steps.of("fetch")}):
+        return ()
+    from modelsync.fetch import wanted as fetch_wanted
+    from modelsync.fit import preflight
+
+    return preflight.before(
+        context,
+        (
+            preflight.Wanted(
+                str(reference), tuple(fetch_wanted.needs_of(context, model, model.files, Path.cwd()))
+            )
+            for reference, model in zip(references, models, strict=True)
+            if id(model) in fetched
+        ),
+    )
+
+
+def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
+    """The files of a URI: resolved and fetched once, answered without a network from then on.
+
+    Raises:
+        NotSyncedError: it was never pulled, and was not to be.
+    """
+    reference = _reference(text)
+    known = store_pulled.recall(context.store, str(reference))
+    if known is not None:
+        model = _model(reference, known)
+        ready: Sequence[Path] | None = views.ready(context.store, known)
+        if ready is None:
+            ready = ensure.obtain(context, model, Path.cwd(), keep=lambda: None, download=download)
+        return arranged([file.role for file in known], ready)
+    if context.offline or not download:
+        raise NotSyncedError(f"{reference} was never pulled here", hint=f"run `modelsync pull {reference}`")
+    return pull(context, [text]).pulled[0].files
+
+
+class _Meant(NamedTuple):
+    """What the URIs mean, in order."""
+
+    models: tuple[LockedModel, ...]
+    notes: tuple[str, ...] = ()
+    fetched: int = 0
+
+
+def _resolve(context: Context, references: Sequence[Reference]) -> _Meant:
+    from modelsync.resolve.pin import Asked, settle
+    from modelsync.resolve.resolver import Query, resolve_all
+
+    known = [store_pulled.recall(context.store, str(reference)) or () for reference in references]
+    queries = [
+        Query(Request(reference.uri, reference.revision), files)
+        for reference, files in zip(references, known, strict=True)
+    ]
+    answers = resolve_all(context, queries, Path.cwd())
+    asked = [
+        Asked(_name(reference), query.request.to_dict(), answer, query.previous)
+        for reference, query, answer in zip(references, queries, answers, strict=True)
+    ]
+    reading = settle(context, asked, Path.cwd())
+    notes = tuple(f"{ask.name}: {note}" for ask in asked for note in ask.answer.notes)
+    models = tuple(
+        _model(reference, files)._replace(revision=answer.revision, license=answer.license)
+        for reference, files, answer in zip(references, reading.files, answers, strict=True)
+    )
+    return _Meant(models, notes + reading.notes, reading.fetched)
+
+
+def _remembered(context: Context, references: Sequence[Reference]) -> _Meant:
+    models = []
+    for reference in references:
+        known = store_pulled.recall(context.store, str(reference))
+        if known is None:
+            raise NotSyncedError(f"{reference} was never pulled here", hint="pull it once without --offline")
+        models.append(_model(reference, known))
+    return _Meant(tuple(models))
+
+
+def _remember(
+    context: Context,
+    references: Sequence[Reference],
+    models: Sequence[LockedModel],
+    *,
+    unless_here: bool = False,
+) -> None:
+    for reference, model in zip(references, models, strict=True):
+        known = store_pulled.recall(context.store, str(reference)) if unless_here else None
+        if known is None or views.ready(context.store, known) is None:
+            store_pulled.remember(context.store, str(reference), model.files)
+
+
+def _reference(text: str) -> Reference:
+    """A URI as it is remembered: a relative path means something else in another folder."""
+    reference = uris.parse(text)
+    if isinstance(reference.uri, FileUri):
+        return reference._replace(uri=FileUri(Path(reference.uri.path).absolute().as_posix()))
+    return reference
+
+
+def _model(reference: Reference, files: Sequence[LockedFile]) -> LockedModel:
+    request = Request(reference.uri, reference.revision)
+    return LockedModel(name=_name(reference), request=request.to_dict(), files=tuple(files))
+
+
+def _name(reference: Reference) -> str:
+    uri = reference.uri
+    return uri.repo.rpartition("/")[2] if isinstance(uri, HfUri) else file_name(str(uri).rstrip("/"))
+
+
+def _places(models: Sequence[LockedModel], filename: str | None) -> tuple[tuple[str, ...], ...]:
+    """Where each file of each model is to be in the folder.
+
+    Raises:
+        UsageError: one file name for several files, or one place for two.
+        RefusedError: a place leaves the folder.
+    """
+    if filename is not None:
+        if len(models[0].files) != 1:
+            raise UsageError("--filename names one file, and this is more than one", hint="leave it out")
+        return ((safe_path(filename),),)
+    places = tuple(tuple(_place_of(model, file) for file in model.files) for model in models)
+    taken: dict[str, str] = {}
+    for model, own in zip(models, places, strict=True):
+        for file, place in zip(model.files, own, strict=True):
+            if taken.setdefault(place.casefold(), file.sha256) != file.sha256:
+                raise UsageError(
+                    f"two of the URIs mean different files for {place}", hint="pull them into two folders"
+                )
+    return places
+
+
+def _copies(
+    context: Context,
+    models: Sequence[LockedModel],
+    places: Sequence[Sequence[str]],
+    target: Target | None,
+) -> list[tuple[Path, int]]:
+    if target is None:
+        return []
+    files = [
+        (place, file.size)
+        for model, own in zip(models, places, strict=True)
+        for place, file in zip(own, model.files, strict=True)
+    ]
+    return disk_space.of_copies(context.store, target.folder, target.mode, files)
+
+
+def _place(context: Context, model: LockedModel, places: Sequence[str], target: Target) -> bool:
+    """Puts the model's files where they are to be; says whether that was needed."""
+    wanted = []
+    for file, place in zip(model.files, places, strict=True):
+        blob = blobs.find(context.store, file.sha256, file.size)
+        if blob is None:
+            raise StoreError(f"{file.path} went from the store meanwhile", hint="run the same command again")
+        wanted.append(links.Wanted(place, blob, file.sha256, file.size))
+    records = links.owned(target.folder)
+    if all(
+        (record := records.get(want.path)) is not None
+        and record.sha256 == want.sha256
+        and links.intact(target.folder, want.path, record)
+        for want in wanted
+    ):
+        return False
+    links.place(target.folder, wanted, mode=target.mode)
+    return True
+
+
+def _place_of(model: LockedModel, file: LockedFile) -> str:
+    uri = uris.parse(model.request["uri"]).uri
+    if isinstance(uri, HfUri):
+        return f"{file.repo or uri.repo}/{file.path}"
+    if isinstance(uri, WebUri):
+        parts = urlsplit(file.url or uri.url)
+        folder = unquote(parts.path).strip("/").rpartition("/")[0]
+        return safe_path("/".join(filter(None, (parts.hostname or "", folder, file_name(file.path)))))
+    return file_name(file.path)

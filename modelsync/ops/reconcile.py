@@ -1,0 +1,196 @@
+"""Reconciling this machine with the lock: lock x what is here -> plan -> root -> blobs -> views -> links."""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelsync.context import Context
+from modelsync.errors import DriftError, StoreError, UsageError
+from modelsync.fit import variants
+from modelsync.install import plan, stale_links
+from modelsync.install.plan import Here, Plan
+from modelsync.install.report import SyncReport
+from modelsync.install.snapshot import look
+from modelsync.install.stale_links import left_behind
+from modelsync.install.target import Target, target_of
+from modelsync.project import freshness, selection
+from modelsync.project.lock_diff import Action, Change
+from modelsync.project.lookup import _no_lock, locked_models
+from modelsync.project.project import Project
+from modelsync.project.selection import Groups
+from modelsync.spec.lock.model import Lock, LockedModel
+from modelsync.spec.manifest.model import Entry
+from modelsync.store.links import LinkMode
+
+if TYPE_CHECKING:
+    from modelsync.ops.lock import LockReport
+
+
+def reconcile(
+    context: Context,
+    project: Project,
+    names: Sequence[str] = (),
+    *,
+    locked: bool = False,
+    frozen: bool = False,
+    check: bool = False,
+    dry_run: bool = False,
+    groups: Groups | None = None,
+    variant: str | None = None,
+    directory: Path | None = None,
+    link_mode: LinkMode = "auto",
+    inexact: bool = False,
+    upgrade: bool = False,
+    upgrade_models: Collection[str] = (),
+    replace: bool = False,
+) -> SyncReport:
+    """`syncing.sync`, which see, with nothing remembered."""
+    if locked and frozen:
+        raise UsageError(
+            "--locked and --frozen do not go together", hint="--frozen alone takes the lock as it is"
+        )
+    if (locked or frozen or check) and (upgrade or upgrade_models):
+        raise UsageError("an upgrade writes the lock, which --locked, --frozen and --check rule out")
+    manifest, current = project.read_manifest(), project.read_lock()
+    auto = variant == variants.AUTO  # what it means depends on what is locked, so that comes first
+    entries = selection.select(manifest, names, groups, None if auto else variant)
+    report: LockReport | None = None
+    if frozen:
+        current = current or _no_lock(project)
+    elif upgrade or upgrade_models or not (fresh := freshness.compare(manifest, current)).fresh:
+        if check:
+            raise DriftError("; ".join(fresh.reasons), hint="run `modelsync sync`")
+        if locked or (project.package and not (upgrade or upgrade_models)):
+            freshness.require(fresh, project.lock_path.name)
+        from modelsync.ops import lock
+
+        report = lock.lock(context, project, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run)
+        current = report.lock
+    current = current or Lock()  # a manifest that wants nothing needs none
+    if auto:
+        entries = variants.selected(
+            context, project, manifest, names, groups, variant, lock=current, fetch=True
+        )
+    models = locked_models(entries, current, project)
+    target = target_of(project, manifest, directory, link_mode)
+    exact = not (inexact or names or (groups is not None and groups.given))
+    here = look(context, models, target)
+    steps = plan.make(models, here, linked=target is not None, exact=exact)
+    notes = report.notes if report else ()
+    changes = _changes(report, models, steps, here)
+    left = left_behind(context, project, target) if exact and directory is None else ()
+    todo, steps = steps, Plan((*steps.steps, *stale_links.steps(left, project.root)))
+    if check and steps.steps:
+        raise DriftError(
+            "not as the lock says: " + "; ".join(plan.describe(step) for step in steps.steps),
+            hint="run `modelsync sync`",
+        )
+    if check or dry_run:
+        return SyncReport(changes, steps, notes=notes, lock_written=False)
+
+    warnings = _weighed(context, project, entries, models, steps)
+    if replace and steps.of("fetch"):
+        _free_old(context, project, todo, target)
+    linked = target.folder if target is not None and directory is None else None
+    _root(context, project, current, linked, needed=bool(steps.of("fetch", "adopt", "check", "view")))
+    fetched = report.bytes_fetched if report else 0
+    changed = {change.name for change in changes}
+    reused = max(0, plan.bytes_here((model for model in models if model.name in changed), here) - fetched)
+    if not steps.steps:
+        return SyncReport(changes, steps, fetched, reused, notes, report is not None and report.written)
+    from modelsync.install.execute import carry_out
+
+    done = carry_out(context, todo, project.root, target)
+    gone = stale_links.remove(left, project.root)
+    return SyncReport(
+        changes,
+        steps,
+        bytes_fetched=fetched + done.fetched,
+        bytes_reused=reused + done.reused,
+        notes=notes + done.notes + gone,
+        lock_written=report.written if report else False,
+        warnings=warnings,
+    )
+
+
+def _weighed(
+    context: Context,
+    project: Project,
+    entries: Sequence[Entry],
+    models: Sequence[LockedModel],
+    steps: Plan,
+) -> tuple[str, ...]:
+    """Warns of models that are to be fetched and cannot fit this machine; see `fitting.before`."""
+    fetched = {step.model.name for step in steps.of("fetch") if step.model is not None}
+    if not fetched:
+        return ()
+    from modelsync.fetch import wanted as fetch_wanted
+    from modelsync.fit import preflight
+
+    return preflight.before(
+        context,
+        (
+            preflight.Wanted(
+                model.title,
+                tuple(fetch_wanted.needs_of(context, model, model.files, project.root)),
+                entry.load,
+            )
+            for entry, model in zip(entries, models, strict=True)
+            if model.name in fetched
+        ),
+    )
+
+
+def _free_old(context: Context, project: Project, steps: Plan, target: Target | None) -> None:
+    """Removes what the lock needed before, first: for a disk that cannot hold two versions."""
+    from modelsync.store import links, prune
+
+    if target is not None:
+        paths = [step.target for step in steps.of("link", "unlink")]
+        links.remove(target.folder, paths, inside=target.inside)
+    prune.execute(context.store, prune.replaced(context.store, project.lock_path))
+
+
+def _root(context: Context, project: Project, current: Lock, linked: Path | None, *, needed: bool) -> None:
+    """Says that the lock's digests are in use, and `linked` too; a sync with nothing to do never fails over it."""
+    from modelsync.store import roots
+
+    with nullcontext() if needed else suppress(StoreError):
+        roots.write(context.store, project.lock_path, current.digests, folder=linked)
+
+
+def _changes(
+    report: "LockReport | None", models: Sequence[LockedModel], steps: Plan, here: Here
+) -> tuple[Change, ...]:
+    """What becomes of each model: what the lock says of it, else what the plan does for it."""
+    moved: Mapping[tuple[str, str | None], Change] = {
+        (change.name, change.variant): change
+        for change in (report.changes if report else ())
+        if change.action != "unchanged"
+    }
+    touched: dict[str, int] = {}
+    for step in steps.steps:
+        if step.model is not None:
+            touched[step.model.name] = touched.get(step.model.name, 0) + (
+                step.bytes if step.verb == "fetch" else 0
+            )
+    linked = {path.partition("/")[0] for path in here.links}
+    changes: dict[tuple[str, str], Change] = {}
+    for model in models:
+        change = moved.get((model.name, model.variant))
+        key = (model.name, model.variant or "")
+        if change is not None:
+            changes[key] = change._replace(bytes=touched.get(model.name, 0))
+        elif model.name in touched:
+            action: Action = "updated" if model.name in linked else "added"
+            changes[key] = Change(model.name, model.variant, action, after=model, bytes=touched[model.name])
+    wanted = {model.name for model in models}
+    for change in moved.values():
+        if change.action == "removed":
+            changes.setdefault((change.name, change.variant or ""), change)
+    for step in steps.of("unlink"):
+        name = step.target.partition("/")[0]
+        if name not in wanted:
+            changes.setdefault((name, ""), Change(name, None, "removed"))
+    return tuple(changes[key] for key in sorted(changes))

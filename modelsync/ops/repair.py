@@ -1,0 +1,123 @@
+"""Repair: what is damaged or missing is put right, and of a damaged file only its damaged blocks are fetched.
+
+The good blocks are copied from the damaged file, the others come by ranges, and the sha256 of the whole decides, as for
+any file that is fetched. Views and links that led to the damaged file are made anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from modelsync.context import OFFLINE_HINT, Context
+from modelsync.errors import CancelledError, ModelsyncError, OfflineError, StoreError
+from modelsync.install import plan
+from modelsync.install import target as install_target
+from modelsync.install.execute import Done, carry_out
+from modelsync.install.snapshot import look
+from modelsync.install.target import Target
+from modelsync.ops import verify
+from modelsync.ops.verify import Checked, Row
+from modelsync.project.project import Project
+from modelsync.spec.lock.model import LockedModel
+from modelsync.store import blobs, links, roots
+from modelsync.store.verify import Finding
+
+
+class Repaired(NamedTuple):
+    """What a repair came to.
+
+    Attributes:
+        rows: Each file that was looked at; where it was damaged, too.
+        fetched: Bytes that came over the network.
+        reused: Bytes that were copied from what was good.
+        notes: What a person should be told.
+        error: Why something could not be repaired, or None.
+    """
+
+    rows: tuple[Row, ...]
+    fetched: int = 0
+    reused: int = 0
+    notes: tuple[str, ...] = ()
+    error: ModelsyncError | None = None
+
+
+def repair(
+    context: Context,
+    project: Project,
+    names: Sequence[str] = (),
+    *,
+    full: bool = False,
+    variant: str | None = None,
+) -> Repaired:
+    """Verifies as `verifying.verify` does, which see, and repairs what is damaged or missing.
+
+    Others are repaired when one cannot be.
+
+    Raises:
+        StaleLockError: there is no lock.
+        NotSyncedError: a model that was named is not in the lock.
+        StoreError: a file cannot be read.
+    """
+    manifest = project.read_manifest()
+    models = verify.locked(context, project, manifest, names, variant)
+    folder = project.folder(manifest)
+    checked = verify.check(context, models, folder, full=full)
+    if not checked.ill:
+        return Repaired(checked.rows)
+    target = install_target.target_of(project, manifest, None, "auto")
+    if target is not None:
+        _claim(target, checked)
+    lock = project.read_lock()
+    roots.write(context.store, project.lock_path, lock.digests if lock is not None else ())
+    done, error = Done(), None
+    try:
+        done = _mend(context, project, checked.ill, target, checked.findings)
+    except CancelledError:
+        raise
+    except ModelsyncError as failure:
+        error = failure
+        if isinstance(failure, OfflineError):
+            error = OfflineError(
+                "what is damaged has to be fetched, and the network is ruled out", hint=OFFLINE_HINT
+            )
+        for model in checked.ill:  # those that came all the same
+            if all(blobs.find(context.store, file.sha256, file.size) for file in model.files):
+                with suppress(StoreError):
+                    _mend(context, project, [model], target, {})
+    rows = tuple(_after(context, row, target) for row in checked.rows)
+    return Repaired(rows, done.fetched, done.reused, done.notes, error)
+
+
+def _mend(
+    context: Context,
+    project: Project,
+    models: Sequence[LockedModel],
+    target: Target | None,
+    findings: Mapping[str, Finding],
+) -> Done:
+    """Does for the models what a sync would, but hashes nothing again of which there is a finding."""
+    here = look(context, models, target)
+    steps = plan.make(models, here, linked=target is not None, exact=False)
+    return carry_out(context, steps, project.root, target, findings)
+
+
+def _claim(target: Target, checked: Checked) -> None:
+    """Makes links that are one more name of a damaged blob ours to be put anew, whatever was written to them."""
+    for model in checked.ill:
+        for file, path in plan.link_targets(model):
+            finding = checked.findings[file.sha256]
+            damaged = finding.path if finding.state == "damaged" else None
+            if damaged is not None and (target.folder / path).is_file():
+                links.distrust(target.folder, path, blob=damaged)
+
+
+def _after(context: Context, row: Row, target: Target | None) -> Row:
+    """A row as it is after the repair."""
+    if row.status == "ok":
+        return row
+    if target is not None and row.path == target.folder / row.file:
+        record = links.owned(target.folder).get(row.file)
+        right = record is not None and record.sha256 == row.sha256
+        return row._replace(status="repaired") if right else row
+    blob = blobs.find(context.store, row.sha256, row.size)
+    return row._replace(status="repaired", path=blob) if blob is not None else row

@@ -1,0 +1,140 @@
+"""Finds what a word names that a person wants to know something of: a model's files, and where their bytes are.
+
+A name of the manifest means its locked files; a URI what it means now (or meant when it was pulled, where the network
+is ruled out); a path the file there. What of it is on this machine is taken from there. Nothing is read yet.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from modelsync.context import Context
+from modelsync.errors import ManifestError, NotFoundError, NotSyncedError, StaleLockError
+from modelsync.fetch.wanted import Need, need_of
+from modelsync.fit import variants
+from modelsync.install.present import _local, needs
+from modelsync.project import model_files
+from modelsync.project.model_files import ModelFiles
+from modelsync.project.project import Project
+from modelsync.sources.base import Found, FoundPiece
+from modelsync.spec import uri as uris
+from modelsync.spec.lock.model import LockedFile, Role
+from modelsync.spec.names import file_name, printable, safe_path
+from modelsync.spec.parts import joined_name, siblings
+from modelsync.spec.request import Request
+from modelsync.spec.uri import FileUri, Reference, WebUri
+from modelsync.store import pulled
+
+
+class Subject(NamedTuple):
+    """A model, and where the bytes of its files are.
+
+    Attributes:
+        title: The name or the URI.
+        needs: Its files: parts in order, projector, adapters.
+        license: As its source names it.
+        notes: What a person should be told: a choice that was made for them.
+    """
+
+    title: str
+    needs: tuple[Need, ...]
+    license: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def of(self, role: Role) -> tuple[Need, ...]:
+        """The files of one role."""
+        return tuple(need for need in self.needs if need.file.role == role)
+
+
+def find(
+    context: Context, text: str, find_project: Callable[[], Project], *, variant: str | None = None
+) -> Subject:
+    """What a name, a URI or a path is about.
+
+    Args:
+        context: What to work with.
+        text: A name of the manifest, a URI or a path.
+        find_project: Finds the project; called for a name that the environment does not answer.
+        variant: The variant of the name.
+
+    Raises:
+        NotFoundError: there is no such name, file, repo or revision.
+        StaleLockError: the lock does not answer the manifest.
+        NotSyncedError: the network is ruled out, and nothing here tells what the URI means.
+    """
+    if not model_files.is_name(text):
+        return _by_uri(context, uris.parse(text))
+    named = model_files.from_environment(text)
+    if named is not None:
+        return Subject(text, tuple(_local(text, role, path) for role, path in _roles(named)))
+    try:
+        return _by_name(context, find_project(), text, variant)
+    except StaleLockError as error:
+        error.advise("or `modelsync lock`, which fetches no model")
+        raise
+    except (ManifestError, NotFoundError) as error:
+        if Path(text).is_file():
+            error.advise(f"`./{printable(text)}` names the file here")
+        raise
+
+
+def _by_name(context: Context, project: Project, name: str, variant: str | None) -> Subject:
+    known = variants.find(context, project, name, variant)
+    return Subject(known.model.title, needs(context, project, known), known.model.license)
+
+
+def _by_uri(context: Context, reference: Reference) -> Subject:
+    request = Request(reference.uri, reference.revision)
+    files: Sequence[Found | LockedFile]
+    license_: str | None = None
+    notes: tuple[str, ...] = ()
+    if context.offline and not isinstance(reference.uri, FileUri):
+        known = pulled.recall(context.store, str(reference))
+        if known is None:
+            raise NotSyncedError(
+                f"{reference} was never pulled here, and the network is ruled out",
+                hint="leave out --offline, or name a model of the manifest: what is locked is known",
+            )
+        files = known
+    elif isinstance(reference.uri, WebUri):
+        files = _at_url(reference.uri)
+    elif isinstance(reference.uri, FileUri):
+        from modelsync.sources.request import resolve
+
+        files = resolve(request, context.sources(), folder=Path.cwd()).files
+    else:
+        from modelsync.resolve.resolver import Query, resolve_all
+
+        (answer,) = resolve_all(context, [Query(request)], Path.cwd())
+        files, license_, notes = answer.files, answer.license, answer.notes
+    return Subject(str(reference), tuple(_needs(context, request, files)), license_, notes)
+
+
+def _needs(context: Context, request: Request, files: Sequence[Found | LockedFile]) -> Iterable[Need]:
+    from modelsync.sources.request import owners
+
+    folder = Path.cwd()
+    for file, _, source in owners(request.to_dict(), files, context.sources()):
+        segments = source.locate(file, context.endpoint(), folder)
+        yield need_of(printable(file_name(file.path)), file, source, segments)
+
+
+def _at_url(uri: WebUri) -> tuple[Found, ...]:
+    """The file at a URL with those that belong together with it. Nobody is asked: the first range tells the size."""
+    base, mark, query = uri.url.partition("?")
+    pieces = tuple(
+        FoundPiece(safe_path(WebUri(part).name), f"{part}{mark}{query}", None, None)
+        for part in siblings(base)
+    )
+    joined = joined_name(file_name(urlsplit(base).path))
+    if joined is not None:
+        return (Found("model", safe_path(WebUri(joined).name), None, None, None, pieces=pieces),)
+    return tuple(Found("model", piece.path, piece.url, None, None) for piece in pieces)
+
+
+def _roles(files: ModelFiles) -> Iterable[tuple[Role, Path]]:
+    yield from (("model", path) for path in files.parts)
+    if files.mmproj is not None:
+        yield "mmproj", files.mmproj
+    yield from (("lora", path) for path in files.loras)

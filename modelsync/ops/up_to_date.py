@@ -1,0 +1,104 @@
+"""What a memo answers, and when one is kept. Light: nothing of manifest or lock is imported to ask."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from modelsync.context import Context
+from modelsync.fit import variants
+from modelsync.fit.variants import AUTO
+from modelsync.project.model_files import ModelFiles, arranged
+from modelsync.project.project import Project
+from modelsync.store import sync_memo
+
+
+def files(context: Context, project: Project, name: str, variant: str | None) -> ModelFiles | None:
+    """The files of a model, if the last sync's memo still knows them; None where the lock has to be asked."""
+    memo = sync_memo.recall(context.store, _subject(context, project))
+    known = memo.models.get(name) if memo is not None else None
+    if memo is None or known is None:
+        return None
+    of, files = known
+    default = context.settings.variant
+    if (variant or default) == AUTO:
+        right = memo.variant == _asked(AUTO)
+    else:
+        # Without a variant, the default where the model has it: what has it not was synced as itself.
+        as_default = variant is None and (of == default or (of is None and memo.variant == default))
+        right = as_default or (variant is not None and of == variant)
+    if not right or not sync_memo.still({p: memo.outputs[p] for _, *both in files for p in both}):
+        return None
+    return arranged([role for role, _, _ in files], [Path(path) for _, path, _ in files])
+
+
+def nothing_to_do(context: Context, project: Project, variant: str | None) -> bool:
+    """Whether a bare sync would find everything as the last one left it."""
+    memo = sync_memo.recall(context.store, _subject(context, project))
+    return memo is not None and memo.variant == _asked(variant) and sync_memo.still(memo.outputs)
+
+
+def keep(context: Context, project: Project, variant: str | None) -> None:
+    """Keeps a memo, if a bare sync has nothing to do now. That none can be kept is no error."""
+    from modelsync.errors import ModelsyncError
+
+    with suppress(OSError, ModelsyncError):
+        memo = _made(context, project, variant)
+        if memo is not None:
+            sync_memo.write(context.store, memo)
+
+
+def _made(context: Context, project: Project, variant: str | None) -> sync_memo.Memo | None:
+    """The memo of a bare sync, if it has nothing to do. Stamps are taken before what they stamp is looked at."""
+    from modelsync.install import plan, snapshot, stale_links
+    from modelsync.install import target as install_target
+    from modelsync.project import freshness, lookup
+    from modelsync.store import link_record, roots, views
+
+    inputs = sync_memo.stamps((project.manifest_path, project.lock_path))
+    manifest, lock = project.read_manifest(), project.read_lock()
+    target = install_target.target_of(project, manifest, None, "auto")
+    if target is not None:
+        inputs |= sync_memo.stamps((target.folder / link_record.RECORD,))
+    if stale_links.left_behind(context, project, target):
+        return None
+    if lock is None or not freshness.compare(manifest, lock).fresh:
+        return None
+    chosen = variants.selected(context, project, manifest, variant=variant, lock=lock, fetch=True)
+    if not all(sure for _, sure in context.decided.values()):
+        return None
+    models = lookup.locked_models(chosen, lock, project)
+    known = {}
+    outputs = [roots.place(context.store, project.lock_path, lock.digests)]
+    for model in models:
+        shown = views.ready(context.store, model.files) or ()
+        linked = shown
+        if target is not None:
+            linked = tuple((target.folder / path).absolute() for _, path in plan.link_targets(model))
+        receipts = [context.store.receipt_path(file.sha256) for file in model.files]
+        outputs += [*shown, *linked, *receipts]
+        known[model.name] = (
+            model.variant,
+            tuple(
+                (file.role, str(path), str(receipt))
+                for file, path, receipt in zip(model.files, linked, receipts, strict=False)
+            ),
+        )
+    stamps = sync_memo.stamps(outputs)
+    steps = plan.make(models, snapshot.look(context, models, target), linked=target is not None, exact=True)
+    if steps.steps:
+        return None
+    return sync_memo.Memo(_subject(context, project), _asked(variant), inputs, stamps, known)
+
+
+def _asked(variant: str | None) -> str | None:
+    """What a memo calls the variant that was asked for: `auto` means something else on another machine."""
+    if variant != AUTO:
+        return variant
+    from modelsync.system import devices
+    from modelsync.version import __version__
+
+    return f"{AUTO} {__version__} {devices.fingerprint()}"
+
+
+def _subject(context: Context, project: Project) -> tuple[str, ...]:
+    """What a sync of the project is about, apart from its files: who ships it, and where else blobs are found."""
+    return (str(project.manifest_path), project.package or "", *map(str, context.store.readonly))

@@ -1,0 +1,1 @@
+"""The manifest and the lock on disk."""

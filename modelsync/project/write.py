@@ -1,0 +1,22 @@
+"""Writing a user's file: by one rename, keeping its mode, through a symbolic link to where it really is."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from modelsync.store import atomic
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Makes `path` hold `text`, or leaves it as it was.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    real = path.resolve()
+    with atomic.told(f"cannot write {path}", hint="check the permissions of its folder"):
+        mode = None
+        with suppress(FileNotFoundError):
+            mode = real.stat().st_mode & 0o7777
+        atomic.write_by(real.with_name(f".{real.name}.{atomic.unique()}"), real, text.encode())
+        if mode is not None:
+            real.chmod(mode)

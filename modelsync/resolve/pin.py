@@ -1,0 +1,163 @@
+"""From what sources say to what the lock says: files without a published digest are read once, into the store."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from modelsync.context import Context
+from modelsync.errors import HashMismatchError
+from modelsync.fetch.blobs import bring
+from modelsync.fetch.wanted import Need, label, need_of
+from modelsync.spec.lock.model import LockedFile, Piece
+from modelsync.spec.names import printable
+from modelsync.store import blobs
+
+if TYPE_CHECKING:
+    from modelsync.sources.base import Answer, Found, FoundPiece
+    from modelsync.transfer.jobs import Fetched
+
+
+class Asked(NamedTuple):
+    """One request with its answer; `request` is as the lock writes it."""
+
+    name: str
+    request: Mapping[str, Any]
+    answer: "Answer"
+    previous: tuple[LockedFile, ...] = ()
+
+
+class Reading(NamedTuple):
+    """The files of each request, settled, in order; notes for a person; and the bytes it took."""
+
+    files: tuple[tuple[LockedFile, ...], ...]
+    notes: tuple[str, ...] = ()
+    fetched: int = 0
+
+
+def settle(
+    context: Context,
+    asked: Sequence[Asked],
+    folder: Path,
+    *,
+    read: bool = True,
+    keep: Callable[[str], None] | None = None,
+) -> Reading:
+    """Turns answers into locked files.
+
+    Args:
+        context: What to work with.
+        asked: The requests and their answers.
+        folder: What relative `file:` paths are relative to.
+        read: Whether files without a digest are read to learn it. If not, such a file gets an empty digest, which
+            no real file has, unless size and ETag are those of before.
+        keep: Told the digest of each file that was read, before it is published: the place to write a root.
+
+    Raises:
+        HashMismatchError: a piece of a joined file is not what its source said.
+        MisfitError: a model that would be read does not fit this machine, and the context requires that.
+    """
+    needs = _unknown(context, asked, folder) if read else ()
+    learnt: dict[str, Fetched] = {}
+
+    def on_read(need: Need, fetched: "Fetched") -> None:
+        _check_pieces(need.file, fetched)
+        if keep is not None:
+            keep(fetched.sha256)
+        learnt[need.key] = fetched
+
+    _weigh(context, needs)
+    brought = bring(context, [need for _, need in needs], on_read=on_read)
+    by_file = {(name, need.file): need for name, need in needs}
+
+    def settled(ask: Asked, file: "Found") -> LockedFile:
+        if file.sha256 is not None and file.size is not None:
+            return _locked(file, file.size, file.sha256, tuple(piece.sha256 or "" for piece in file.pieces))
+        need = by_file.get((ask.name, file))
+        if need is None:
+            return _unread(file, ask.previous)
+        fetched = learnt.get(need.key)
+        if fetched is not None:
+            return _locked(file, fetched.size, fetched.sha256, fetched.pieces)
+        path = blobs.find(context.store, file.sha256 or "")  # pinned, and here before it was asked for
+        assert path is not None
+        return _locked(file, path.stat().st_size, file.sha256 or "", ())
+
+    notes = tuple(
+        f"{need.label}: read once to learn its sha256, which its source does not publish"
+        for _, need in needs
+        if need.key in learnt
+    )
+    files = tuple(tuple(settled(ask, file) for file in ask.answer.files) for ask in asked)
+    return Reading(files, notes, brought.fetched)
+
+
+def _weigh(context: Context, needs: Sequence[tuple[str, Need]]) -> None:
+    """Warns of models that are to be read and cannot fit this machine; see `fitting.before`."""
+    names = dict.fromkeys(name for name, need in needs if need.file.role == "model")
+    if names:
+        from modelsync.fit import preflight
+
+        preflight.before(
+            context,
+            (preflight.Wanted(name, [need for of, need in needs if of == name]) for name in names),
+        )
+
+
+def _unknown(context: Context, asked: Sequence[Asked], folder: Path) -> "tuple[tuple[str, Need], ...]":
+    from modelsync.sources.request import owners
+
+    needs = []
+    sources = context.sources()
+    for ask in asked:
+        endpoint = context.endpoint(ask.request.get("endpoint"))
+        for file, _, source in owners(ask.request, ask.answer.files, sources):
+            if file.sha256 is None or file.size is None:
+                need = need_of(
+                    label(ask.name, file.path), file, source, source.locate(file, endpoint, folder)
+                )
+                needs.append((ask.name, need))
+    return tuple(needs)
+
+
+def _check_pieces(file: "LockedFile | Found", fetched: "Fetched") -> None:
+    pieces: Sequence[Piece | FoundPiece] = file.pieces
+    for piece, sha256 in zip(pieces, fetched.pieces, strict=False):
+        if piece.sha256 is not None and piece.sha256 != sha256:
+            shutil.rmtree(fetched.path.parent, ignore_errors=True)
+            raise HashMismatchError(
+                f"{printable(piece.path)}: expected sha256 {piece.sha256}, got {sha256}",
+                hint="run the command again; if it stays so, the source's file is damaged",
+            )
+
+
+def _locked(file: "Found", size: int, sha256: str, pieces: Sequence[str]) -> LockedFile:
+    return LockedFile(
+        role=file.role,
+        path=file.path,
+        size=size,
+        sha256=sha256,
+        url=file.url,
+        etag=file.etag,
+        repo=file.repo,
+        revision=file.revision,
+        pieces=tuple(
+            Piece(path=piece.path, url=piece.url, size=piece.size or 0, sha256=digest, etag=piece.etag)
+            for piece, digest in zip(file.pieces, pieces, strict=True)
+        ),
+    )
+
+
+def _unread(file: "Found", previous: Sequence[LockedFile]) -> LockedFile:
+    same = (
+        old
+        for old in previous
+        if (old.role, old.path, old.url, old.etag) == (file.role, file.path, file.url, file.etag)
+        and file.size in (None, old.size)
+    )
+    known = next(same, None)
+    if known is not None:
+        return known
+    return LockedFile(
+        role=file.role, path=file.path, size=file.size or 0, sha256="", url=file.url, etag=file.etag
+    )

@@ -1,0 +1,1 @@
+"""The lock: its values, as text and back. Pure."""

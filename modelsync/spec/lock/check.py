@@ -1,0 +1,177 @@
+"""From the tables of a lock to its values, believing none of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from modelsync.errors import LockfileError, ModelsyncError, RefusedError
+from modelsync.spec.lock.model import Lock, LockedFile, LockedModel, Piece
+from modelsync.spec.lock.origin import Asked, asked, check_hashes, check_origin
+from modelsync.spec.lock.text import REQUEST_KEYS, VERSION
+from modelsync.spec.names import check_name, path_fault, printable
+from modelsync.spec.parts import joined_name, siblings
+
+MAX_MODELS = 20_000
+MAX_FILES = 2_000  # of one model, and pieces of one file
+MAX_SIZE = 1 << 50  # bytes
+MAX_TEXT = 4_096  # characters of a url, a license, …
+
+_HEX = "0123456789abcdef"
+_ROLES = ("model", "mmproj", "lora")
+_AGAIN = "restore it; or delete it, and `modelsync lock` writes a new one"
+
+
+def lock(document: Mapping[str, Any], where: str) -> Lock:
+    """The values of a whole lock.
+
+    Raises:
+        LockfileError: it is of a later version, or contradicts itself.
+        RefusedError: it leads somewhere that its requests do not.
+    """
+    version = document.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise LockfileError(f"{where}: it has no version, so it is no lock", hint=_AGAIN)
+    if version > VERSION:
+        raise LockfileError(
+            f"{where}: its version is {min(version, 10**9)}, and this modelsync reads up to {VERSION}",
+            hint="upgrade modelsync: a newer one wrote this lock",
+        )
+    models: dict[tuple[str, str | None], LockedModel] = {}
+    label = ""
+    try:
+        for index, table in enumerate(_tables(document, "model", MAX_MODELS)):
+            label = f"model[{index}]: "
+            name = check_name(_text(table, "name"))
+            label = f"{name}: "
+            variant = _optional(table, "variant")
+            if variant is not None:
+                label = f"{name} ({check_name(variant)}): "
+            if (name, variant) in models:
+                raise LockfileError("it is there twice")
+            models[name, variant] = _model(table, name, variant)
+    except ModelsyncError as error:
+        kind = RefusedError if isinstance(error, RefusedError) else LockfileError
+        raise kind(f"{where}: {label}{error.message}", hint=_AGAIN) from None
+    return Lock(tuple(models.values()))
+
+
+def _model(table: Mapping[str, Any], name: str, variant: str | None) -> LockedModel:
+    request = table.get("request")
+    if not isinstance(request, dict):
+        raise LockfileError("request: a table is expected")
+    request = {key: request[key] for key in REQUEST_KEYS if key in request}
+    wanted = asked(request)
+    revision = _commit(table)
+    files = tuple(_file(file, wanted, revision) for file in _tables(table, "files", MAX_FILES))
+    _check_whole(files, wanted)
+    check_hashes(files, wanted)
+    return LockedModel(name, request, files, variant, revision, _optional(table, "license"))
+
+
+def _file(table: Mapping[str, Any], wanted: Asked, revision: str | None) -> LockedFile:
+    role = table.get("role")
+    if role not in _ROLES:
+        raise LockfileError(f"files: a role is one of {', '.join(_ROLES)}")
+    path = _path(table)
+    try:
+        pieces = tuple(map(_piece, _tables(table, "pieces", MAX_FILES))) if "pieces" in table else ()
+        file = LockedFile(
+            role,
+            path,
+            _size(table),
+            _sha256(table),
+            _optional(table, "url"),
+            _optional(table, "etag"),
+            _optional(table, "repo"),
+            _commit(table),
+            pieces,
+        )
+        if pieces:
+            _check_pieces(file)
+        check_origin(file, wanted, revision)
+    except (LockfileError, RefusedError) as error:
+        raise type(error)(f"{printable(path)}: {error.message}") from None
+    return file
+
+
+def _piece(table: Mapping[str, Any]) -> Piece:
+    url = _optional(table, "url")
+    if url is None:
+        raise LockfileError("pieces: each has a url")
+    return Piece(_path(table), url, _size(table), _sha256(table), _optional(table, "etag"))
+
+
+def _check_pieces(file: LockedFile) -> None:
+    """Whether the pieces are all of those that make the file."""
+    if file.url is not None or file.etag is not None:
+        raise LockfileError("a file of pieces has neither url nor etag")
+    paths = tuple(piece.path for piece in file.pieces)
+    if joined_name(paths[0]) != file.path or siblings(paths[0]) != paths:
+        raise LockfileError("its pieces are not all those that make it, in order")
+    if sum(piece.size for piece in file.pieces) != file.size:
+        raise LockfileError("its pieces do not have its size")
+
+
+def _check_whole(files: tuple[LockedFile, ...], wanted: Asked) -> None:
+    """Whether all that the request asks for is there, once: one model with all its parts, each companion."""
+    roles = [file.role for file in files]
+    models = tuple(file.path for file in files if file.role == "model")
+    if not models or roles.count("lora") != len(wanted.loras) or roles.count("mmproj") != bool(wanted.mmproj):
+        raise LockfileError("files: not all, or not only, what the request asks for")
+    if len({file[:2] + file[4:8] for file in files}) < len(files):
+        raise LockfileError("files: one is there twice")
+    for file in files:
+        if joined_name(file.path) is not None:
+            raise LockfileError(f"{printable(file.path)}: it is a piece, no file of its own")
+        whole = siblings(file.path)
+        if whole != (models if file.role == "model" else (file.path,)):
+            raise LockfileError(f"{printable(file.path)}: not all of its parts are there, in order, or more")
+
+
+# --- single values -----------------------------------------------------------------------------------
+
+
+def _tables(table: Mapping[str, Any], key: str, limit: int) -> list[dict[str, Any]]:
+    value = table.get(key, [])
+    if not isinstance(value, list) or len(value) > limit or not all(isinstance(item, dict) for item in value):
+        raise LockfileError(f"{key}: a list of up to {limit} tables is expected")
+    return value
+
+
+def _text(table: Mapping[str, Any], key: str) -> str:
+    value = table.get(key)
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise LockfileError(f"{key}: a text is expected")
+    return value
+
+
+def _optional(table: Mapping[str, Any], key: str) -> str | None:
+    return _text(table, key) if key in table else None
+
+
+def _path(table: Mapping[str, Any]) -> str:
+    path = _text(table, "path")
+    fault = path_fault(path)
+    if fault:
+        raise RefusedError(f"the file name `{printable(path)}` is refused: {fault}")
+    return path
+
+
+def _size(table: Mapping[str, Any]) -> int:
+    size = table.get("size")
+    if type(size) is not int or not 0 <= size <= MAX_SIZE:  # a bool is an int, but no size
+        raise LockfileError("size: a number of bytes is expected")
+    return size
+
+
+def _sha256(table: Mapping[str, Any]) -> str:
+    sha256 = table.get("sha256")
+    if not isinstance(sha256, str) or len(sha256) != 64 or sha256.strip(_HEX):
+        raise LockfileError("sha256: 64 lower-case hex digits are expected")
+    return sha256
+
+
+def _commit(table: Mapping[str, Any]) -> str | None:
+    commit = table.get("revision")
+    if commit is not None and not (isinstance(commit, str) and len(commit) == 40 and not commit.strip(_HEX)):
+        raise LockfileError("revision: a commit of 40 lower-case hex digits is expected")
+    return commit

@@ -1,0 +1,69 @@
+"""`models.lock`: what each request resolved to, as values, as text and back.
+
+Reading believes nothing: types, sizes, hashes, names and counts are bounded, and each URL must be the one that the
+request, the commit and the path give.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+Role: TypeAlias = Literal["model", "mmproj", "lora"]
+
+
+class Piece(NamedTuple):
+    """One of the pieces that a joined file is made of."""
+
+    path: str
+    url: str
+    size: int  # bytes
+    sha256: str
+    etag: str | None = None
+
+
+class LockedFile(NamedTuple):
+    """One file, down to its bytes.
+
+    `repo` and `revision` (a commit) are given where they are not those of the model itself: for a projector or an
+    adapter from elsewhere. A file with `pieces` is what these make when joined; it has neither url nor etag.
+    """
+
+    role: Role
+    path: str
+    size: int  # bytes
+    sha256: str
+    url: str | None = None
+    etag: str | None = None
+    repo: str | None = None
+    revision: str | None = None
+    pieces: tuple[Piece, ...] = ()
+
+
+class LockedModel(NamedTuple):
+    """A name, or one of its variants, with the request it answers (`Request.to_dict`) and its files."""
+
+    name: str
+    request: Mapping[str, Any]
+    files: tuple[LockedFile, ...]
+    variant: str | None = None
+    revision: str | None = None  # the commit that the request's revision was
+    license: str | None = None
+
+    @property
+    def title(self) -> str:
+        """`llama3`, or `llama3 [server]` for a variant."""
+        return f"{self.name} [{self.variant}]" if self.variant else self.name
+
+
+class Lock(NamedTuple):
+    """A whole lock."""
+
+    models: tuple[LockedModel, ...] = ()
+
+    def find(self, name: str, variant: str | None = None) -> LockedModel | None:
+        """The model of that name and variant, or None."""
+        return next((model for model in self.models if model.name == name and model.variant == variant), None)
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """The SHA-256 of every file: what the store must keep for this lock."""
+        return frozenset(file.sha256 for model in self.models for file in model.files)

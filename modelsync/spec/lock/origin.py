@@ -1,0 +1,174 @@
+"""Whether a locked file is one that the request asks for, from where the request says.
+
+A lock comes in with a pull request. Its URLs are what the program fetches from, so each must be what the request, the
+commit and the path give: whoever reads the manifest knows where the bytes come from.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from modelsync.errors import LockfileError, RefusedError
+from modelsync.settings import DEFAULT_ENDPOINT
+from modelsync.spec.lock.model import LockedFile
+from modelsync.spec.names import file_name, printable
+from modelsync.spec.parts import joined_name, siblings
+from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, parse
+from modelsync.spec.uri_forms import check_endpoint
+
+MAX_LORAS = 64
+_COMMIT = r"[0-9a-f]{40}"
+
+
+class Asked(NamedTuple):
+    """The request of a locked model, read and checked."""
+
+    model: Reference
+    mmproj: Reference | None
+    loras: tuple[Reference, ...]
+    sha256: str | Mapping[str, str] | None
+    endpoint: str
+
+    def of_role(self, role: str) -> tuple[Reference, ...]:
+        """The references that a file of that role may come from."""
+        if role == "model":
+            return (self.model,)
+        return self.loras if role == "lora" else (self.mmproj,) if self.mmproj else ()
+
+
+def asked(request: Mapping[str, Any]) -> Asked:
+    """Reads a request as `Request.to_dict` writes it.
+
+    Raises:
+        ModelsyncError: something in it is of the wrong type or form.
+    """
+    model = parse(_text(request, "uri"))
+    if "revision" in request:
+        model = model._replace(revision=_text(request, "revision"))
+    if len(request) == 1:
+        return Asked(model, None, (), None, DEFAULT_ENDPOINT)
+    mmproj = None
+    if request.get("mmproj") is True:
+        beside = HfUri(model.uri.repo) if isinstance(model.uri, HfUri) else model.uri
+        mmproj = model._replace(uri=beside)
+    elif "mmproj" in request:
+        mmproj = parse(_text(request, "mmproj"))
+    loras = request.get("loras", [])
+    if (
+        not isinstance(loras, list)
+        or len(loras) > MAX_LORAS
+        or not all(isinstance(lora, str) for lora in loras)
+    ):
+        raise LockfileError(f"request: loras: a list of up to {MAX_LORAS} URIs is expected")
+    sha256 = request.get("sha256")
+    pins = list(sha256.values()) if isinstance(sha256, dict) else [] if sha256 is None else [sha256]
+    if not all(isinstance(pin, str) for pin in pins):
+        raise LockfileError("request: sha256: a SHA-256, or a table of them, is expected")
+    endpoint = check_endpoint(_text(request, "endpoint")) if "endpoint" in request else DEFAULT_ENDPOINT
+    return Asked(model, mmproj, tuple(map(parse, loras)), sha256, endpoint)
+
+
+def check_origin(file: LockedFile, wanted: Asked, revision: str | None) -> None:
+    """Refuses a file that the request does not ask for.
+
+    Args:
+        file: A locked file.
+        wanted: The request of its model.
+        revision: The commit of its model.
+
+    Raises:
+        RefusedError: its repo, commit, path or URL is another than the request gives.
+        LockfileError: it is a hub's file without a commit.
+    """
+    fault: str | None = f"the request asks for no {file.role}"
+    for reference in wanted.of_role(file.role):
+        fault = _fault(file, reference, wanted, revision)
+        if fault is None:
+            return
+    raise RefusedError(str(fault))
+
+
+def check_hashes(files: tuple[LockedFile, ...], wanted: Asked) -> None:
+    """Refuses hashes other than those that the request pins.
+
+    Raises:
+        RefusedError: a file has another one.
+    """
+    if wanted.sha256 is None:
+        return
+    models = [file for file in files if file.role == "model"]
+    for file in files:
+        if isinstance(wanted.sha256, str):
+            pin = wanted.sha256 if models == [file] else None
+        else:
+            pin = wanted.sha256.get(file_name(file.path))
+        if pin is not None and file.sha256 != pin:
+            raise RefusedError(f"{printable(file.path)}: its sha256 is not the one that the request pins")
+
+
+def _fault(file: LockedFile, reference: Reference, wanted: Asked, revision: str | None) -> str | None:
+    """Why the file is not one that the reference means; None if it is."""
+    uri = reference.uri
+    if isinstance(uri, HfUri):
+        return _hub_fault(file, uri, reference.revision, wanted, revision)
+    if file.repo is not None or file.revision is not None:
+        return "it has a repo or a revision, but the request is of no hub"
+    right = str(uri)
+    if isinstance(uri, OciUri):  # the blob with the digest that is the file's own
+        right = f"https://{uri.registry}/v2/{uri.repository}/blobs/sha256:{file.sha256}"
+    allowed = _siblings(right)
+    for url in [piece.url for piece in file.pieces] or [file.url or ""]:
+        if url not in allowed and not (url == "" and isinstance(uri, FileUri)):
+            return _wrong_url(url, right)
+    return None
+
+
+def _hub_fault(
+    file: LockedFile, uri: HfUri, pin: str | None, wanted: Asked, revision: str | None
+) -> str | None:
+    model = wanted.model.uri
+    repo = file.repo or (model.repo if isinstance(model, HfUri) else "")
+    if repo != uri.repo:
+        return f"its repo is `{printable(repo)}`, and the request says `{uri.repo}`"
+    commit = file.revision or revision
+    if commit is None:
+        raise LockfileError("it has no commit")
+    if pin is not None and pin != commit and re.fullmatch(_COMMIT, pin):
+        return f"its commit is {commit}, and the request says {pin}"
+    if uri.path is not None and file.path not in {joined_name(uri.path), *siblings(uri.path)}:
+        return f"the request asks for `{printable(uri.path)}`"
+    for path, url in [(piece.path, piece.url) for piece in file.pieces] or [(file.path, file.url or "")]:
+        right = hf_url(wanted.endpoint, repo, commit, path)
+        if url != right:
+            return _wrong_url(url, right)
+    return None
+
+
+def _wrong_url(url: str, right: str) -> str:
+    """Words about a URL; what stands in its query may be a secret."""
+    return f"its url is `{printable(url.partition('?')[0])}`, and the request gives `{printable(right)}`"
+
+
+def _siblings(url: str) -> tuple[str, ...]:
+    """The URL and those of the other parts; in a query nothing changes."""
+    base, mark, query = url.partition("?") if url.startswith("http") else (url, "", "")
+    return tuple(f"{sibling}{mark}{query}" for sibling in siblings(base))
+
+
+def _text(table: Mapping[str, Any], key: str) -> str:
+    value = table.get(key)
+    if not isinstance(value, str):
+        raise LockfileError(f"request: {key}: a text is expected")
+    return value
+
+
+def hf_url(endpoint: str, repo: str, commit: str, path: str) -> str:
+    """Where a hub has the file `path` of `repo` at `commit`: the URL that a lock holds."""
+    if (
+        not path.isascii()
+        or not path.replace("/", "").replace("-", "").replace(".", "").replace("_", "").isalnum()
+    ):
+        from urllib.parse import quote
+
+        path = quote(path)
+    return f"{endpoint}/{repo}/resolve/{commit}/{path}"

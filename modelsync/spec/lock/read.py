@@ -1,0 +1,23 @@
+"""Reads a lock, believing nothing: types, sizes, hashes, names and counts are bounded."""
+
+from modelsync.errors import LockfileError
+from modelsync.spec.lock.model import Lock
+
+MAX_TEXT = 1 << 26  # characters
+
+
+def parse(text: str, *, where: str = "models.lock") -> Lock:
+    """Reads a lock and checks all of it.
+
+    Args:
+        text: The whole file.
+        where: The file's name, for messages.
+
+    Raises:
+        LockfileError: it cannot be read, is of a later version, or contradicts itself.
+        RefusedError: a URL, a path or a repo in it is not what the request gives.
+    """
+    from modelsync.spec.lock.check import lock
+    from modelsync.spec.toml import loads
+
+    return lock(loads(text, where, LockfileError, limit=MAX_TEXT), where)

@@ -1,0 +1,1 @@
+"""The manifest: its values, read and edited. Pure."""

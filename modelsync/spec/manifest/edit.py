@@ -1,0 +1,128 @@
+"""Edits of a manifest's text that keep its comments, its order and every other byte."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from modelsync.errors import UsageError
+from modelsync.spec.manifest.read import parse
+from modelsync.spec.names import check_name
+from modelsync.spec.uri import Reference
+
+_TEMPLATE = """\
+# The models of this project: `modelsync add NAME URI` adds one, `modelsync sync` makes them be here.
+
+[modelsync]
+# dir = "models"                  # also link the files here, as <dir>/<name>/<file>
+# default-groups = ["chat"]       # what a bare `sync` takes besides the ungrouped; without this, all
+
+[models]
+# embed = "hf:nomic-ai/nomic-embed-text-v1.5-GGUF:Q8_0"
+#
+# [models.llama3]
+# uri = "hf:bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M"
+# revision = "main"               # a branch, tag or commit
+# mmproj = true                   # or a URI: the projector for images or sound
+# loras = ["hf:user/adapter/adapter.gguf"]
+# groups = ["chat"]
+# load = { n_ctx = 8192 }         # for modelsync.load()
+#
+# [models.llama3.variants.server] # what differs; for `sync --variant server`
+# uri = "hf:bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q8_0"
+"""
+
+
+def template() -> str:
+    """A manifest without models, with words about what could stand in it."""
+    return _TEMPLATE
+
+
+def add(
+    text: str,
+    name: str,
+    reference: Reference,
+    *,
+    revision: str | None = None,
+    mmproj: Reference | Literal[True] | None = None,
+    loras: Sequence[Reference] = (),
+    groups: Sequence[str] = (),
+    endpoint: str | None = None,
+    sha256: str | None = None,
+    variant: str | None = None,
+    where: str = "models.toml",
+) -> str:
+    """The manifest with one more model: a line in `[models]` where a URI says it all, else a table.
+
+    Args:
+        text: The manifest.
+        name: The model's name.
+        reference: Where it is.
+        revision: Its branch, tag or commit.
+        mmproj: The projector beside it, or elsewhere.
+        loras: Its adapters.
+        groups: Its groups.
+        endpoint: The hub of this model.
+        sha256: What its file must be.
+        variant: Add this variant of the model that is there, instead of a model.
+        where: The manifest's name, for messages.
+
+    Raises:
+        UsageError: the name cannot be one, or is taken; or two revisions are named.
+        NotFoundError: there is no model to add the variant to.
+        ManifestError: the manifest is wrong, or written in a way that this cannot edit.
+    """
+    from modelsync.spec.manifest.draft import Draft
+
+    path = ("models", check_name(name)) + (() if variant is None else ("variants", check_name(variant)))
+    if variant is not None and groups:
+        raise UsageError("a variant has the groups of its model", hint="leave the groups away")
+    if None not in (revision, reference.revision) and revision != reference.revision:
+        raise UsageError(f"two revisions are named: {reference.revision} and {revision}")
+    values: dict[str, Any] = {
+        "uri": str(reference.uri),
+        "revision": revision or reference.revision,
+        "mmproj": str(mmproj) if isinstance(mmproj, Reference) else mmproj,
+        "loras": list(map(str, loras)),
+        "sha256": sha256,
+        "endpoint": endpoint,
+        "groups": list(groups),
+    }
+    values = {key: value for key, value in values.items() if value}
+    before = parse(text, where=where)
+    if variant is not None:
+        before.entry(name)
+    if any((entry.name, entry.variant) == (name, variant) for entry in before.entries):
+        raise _taken(name, variant)
+    draft = Draft(text, path, where)
+    draft.put(values)
+    new = draft.finished(values)
+    parse(new, where=where)
+    return new
+
+
+def remove(text: str, names: Sequence[str], *, where: str = "models.toml") -> str:
+    """The manifest without these models and their variants.
+
+    Comments between their lines go with them. Those above and below stay, even right above: they may be the heading of
+    several models, and words are for people to delete.
+
+    Raises:
+        NotFoundError: one of the names is not there.
+        ManifestError: the manifest is wrong, or written in a way that this cannot edit.
+    """
+    from modelsync.spec.manifest.draft import Draft
+
+    before = parse(text, where=where)
+    for name in names:
+        before.entry(name)
+    for name in dict.fromkeys(names):
+        draft = Draft(text, ("models", name), where)
+        draft.cut()
+        text = draft.finished()
+    return text
+
+
+def _taken(name: str, variant: str | None) -> UsageError:
+    if variant is None:
+        hint = f"`modelsync remove {name}` first, or edit the manifest"
+        return UsageError(f"`{name}` is there already", hint=hint)
+    return UsageError(f"the variant `{variant}` of `{name}` is there already", hint="edit the manifest")

@@ -1,0 +1,64 @@
+"""`models.toml`: what a project wants, as values."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from modelsync.errors import NotFoundError
+from modelsync.spec.load_values import LoadValue
+from modelsync.spec.names import did_you_mean, printable
+from modelsync.spec.request import Request
+
+MAX_ENTRIES = 10_000
+
+
+class Entry(NamedTuple):
+    """One name, or one variant of it, with what it asks for.
+
+    `load` holds arguments of `llama_cpp.Llama`.
+    """
+
+    name: str
+    variant: str | None
+    request: Request
+    groups: tuple[str, ...] = ()
+    load: Mapping[str, LoadValue] = {}
+
+    @property
+    def title(self) -> str:
+        """`llama3`, or `llama3 [server]` for a variant."""
+        return f"{self.name} [{self.variant}]" if self.variant else self.name
+
+
+class Manifest(NamedTuple):
+    """A whole manifest; variants stand behind the entry that they vary."""
+
+    dir: str | None = None
+    default_groups: tuple[str, ...] | None = None  # None: all
+    endpoint: str | None = None
+    mirrors: tuple[str, ...] = ()
+    entries: tuple[Entry, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, in the order of the file."""
+        return tuple(entry.name for entry in self.entries if entry.variant is None)
+
+    def entry(self, name: str, variant: str | None = None) -> Entry:
+        """The entry of that name and variant.
+
+        Raises:
+            NotFoundError: there is none; the message says what is near.
+        """
+        variants = {entry.variant: entry for entry in self.entries if entry.name == name}
+        if variant in variants:
+            return variants[variant]
+        if not variants:
+            raise NotFoundError(
+                f"no model is called `{printable(name)}`{did_you_mean(name, self.names)}",
+                hint=f"`modelsync add {printable(name)} URI` adds one",
+            )
+        others = [other for other in variants if other is not None]
+        raise NotFoundError(
+            f"`{name}` has no variant `{printable(str(variant))}`{did_you_mean(str(variant), others)}",
+            hint=f"its variants: {', '.join(others) or 'none'}",
+        )

@@ -1,0 +1,243 @@
+"""From the tables of a manifest to its values, checking each key on the way."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from modelsync.errors import ModelsyncError, UsageError
+from modelsync.settings import DEFAULT_ENDPOINT
+from modelsync.spec.digest import sha256_hex
+from modelsync.spec.load_values import LoadValue, load_value
+from modelsync.spec.manifest.model import MAX_ENTRIES, Entry, Manifest
+from modelsync.spec.names import check_name, did_you_mean, path_fault, printable, safe_path
+from modelsync.spec.request import Request
+from modelsync.spec.toml import Fault
+from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, WebUri, check_revision, parse
+from modelsync.spec.uri_forms import check_endpoint
+
+Path: TypeAlias = tuple[str | int, ...]
+
+MAX_LORAS = 64
+_TOP_KEYS = ("modelsync", "models")
+_PROJECT_KEYS = ("dir", "default-groups", "endpoint", "mirrors")
+_VARIANT_KEYS = ("uri", "revision", "mmproj", "loras", "sha256", "endpoint", "load")
+_ENTRY_KEYS = (*_VARIANT_KEYS, "groups", "variants")
+_KINDS: Mapping[type, str] = {str: "text in quotes", dict: "a table", list: "a list"}
+_T = TypeVar("_T")
+
+
+def manifest(document: Mapping[str, Any]) -> Manifest:
+    """The values of a whole manifest.
+
+    Raises:
+        Fault: something is wrong in it.
+    """
+    _check_keys(document, _TOP_KEYS, ())
+    at: Path = ("modelsync",)
+    project = _typed(document.get("modelsync", {}), dict, at)
+    _check_keys(project, _PROJECT_KEYS, at)
+    endpoint = _endpoint(project["endpoint"], (*at, "endpoint")) if "endpoint" in project else None
+    groups = project.get("default-groups")
+    return Manifest(
+        dir=_dir(project["dir"], (*at, "dir")) if "dir" in project else None,
+        default_groups=None if groups is None else _names(groups, (*at, "default-groups")),
+        endpoint=endpoint,
+        mirrors=tuple(
+            _mirror(text, where) for text, where in _texts(project.get("mirrors", []), (*at, "mirrors"))
+        ),
+        entries=_entries(_typed(document.get("models", {}), dict, ("models",)), endpoint),
+    )
+
+
+def _entries(models: Mapping[str, Any], endpoint: str | None) -> tuple[Entry, ...]:
+    entries: list[Entry] = []
+    for name, value in models.items():
+        at: Path = ("models", name)
+        _checked(at, check_name, name)
+        if isinstance(value, str):
+            entries.append(Entry(name, None, _finished(Request(*_uri(value, at)), endpoint, at)))
+        elif isinstance(value, dict):
+            entries += _table(name, value, endpoint, at)
+        else:
+            raise Fault(
+                at, "a model URI or a table is expected", f'for example {name} = "hf:user/model:Q4_K_M"'
+            )
+        if len(entries) > MAX_ENTRIES:
+            raise Fault(("models",), f"it has more than {MAX_ENTRIES} entries")
+    return tuple(entries)
+
+
+def _table(name: str, table: Mapping[str, Any], endpoint: str | None, at: Path) -> list[Entry]:
+    """The entry that a table makes, and its variants behind it."""
+    _check_keys(table, _ENTRY_KEYS, at)
+    request = _request(table, None, at)
+    groups = _names(table["groups"], (*at, "groups")) if "groups" in table else ()
+    load = _load(table["load"], {}, (*at, "load")) if "load" in table else {}
+    entries = [Entry(name, None, _finished(request, endpoint, at), groups, load)]
+    for variant, value in _typed(table.get("variants", {}), dict, (*at, "variants")).items():
+        here = (*at, "variants", variant)
+        _checked(here, check_name, variant)
+        if variant == "auto":
+            raise Fault(here, "a variant cannot be called `auto`: that means the largest one that fits")
+        own = _typed(value, dict, here)
+        _check_keys(own, _VARIANT_KEYS, here)
+        own_load = _load(own["load"], load, (*here, "load")) if "load" in own else load
+        own_request = _finished(_request(own, request, here), endpoint, here)
+        entries.append(Entry(name, variant, own_request, groups, own_load))
+    return entries
+
+
+def _request(table: Mapping[str, Any], base: Request | None, at: Path) -> Request:
+    """What the table asks for; of a variant, laid over the request of its base."""
+    if "uri" in table:
+        uri, revision = _uri(table["uri"], (*at, "uri"))
+        if revision and table.get("revision", revision) != revision:
+            raise Fault((*at, "revision"), f"the uri says `{revision}`; keep one of the two")
+        request = Request(uri, revision)
+        if base:
+            inherited = base.revision if revision is None and isinstance(uri, HfUri) else revision
+            request = base._replace(uri=uri, revision=inherited, sha256=None)
+    elif base:
+        request = base
+    else:
+        raise Fault(at, "it has no `uri`", 'for example uri = "hf:user/model:Q4_K_M"')
+    if "revision" in table:
+        here = (*at, "revision")
+        if not isinstance(request.uri, HfUri):
+            raise Fault(here, f"`{request.uri}` has no revisions: only hf: URIs have")
+        request = request._replace(
+            revision=_checked(here, check_revision, _typed(table["revision"], str, here))
+        )
+    if "mmproj" in table:
+        request = request._replace(mmproj=_mmproj(table["mmproj"], (*at, "mmproj")))
+    if "loras" in table:
+        texts = _texts(table["loras"], (*at, "loras"), MAX_LORAS)
+        request = request._replace(loras=tuple(_uri(text, here) for text, here in texts))
+    if "sha256" in table:
+        request = request._replace(sha256=_sha256(table["sha256"], (*at, "sha256")))
+    if "endpoint" in table:
+        request = request._replace(endpoint=_endpoint(table["endpoint"], (*at, "endpoint")))
+    return request
+
+
+def _finished(request: Request, endpoint: str | None, at: Path) -> Request:
+    """The request as the lock shall know it: with the project's endpoint where one matters and is not the default."""
+    if request.mmproj is True and isinstance(request.uri, (WebUri, FileUri)):
+        raise Fault(
+            (*at, "mmproj"), f"nothing stands beside `{request.uri}`", "give the URI of the projector"
+        )
+    if request.endpoint is None and endpoint is None:
+        return request
+    uris = [request.uri, *(lora.uri for lora in request.loras)]
+    if isinstance(request.mmproj, Reference):
+        uris.append(request.mmproj.uri)
+    asks_hub = any(isinstance(uri, HfUri) for uri in uris)
+    wanted = request.endpoint or endpoint
+    return request._replace(endpoint=wanted if asks_hub and wanted != DEFAULT_ENDPOINT else None)
+
+
+# --- single values -----------------------------------------------------------------------------------
+
+
+def _uri(value: Any, at: Path) -> Reference:
+    return _checked(at, parse, _typed(value, str, at))
+
+
+def _mmproj(value: Any, at: Path) -> Reference | Literal[True] | None:
+    if isinstance(value, bool):
+        return True if value else None  # false: a variant without the projector of its base
+    if isinstance(value, str):
+        return _uri(value, at)
+    raise Fault(at, "`true` or the URI of a projector is expected")
+
+
+def _sha256(value: Any, at: Path) -> str | tuple[tuple[str, str], ...]:
+    if isinstance(value, str):
+        return _checked(at, sha256_hex, value)
+    if not isinstance(value, dict) or not value:
+        raise Fault(at, "a SHA-256, or a table of file name to SHA-256, is expected")
+    pairs = []
+    for name, digest in value.items():
+        here = (*at, name)
+        _checked(here, safe_path, name)
+        pairs.append((name, _checked(here, sha256_hex, _typed(digest, str, here))))
+    return tuple(sorted(pairs))
+
+
+def _load(value: Any, base: Mapping[str, LoadValue], at: Path) -> Mapping[str, LoadValue]:
+    load = dict(base)
+    for key, item in _typed(value, dict, at).items():
+        try:
+            load[key] = load_value(key, item)
+        except UsageError as error:
+            raise Fault((*at, key), error.message, error.hint) from None
+    return load
+
+
+def _dir(value: Any, at: Path) -> str:
+    text = _typed(value, str, at).removeprefix("./").rstrip("/")
+    fault = path_fault(text) if text != "." else "it is the project's own folder"
+    if not fault and text.lower().split("/")[0] == ".git":
+        fault = "it is git's folder"
+    if fault:
+        what = f"`{printable(text, 80)}` cannot be the folder for models: {fault}"
+        raise Fault(at, what, 'it is a folder inside the project, for example dir = "models"')
+    return text
+
+
+def _endpoint(value: Any, at: Path) -> str:
+    return _checked(at, check_endpoint, _typed(value, str, at))
+
+
+def _mirror(text: str, at: Path) -> str:
+    if not text.startswith("oci://"):
+        return _checked(at, check_endpoint, text)
+    uri = _checked(at, parse, text.rstrip("/")).uri
+    if not isinstance(uri, OciUri) or not text.rstrip("/").endswith(uri.repository):
+        raise Fault(
+            at, "a mirror has neither tag nor digest", "for example oci://registry.example.com/team/models"
+        )
+    return f"oci://{uri.registry}/{uri.repository}"
+
+
+def _names(value: Any, at: Path) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_checked(where, check_name, text) for text, where in _texts(value, at)))
+
+
+def _texts(value: Any, at: Path, limit: int = 1024) -> list[tuple[str, Path]]:
+    """The texts of a list, each with its own path."""
+    items = _typed(value, list, at)
+    if len(items) > limit:
+        raise Fault(at, f"it has more than {limit} elements")
+    return [(_typed(item, str, (*at, index)), (*at, index)) for index, item in enumerate(items)]
+
+
+# --- checks ------------------------------------------------------------------------------------------
+
+
+def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], at: Path) -> None:
+    for key in table:
+        if key not in known:
+            near = did_you_mean(key, known)
+            raise Fault((*at, key), f"unknown key{near}", None if near else f"known here: {', '.join(known)}")
+
+
+def _typed(value: Any, kind: type[_T], at: Path) -> _T:
+    if isinstance(value, kind):
+        return value
+    raise Fault(at, f"{_KINDS[kind]} is expected, not {_named(value)}")
+
+
+def _named(value: object) -> str:
+    """The kind of a TOML value, with the value itself if it is a short one."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return "a number"
+    return _KINDS.get(type(value), "a date or time")
+
+
+def _checked(at: Path, check: Callable[[str], _T], text: str) -> _T:
+    try:
+        return check(text)
+    except ModelsyncError as error:
+        raise Fault(at, error.message, error.hint) from None

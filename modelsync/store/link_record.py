@@ -1,0 +1,100 @@
+"""The record of what modelsync put into a folder of a project: `.modelsync.json` there. Light.
+
+    {"files": {"llama3/llama.gguf": {"sha256": "…", "size": 4920739232, "mtime_ns": 17…, "mode": "hardlink",
+                                       "owner": "../models.toml"}},
+     "pending": {}}
+
+What is about to appear is written under `pending` first: a file that stands there after all, because the program was
+killed at that moment, is known by it.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from modelsync.spec.names import path_fault
+from modelsync.store import atomic
+from modelsync.store.receipts import same_time
+
+RECORD = ".modelsync.json"
+TEMPORARY = ".modelsync-*.tmp"  # what the names of `temporary` match
+
+UsedMode = Literal["reflink", "hardlink", "symlink", "copy", "found"]
+
+_MODES = frozenset({"reflink", "hardlink", "symlink", "copy", "found"})
+
+
+class Record(NamedTuple):
+    """What was put at a path: digest in hex, size in bytes, modification time in ns, and how.
+
+    `found`: the right bytes were there before us; they are used, and never replaced or removed. `owner` tells for
+    whom: the path of a manifest, relative to the folder, or nothing for a pull.
+    """
+
+    sha256: str
+    size: int
+    mtime_ns: int
+    mode: UsedMode
+    owner: str = ""
+
+    def describes(self, path: str, seen: os.stat_result) -> bool:
+        """Whether what is at `path`, of which `seen` is the lstat, is still what was put there."""
+        if self.mode == "symlink":
+            return stat.S_ISLNK(seen.st_mode) and Path(path).readlink().name == self.sha256
+        return (
+            stat.S_ISREG(seen.st_mode)
+            and seen.st_size == self.size
+            and same_time(self.mtime_ns, seen.st_mtime_ns)
+        )
+
+
+def owned(folder: Path) -> Mapping[str, Record]:
+    """What was put into `folder`, by path: relative, with `/`. Empty where nothing was recorded."""
+    try:
+        value = json.loads((folder / RECORD).read_bytes())
+        files, pending = _parse(value["files"]), _parse(value.get("pending", {}))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}
+    return files | {path: record for path, record in pending.items() if intact(folder, path, record)}
+
+
+def intact(folder: Path, path: str, record: Record) -> bool:
+    """Whether what is at `path` is still what was put there. One lstat."""
+    place = f"{folder}{os.sep}{path}"
+    try:
+        return record.describes(place, os.lstat(place))
+    except OSError:
+        return False
+
+
+def write(folder: Path, files: Mapping[str, Record], pending: Mapping[str, Record]) -> None:
+    """Writes the record of `folder`; no file when there is nothing to record."""
+    target = folder / RECORD
+    if not files and not pending:
+        atomic.unlink(target)
+        return
+    value = {"files": _value(files), "pending": _value(pending)}
+    atomic.write_by(temporary(folder), target, json.dumps(value, indent=1).encode())
+
+
+def temporary(folder: Path) -> Path:
+    """A fresh name in a project's folder for what is on its way."""
+    return folder / f".modelsync-{atomic.unique()}.tmp"
+
+
+def _value(records: Mapping[str, Record]) -> dict[str, Any]:
+    return {path: records[path]._asdict() for path in sorted(records)}
+
+
+def _parse(value: Mapping[str, Any]) -> dict[str, Record]:
+    """The records that make sense. The folder may have come with a repository: its paths are data like any other."""
+    out = {}
+    for path, item in value.items():
+        record = Record(item["sha256"], item["size"], item["mtime_ns"], item["mode"], item.get("owner", ""))
+        known = (type(record.size), type(record.mtime_ns), type(record.owner)) == (int, int, str)
+        if known and record.mode in _MODES and path_fault(path) is None:
+            out[path] = record
+    return out

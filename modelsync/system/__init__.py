@@ -1,0 +1,1 @@
+"""The disks and devices of this machine."""

@@ -1,0 +1,237 @@
+"""Fills a partial from other files that probably have the same bytes, while streams fetch what they have not.
+
+Held in the tracks is what may be copied; a probe is a small gap in that, which some stream fetches like any other. A
+part is copied once its probe is here and equal, and is left to the streams where it is not. Nothing of this is
+believed: the file's digest decides, and what was copied is known to be doubtful until then (`Partial`, `File.guessed`).
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from modelsync.errors import ModelsyncError
+from modelsync.transfer.copy_source import Elsewhere
+from modelsync.transfer.delta_probes import Part, crawls, first_looks, parts_of, too_slow
+from modelsync.transfer.file_state import File, Lane
+from modelsync.transfer.jobs import HEAD, Guess
+from modelsync.transfer.ranges import Span
+from modelsync.transfer.track import SMALLEST, MiB, Track
+
+STEP = MiB  # bytes copied and recorded at once
+
+
+class Guessing:
+    """Sees to what is guessed of one file, in a thread of its own.
+
+    Args:
+        file: The file; no stream works on it yet.
+        lanes: What will be its lanes.
+        sizes: Bytes of each.
+        guesses: What is guessed.
+
+    Attributes:
+        givers: The other files from which bytes were copied.
+    """
+
+    def __init__(
+        self, file: File, lanes: Sequence[Lane], sizes: Sequence[int], guesses: Iterable[Guess]
+    ) -> None:
+        self._file = file
+        self._lanes = lanes
+        self._lock = file.run.lock
+        self._parts = [
+            part
+            for part in parts_of(guesses, sizes, file.job.sha256 or "")
+            if not self._track(part).done.holds(*self._inside(part))
+        ]
+        self._asked: set[Part] = set()
+        self._looks = set(first_looks(self._parts))
+        self._agreed = not self._looks  # whether one of the first looks has found equal bytes
+        self._copied, self._spent = 0, 0.0
+        self._tried = False  # whether the streams were given something to show how fast they are
+        self._others = Elsewhere()
+        self.givers: set[Path] = set()
+        self._crash: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="modelsync-copy", daemon=True)
+        for part in self._parts:
+            start, end = self._inside(part)
+            for first, last in self._track(part).done.within(start, end).missing(end - start):
+                self._track(part).hold(start + first, start + last)
+        for part in self._parts:
+            if part.probe is None or part in self._looks:
+                self._ask(part)
+        if not file.checked and self._parts and self._parts[0].probe is not None:
+            lanes[0].track.let_go(0, HEAD)  # nothing else is asked for before these are seen
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Where the bytes that are guessed begin."""
+        return tuple(part.start for part in self._parts)
+
+    def start(self) -> None:
+        """Starts the thread, if there is anything to do for it."""
+        if self._parts:
+            self._thread.start()
+
+    def join(self) -> None:
+        """Waits until it has ended; the file must be over or whole."""
+        if self._thread.ident is not None:
+            self._thread.join()
+        if self._crash is not None:
+            raise self._crash
+
+    # --- the thread ----------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            while (part := self._next()) is not None:
+                self._see_to(part)
+        except ModelsyncError as error:  # the partial cannot be read or written
+            with self._lock:
+                self._file.error = self._file.error or error
+        except BaseException as error:  # noqa: BLE001 - raised again by `join`
+            self._crash = error
+        finally:
+            self._leave(list(self._parts))
+            self._others.close()
+
+    def _next(self) -> Part | None:
+        """Waits for the next part of which enough is known; None when there is none any more."""
+        with self._lock:
+            while self._parts and not self._file.over:
+                if lost := [part for part in self._parts if self._is_lost(part)]:
+                    self._let_go(lost)
+                    continue
+                for part in self._parts:
+                    if part in self._asked and self._looked(part):
+                        return part
+                self._file.news.wait()
+            return None
+
+    def _see_to(self, part: Part) -> None:
+        place = next((place for place in part.places if self._has(place, part)), None)
+        if part in self._looks:
+            self._looks.discard(part)
+            self._decide(place is not None)
+        with suppress(OSError):  # the other file is gone, or cannot be read
+            while place and (span := self._next_span(part)) and self._step(part, place, *span):
+                self._compare()
+            self._file.partial.write_back(part.start, part.end)
+        self._leave([part])
+
+    def _decide(self, equal: bool) -> None:
+        """One of the first looks is known: with one that is equal it is worth going on."""
+        if equal and not self._agreed:
+            self._agreed = True
+            with self._lock:
+                for part in self._parts:
+                    self._ask(part)
+                self._file.run.wake()
+
+    def _is_lost(self, part: Part) -> bool:
+        """Whether there is nothing to be had from a part any more."""
+        track = self._track(part)
+        in_vain = part.probe is not None and not (self._agreed or self._looks)
+        return track.plain or track.draining or in_vain
+
+    def _has(self, place: tuple[Path, int], part: Part) -> bool:
+        """Whether another file has at a place what the probe of a part has brought."""
+        if part.probe is None:
+            return True
+        start, end = part.probe
+        mine = memoryview(bytearray(end - start))
+        got = 0
+        while got < len(mine) and (count := self._file.partial.read_into(mine[got:], start + got)):
+            got += count
+        path, offset = place
+        with suppress(OSError):
+            return mine == self._others.read(path, offset + start - part.start, len(mine))
+        return False
+
+    def _next_span(self, part: Part) -> Span | None:
+        """What is to be copied of a part next, in the whole file; None: nothing more."""
+        with self._lock:
+            track, (start, end) = self._track(part), self._inside(part)
+            held = track.held.within(start, end)
+            if not held or self._file.over or track.plain or track.draining:
+                return None
+            first, last = held.spans[0]
+            return part.start + first, part.start + min(last, first + STEP)
+
+    def _step(self, part: Part, place: tuple[Path, int], start: int, end: int) -> bool:
+        """Copies a few bytes and records them; says whether there may be more."""
+        began = time.monotonic()
+        file, base = self._file, self._lanes[part.lane].base
+        path, offset = place
+        count = self._others.copy(path, offset + start - part.start, file.partial, start, end - start)
+        if not count:
+            return False
+        self.givers.add(path)
+        file.partial.record(start, start + count, f"a copy of {path}", guessed=True)
+        self._copied += count
+        self._spent += time.monotonic() - began
+        with self._lock:
+            self._track(part).copied(start - base, start + count - base)
+            file.reused += count
+            file.guessed = file.guessed.add(start, start + count)
+            file.nudge()
+        return True
+
+    def _compare(self) -> None:
+        """Gives up copying where the network is clearly faster; finds that out first, if nothing told yet."""
+        if too_slow(self._copied, self._spent, self._file.pace):
+            self._leave(list(self._parts))
+        elif not (self._tried or self._file.pace) and crawls(self._copied, self._spent):
+            self._tried = True
+            part = self._parts[-1]
+            start, end = self._inside(part)
+            with self._lock:
+                self._track(part).let_go(max(start, end - SMALLEST), end)
+                self._file.run.wake()
+
+    # --- what is held --------------------------------------------------------------------------------
+
+    def _ask(self, part: Part) -> None:
+        """Lets the streams fetch the probe of a part, if that is not here."""
+        self._asked.add(part)
+        if part.probe is None:
+            return
+        file, track, base = self._file, self._track(part), self._lanes[part.lane].base
+        start, end = part.probe
+        copied = [(start + a, start + b) for a, b in file.guessed.within(start, end)]
+        file.partial.forget(copied)  # they would be held against what they are a copy of
+        for first, last in copied:
+            file.guessed = file.guessed.remove(first, last)
+            track.lose(first - base, last - base)
+            file.epoch += 1  # what comes in their place is not what may have been hashed
+        track.let_go(start - base, end - base)
+
+    def _looked(self, part: Part) -> bool:
+        """Whether the probe of a part is here."""
+        base = self._lanes[part.lane].base
+        return part.probe is None or self._track(part).done.holds(part.probe[0] - base, part.probe[1] - base)
+
+    def _leave(self, parts: Iterable[Part]) -> None:
+        """Leaves what is missing of parts to the streams."""
+        with self._lock:
+            self._let_go(list(parts))
+
+    def _let_go(self, parts: Sequence[Part]) -> None:
+        for part in parts:
+            if part in self._parts:
+                self._parts.remove(part)
+                self._looks.discard(part)
+                self._track(part).let_go(*self._inside(part))
+                self._file.drain(self._lanes[part.lane])
+        self._file.nudge()
+        self._file.run.wake()
+
+    def _track(self, part: Part) -> Track:
+        return self._lanes[part.lane].track
+
+    def _inside(self, part: Part) -> Span:
+        """Where a part is in its segment."""
+        base = self._lanes[part.lane].base
+        return part.start - base, part.end - base

@@ -1,0 +1,97 @@
+"""A disk that is too small is told before the first byte of a file is asked for."""
+
+from collections.abc import Callable
+
+import pytest
+
+from modelsync.context import Context
+from modelsync.errors import DiskFullError
+from modelsync.fetch import blobs
+from modelsync.ops import pull, sync
+from modelsync.store.links import LinkMode
+from modelsync.system import disks as system_disks
+from tests.support.project import REPO, Place, gguf
+
+BOTH = f'[models]\nsmall = "hf:{REPO}:Q4_K_M"\nlarge = "hf:{REPO}:Q8_0"\n'  # 3,000 and 5,000 bytes
+Disks = Callable[[int, int], None]
+
+
+@pytest.fixture
+def disks(place: Place, monkeypatch: pytest.MonkeyPatch) -> Disks:
+    """Makes the project's `models` folder be on a disk of its own; says how much is free on the store's and on that."""
+    folder = place.folder / "models"
+
+    def make(free: int, there: int) -> None:
+        monkeypatch.setattr(system_disks, "device", lambda path: 2 if path.is_relative_to(folder) else 1)
+        monkeypatch.setattr(
+            system_disks, "free_bytes", lambda path: there if path.is_relative_to(folder) else free
+        )
+
+    return make
+
+
+def files_asked(place: Place) -> int:
+    return len(place.hub.seen("cdn"))
+
+
+def test_files_that_are_fetched_one_after_the_other_count_together(
+    place: Place, context: Context, disks: Disks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are locked and fetched at once: where not all fit, none is begun."""
+    monkeypatch.setattr(blobs, "_at_once", lambda: 1)
+    project = place.write(BOTH)
+    disks(7999, 0)
+    with pytest.raises(DiskFullError, match=r"7\.8 KiB needed") as error:
+        sync.sync(context, project)
+    assert "cache prune" in str(error.value.hint)
+    assert files_asked(place) == 0
+    disks(8000, 0)
+    assert sync.sync(context, project).bytes_fetched == 8000
+
+
+@pytest.mark.parametrize("mode", ["auto", "copy"])
+def test_copies_on_another_disk_must_fit_there(
+    place: Place, context: Context, disks: Disks, mode: LinkMode
+) -> None:
+    """The project's folder is on a disk that cannot take them: the network is not asked for what has no place."""
+    project = place.write(f'[modelsync]\ndir = "models"\n{BOTH}')
+    disks(10**6, 7999)
+    with pytest.raises(DiskFullError, match=f"not enough space at {place.folder / 'models'}"):
+        sync.sync(context, project, link_mode=mode)
+    assert files_asked(place) == 0
+
+
+def test_copies_beside_the_store_count_twice(place: Place, context: Context, disks: Disks) -> None:
+    """With --link-mode copy both the blob and its copy are written."""
+    project = place.write(BOTH)
+    disks(15_999, 0)
+    with pytest.raises(DiskFullError):
+        sync.sync(context, project, directory=place.folder / "here", link_mode="copy")
+    assert files_asked(place) == 0
+    disks(16_000, 0)
+    assert sync.sync(context, project, directory=place.folder / "here", link_mode="copy").bytes_fetched
+
+
+def test_links_take_no_room(place: Place, context: Context, disks: Disks) -> None:
+    """On the store's own disk a file is there once."""
+    disks(8000, 0)
+    assert sync.sync(context, place.write(BOTH), directory=place.folder / "here").bytes_fetched == 8000
+
+
+def test_a_pulls_plain_files_must_fit_too(place: Place, context: Context, disks: Disks) -> None:
+    """`pull --dir` looks at both disks before it fetches."""
+    disks(10**6, 2999)
+    with pytest.raises(DiskFullError, match=r"2\.9 KiB needed"):
+        pull.pull(context, [f"hf:{REPO}:Q4_K_M"], directory=place.folder / "models")
+    assert files_asked(place) == 0
+
+
+def test_what_stands_there_already_is_not_counted(place: Place, context: Context, disks: Disks) -> None:
+    """A file of the right size in the folder may be the one that is wanted, and needs no copy."""
+    project = place.write(f'[modelsync]\ndir = "models"\n[models]\nsmall = "hf:{REPO}:Q4_K_M"\n')
+    there = place.folder / "models" / "small" / "tiny-Q4_K_M.gguf"
+    there.parent.mkdir(parents=True)
+    there.write_bytes(gguf("q4"))
+    disks(3000, 0)
+    assert sync.sync(context, project).bytes_reused == 3000
+    assert files_asked(place) == 0

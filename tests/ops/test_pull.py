@@ -1,0 +1,86 @@
+"""Pull: models by their URIs, without a manifest."""
+
+from pathlib import Path
+
+import pytest
+
+from modelsync.context import Context
+from modelsync.errors import UsageError
+from modelsync.ops import pull
+from tests.support.project import REPO, Opened, Place, gguf
+
+
+def test_pull_without_a_manifest(place: Place, context: Context, tmp_path: Path) -> None:
+    """URIs are fetched side by side, what is here is not; an update replaces what pull put there, and no more."""
+    uri = f"hf:{REPO}:Q4_K_M"
+    folder = tmp_path / "plain"
+    report = pull.pull(context, [uri, f"hf:{REPO}:Q8_0"], directory=folder)
+    target = folder / REPO / "tiny-Q4_K_M.gguf"
+    assert report.bytes_fetched == 8000
+    assert report.pulled[0].files.model == target
+    assert target.read_bytes() == gguf("q4")
+    again = pull.pull(context, [uri], directory=folder)
+    assert (again.bytes_fetched, again.pulled[0].changed) == (0, False)
+    place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
+    (folder / REPO / "mine.gguf").write_text("mine")
+    newer = pull.pull(context, [uri], directory=folder)
+    assert (newer.bytes_fetched, newer.pulled[0].changed) == (3000, True)
+    assert target.read_bytes() == gguf("new")
+    assert (folder / REPO / "mine.gguf").read_text() == "mine"
+
+
+def test_pull_remembers_for_when_there_is_no_network(place: Place, context: Context, opened: Opened) -> None:
+    """A URI that was pulled answers offline; one that never was is an error."""
+    uri = f"hf:{REPO}:Q4_K_M"
+    pulled = pull.pull(context, [uri]).pulled[0].files
+    place.hub.clear()
+    assert pull.files(opened(offline=True), uri) == pulled
+    assert pull.files(context, uri) == pulled
+    assert pull.pull(opened(offline=True), [uri]).pulled[0].files == pulled
+    assert place.hub.seen() == []
+    with pytest.raises(Exception, match="never pulled"):
+        pull.files(opened(offline=True), f"hf:{REPO}:Q8_0")
+
+
+def test_pull_names_one_file(place: Place, context: Context, tmp_path: Path) -> None:
+    """`filename` names the one file in the folder; it needs one, and one URI."""
+    uri = f"hf:{REPO}:Q4_K_M"
+    report = pull.pull(context, [uri], directory=tmp_path / "out", filename="model.gguf")
+    assert report.pulled[0].files.model == tmp_path / "out/model.gguf"
+    with pytest.raises(UsageError):
+        pull.pull(context, [uri], filename="model.gguf")
+    with pytest.raises(UsageError):
+        pull.pull(context, [uri, f"hf:{REPO}:Q8_0"], directory=tmp_path, filename="model.gguf")
+
+
+def test_two_files_never_get_one_place(place: Place, context: Context, tmp_path: Path) -> None:
+    """Two URIs whose files would overwrite each other in the folder are refused before a byte is fetched."""
+    place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
+    old, new = f"hf:{REPO}:Q4_K_M#{place.commit}", f"hf:{REPO}:Q4_K_M"
+    with pytest.raises(UsageError, match=r"tiny-Q4_K_M\.gguf"):
+        pull.pull(context, [old, new], directory=tmp_path / "plain")
+    names = [f"big-Q5_K_M-0000{number}-of-00002.gguf" for number in (1, 2)]
+    place.repo.commit({name: gguf(name) for name in names})
+    with pytest.raises(UsageError, match="filename"):
+        pull.pull(context, [f"hf:{REPO}:Q5_K_M"], directory=tmp_path / "plain", filename="one.gguf")
+    assert place.hub.seen("cdn") == []
+    assert len(pull.pull(context, [old, new]).pulled) == 2  # in the store each has its own
+
+
+def test_each_uri_has_its_answer(place: Place, context: Context) -> None:
+    """The report is in the order of the URIs, one for each, also where two say the same."""
+    uris = [f"hf:{REPO}:{quant}" for quant in ("Q8_0", "Q4_K_M", "Q8_0")]
+    assert [one.uri for one in pull.pull(context, uris).pulled] == uris
+
+
+def test_a_relative_path_is_of_the_folder_it_was_pulled_in(
+    place: Place, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same relative path means another file in another folder, and is remembered so."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.gguf").write_bytes(gguf(name))
+        monkeypatch.chdir(tmp_path / name)
+        assert pull.files(context, "./model.gguf").model.read_bytes() == gguf(name)
+    (tmp_path / "two/model.gguf").unlink()
+    assert pull.files(context, "./model.gguf").model.read_bytes() == gguf("two")

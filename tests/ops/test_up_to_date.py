@@ -1,0 +1,128 @@
+"""Memos: what the last sync found is only answered while it is still so."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelsync.context import Context
+from modelsync.ops import lock as ops_lock
+from modelsync.ops import sync, up_to_date, verify
+from modelsync.project import discovery
+from modelsync.store import prune
+from tests.support.project import REPO, Opened, Place, gguf
+
+MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
+LINKED = f'[modelsync]\ndir = "models"\n{MANIFEST}'
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_what_is_remembered_is_only_believed_while_nothing_changed(
+    place: Place, context: Context, store_root: Path
+) -> None:
+    """After a sync the answer is remembered; a changed manifest, lock, file, link record or receipt ends that."""
+    project = place.write(LINKED)
+    sync.sync(context, project)
+
+    def remembered() -> bool:
+        return up_to_date.nothing_to_do(context, project, None)
+
+    assert remembered()
+    assert up_to_date.files(context, project, "tiny", None) is not None
+    blob = context.store.blob_path(digest(gguf("q4")))
+    changes: list[Callable[[], object]] = [
+        lambda: place.write(LINKED + "# a comment\n"),
+        lambda: (place.folder / "models.lock").write_text(place.lock_text + "# merged\n"),
+        lambda: (place.folder / "models/.modelsync.json").unlink(),
+        lambda: (place.folder / "models/tiny/tiny-Q4_K_M.gguf").unlink(),
+        lambda: os.utime(blob, (1, 1)),
+        lambda: context.store.receipt_path(digest(gguf("q4"))).unlink(),
+        lambda: shutil.rmtree(store_root / "views-v1"),
+        lambda: shutil.rmtree(store_root / "memos-v1"),
+    ]
+    for change in changes:
+        change()
+        assert not remembered()
+        sync.sync(context, project)
+        assert remembered()
+
+
+def test_rot_that_verify_finds_is_not_remembered_away(place: Place, context: Context) -> None:
+    """A blob whose bytes changed under the same size and time is found by verify, and mended by the next sync."""
+    project = place.write(MANIFEST)
+    sync.sync(context, project)
+    blob = context.store.blob_path(digest(gguf("q4")))
+    seen = blob.stat()
+    blob.chmod(0o644)
+    blob.write_bytes(gguf("q4")[:-1] + b"!")
+    os.utime(blob, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    assert sync.sync(context, project).changes == ()  # nothing shows it yet
+    assert [row.status for row in verify.verify(context, project)] == ["damaged"]
+    assert sync.sync(context, project).bytes_fetched == 3000
+    assert [row.status for row in verify.verify(context, project, full=True)] == ["ok"]
+
+
+def test_variants_are_remembered_as_what_they_are(
+    place: Place, opened: Opened, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A memo of one variant never answers for another."""
+    text = f'[models]\nother = "hf:{REPO}:Q8_0"\n[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\n'
+    project = place.write(text + f'[models.tiny.variants.server]\nuri = "hf:{REPO}:Q8_0"\n')
+    sync.sync(context, project)
+    found = up_to_date.files(context, project, "tiny", None)
+    assert found is not None
+    assert found.model.name == "tiny-Q4_K_M.gguf"
+    assert up_to_date.files(context, project, "tiny", "server") is None
+    monkeypatch.setenv("MODELSYNC_VARIANT", "server")
+    server = opened()
+    assert up_to_date.files(server, project, "tiny", None) is None
+    sync.sync(server, project)
+    for asked in (server, context):
+        found = up_to_date.files(asked, project, "tiny", "server")
+        assert found is not None
+        assert found.model.name == "tiny-Q8_0.gguf"
+    assert up_to_date.files(context, project, "tiny", None) is None
+    assert up_to_date.files(context, project, "other", None) is not None
+
+
+def test_a_memo_is_of_one_way_to_ask(
+    place: Place, opened: Opened, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store_root: Path
+) -> None:
+    """What a package's sync found says nothing of a sync of the same files by their path; nor do other stores."""
+    project = place.write(LINKED)
+    ops_lock.lock(opened(), project)
+    shipped = project._replace(package="shipped")
+    sync.sync(opened(), shipped)
+    assert up_to_date.nothing_to_do(opened(), shipped, None)
+    sync.sync(opened(), project)
+    assert (place.folder / "models/tiny/tiny-Q4_K_M.gguf").is_file()
+    store_root.rename(tmp_path / "team")
+    with monkeypatch.context() as patch:
+        patch.setenv("MODELSYNC_READONLY_STORES", str(tmp_path / "team"))
+        sync.sync(opened(), shipped)
+        assert up_to_date.files(opened(), shipped, "tiny", None) is not None
+    assert up_to_date.files(opened(), shipped, "tiny", None) is None
+
+
+def test_a_sync_sees_to_its_root_again(place: Place, context: Context, tmp_path: Path) -> None:
+    """A lock that was away during a prune, and came back as it was, is needed from the next sync on."""
+    project = place.write(MANIFEST)
+    sync.sync(context, project)
+    second = tmp_path / "second"
+    second.mkdir()
+    shutil.copy(place.folder / "models.toml", second)
+    sync.sync(context, discovery.find(manifest_path=second))
+    lock = project.lock_path
+    lock.rename(tmp_path / "away")
+    prune.execute(context.store, prune.prune(context.store, at_once=True))
+    (tmp_path / "away").rename(lock)
+    sync.sync(context, project)
+    shutil.rmtree(second)
+    prune.execute(context.store, prune.prune(context.store, at_once=True))
+    assert context.store.blob_path(digest(gguf("q4"))).exists()

@@ -1,0 +1,87 @@
+"""Names, groups and variants."""
+
+import pytest
+
+from modelsync.errors import NotFoundError, UsageError
+from modelsync.project.selection import Groups, select
+from modelsync.spec.manifest import read
+
+TEXT = """
+[modelsync]
+default-groups = ["chat"]
+[models]
+plain = "hf:u/plain"
+[models.talk]
+uri = "hf:u/talk"
+groups = ["chat"]
+[models.talk.variants.server]
+uri = "hf:u/talk:Q8_0"
+[models.judge]
+uri = "hf:u/judge"
+groups = ["eval", "slow"]
+"""
+MANIFEST = read.parse(TEXT)
+NO_DEFAULTS = read.parse(TEXT.replace('default-groups = ["chat"]', ""))
+
+
+def chosen(*names: str, groups: Groups | None = None, variant: str | None = None) -> list[str]:
+    return [
+        f"{entry.name}:{entry.variant}" if entry.variant else entry.name
+        for entry in select(MANIFEST, names, groups, variant)
+    ]
+
+
+def test_ungrouped_and_default_groups_are_taken_bare() -> None:
+    """A bare selection is the ungrouped models and those of the default groups."""
+    assert chosen() == ["plain", "talk"]
+
+
+def test_without_default_groups_everything_is_taken() -> None:
+    """Where the manifest names no default groups, all groups are taken."""
+    assert [entry.name for entry in select(NO_DEFAULTS)] == ["plain", "talk", "judge"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "names"),
+    [
+        (Groups(plus=("eval",)), ["plain", "talk", "judge"]),
+        (Groups(only=("eval",)), ["judge"]),
+        (Groups(minus=("chat",)), ["plain"]),
+        (Groups(everything=True), ["plain", "talk", "judge"]),
+        (Groups(everything=True, minus=("eval",)), ["plain", "talk", "judge"]),
+        (Groups(everything=True, minus=("eval", "slow")), ["plain", "talk"]),
+        (Groups(only=("eval", "chat"), minus=("chat",)), ["judge"]),
+    ],
+)
+def test_group_flags(groups: Groups, names: list[str]) -> None:
+    """--group adds to the defaults, --only-group leaves the ungrouped out, --no-group takes away."""
+    assert chosen(groups=groups) == names
+
+
+def test_names_are_taken_in_the_manifests_order_and_once() -> None:
+    """Names select just those models, whatever their groups."""
+    assert chosen("judge", "plain", "judge") == ["plain", "judge"]
+
+
+def test_a_variant_applies_to_the_models_that_have_it() -> None:
+    """One is synced for each name: the variant where there is one, else the entry itself."""
+    assert chosen(variant="server") == ["plain", "talk:server"]
+    assert chosen("plain", variant="server") == ["plain"]
+
+
+def test_unknown_words_are_errors_that_say_what_there_is() -> None:
+    """A name, group or variant that nothing has is an error, with the ones there are."""
+    with pytest.raises(NotFoundError, match=r"plian.*plain"):
+        chosen("plian")
+    with pytest.raises(NotFoundError) as group:
+        chosen(groups=Groups(plus=("evil",)))
+    assert "eval" in str(group.value.hint)
+    with pytest.raises(NotFoundError) as variant:
+        chosen(variant="laptop")
+    assert "server" in str(variant.value.hint)
+
+
+def test_names_and_group_flags_do_not_go_together() -> None:
+    """A call that names models and groups cannot mean anything."""
+    with pytest.raises(UsageError):
+        chosen("plain", groups=Groups(plus=("chat",)))

@@ -1,0 +1,204 @@
+"""The lock as values and as text."""
+
+import pytest
+from hypothesis import given
+
+from modelsync.errors import LockfileError
+from modelsync.spec.lock.model import Lock, LockedFile, LockedModel, Piece
+from modelsync.spec.lock.origin import hf_url
+from modelsync.spec.lock.read import parse
+from modelsync.spec.lock.text import dumps
+from modelsync.spec.request import Request
+from modelsync.spec.uri import HfUri, Reference
+from modelsync.spec.uri import parse as uri
+from tests.support.strategies import COMMIT, HEX64, PATHS, REPOS, locks
+
+A, B, C = "a" * 64, "b" * 64, "c" * 64
+ONE, TWO = "1" * 40, "2" * 40
+HUB = "https://huggingface.co"
+
+LOCK = Lock(
+    (
+        LockedModel(
+            "empty-license", {"uri": "file:m.gguf"}, (LockedFile("model", "m.gguf", 0, C, "file:m.gguf"),)
+        ),
+        LockedModel(
+            "llama3",
+            Request(
+                HfUri("u/m", quant="Q4_K_M"), "main", True, (uri("hf:user/adapter/adapter.gguf"),)
+            ).to_dict(),
+            (
+                LockedFile("model", "m-Q4_K_M.gguf", 5, A, f"{HUB}/u/m/resolve/{ONE}/m-Q4_K_M.gguf", A),
+                LockedFile("mmproj", "mmproj.gguf", 4, B, f"{HUB}/u/m/resolve/{ONE}/mmproj.gguf", B),
+                LockedFile(
+                    "lora",
+                    "adapter.gguf",
+                    1,
+                    C,
+                    f"{HUB}/user/adapter/resolve/{TWO}/adapter.gguf",
+                    C,
+                    "user/adapter",
+                    TWO,
+                ),
+            ),
+            revision=ONE,
+            license="llama3.1",
+        ),
+        LockedModel(
+            "llama3",
+            {"uri": "hf:u/m:Q8_0", "endpoint": "https://hf.corp.example"},
+            (
+                LockedFile(
+                    "model",
+                    "m Q8_0.gguf",
+                    3,
+                    C,
+                    pieces=tuple(
+                        Piece(
+                            f"m Q8_0.gguf.part{number}of2",
+                            f"https://hf.corp.example/u/m/resolve/{ONE}/m%20Q8_0.gguf.part{number}of2",
+                            number,
+                            digest,
+                        )
+                        for number, digest in ((1, A), (2, B))
+                    ),
+                ),
+            ),
+            variant="server",
+            revision=ONE,
+        ),
+    )
+)
+
+TEXT = f"""\
+# Written by modelsync. Commit it; do not edit it.
+version = 1
+
+[[model]]
+name = "empty-license"
+request = {{ uri = "file:m.gguf" }}
+files = [
+  {{ role = "model", path = "m.gguf", url = "file:m.gguf", size = 0, sha256 = "{C}" }},
+]
+
+[[model]]
+name = "llama3"
+request = {{ uri = "hf:u/m:Q4_K_M", revision = "main", mmproj = true, loras = ["hf:user/adapter/adapter.gguf"] }}
+revision = "{ONE}"
+license = "llama3.1"
+files = [
+  {{ role = "model", path = "m-Q4_K_M.gguf", url = "{HUB}/u/m/resolve/{ONE}/m-Q4_K_M.gguf", etag = "{A}", size = 5, \
+sha256 = "{A}" }},
+  {{ role = "mmproj", path = "mmproj.gguf", url = "{HUB}/u/m/resolve/{ONE}/mmproj.gguf", etag = "{B}", size = 4, \
+sha256 = "{B}" }},
+  {{ role = "lora", repo = "user/adapter", revision = "{TWO}", path = "adapter.gguf", \
+url = "{HUB}/user/adapter/resolve/{TWO}/adapter.gguf", etag = "{C}", size = 1, sha256 = "{C}" }},
+]
+
+[[model]]
+name = "llama3"
+variant = "server"
+request = {{ uri = "hf:u/m:Q8_0", endpoint = "https://hf.corp.example" }}
+revision = "{ONE}"
+files = [
+  {{ role = "model", path = "m Q8_0.gguf", size = 3, sha256 = "{C}", pieces = [\
+{{ path = "m Q8_0.gguf.part1of2", url = "https://hf.corp.example/u/m/resolve/{ONE}/m%20Q8_0.gguf.part1of2", size = 1, \
+sha256 = "{A}" }}, \
+{{ path = "m Q8_0.gguf.part2of2", url = "https://hf.corp.example/u/m/resolve/{ONE}/m%20Q8_0.gguf.part2of2", size = 2, \
+sha256 = "{B}" }}] }},
+]
+"""
+
+
+def test_the_layout_is_fixed_byte_for_byte() -> None:
+    """Keys in a fixed order, a line a file, no clock and no version of the tool: a contract with reviewers."""
+    assert dumps(LOCK) == TEXT
+    assert parse(TEXT) == LOCK
+
+
+def test_an_empty_lock_has_a_version() -> None:
+    """A project without models has a lock that says so."""
+    assert dumps(Lock()) == "# Written by modelsync. Commit it; do not edit it.\nversion = 1\n"
+    assert parse(dumps(Lock())) == Lock()
+
+
+def test_models_are_sorted_by_name_and_variant() -> None:
+    """In whatever order they were resolved, the text is the same; a base comes before its variants."""
+    assert dumps(Lock(LOCK.models[::-1])) == TEXT
+
+
+def test_models_are_found_and_digests_collected() -> None:
+    """A model is found by name and variant; the digests are those of whole files."""
+    assert LOCK.find("llama3") is LOCK.models[1]
+    assert LOCK.find("llama3", "server") is LOCK.models[2]
+    assert LOCK.find("llama3", "laptop") is None
+    assert LOCK.find("embed") is None
+    assert LOCK.digests == {A, B, C}
+
+
+@given(locks())
+def test_a_lock_survives_its_own_text(lock: Lock) -> None:
+    """Every lock, written and read again, is the same, and so is its text."""
+    text = dumps(lock)
+    assert parse(text) == lock
+    assert dumps(parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT.replace("\n", "\r\n"),
+        TEXT.replace("version = 1\n", "version = 1 # one\n"),
+        TEXT.replace('license = "llama3.1"', "license = 'llama3.1'"),
+        TEXT.replace('name = "empty-license"', 'name = "empty-license"\nfuture = [1, { x = 2 }]'),
+        TEXT.replace("size = 5,", "size = 0x5, color = 'red',"),
+        TEXT.replace("[[model]]", "\n[[model]]") + "\n[future]\nx = 1979-05-27\n",
+        "\ufeff" + TEXT,
+    ],
+)
+def test_other_layouts_mean_the_same(text: str) -> None:
+    """Windows' line endings, a person's hand, keys of a later version: all that is TOML is read."""
+    assert parse(text) == LOCK
+
+
+def test_a_later_version_is_refused_with_a_hint() -> None:
+    """What this version cannot know about is not guessed."""
+    with pytest.raises(LockfileError, match="version is 2") as caught:
+        parse("version = 2\nanything = true\n")
+    assert "upgrade modelsync" in str(caught.value.hint)
+
+
+def test_text_of_others_is_escaped() -> None:
+    """A control character in a license or an etag does not break the file, nor a line."""
+    file = LockedFile("model", "m.gguf", 0, C, "file:m.gguf", 'a"\\\n\x1b\U000e0001')
+    lock = Lock((LockedModel("m", {"uri": "file:m.gguf"}, (file,), license="\x00\u202e"),))
+    assert parse(dumps(lock)) == lock
+    assert all(line.isprintable() for line in dumps(lock).split("\n"))
+
+
+def test_a_lone_surrogate_is_replaced() -> None:
+    """JSON can say what TOML cannot: it becomes the sign for that."""
+    lock = Lock((LockedModel("m", {"uri": "file:m.gguf"}, LOCK.models[0].files, license="a\ud800"),))
+    assert parse(dumps(lock)).models[0].license == "a\ufffd"
+
+
+@given(REPOS, COMMIT, PATHS)
+def test_the_url_of_a_hubs_file(repo: str, commit: str, path: str) -> None:
+    """It is encoded as the hub's own client does, so that every character of a path is only a path."""
+    from urllib.parse import quote, unquote, urlsplit
+
+    url = hf_url(HUB, repo, commit, path)
+    assert url == f"{HUB}/{repo}/resolve/{commit}/{quote(path)}"
+    assert unquote(urlsplit(url).path) == f"/{repo}/resolve/{commit}/{path}"
+    assert not urlsplit(url).query + urlsplit(url).fragment
+
+
+@given(HEX64)
+def test_a_request_is_compared_as_written(digest: str) -> None:
+    """What a manifest asks and what its lock answers are equal as tables, with tables of hashes too."""
+    request = Request(HfUri("u/m"), "main", Reference(HfUri("u/p")), (), (("m.gguf", digest),), None)
+    url = hf_url(HUB, "u/m", ONE, "m.gguf")
+    eyes = LockedFile("mmproj", "p.gguf", 1, A, hf_url(HUB, "u/p", TWO, "p.gguf"), None, "u/p", TWO)
+    files = (LockedFile("model", "m.gguf", 1, digest, url), eyes)
+    lock = Lock((LockedModel("m", request.to_dict(), files, None, ONE),))
+    assert parse(dumps(lock)).models[0].request == request.to_dict()

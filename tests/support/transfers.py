@@ -1,0 +1,141 @@
+"""What the tests of whole downloads share."""
+
+import hashlib
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from modelsync.errors import ModelsyncError, NotAModelError
+from modelsync.net.client import Client
+from modelsync.net.retry import Backoff
+from modelsync.transfer.downloader import Downloader
+from modelsync.transfer.jobs import Fetched, Guess, Job, Segment
+from modelsync.transfer.progress import Event, Listener
+from modelsync.transfer.rate_limit import Limit
+
+MiB = 2**20
+
+
+@cache
+def noise(size: int, seed: int = 0) -> bytes:
+    """`size` bytes that begin like a GGUF file and repeat nowhere."""
+    return b"GGUF" + random.Random(seed).randbytes(size - 4) if size >= 4 else b"GGUF"[:size]
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def is_gguf(head: bytes) -> None:
+    if head[:4] != b"GGUF":
+        raise NotAModelError(f"it begins with {head!r}")
+
+
+class Hasty(Backoff):
+    """Counts like the real one, and hardly waits."""
+
+    def failed(self, retry_after: float | None = None) -> float | None:
+        wait = super().failed(retry_after)
+        return wait if wait is None else 0.01
+
+
+@dataclass
+class Outcome:
+    """How a run ended: what was fetched (with its bytes), what failed, what was told."""
+
+    done: dict[str, tuple[Fetched, bytes]] = field(default_factory=dict)
+    errors: dict[str, ModelsyncError] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+    def on_done(self, job: Job, fetched: Fetched) -> None:
+        self.done[job.label] = fetched, fetched.path.read_bytes()
+
+    def on_error(self, job: Job, error: ModelsyncError) -> None:
+        self.errors[job.label] = error
+
+    @property
+    def only(self) -> Fetched:
+        """The one file that there was, fetched without an error."""
+        assert not self.errors
+        [(fetched, data)] = self.done.values()
+        assert fetched.size == len(data)
+        assert fetched.sha256 == sha256(data)
+        return fetched
+
+    @property
+    def error(self) -> ModelsyncError:
+        """The error of the one file that there was."""
+        assert not self.done
+        [error] = self.errors.values()
+        return error
+
+
+class Lab:
+    """Runs downloads in a folder, each with a client of its own.
+
+    Attributes:
+        folder: Where the partials are, by label.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def job(
+        self,
+        url: str | Sequence[Segment],
+        data: bytes | None = None,
+        *,
+        label: str = "model.gguf",
+        size: int | None = None,
+        digest: str | None = None,
+        check: Callable[[bytes], None] | None = None,
+        guesses: Sequence[Guess] = (),
+        head: bytes = b"",
+    ) -> Job:
+        """A job; `data` is what is promised, its size and its digest, if anything is."""
+        segments = (Segment(url),) if isinstance(url, str) else tuple(url)
+        if data is not None:
+            size, digest = len(data), sha256(data)
+        return Job(label, self.folder / label, size, digest, segments, check, tuple(guesses), head)
+
+    def run(
+        self,
+        *jobs: Job,
+        streams: int = 4,
+        limit: Limit | None = None,
+        timeout: float = 5.0,
+        listener: Listener | None = None,
+        cancel: threading.Event | None = None,
+        tries: int = 4,
+    ) -> Outcome:
+        """Runs them to the end."""
+        outcome = Outcome()
+        with client(timeout, cancel) as asker:
+            downloader = Downloader(
+                lambda: asker,
+                streams=streams,
+                limit=limit,
+                listener=listener or outcome.events.append,
+                cancel=cancel,
+                backoff=lambda: Hasty(tries),
+            )
+            try:
+                downloader.run(jobs, outcome.on_done, outcome.on_error)
+            finally:
+                assert running_threads() == []
+        return outcome
+
+
+@contextmanager
+def client(timeout: float, cancel: threading.Event | None) -> Iterator[Client]:
+    with Client(timeout=timeout, cancel=cancel) as made:
+        yield made
+
+
+def running_threads() -> list[str]:
+    """The names of the threads of runs that have not ended."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("modelsync-")]

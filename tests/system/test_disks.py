@@ -1,0 +1,31 @@
+"""This machine as it is."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from modelsync.system import disks
+
+
+def test_free_space_is_that_of_the_disk_where_a_path_will_be(tmp_path: Path) -> None:
+    """The folders need not be there yet."""
+    assert 0 < disks.free_bytes(tmp_path / "a" / "b") == pytest.approx(disks.free_bytes(tmp_path), rel=0.5)
+
+
+def test_paths_of_one_folder_are_on_one_device(tmp_path: Path) -> None:
+    """Whether they are there or not."""
+    assert disks.same_device(tmp_path, tmp_path / "not" / "there")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_another_file_system_is_another_device(tmp_path: Path) -> None:
+    """/proc is never where files are kept."""
+    assert not disks.same_device(tmp_path, Path("/proc/self"))
+
+
+def test_the_boot_does_not_change_while_we_run() -> None:
+    """Asked twice, the same word of one line."""
+    first = disks.boot_id()
+    assert first == disks.boot_id()
+    assert first is None or (first.split() == [first] and first)

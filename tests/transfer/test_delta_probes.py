@@ -1,0 +1,83 @@
+"""Where is looked, and when copying is given up: laws of values."""
+
+from itertools import pairwise
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelsync.transfer.delta_probes import FIRST_LOOKS, MOST, crawls, first_looks, parts_of, too_slow
+from modelsync.transfer.jobs import Guess
+
+OLD = Path("old")
+guesses = st.lists(
+    st.tuples(st.integers(0, 400), st.integers(0, 200), st.just(OLD), st.integers(0, 900), st.booleans()).map(
+        lambda fields: Guess(*fields)
+    ),
+    max_size=8,
+)
+sizes = st.lists(st.integers(0, 200), min_size=1, max_size=4)
+
+
+@given(guesses, sizes)
+def test_parts_say_what_the_guesses_say_each_in_one_segment(given: list[Guess], sizes: list[int]) -> None:
+    """No byte is guessed twice or beyond the file; where it is guessed to be is where some guess has it."""
+    parts = parts_of(given, sizes, "ab")
+    for part, after in pairwise(parts):
+        assert part.end <= after.start
+    for part in parts:
+        base = sum(sizes[: part.lane])
+        assert base <= part.start < part.end <= base + sizes[part.lane]
+        assert any(
+            guess.start <= part.start
+            and part.end <= guess.start + guess.size
+            and part.places == ((OLD, guess.offset + part.start - guess.start),)
+            and guess.probe == (part.probe is not None)
+            for guess in given
+        )
+        if part.probe:
+            assert part.start <= part.probe[0] < part.probe[1] <= part.end
+    covered = {byte for guess in given for byte in range(guess.start, guess.start + guess.size)}
+    assert sum(part.end - part.start for part in parts) == len(covered & set(range(sum(sizes))))
+
+
+@given(st.lists(st.integers(1, 10**9), min_size=1, max_size=400))
+def test_looks_are_few_and_the_first_ones_spread_over_the_bytes(lengths: list[int]) -> None:
+    """At most a hundredth of what is worth a copy is asked for; no tensor of a third of all is passed over at first."""
+    start, given = 0, []
+    for length in lengths:
+        given.append(Guess(start, length, OLD, 0))
+        start += length
+    parts = parts_of(given, [start], "ab")
+    looks = [part.probe[1] - part.probe[0] for part in parts if part.probe]
+    assert max(looks) <= 2 * MOST
+    assert sum(looks) <= max(start // 64, 512 * len(looks))
+    chosen = first_looks(parts)
+    assert 0 < len(chosen) <= FIRST_LOOKS
+    assert {part for part in parts if (part.end - part.start) * 3 >= start} <= set(chosen)
+
+
+def test_a_look_is_at_one_place_in_each_run_and_at_another_for_another_digest() -> None:
+    """So a resumed transfer has it already, and nobody knows it before the file is published."""
+    guess = [Guess(0, 10**8, OLD, 0)]
+    places = {parts_of(guess, [10**8], f"{n}")[0].probe for n in range(20)}
+    assert len(places) == 20
+    assert parts_of(guess, [10**8], "7") == parts_of(guess, [10**8], "7")
+
+
+@given(st.integers(0, 2**33), st.floats(0, 100), st.floats(0, 1e10))
+def test_copying_is_given_up_only_where_it_is_slow_and_the_network_clearly_faster(
+    copied: int, seconds: float, pace: float
+) -> None:
+    """A fast disk is never given up, nor any before it is measured, nor for a network that is not known."""
+    given_up = too_slow(copied, seconds, pace)
+    assert not given_up or (crawls(copied, seconds) and pace * seconds > 3 * copied)
+    assert not too_slow(copied, seconds, 0.0)
+    assert not too_slow(copied, 0.5, pace)
+
+
+def test_a_tape_against_a_fast_line() -> None:
+    """10 MB/s here and 100 MB/s there: fetch. 40 here: not worth the traffic. 200 here: no question."""
+    assert too_slow(20_000_000, 2.0, 1e8)
+    assert not too_slow(80_000_000, 2.0, 1e8)
+    assert not too_slow(400_000_000, 2.0, 1e10)
