@@ -55,8 +55,8 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFacto
         "APPDATA": home / "AppData" / "Roaming",
         "MODELSYNC_STORE": home / "store",
     }
-    for name, place in places.items():
-        monkeypatch.setenv(name, str(place))
+    for name, folder in places.items():
+        monkeypatch.setenv(name, str(folder))
     return home
 
 

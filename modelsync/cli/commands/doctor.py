@@ -59,7 +59,7 @@ def _options() -> set[str]:
     context = click.Context(program)
     named: set[str] = set()
     commands = [program, *(program.get_command(context, name) for name in program.places)]
-    for parameter in (each for command in commands if command is not None for each in command.params):
+    for parameter in (each for one in commands if one is not None for each in one.params):
         if isinstance(parameter.envvar, str):
             named.add(parameter.envvar)
     return named

@@ -87,6 +87,7 @@ def models(
 
 
 def files_of(model: Model) -> ModelFiles:
+    """The files of a model that is here."""
     assert model.files is not None
     return model.files
 
@@ -98,6 +99,7 @@ def paths_of(model: Model) -> tuple[Path, ...]:
 
 
 def left_out(model: Model, program: str, keys: Sequence[str]) -> tuple[str, ...]:
+    """A note about load settings that a program has no word for; empty without any."""
     if not keys:
         return ()
     return (f"{model.known.entry.title}: {program} has nothing for {', '.join(keys)}",)
