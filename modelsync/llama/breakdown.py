@@ -113,12 +113,16 @@ class Breakdown:
         """What ggml sees of this machine; nothing where llama.cpp cannot be asked."""
         return self._devices if self._ready() else ()
 
-    def ask(self, file: HeaderFile, settings: LoadSettings) -> tuple[Buffer, ...] | None:
+    def ask(
+        self, file: HeaderFile, settings: LoadSettings, *, repack: bool = True
+    ) -> tuple[Buffer, ...] | None:
         """What llama.cpp would allocate for a model.
 
         Args:
             file: The model's clean header and the size that its file would have.
             settings: How it is loaded; `gpu_layers` and `context` are numbers, not left open.
+            repack: Whether weights may be laid out anew for this CPU, as `llama_cpp.Llama` does. With AMX that
+                takes more bytes than the file has.
 
         Returns:
             The buffers, or None: then `why_not` says why.
@@ -128,7 +132,7 @@ class Breakdown:
         if settings.context > _MOST_CONTEXT:
             self.why_not = f"llama.cpp is not asked about a context of {settings.context} tokens"
             return None
-        answer = self._asked(file, settings)
+        answer = self._asked(file, settings, repack=repack)
         if answer is None:
             return None
         buffers, log = answer
@@ -172,8 +176,15 @@ class Breakdown:
             return self.why_not
         return self_test(sums_of(answer[0]), answer[1])
 
-    def _asked(self, file: HeaderFile, settings: LoadSettings) -> tuple[tuple[Buffer, ...], str] | None:
-        question = {"file_size": file.size, "gpu_layers": settings.gpu_layers, "context": _context(settings)}
+    def _asked(
+        self, file: HeaderFile, settings: LoadSettings, *, repack: bool = True
+    ) -> tuple[tuple[Buffer, ...], str] | None:
+        question = {
+            "file_size": file.size,
+            "gpu_layers": settings.gpu_layers,
+            "repack": repack,
+            "context": _context(settings),
+        }
         answer = self._exchanged(question, file.header)
         if answer is None:
             self.why_not = "llama.cpp did not survive this header"

@@ -102,7 +102,7 @@ def _bound(llama: Any) -> _Library:
         AttributeError: this llama-cpp-python does not have it.
     """
     fields = {name for name, *_ in llama.llama_model_params._fields_}
-    if not {"no_alloc", "load_mode"} <= fields:
+    if not {"no_alloc", "load_mode", "use_extra_bufts"} <= fields:
         raise AttributeError("this llama-cpp-python cannot simulate memory")
     library = llama.llama_cpp._lib
 
@@ -161,6 +161,7 @@ def _loaded(
     model_params.no_alloc = True
     model_params.load_mode = llama.LLAMA_LOAD_MODE_NONE  # the other modes abort
     model_params.n_gpu_layers = ALL if settings["gpu_layers"] < 0 else settings["gpu_layers"]
+    model_params.use_extra_bufts = settings["repack"]
     model = llama.llama_load_model_from_file(path.encode(), model_params)
     if not model:
         return None
