@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.hub import Hub
 from tests.support.command_line import cli as cli
@@ -28,6 +29,9 @@ _LEAK_NAMES = {
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
 }
+
+settings.register_profile("no clock", deadline=None)  # a busy machine is no failure
+settings.load_profile("no clock")
 
 
 def pytest_configure() -> None:

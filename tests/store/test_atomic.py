@@ -55,7 +55,7 @@ TELL = """
 import sys
 from pathlib import Path
 from modelsync.errors import ModelsyncError
-from modelsync.store import blobs, checking, guard, links, prune, roots, views
+from modelsync.store import blobs, digest_lock, links, prune, roots, verify, views
 from modelsync.store.layout import Store
 from tests.support.store import arrive, locked, publish, sha256, write_lock
 DATA = b"GGUF" + bytes(300_000)
@@ -137,10 +137,10 @@ def test_a_read_only_file_system_is_told(store: Store, tmp_path: Path) -> None:
         "write_lock(lock, DATA)\n"
         "print(blobs.state(store, sha256(DATA), len(DATA)))\n"
         "tell(lambda: roots.write(store, lock, [sha256(DATA)]))\n"
-        "tell(lambda: guard.hold(store, 'ab' * 32).__enter__())\n"
+        "tell(lambda: digest_lock.hold(store, 'ab' * 32).__enter__())\n"
         "tell(lambda: views.make(store, [locked(DATA)]))\n"
         "tell(lambda: prune.execute(store, prune.prune(store, at_once=True)))\n"
-        "print(checking.verify(store, sha256(DATA), full=True).state)\n"
+        "print(verify.verify(store, sha256(DATA), full=True).state)\n"
     )
     setup = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"'
     answers = mounted(setup, code, store.root, tmp_path).splitlines()
@@ -164,8 +164,8 @@ def test_missing_permission_is_told(tmp_path: Path) -> None:
         folder.chmod(0o555)
     code = TELL + (
         "print(blobs.state(store, sha256(DATA), len(DATA)))\n"
-        "tell(lambda: guard.hold(store, 'ab' * 32).__enter__())\n"
-        "tell(lambda: guard.hold(Store(store.root / 'new'), 'ab' * 32).__enter__())\n"
+        "tell(lambda: digest_lock.hold(store, 'ab' * 32).__enter__())\n"
+        "tell(lambda: digest_lock.hold(Store(store.root / 'new'), 'ab' * 32).__enter__())\n"
         "want = links.Wanted('m/a.gguf', store.blob_path(sha256(DATA)), sha256(DATA), len(DATA))\n"
         "tell(lambda: links.place(store.root / 'project', [want]))\n"
         "tell(lambda: roots.write(Store(store.root / 'new'), Path('/x/models.lock'), [sha256(DATA)]))\n"

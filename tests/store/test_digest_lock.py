@@ -146,8 +146,8 @@ def test_a_wait_can_be_cancelled(store: Store) -> None:
 def test_a_killed_process_holds_nothing(store: Store) -> None:
     """The lock of a process that was killed is free at once."""
     process = python(
-        "import sys, pathlib\nfrom modelsync.store import guard, layout\n"
-        "with guard.hold(layout.Store(pathlib.Path(sys.argv[1])), 'ab' * 32):\n"
+        "import sys, pathlib\nfrom modelsync.store import digest_lock, layout\n"
+        "with digest_lock.hold(layout.Store(pathlib.Path(sys.argv[1])), 'ab' * 32):\n"
         "    print('held', flush=True); sys.stdin.readline()",
         store.root,
     )

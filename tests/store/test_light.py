@@ -34,10 +34,10 @@ import sys
 from pathlib import Path
 from modelsync.settings import Settings
 from modelsync.spec.lock.model import LockedFile
-from modelsync.store import blobs, layout, links, roots, views
+from modelsync.store import blobs, layout, links, pulled, roots, views
 folder = Path(sys.argv[2])
 store = layout.open_store(Settings(store=Path(sys.argv[1])))
-files = roots.recall(store, "hf:user/model")
+files = pulled.recall(store, "hf:user/model")
 assert blobs.state(store, files[0].sha256, files[0].size) == "here"
 assert views.ready(store, files) == views.view_paths(store, files)
 assert all(links.intact(folder / "models", path, put) for path, put in links.owned(folder / "models").items())

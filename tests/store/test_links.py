@@ -344,7 +344,7 @@ def test_removing_what_is_gone(store: Store, folder: Path) -> None:
 EVERY_STEP = """
 import os, signal, sys
 from pathlib import Path
-from modelsync.store import clone, guard, links
+from modelsync.store import clone, digest_lock, links
 from tests.support.store import sha256
 import modelsync.system.disks, filelock
 EFFECTS = {"os.rename", "os.remove", "os.mkdir", "os.utime", "os.link", "os.rmdir", "os.symlink"}
