@@ -6,54 +6,69 @@ this machine hold them; `modelsync.path("llama3")` is the local path that llama.
 
 from typing import TYPE_CHECKING, Any
 
-from modelsync.version import __version__ as __version__
+from modelsync.version import __version__
 
 if TYPE_CHECKING:
-    from modelsync.api.headers import estimate as estimate
-    from modelsync.api.headers import inspect as inspect
-    from modelsync.api.models import files as files
-    from modelsync.api.models import load as load
-    from modelsync.api.models import path as path
-    from modelsync.api.projects import lock as lock
-    from modelsync.api.projects import pull as pull
-    from modelsync.api.projects import sync as sync
-    from modelsync.api.projects import verify as verify
-    from modelsync.errors import ModelsyncError as ModelsyncError
-    from modelsync.fit.estimation import Estimation as Estimation
-    from modelsync.install.report import SyncReport as SyncReport
-    from modelsync.ops.inspect import Inspection as Inspection
-    from modelsync.ops.lock import LockReport as LockReport
-    from modelsync.project.lock_diff import Change as Change
-    from modelsync.project.model_files import ModelFiles as ModelFiles
-    from modelsync.transfer.progress import Event as Event
-    from modelsync.transfer.progress_board import Board as Board
+    from modelsync.api.headers import estimate, inspect
+    from modelsync.api.models import files, load, path
+    from modelsync.api.projects import lock, pull, sync, verify
+    from modelsync.errors import ModelsyncError
+    from modelsync.fit.estimation import Estimation
+    from modelsync.install.report import SyncReport
+    from modelsync.ops.inspect import Inspection
+    from modelsync.ops.lock import LockReport
+    from modelsync.project.lock_diff import Change
+    from modelsync.project.model_files import ModelFiles
+    from modelsync.transfer.progress import Event
+    from modelsync.transfer.progress_board import Board
 
-_WHERE = {
+__all__ = [
+    "Board",
+    "Change",
+    "Estimation",
+    "Event",
+    "Inspection",
+    "LockReport",
+    "ModelFiles",
+    "ModelsyncError",
+    "SyncReport",
+    "__version__",
+    "estimate",
+    "files",
+    "inspect",
+    "load",
+    "lock",
+    "path",
+    "pull",
+    "sync",
+    "verify",
+]
+_MODULES = {
     **dict.fromkeys(("estimate", "inspect"), "modelsync.api.headers"),
     **dict.fromkeys(("files", "load", "path"), "modelsync.api.models"),
     **dict.fromkeys(("lock", "pull", "sync", "verify"), "modelsync.api.projects"),
-    "Change": "modelsync.project.lock_diff",
-    "Estimation": "modelsync.ops.estimate",
+    "ModelsyncError": "modelsync.errors",
+    "Estimation": "modelsync.fit.estimation",
+    "SyncReport": "modelsync.install.report",
     "Inspection": "modelsync.ops.inspect",
     "LockReport": "modelsync.ops.lock",
+    "Change": "modelsync.project.lock_diff",
     "ModelFiles": "modelsync.project.model_files",
-    "SyncReport": "modelsync.ops.sync",
-    "ModelsyncError": "modelsync.errors",
-    "Board": "modelsync.transfer.progress_board",
     "Event": "modelsync.transfer.progress",
+    "Board": "modelsync.transfer.progress_board",
 }
-__all__ = ["__version__", *_WHERE]
 
+if not TYPE_CHECKING:  # a checker that saw this would take every misspelt name for a right one
 
-def __getattr__(name: str) -> Any:
-    """Imports what is asked for when it is asked for: `import modelsync` alone costs nearly nothing."""
-    if name not in _WHERE:
-        raise AttributeError(f"module 'modelsync' has no attribute {name!r}")
-    from importlib import import_module
+    def __getattr__(name: str) -> Any:
+        """Imports a public name on first use, so that `import modelsync` alone costs nearly nothing."""
+        if name not in _MODULES:
+            raise AttributeError(f"module 'modelsync' has no attribute {name!r}")
+        from importlib import import_module
 
-    value = getattr(import_module(_WHERE[name]), name)
-    globals()[name] = value
-    return value
+        value = getattr(import_module(_MODULES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -100,13 +100,9 @@ class Routes:
         )
 
     def _context(self) -> ssl.SSLContext:
-        """The system's trust, or SSL_CERT_FILE's and SSL_CERT_DIR's."""
         if self._tls is None:
             try:
-                context = httpcore2.default_ssl_context()
-                if os.environ.get("SSL_CERT_FILE") and (folder := os.environ.get("SSL_CERT_DIR")):
-                    context.load_verify_locations(capath=folder)  # httpcore2 takes one of them, OpenSSL both
-                self._tls = context
+                self._tls = trusted()
             except OSError as error:
                 named = {name: os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")}
                 said = ", ".join(f"{name}={printable(value)}" for name, value in named.items() if value)
@@ -115,6 +111,18 @@ class Routes:
                     hint="set SSL_CERT_FILE to a PEM file with the certificates to trust, or unset it",
                 ) from None
         return self._tls
+
+
+def trusted() -> ssl.SSLContext:
+    """A TLS context with the system's certificates, or those of SSL_CERT_FILE and SSL_CERT_DIR.
+
+    Raises:
+        OSError: They cannot be read.
+    """
+    context = httpcore2.default_ssl_context()
+    if os.environ.get("SSL_CERT_FILE") and (folder := os.environ.get("SSL_CERT_DIR")):
+        context.load_verify_locations(capath=folder)  # httpcore2 takes one of them, OpenSSL both
+    return context
 
 
 def _encoded(auth: tuple[str, str] | None) -> tuple[bytes, bytes] | None:

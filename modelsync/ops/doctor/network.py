@@ -165,9 +165,9 @@ def _certificates() -> Finding:
                 f"set {name} to the certificates to trust, or unset it",
             )
     try:
-        import httpcore2
+        from modelsync.net.pools import trusted
 
-        httpcore2.default_ssl_context()
+        trusted()
     except OSError as error:
         hint = "set SSL_CERT_FILE to a PEM file with the certificates to trust, or unset it"
         return Finding("certificates", f"they cannot be read: {printable(str(error))}", "wrong", hint)
