@@ -25,10 +25,9 @@ from modelsync.errors import (
 )
 from modelsync.transfer.rate_limit import BURST, HELD
 from tests.hub import Hub, Stall
+from tests.support.content import gguf
 from tests.support.gguf_files import split
-from tests.support.project import REPO, gguf
-
-MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
+from tests.support.project import MANIFEST, REPO
 
 
 @pytest.fixture

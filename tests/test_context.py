@@ -5,7 +5,8 @@ import pytest
 from modelsync.errors import NetworkError
 from modelsync.ops import sync
 from tests.hub import Delay, Stall
-from tests.support.project import REPO, Opened, Place, gguf
+from tests.support.content import gguf
+from tests.support.project import REPO, Opened, Place
 
 
 def test_the_timeout_is_the_settings(place: Place, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:

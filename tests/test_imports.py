@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.hub import Hub
-from tests.support.project import REPO, gguf
+from tests.support.content import gguf
+from tests.support.project import REPO
 
 HEAVY = (
     "httpcore2",

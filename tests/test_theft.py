@@ -10,7 +10,8 @@ import pytest
 import modelsync
 from modelsync.errors import ManifestError, ModelsyncError, RefusedError
 from tests.hub import Headers, Hub, Redirect
-from tests.support.project import REPO, gguf
+from tests.support.content import gguf
+from tests.support.project import REPO
 
 SECRET = "hf_the_users_own_token"
 

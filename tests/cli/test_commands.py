@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from modelsync.spec.blocks import SIZE
-from tests.support.command_line import COMMAND, MANIFEST, REPO, Cli, gguf
+from tests.support.command_line import COMMAND, Cli
+from tests.support.content import damage, gguf
+from tests.support.project import MANIFEST, REPO
 
 
 def test_path_prints_one_path_and_nothing_else(synced: Cli) -> None:
@@ -109,7 +111,7 @@ def test_verify_says_which_blocks_are_damaged_and_repairs_them(cli: Cli, store_r
     cli.repo.commit({"tiny-Q4_K_M.gguf": data})
     cli("-q", "sync")
     (blob,) = (store_root / "blobs-v1").glob("*/*")
-    with_damage(blob, SIZE)
+    damage(blob, SIZE)
     bad = cli("verify", status=1)
     assert bad.out.splitlines()[0].split()[-1] == "DAMAGED"
     assert bad.out.splitlines()[1].endswith("damaged  1 of 3 blocks (16 to 32 MiB)")
@@ -123,21 +125,11 @@ def test_verify_says_which_blocks_are_damaged_and_repairs_them(cli: Cli, store_r
         SIZE,
         SIZE + 100,
     )
-    with_damage(blob, 5)
+    damage(blob, 5)
     done = cli("verify", "--repair", "--no-progress")
     assert done.out.splitlines()[1].endswith("repaired  1 of 3 blocks (0 to 16 MiB)")
     assert done.err.startswith("1 file is repaired: 16.0 MiB fetched, 16.0 MiB reused, ")
     assert blob.read_bytes() == data
-
-
-def with_damage(blob: Path, offset: int) -> None:
-    """Changes a byte of a blob, which neither its size nor its time tells."""
-    seen = blob.stat()
-    blob.chmod(0o644)
-    with blob.open("r+b") as file:
-        file.seek(offset)
-        file.write(b"\0")
-    os.utime(blob, ns=(seen.st_atime_ns, seen.st_mtime_ns))
 
 
 def test_pull_fetches_without_a_manifest(empty: Cli) -> None:

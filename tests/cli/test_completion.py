@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import REPO, Cli
+from tests.support.command_line import Cli
+from tests.support.project import REPO
 
 MANIFEST = f"""[models]
 tiny = "hf:{REPO}:Q4_K_M"

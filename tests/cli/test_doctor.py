@@ -11,7 +11,8 @@ import pytest
 
 import modelsync
 from tests.hub import Headers, Status
-from tests.support.command_line import MANIFEST, REPO, Cli, Run
+from tests.support.command_line import Cli, Run
+from tests.support.project import MANIFEST, REPO
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
 

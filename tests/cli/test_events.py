@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.hub import Delay
-from tests.support.command_line import Cli, gguf
+from tests.support.command_line import Cli
+from tests.support.content import gguf
 
 
 def test_events_are_json_lines(cli: Cli) -> None:

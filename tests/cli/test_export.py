@@ -17,7 +17,8 @@ from modelsync.errors import UsageError
 from modelsync.ops.export import llama_server
 from modelsync.ops.export import ollama as export_ollama
 from tests.support import presets
-from tests.support.command_line import COMMAND, Cli, gguf
+from tests.support.command_line import COMMAND, Cli
+from tests.support.content import gguf
 
 FILES = {
     "tiny-Q4_K_M.gguf": gguf("q4"),

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.hub import Hub, Slow
-from tests.ops.test_estimate import quant
-from tests.support.command_line import COMMAND, REPO, Cli
-
-HUGE = 2_000_000_000  # tokens of a context that no machine has room for
+from tests.support.command_line import COMMAND, Cli
+from tests.support.machines import HUGE
+from tests.support.project import REPO
+from tests.support.quant_files import quant
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import Info, write_header
-from tests.support.command_line import COMMAND, REPO, Cli
+from tests.support.command_line import COMMAND, Cli
+from tests.support.project import REPO
 
 TEMPLATE = "{% for message in messages %}\n\t{{ message['content'] }}\n{% endfor %}\n\x1b[2Jone\ntwo"
 KEYS: dict[str, Any] = {

@@ -14,7 +14,9 @@ from modelsync.cli import fast, options
 from modelsync.cli.app import program
 from modelsync.cli.command import Group
 from modelsync.transfer.rate_limit import BURST, HELD
-from tests.support.command_line import COMMAND, MANIFEST, REPO, Cli, gguf
+from tests.support.command_line import COMMAND, Cli
+from tests.support.content import gguf
+from tests.support.project import MANIFEST, REPO
 
 
 def commands(group: Group = program, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], click.Command]:

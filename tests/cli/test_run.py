@@ -4,7 +4,9 @@ import json
 import sys
 from pathlib import Path
 
-from tests.support.command_line import MANIFEST, REPO, Cli, gguf
+from tests.support.command_line import Cli
+from tests.support.content import gguf
+from tests.support.project import MANIFEST, REPO
 
 SHOW = "import json, os, sys; print(json.dumps([sys.argv[1:], {k: v for k, v in os.environ.items() if '_PATH_' in k}]))"
 

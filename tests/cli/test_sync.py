@@ -6,7 +6,9 @@ import tomllib
 import pytest
 
 from tests.hub import Corrupt, Status
-from tests.support.command_line import MANIFEST, REPO, Cli, gguf
+from tests.support.command_line import Cli
+from tests.support.content import gguf
+from tests.support.project import MANIFEST, REPO
 
 TOTALS = r"[\d.]+ \w+ fetched, [\d.]+ \w+ reused, [\d.]+ s"
 

@@ -10,7 +10,9 @@ import pytest
 pytest.importorskip("pty", reason="this system has no pseudo terminals")
 
 from tests.hub import Slow
-from tests.support.command_line import COMMAND, REPO, Cli, gguf
+from tests.support.command_line import COMMAND, Cli
+from tests.support.content import gguf
+from tests.support.project import REPO
 from tests.support.terminal import COLORS, Terminal
 
 BIG = 3_000_000

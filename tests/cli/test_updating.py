@@ -3,11 +3,12 @@
 import json
 
 from tests.support.command_line import Cli
-from tests.support.updates import MiB, gguf, weights
+from tests.support.units import MiB
+from tests.support.weight_files import gguf_of, weights
 
 TENSORS = {f"blk.{n}.w": weights(n, 3900) for n in range(12)}
-OLD = gguf(TENSORS, {"tokenizer.chat_template": "old"})
-NEW = gguf(TENSORS, {"tokenizer.chat_template": "new, and longer" * 9})
+OLD = gguf_of(TENSORS, {"tokenizer.chat_template": "old"})
+NEW = gguf_of(TENSORS, {"tokenizer.chat_template": "new, and longer" * 9})
 
 
 def test_totals_and_events_say_what_was_fetched_and_what_reused(cli: Cli) -> None:

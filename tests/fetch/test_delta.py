@@ -7,7 +7,7 @@ from modelsync.gguf.reader import read_header
 from modelsync.spec.lock.model import LockedFile
 from modelsync.store.inventory import Kept
 from modelsync.store.receipts import Origin
-from tests.support.updates import gguf, weights
+from tests.support.weight_files import gguf_of, weights
 
 SIZE = 1 << 30
 OLD, NEW = "0" * 40, "1" * 40
@@ -76,7 +76,7 @@ def test_of_a_great_many_tensors_the_largest_are_looked_for() -> None:
     """Each look is a request: a header of a hundred thousand tensors brings no more of them than a model's."""
     tensor = weights("any", 20)
     many = {f"t{n}": tensor for n in range(TENSORS + 100)} | {"large": weights("large", 40)}
-    data = gguf(many)
+    data = gguf_of(many)
     header = read_header(data, "m", size=len(data))
     found = guesses(header, [Old(Path("old"), header)])
     assert len(found) == TENSORS

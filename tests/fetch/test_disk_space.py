@@ -10,7 +10,8 @@ from modelsync.fetch import blobs
 from modelsync.ops import pull, sync
 from modelsync.store.links import LinkMode
 from modelsync.system import disks as system_disks
-from tests.support.project import REPO, Place, gguf
+from tests.support.content import gguf
+from tests.support.project import REPO, Place
 
 BOTH = f'[models]\nsmall = "hf:{REPO}:Q4_K_M"\nlarge = "hf:{REPO}:Q8_0"\n'  # 3,000 and 5,000 bytes
 Disks = Callable[[int, int], None]

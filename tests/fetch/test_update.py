@@ -1,6 +1,5 @@
 """An update costs what changed: bytes and requests are counted, and the file is right whatever happens."""
 
-import os
 import random
 import time
 from collections.abc import Mapping
@@ -19,9 +18,10 @@ from modelsync.store import blobs
 from modelsync.transfer.copy_source import Elsewhere
 from modelsync.transfer.progress import Event
 from tests.hub import Corrupt, Hub, IgnoreRange, Replaced, Request, Slow, Status
-from tests.ops.test_sync import digest
+from tests.support.content import damage, sha256
 from tests.support.project import Opened, Place
-from tests.support.updates import KiB, MiB, Weights, gguf, large, weights
+from tests.support.units import KiB, MiB
+from tests.support.weight_files import Weights, gguf_of, large, weights
 
 MANIFEST = '[models]\nbig = "hf:user/big-GGUF:Q8_0"\n'
 NAME = "big-Q8_0.gguf"
@@ -40,7 +40,7 @@ def update(
     repo.commit({NAME: new})
     place.hub.clear()
     report = sync.sync(context, project, upgrade=True)
-    blob = blobs.find(context.store, digest(new), len(new))
+    blob = blobs.find(context.store, sha256(new), len(new))
     assert blob is not None
     assert blob.read_bytes() == new
     assert report.bytes_fetched == came(place.hub)
@@ -55,7 +55,7 @@ def came(hub: Hub) -> int:
 
 def test_new_metadata_costs_the_header_and_two_per_cent(place: Place, context: Context) -> None:
     """300 tensors, 64 MiB: another chat template."""
-    old, new = gguf(large(), TEMPLATE), gguf(large(), NEW_TEMPLATE)
+    old, new = gguf_of(large(), TEMPLATE), gguf_of(large(), NEW_TEMPLATE)
     report = update(place, context, old, new)
     header = len(new) - sum(len(tensor.data) for tensor in large().values())
     assert came(place.hub) <= header + len(new) // 50
@@ -66,8 +66,8 @@ def test_new_metadata_costs_the_header_and_two_per_cent(place: Place, context: C
 def test_one_new_tensor_costs_itself_the_header_and_three_per_cent(place: Place, context: Context) -> None:
     """One of 300, and the template with it."""
     tensors = {**large(), "output.weight": weights("another", 12_000)}
-    new = gguf(tensors, NEW_TEMPLATE)
-    update(place, context, gguf(large(), TEMPLATE), new)
+    new = gguf_of(tensors, NEW_TEMPLATE)
+    update(place, context, gguf_of(large(), TEMPLATE), new)
     header = len(new) - sum(len(tensor.data) for tensor in tensors.values())
     assert came(place.hub) <= header + len(tensors["output.weight"].data) + 3 * len(new) // 100
 
@@ -75,15 +75,15 @@ def test_one_new_tensor_costs_itself_the_header_and_three_per_cent(place: Place,
 def test_when_all_has_changed_it_costs_the_file_and_one_per_cent(place: Place, context: Context) -> None:
     """A new imatrix: all quantized tensors are others, the norms are not."""
     changed = {name: large()[name] if "norm" in name else tensor for name, tensor in large(1).items()}
-    new = gguf(changed, TEMPLATE)
-    update(place, context, gguf(large(), TEMPLATE), new)
+    new = gguf_of(changed, TEMPLATE)
+    update(place, context, gguf_of(large(), TEMPLATE), new)
     assert came(place.hub) <= 1.01 * len(new)
     assert len(place.hub.seen("cdn")) <= 7 + 2 * len(new) // (8 * MiB) + 8
 
 
 def test_a_first_download_asks_for_nothing_more(place: Place, context: Context) -> None:
     """No older file: no header is read, and no candidate's either."""
-    new = gguf(large(), TEMPLATE)
+    new = gguf_of(large(), TEMPLATE)
     place.hub.repo("user/big-GGUF").commit({NAME: new})
     sync.sync(context, place.write(MANIFEST))
     assert came(place.hub) == len(new)
@@ -97,13 +97,13 @@ def small(count: int = 12, seed: int = 0) -> dict[str, Weights]:
 
 def test_a_small_model_is_fetched_plainly(place: Place, context: Context) -> None:
     """Under 8 MiB in common nothing is looked at."""
-    update(place, context, gguf(small(6)), gguf(small(6), NEW_TEMPLATE))
-    assert came(place.hub) >= len(gguf(small(6)))
+    update(place, context, gguf_of(small(6)), gguf_of(small(6), NEW_TEMPLATE))
+    assert came(place.hub) >= len(gguf_of(small(6)))
 
 
 def test_another_commit_of_the_same_bytes_costs_nothing(place: Place, context: Context) -> None:
     """Back and forth between two versions: the second time both are here."""
-    one, two = gguf(small(), TEMPLATE), gguf(small(), NEW_TEMPLATE)
+    one, two = gguf_of(small(), TEMPLATE), gguf_of(small(), NEW_TEMPLATE)
     update(place, context, one, two)
     repo = place.hub.repo("user/big-GGUF")
     for data in (one, two, one):
@@ -123,7 +123,7 @@ def test_a_tensor_may_have_moved_to_another_part(place: Place, context: Context)
         parts, start = {}, 0
         for number, size in enumerate(sizes, 1):
             name = f"big-Q8_0-{number:05d}-of-{len(sizes):05d}.gguf"
-            parts[name] = gguf(dict(tensors[start : start + size]), template if number == 1 else {})
+            parts[name] = gguf_of(dict(tensors[start : start + size]), template if number == 1 else {})
             start += size
         return parts
 
@@ -136,14 +136,14 @@ def test_a_tensor_may_have_moved_to_another_part(place: Place, context: Context)
     place.hub.clear()
     sync.sync(context, project, upgrade=True)
     for data in new.values():
-        assert blobs.find(context.store, digest(data), len(data)) is not None
+        assert blobs.find(context.store, sha256(data), len(data)) is not None
     assert came(place.hub) <= 600 * KiB + 3 * 80 * KiB + sum(map(len, new.values())) // 50
 
 
 def test_another_repos_copy_is_worth_a_look(place: Place, context: Context, opened: Opened) -> None:
     """The same quant under another name, by someone else, with another template."""
-    place.hub.repo("user/first-GGUF").commit({"first.gguf": gguf(small(), TEMPLATE)})
-    new = gguf(small(), NEW_TEMPLATE)
+    place.hub.repo("user/first-GGUF").commit({"first.gguf": gguf_of(small(), TEMPLATE)})
+    new = gguf_of(small(), NEW_TEMPLATE)
     place.hub.repo("other/second-GGUF").commit({"second.gguf": new})
     pull.pull(context, ["hf:user/first-GGUF/first.gguf"])
     place.hub.clear()
@@ -156,7 +156,7 @@ def test_a_store_that_only_is_read_gives_too(
     place: Place, context: Context, opened: Opened, store_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An image's older model, and a writable store that has nothing."""
-    old, new = gguf(small(), TEMPLATE), gguf(small(), NEW_TEMPLATE)
+    old, new = gguf_of(small(), TEMPLATE), gguf_of(small(), NEW_TEMPLATE)
     repo = place.hub.repo("user/big-GGUF")
     repo.commit({NAME: old})
     project = place.write(MANIFEST)
@@ -171,48 +171,43 @@ def test_a_store_that_only_is_read_gives_too(
 
 def test_a_rotten_older_blob_costs_traffic_and_nothing_else(place: Place, context: Context) -> None:
     """A bit flipped under the same size and time: what was copied is fetched again, and that is told."""
-    old, new = gguf(small(), TEMPLATE), gguf(small(), NEW_TEMPLATE)
+    old, new = gguf_of(small(), TEMPLATE), gguf_of(small(), NEW_TEMPLATE)
     repo = place.hub.repo("user/big-GGUF")
     repo.commit({NAME: old})
     project = place.write(MANIFEST)
     sync.sync(context, project)
-    blob = blobs.find(context.store, digest(old))
+    blob = blobs.find(context.store, sha256(old))
     assert blob is not None
-    times = blob.stat().st_mtime_ns
-    blob.chmod(0o644)
-    rotten = bytearray(old)
-    rotten[-300_000] ^= 4
-    blob.write_bytes(rotten)
-    os.utime(blob, ns=(times, times))
+    damage(blob, len(old) - 300_000)
     repo.commit({NAME: new})
     place.hub.clear()
     report = sync.sync(context, project, upgrade=True)
-    found = blobs.find(context.store, digest(new))
+    found = blobs.find(context.store, sha256(new))
     assert found is not None
     assert found.read_bytes() == new
     assert came(place.hub) <= 1.01 * len(new)
     assert any("copied from another file" in note for note in report.notes)
     assert any("may be damaged" in note for note in report.notes)
-    assert blobs.state(context.store, digest(old)) == "suspect"
+    assert blobs.state(context.store, sha256(old)) == "suspect"
 
 
 def test_an_older_blob_that_was_doubted_for_nothing_is_found_good(place: Place, context: Context) -> None:
     """A byte that no look saw is another one in the new version: going back hashes the old one and fetches nothing."""
-    old = gguf(small(), TEMPLATE)
-    new = bytearray(gguf(small(), NEW_TEMPLATE))
+    old = gguf_of(small(), TEMPLATE)
+    new = bytearray(gguf_of(small(), NEW_TEMPLATE))
     new[-300_000] ^= 4
     update(place, context, old, bytes(new))
     place.hub.repo("user/big-GGUF").commit({NAME: old})
     place.hub.clear()
     report = sync.sync(context, place.project, upgrade=True)
     assert (came(place.hub), report.bytes_reused) == (0, len(old))
-    assert blobs.find(context.store, digest(old)) is not None
+    assert blobs.find(context.store, sha256(old)) is not None
 
 
 def test_a_hub_that_lies_about_the_sha256_publishes_nothing(place: Place, context: Context) -> None:
     """It names one file and serves another of the same size: once over the network, refused, the old one kept."""
-    old, new = gguf(small(), TEMPLATE), gguf(small(), NEW_TEMPLATE)
-    served = gguf({**small(), "blk.3.w": weights("other", 3903)}, NEW_TEMPLATE)
+    old, new = gguf_of(small(), TEMPLATE), gguf_of(small(), NEW_TEMPLATE)
+    served = gguf_of({**small(), "blk.3.w": weights("other", 3903)}, NEW_TEMPLATE)
     assert len(served) == len(new)
     repo = place.hub.repo("user/big-GGUF")
     repo.commit({NAME: old})
@@ -224,19 +219,19 @@ def test_a_hub_that_lies_about_the_sha256_publishes_nothing(place: Place, contex
     with pytest.raises(HashMismatchError, match="came from http"):
         sync.sync(context, project, upgrade=True)
     assert came(place.hub) <= 1.01 * len(served)
-    assert blobs.find(context.store, digest(new)) is None
-    assert blobs.find(context.store, digest(old)) is not None
+    assert blobs.find(context.store, sha256(new)) is None
+    assert blobs.find(context.store, sha256(old)) is not None
     place.hub.behave()
     sync.sync(context, project)
-    assert blobs.find(context.store, digest(new)) is not None
+    assert blobs.find(context.store, sha256(new)) is not None
 
 
 def test_a_cdn_that_changes_the_file_between_look_and_fetch_publishes_nothing(
     place: Place, context: Context
 ) -> None:
     """The looks are answered with the right bytes, what has to be fetched with others."""
-    old = gguf(small(), TEMPLATE)
-    new = gguf({**small(), "blk.3.w": weights("new", 3903)}, NEW_TEMPLATE)
+    old = gguf_of(small(), TEMPLATE)
+    new = gguf_of({**small(), "blk.3.w": weights("new", 3903)}, NEW_TEMPLATE)
     repo = place.hub.repo("user/big-GGUF")
     repo.commit({NAME: old})
     project = place.write(MANIFEST)
@@ -250,10 +245,10 @@ def test_a_cdn_that_changes_the_file_between_look_and_fetch_publishes_nothing(
     place.hub.misbehave(Replaced(random.Random(5).randbytes(len(new))), times=None, when=is_large)
     with pytest.raises(HashMismatchError):
         sync.sync(context, project, upgrade=True)
-    assert blobs.find(context.store, digest(new)) is None
+    assert blobs.find(context.store, sha256(new)) is None
     place.hub.behave()
     sync.sync(context, project)
-    assert blobs.find(context.store, digest(new)) is not None
+    assert blobs.find(context.store, sha256(new)) is not None
 
 
 def test_no_room_for_both_is_told_before_anything_is_asked(
@@ -261,17 +256,17 @@ def test_no_room_for_both_is_told_before_anything_is_asked(
 ) -> None:
     """The old one stays, no byte of a file is asked for."""
     repo = place.hub.repo("user/big-GGUF")
-    old = gguf(small(), TEMPLATE)
+    old = gguf_of(small(), TEMPLATE)
     repo.commit({NAME: old})
     project = place.write(MANIFEST)
     sync.sync(context, project)
-    repo.commit({NAME: gguf(small(), NEW_TEMPLATE)})
+    repo.commit({NAME: gguf_of(small(), NEW_TEMPLATE)})
     place.hub.clear()
     monkeypatch.setattr("modelsync.transfer.downloader.free_bytes", lambda _: MiB)
     with pytest.raises(DiskFullError, match="not enough space"):
         sync.sync(context, project, upgrade=True)
     assert came(place.hub) == 0
-    assert blobs.find(context.store, digest(old)) is not None
+    assert blobs.find(context.store, sha256(old)) is not None
 
 
 @pytest.mark.parametrize("fault", [Status(500), IgnoreRange(), Corrupt(30), Corrupt(9)], ids=str)
@@ -280,20 +275,20 @@ def test_a_header_that_cannot_be_had_means_the_plain_way(
 ) -> None:
     """An error, the whole instead of a part, a header that makes no sense: the file is fetched all the same."""
     repo = place.hub.repo("user/big-GGUF")
-    repo.commit({NAME: gguf(small(), TEMPLATE)})
+    repo.commit({NAME: gguf_of(small(), TEMPLATE)})
     project = place.write(MANIFEST)
     sync.sync(context, project)
-    new = gguf(small(), NEW_TEMPLATE)
+    new = gguf_of(small(), NEW_TEMPLATE)
     repo.commit({NAME: new})
     place.hub.misbehave(fault)
     sync.sync(context, project, upgrade=True)
-    assert blobs.find(context.store, digest(new)) is not None
+    assert blobs.find(context.store, sha256(new)) is not None
 
 
 def test_what_is_no_gguf_is_refused_as_ever(place: Place, context: Context) -> None:
     """A page of the right size where an update should be: told as what it is."""
     repo = place.hub.repo("user/big-GGUF")
-    repo.commit({NAME: gguf(small(), TEMPLATE)})
+    repo.commit({NAME: gguf_of(small(), TEMPLATE)})
     project = place.write(MANIFEST)
     sync.sync(context, project)
     repo.commit({NAME: b"<html>" + bytes(12 * MiB)})
@@ -305,8 +300,8 @@ def test_progress_tells_copied_bytes_apart(place: Place, opened: Opened) -> None
     """A listener sees them as here, and as not fetched."""
     events: list[Event] = []
     context = opened(listener=events.append)
-    new = gguf(small(), NEW_TEMPLATE)
-    report = update(place, context, gguf(small(), TEMPLATE), new)
+    new = gguf_of(small(), NEW_TEMPLATE)
+    report = update(place, context, gguf_of(small(), TEMPLATE), new)
     last = [event for event in events if event.phase == "done"][-1]
     assert last.done == len(new)
     assert last.reused == report.bytes_reused
@@ -327,7 +322,7 @@ def break_off(place: Place, context: Context, uri: str) -> None:
 
 def test_what_an_interrupted_update_left_is_used_from_any_url(place: Place, opened: Opened) -> None:
     """Begun from one repo, cut off for good; another repo has the same bytes: they are not fetched twice."""
-    data = gguf(small(), TEMPLATE)
+    data = gguf_of(small(), TEMPLATE)
     place.hub.repo("user/one-GGUF").commit({"one.gguf": data})
     place.hub.repo("user/two-GGUF").commit({"two.gguf": data})
     break_off(place, opened(), "hf:user/one-GGUF/one.gguf")
@@ -340,15 +335,15 @@ def test_what_an_interrupted_update_left_is_used_from_any_url(place: Place, open
 
 def test_a_pinned_direct_url_takes_up_what_a_repo_had_begun(place: Place, opened: Opened) -> None:
     """The mirror of a hub that went away in the middle."""
-    data = gguf(small(), TEMPLATE)
+    data = gguf_of(small(), TEMPLATE)
     place.hub.repo("user/one-GGUF").commit({"one.gguf": data})
     break_off(place, opened(), "hf:user/one-GGUF/one.gguf")
     place.hub.clear()
     url = place.hub.file("/direct.gguf", data)
-    project = place.write(f'[models.big]\nuri = "{url}"\nsha256 = "{digest(data)}"\n')
+    project = place.write(f'[models.big]\nuri = "{url}"\nsha256 = "{sha256(data)}"\n')
     context = opened()
     sync.sync(context, project)
-    assert blobs.find(context.store, digest(data)) is not None
+    assert blobs.find(context.store, sha256(data)) is not None
     assert sum(request.sent for request in place.hub.seen("plain")) < len(data) - 4 * MiB
 
 
@@ -356,7 +351,7 @@ def test_an_interrupted_update_goes_on_where_it_was(
     place: Place, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was copied stays, the header is not read again, and nothing is looked at twice."""
-    old, new = gguf(small(), TEMPLATE), gguf(small(), NEW_TEMPLATE)
+    old, new = gguf_of(small(), TEMPLATE), gguf_of(small(), NEW_TEMPLATE)
     repo = place.hub.repo("user/big-GGUF")
     repo.commit({NAME: old})
     project = place.write(MANIFEST)
@@ -380,7 +375,7 @@ def test_an_interrupted_update_goes_on_where_it_was(
         with pytest.raises(CancelledError):
             sync.sync(context, project, upgrade=True)
     report = sync.sync(opened(), project)
-    assert blobs.find(context.store, digest(new)) is not None
+    assert blobs.find(context.store, sha256(new)) is not None
     assert report.bytes_reused > 9 * len(new) // 10
     assert came(place.hub) <= 600 * KiB + 128 * KiB + len(new) // 50
 
@@ -427,14 +422,14 @@ def test_whatever_two_versions_have_in_common_the_new_one_is_right_and_that_is_n
 
     after = {**added, **{name: what for name, what in before.items() if name not in removed}}
     old_tensors, new_tensors = tensors(before), tensors(after)
-    old, new = gguf(old_tensors, keys, alignment), gguf(new_tensors, new_keys, new_alignment)
+    old, new = gguf_of(old_tensors, keys, alignment), gguf_of(new_tensors, new_keys, new_alignment)
     repo = hub.repo("user/any-GGUF")
     one, two = repo.commit({"any.gguf": old}), repo.commit({"any.gguf": new, "x": store.name.encode()})
     context = opened()
     pull.pull(context, [f"hf:user/any-GGUF/any.gguf#{one}"])
     hub.clear()
     pull.pull(context, [f"hf:user/any-GGUF/any.gguf#{two}"])
-    blob = blobs.find(context.store, digest(new))
+    blob = blobs.find(context.store, sha256(new))
     assert blob is not None
     assert blob.read_bytes() == new
     shared = sum(len(tensor.data) for name, tensor in new_tensors.items() if old_tensors.get(name) == tensor)

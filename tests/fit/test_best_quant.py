@@ -8,13 +8,11 @@ from modelsync.fit import best_quant
 from modelsync.fit.best_quant import Chosen, reasons
 from modelsync.fit.estimation import Asked
 from modelsync.spec.uri import parse
-from tests.fit.test_largest import Sized, sized
-from tests.ops.test_estimate import WORDS, put, quant
-from tests.support.project import REPO, Opened, Place
+from tests.support.machines import Sized
+from tests.support.project import REPO, Opened, Place, put
+from tests.support.quant_files import WORDS, quant
+from tests.support.units import MiB
 
-__all__ = ["sized"]
-
-MIB = 1 << 20
 NAMES = ("Q2_K", "Q4_K_M", "Q8_0", "F16")
 
 
@@ -36,11 +34,11 @@ def test_the_largest_that_fits_is_the_best(
     repo: str, context: Context, mib: int, name: str, larger: str | None
 ) -> None:
     """It, and the next larger one with what that would have needed."""
-    found = best(context, repo, ram=mib * MIB, gpus=())
+    found = best(context, repo, ram=mib * MiB, gpus=())
     assert (found.best.quant, found.next and found.next.quant) == (name, larger)
     assert str(found.reference) == f"hf:{REPO}:{name}"
-    assert found.best.estimate.need <= mib * MIB
-    assert found.next is None or found.next.estimate.need > mib * MIB
+    assert found.best.estimate.need <= mib * MiB
+    assert found.next is None or found.next.estimate.need > mib * MiB
     words = " ".join(reasons(found))
     assert f"chose {name}, the largest of 4 quants" in words
     assert "a context of 4,096 tokens" in words
@@ -51,7 +49,7 @@ def test_one_that_is_all_on_the_gpu_is_better_than_a_larger_one_that_is_not(
     repo: str, context: Context
 ) -> None:
     """A GPU that has no room for the largest gets the largest that it has room for."""
-    found = best(context, repo, ram=4096 * MIB, gpus=((1024 + 506) * MIB,))
+    found = best(context, repo, ram=4096 * MiB, gpus=((1024 + 506) * MiB,))
     assert found.best.quant == "Q8_0"
     assert found.best.estimate.gpu_layers == found.best.estimate.layers
     assert found.next is not None
@@ -61,7 +59,7 @@ def test_one_that_is_all_on_the_gpu_is_better_than_a_larger_one_that_is_not(
 
 def test_more_context_leaves_room_for_less(repo: str, context: Context) -> None:
     """The context that is asked for has to fit too."""
-    room = 80 * MIB
+    room = 80 * MiB
     assert best(context, repo, ram=room, gpus=()).best.quant == "F16"
     assert best(context, repo, ram=room, gpus=(), context=5376).best.quant == "Q8_0"
 
@@ -71,17 +69,17 @@ def test_none_that_fits_says_what_the_smallest_needs(repo: str, context: Context
     with pytest.raises(
         MisfitError, match=r"the smallest, Q2_K, needs \d+ MiB with a context of 4,096"
     ) as caught:
-        best(context, repo, ram=20 * MIB, gpus=())
+        best(context, repo, ram=20 * MiB, gpus=())
     assert f"modelsync estimate hf:{REPO}" in str(caught.value.hint)
 
 
 def test_projectors_and_adapters_need_room_too(repo: str, place: Place, context: Context) -> None:
     """What is loaded beside the model is counted in, by its header."""
     place.repo.commit({"mmproj-F16.gguf": quant("F16", vocabulary=WORDS[:1000])})
-    bare = best(context, repo, ram=90 * MIB, gpus=())
-    seen = best_quant.best_quant(context, parse(repo), Asked(ram=90 * MIB, gpus=()), mmproj=True)
+    bare = best(context, repo, ram=90 * MiB, gpus=())
+    seen = best_quant.best_quant(context, parse(repo), Asked(ram=90 * MiB, gpus=()), mmproj=True)
     assert bare.best.quant == seen.best.quant == "F16"
-    assert 0 < seen.best.estimate.weights - bare.best.estimate.weights < 5 * MIB
+    assert 0 < seen.best.estimate.weights - bare.best.estimate.weights < 5 * MiB
 
 
 def test_this_machine_counts_with_what_it_has(repo: str, opened: Opened, sized: Sized) -> None:

@@ -1,9 +1,7 @@
 """Asking llama.cpp: a worker that is guarded, tested, and believed only where its log agrees."""
 
 import os
-import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,13 +27,10 @@ from modelsync.memory.placement import max_context
 from modelsync.system.devices import Device
 from tests.support import model_shapes
 from tests.support.header_builder import Model as Building
+from tests.support.machines import RAM
+from tests.support.marks import asks_llama_cpp
+from tests.support.units import GiB
 
-asking = pytest.mark.skipif(
-    sys.platform != "linux" or find_spec("llama_cpp") is None,
-    reason="llama.cpp can be asked on Linux alone, where llama-cpp-python is installed",
-)
-GIB = 1 << 30
-RAM = Device("RAM", "ram", 64 * GIB, 60 * GIB)
 LOG = """llama_kv_cache: size =    1.00 MiB (  1024 cells,   2 layers,  1/1 seqs), K (f16):    0.50 MiB
 sched_reserve:        CPU compute buffer size =    15.51 MiB
 """
@@ -88,7 +83,7 @@ def test_a_complaint_is_found_in_the_log() -> None:
     assert complaint("all is well\n") is None
 
 
-@asking
+@asks_llama_cpp
 def test_the_worker_passes_its_test(breakdown: Breakdown) -> None:
     """The installed llama.cpp says of the known header what was reckoned by hand, its buffer too."""
     buffers = breakdown.ask(known_header(), KNOWN_SETTINGS)
@@ -97,14 +92,14 @@ def test_the_worker_passes_its_test(breakdown: Breakdown) -> None:
     assert breakdown.why_not is None
 
 
-@asking
+@asks_llama_cpp
 def test_ggml_tells_its_devices(breakdown: Breakdown) -> None:
     """There is a CPU among them, and each GPU can be a device of an estimate."""
     assert any(device.type == 0 and device.total for device in breakdown.devices())
     assert len(gpus_of(breakdown)) == sum(device.is_gpu for device in breakdown.devices())
 
 
-@asking
+@asks_llama_cpp
 def test_the_worker_has_no_secrets_and_leaves_no_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of this process's environment it has where things are, and nothing else; no core dump may be written."""
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
@@ -129,7 +124,7 @@ def test_the_worker_has_no_secrets_and_leaves_no_core(monkeypatch: pytest.Monkey
         assert next(line for line in limits if line.startswith("Max cpu time")).split()[3].isdecimal()
 
 
-@asking
+@asks_llama_cpp
 def test_a_header_that_kills_the_worker_hurts_no_other() -> None:
     """llama.cpp aborts on a model of a thousand layers; the next header is answered by another worker."""
     f32 = BY_NAME["F32"]
@@ -150,7 +145,7 @@ def test_a_header_that_kills_the_worker_hurts_no_other() -> None:
         assert breakdown.ask(known_header(), KNOWN_SETTINGS) is not None
 
 
-@asking
+@asks_llama_cpp
 def test_a_worker_that_does_not_answer_is_ended() -> None:
     """Who takes too long is killed, and the question has no answer."""
     with Breakdown(answer_seconds=0) as breakdown:
@@ -158,7 +153,7 @@ def test_a_worker_that_does_not_answer_is_ended() -> None:
         assert breakdown._process is None
 
 
-@asking
+@asks_llama_cpp
 def test_no_worker_outlives_who_asked() -> None:
     """Closing ends the process, if there ever was one."""
     with Breakdown():
@@ -172,7 +167,7 @@ def test_no_worker_outlives_who_asked() -> None:
         os.kill(process.pid, 0)
 
 
-@asking
+@asks_llama_cpp
 def test_what_llama_cpp_cannot_load_is_said(breakdown: Breakdown) -> None:
     """An architecture that it does not know, and a header that lies: its own words, and the formulas' numbers."""
     model = Building("brandnew", 2, 256, 1024, context=512)
@@ -186,7 +181,7 @@ def test_what_llama_cpp_cannot_load_is_said(breakdown: Breakdown) -> None:
     assert breakdown.ask(HeaderFile(b"GGUF" + bytes(20), 24), LLAMA_CPP_PYTHON) is None
 
 
-@asking
+@asks_llama_cpp
 def test_estimates_have_llama_cpps_numbers(breakdown: Breakdown) -> None:
     """Where it answers, the numbers are its own, and the largest context is found with them."""
     model = model_of(model_shapes.ALL["gemma3-4B"]().header())
@@ -196,26 +191,26 @@ def test_estimates_have_llama_cpps_numbers(breakdown: Breakdown) -> None:
     buffers = breakdown.ask(clean(model.header), found.settings)
     assert buffers is not None
     assert (found.weights, found.cache, found.compute) == sums_of(buffers)
-    small = Device("RAM", "ram", 6 * GIB, 6 * GIB)
+    small = Device("RAM", "ram", 6 * GiB, 6 * GiB)
     asked = LLAMA_CPP_PYTHON._replace(full_window=False)
     most = max_context(asked, 131072, estimator(model, small, (), breakdown))
     assert 0 < most < 131072
 
 
-@asking
+@asks_llama_cpp
 def test_many_sequences_states_are_not_allocated(breakdown: Breakdown) -> None:
     """Of a state that would take gigabytes one sequence's is simulated, and the others added to the byte."""
     model = model_of(model_shapes.ALL["nemotron-h-8B"]().header())
     settings = LLAMA_CPP_PYTHON._replace(sequences=64, unified=True)
     found = estimator(model, RAM, (), breakdown)(settings)
     assert found.source == "llama.cpp"
-    assert found.cache == sum(cache_bytes(model.shape, settings)) > GIB
+    assert found.cache == sum(cache_bytes(model.shape, settings)) > GiB
 
 
-@asking
+@asks_llama_cpp
 def test_a_gpu_in_exclusive_mode_is_left_alone(breakdown: Breakdown) -> None:
     """Whoever has it would lose it; the formulas answer, and say why."""
-    gpu = Device("GPU", "cuda", 24 * GIB, 23 * GIB, exclusive=True)
+    gpu = Device("GPU", "cuda", 24 * GiB, 23 * GiB, exclusive=True)
     found = estimator(model_of(model_shapes.ALL["llama3.1-8B"]().header()), RAM, (gpu,), breakdown)(
         LLAMA_CPP_PYTHON
     )
@@ -223,7 +218,7 @@ def test_a_gpu_in_exclusive_mode_is_left_alone(breakdown: Breakdown) -> None:
     assert "exclusive mode" in found.notes[-1]
 
 
-@asking
+@asks_llama_cpp
 def test_projectors_are_added_to_llama_cpps_numbers(breakdown: Breakdown) -> None:
     """What is not in the header that is asked about is counted all the same."""
     file = write_header({"general.architecture": "clip"}, [("mm.0.weight", (1024, 1024), BY_NAME["F32"])])

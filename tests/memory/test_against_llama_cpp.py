@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,11 +18,9 @@ from modelsync.memory.load_settings import LLAMA_CPP_PYTHON, LLAMA_SERVER, LoadS
 from modelsync.system.devices import Device
 from tests.support import model_shapes
 from tests.support.header_builder import Model as Building
+from tests.support.marks import asks_llama_cpp
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or find_spec("llama_cpp") is None,
-    reason="llama.cpp can be asked on Linux alone, where llama-cpp-python is installed",
-)
+pytestmark = asks_llama_cpp
 
 RAM = Device("RAM", "ram", 1 << 40, 1 << 40)
 Q8 = cache_type("q8_0")

@@ -10,10 +10,10 @@ from modelsync.memory.load_settings import ALL_LAYERS, LoadSettings
 from modelsync.system.devices import Device
 from tests.support import model_shapes
 from tests.support.header_builder import Model as Building
+from tests.support.machines import RAM
+from tests.support.units import GiB
 
-GIB = 1 << 30
-RAM = Device("RAM", "ram", 64 * GIB, 60 * GIB)
-GPU = Device("GPU 0", "cuda", 24 * GIB, 23 * GIB)
+GPU = Device("GPU 0", "cuda", 24 * GiB, 23 * GiB)
 FLASH = LoadSettings("test", context=4096, flash_attention=True, full_window=False)
 
 # Weights and cache in RAM and on each GPU, as llama.cpp placed them on stand-in GPUs (ggml's RPC device, over a CPU).

@@ -17,8 +17,8 @@ from modelsync.memory.load_settings import (
 from modelsync.memory.placement import formula, max_context, remedies, score, shortage, verdict
 from modelsync.system.devices import Device
 from tests.support import model_shapes
+from tests.support.units import GiB
 
-GIB = 1 << 30
 MODELS = {
     name: model_of(model_shapes.ALL[name]().header()) for name in ("llama3.1-8B", "gemma3-4B", "phi3-mini")
 }
@@ -26,11 +26,11 @@ LLAMA = MODELS["llama3.1-8B"]  # 8 GiB of weights, half a GiB of cache for 4096 
 
 
 def ram(gib: float) -> Device:
-    return Device("RAM", "ram", int(gib * GIB), int(gib * GIB))
+    return Device("RAM", "ram", int(gib * GiB), int(gib * GiB))
 
 
 def gpu(gib: float, *, shared: bool = False) -> Device:
-    return Device("GPU", "metal" if shared else "cuda", int(gib * GIB), int(gib * GIB), shared=shared)
+    return Device("GPU", "metal" if shared else "cuda", int(gib * GiB), int(gib * GiB), shared=shared)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_what_is_left_open_is_filled_as_llama_server_fills_it() -> None:
     assert placed(LLAMA, LLAMA_SERVER._replace(context=8192), 64, gpu(6))[1] == 8192
     assert placed(LLAMA, LLAMA_SERVER, 16) == (0, 56320)
     left = formula(LLAMA, ram(64), [gpu(6)])(LLAMA_SERVER).uses[1].headroom
-    assert left >= GIB
+    assert left >= GiB
 
 
 def test_the_manifests_load_settings_are_taken() -> None:

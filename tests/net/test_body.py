@@ -11,17 +11,7 @@ from hypothesis import strategies as st
 from modelsync.errors import HttpStatusError, NetworkError
 from modelsync.net.body import Span, span_of
 from modelsync.net.client import Client
-from tests.hub import (
-    Chunked,
-    Cut,
-    Fault,
-    Gzipped,
-    Hub,
-    IgnoreRange,
-    OtherRange,
-    Stall,
-    WrongRange,
-)
+from tests.hub import Chunked, Cut, Fault, Gzipped, Hub, IgnoreRange, OtherRange, Stall, WrongRange
 from tests.support.servers import saying
 
 DATA = bytes(range(256)) * 8192  # 2 MiB

@@ -12,7 +12,7 @@ from modelsync.net.config import UserConfig
 from modelsync.net.credentials import Credentials, Rule, gather
 from modelsync.net.origin import Origin, is_loopback
 from modelsync.settings import Settings, from_environment
-from tests.net.test_origin import ORIGINS
+from tests.support.strategies import ORIGINS
 
 TOKEN = "hf_abcdefghijkl"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

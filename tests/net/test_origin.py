@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 from modelsync.errors import UriError
 from modelsync.net import origin
 from modelsync.net.origin import Origin
-
-HOSTS = st.one_of(
-    st.from_regex(r"[a-z][a-z0-9-]{0,20}[a-z](\.[a-z]{2,8}){0,3}", fullmatch=True),
-    st.ip_addresses().map(str),
-)
-ORIGINS = st.builds(Origin, st.sampled_from(["http", "https"]), HOSTS, st.integers(1, 65535))
+from tests.support.strategies import ORIGINS
 
 
 @given(ORIGINS)

@@ -11,8 +11,8 @@ from modelsync.net.origin import Origin, is_local, of
 from modelsync.net.redirects import check_redirect, check_scheme, location
 from tests.hub import Hub, Redirect
 from tests.hub.wire import Reply, Request, text
-from tests.net.test_origin import ORIGINS
 from tests.support.servers import Proxy, answering, silent
+from tests.support.strategies import ORIGINS
 
 
 @given(ORIGINS, ORIGINS, st.booleans())

@@ -11,10 +11,10 @@ from modelsync.llama.probe import Probe, features_of, probe
 from modelsync.ops.doctor import runtime
 from modelsync.system import devices, disks
 from modelsync.system.devices import Device
+from tests.support.units import GiB
 
-GIB = 1 << 30
-CARD = Device("RTX 4090", "cuda", 24 * GIB, 23 * GIB)
-SEEN = GgmlDevice("CUDA0", "NVIDIA RTX 4090", 1, 23 * GIB, 24 * GIB)
+CARD = Device("RTX 4090", "cuda", 24 * GiB, 23 * GiB)
+SEEN = GgmlDevice("CUDA0", "NVIDIA RTX 4090", 1, 23 * GiB, 24 * GiB)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc and /dev are Linux's")
 
 

@@ -34,9 +34,9 @@ from modelsync.transfer.rate_limit import BURST, HELD
 from tests.hub import Cut, IgnoreRange, OtherRange, Replaced, Seen, Shorter, Status, WrongRange
 from tests.support import raw_header
 from tests.support.project import REPO, Opened, Place
+from tests.support.units import MiB
 
-MIB = 1 << 20
-FIRST, NEXT = 2 * MIB, 4 * MIB
+FIRST, NEXT = 2 * MiB, 4 * MiB
 TENSORS: tuple[Info, ...] = tuple(
     (f"blk.{index}.weight", (256, 4), BY_NAME["Q8_0" if index else "F32"]) for index in range(4)
 )
@@ -76,7 +76,7 @@ def sent(place: Place, match: str = "*") -> list[Seen]:
 @pytest.fixture(scope="module")
 def big() -> tuple[bytes, int]:
     """A model with a header of 16 MB, and 12 MiB behind it."""
-    return model(16_000_000, 12 * MIB)
+    return model(16_000_000, 12 * MiB)
 
 
 @pytest.mark.parametrize("where", ["hub", "url"])
@@ -111,7 +111,7 @@ def test_a_header_is_read_no_faster_than_the_limit(
 ) -> None:
     """`--max-rate` holds back the reading of headers too, and that of windows: it is the same network."""
     data, size = big
-    rate = 16 * MIB
+    rate = 16 * MiB
     url = place.hub.file("/big.gguf", data)
     context = opened(max_rate=rate)
     begun = time.monotonic()
@@ -171,7 +171,7 @@ def test_a_signed_url_that_expires_on_the_way_is_asked_for_again(
 
 def test_a_server_without_ranges_is_read_until_the_header_is_whole(place: Place, inspect: Inspect) -> None:
     """One answer, which is left as soon as it has told enough."""
-    data, size = model(3 * MIB, 64 * MIB)
+    data, size = model(3 * MiB, 64 * MiB)
     found = inspect(place.hub.file("/plain.gguf", data, ranges=False))
     assert (found.header_bytes, found.file_size) == (size, len(data))
     (seen,) = place.hub.seen()
@@ -184,8 +184,8 @@ def test_a_server_without_ranges_is_read_until_the_header_is_whole(place: Place,
         (WrongRange(1), "was asked for the bytes"),
         (OtherRange(1), "was asked for the bytes"),
         (IgnoreRange(), "sent the whole file"),
-        (WrongRange(0, total=17 * MIB), "changed at its source"),
-        (Replaced(bytes(9 * MIB)), "changed at its source"),
+        (WrongRange(0, total=17 * MiB), "changed at its source"),
+        (Replaced(bytes(9 * MiB)), "changed at its source"),
     ],
 )
 def test_a_range_is_what_was_asked_or_it_is_refused(
@@ -193,7 +193,7 @@ def test_a_range_is_what_was_asked_or_it_is_refused(
 ) -> None:
     """206, the bytes that were asked for, of the same version: nothing else is joined to what is here."""
     monkeypatch.setattr("modelsync.net.retry.FIRST_WAIT", 0.01)
-    url = place.hub.file("/big.gguf", model(8 * MIB)[0])
+    url = place.hub.file("/big.gguf", model(8 * MiB)[0])
     place.hub.misbehave(fault, where="plain", skip=1, times=None)
     with pytest.raises(NetworkError, match=words):
         inspect(url)
@@ -201,7 +201,7 @@ def test_a_range_is_what_was_asked_or_it_is_refused(
 
 def test_another_file_than_the_promised_one_is_refused(place: Place, inspect: Inspect) -> None:
     """The hub tells a size; what has another is not it."""
-    place.repo.commit({"big-F16.gguf": model(4 * MIB)[0]})
+    place.repo.commit({"big-F16.gguf": model(4 * MiB)[0]})
     place.hub.misbehave(Shorter(1000), where="cdn", times=None)
     with pytest.raises(HashMismatchError, match="another file at its source"):
         inspect(f"hf:{REPO}:F16")
@@ -243,13 +243,13 @@ def test_a_split_model_is_shown_as_one(
 
 def test_pieces_are_read_as_the_file_they_make(place: Place, inspect: Inspect) -> None:
     """`.part1of2`: where the first ends inside the header, the second is asked from its start."""
-    data, size = model(3 * MIB, 1000)
-    url = place.hub.file("/m.gguf.part1of2", data[:MIB])
-    place.hub.file("/m.gguf.part2of2", data[MIB:])
+    data, size = model(3 * MiB, 1000)
+    url = place.hub.file("/m.gguf.part1of2", data[:MiB])
+    place.hub.file("/m.gguf.part2of2", data[MiB:])
     assert inspect(url).header_bytes == size
     assert [(seen.path, seen.sent) for seen in sent(place)] == [
-        ("/m.gguf.part1of2", MIB),
-        ("/m.gguf.part2of2", len(data) - MIB),
+        ("/m.gguf.part1of2", MiB),
+        ("/m.gguf.part2of2", len(data) - MiB),
     ]
 
 
@@ -257,7 +257,7 @@ def test_a_locked_model_is_read_once_over_the_network(
     place: Place, inspect: Inspect, opened: Opened, store_root: Path
 ) -> None:
     """Its header is kept by digest, for other projects and for when there is no network; a bad one is read again."""
-    data, size = model(MIB, 1000)
+    data, size = model(MiB, 1000)
     place.repo.commit({"tiny-Q4_K_M.gguf": data})
     project = place.write(f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n')
     lock.lock(opened(), project)
@@ -283,7 +283,7 @@ def test_what_is_here_is_read_here(
     place: Place, inspect: Inspect, opened: Opened, store_root: Path, folder: str
 ) -> None:
     """A synced model is read from its folder or the store, offline too, whatever may be kept of its header."""
-    data, size = model(MIB, 1000)
+    data, size = model(MiB, 1000)
     place.repo.commit({"tiny-Q4_K_M.gguf": data})
     project = place.write(f'{folder}[models]\ntiny = "hf:{REPO}:Q4_K_M"\n')
     sync.sync(opened(), project)
@@ -299,7 +299,7 @@ def test_a_uri_is_what_it_means_now_and_offline_what_was_pulled(
     place: Place, inspect: Inspect, opened: Opened
 ) -> None:
     """Online upstream is asked, and no byte of a file that is here; offline a pulled URI answers, another does not."""
-    data, size = model(MIB)
+    data, size = model(MiB)
     place.repo.commit({"tiny-Q4_K_M.gguf": data})
     uri = f"hf:{REPO}:Q4_K_M"
     with pytest.raises(NotSyncedError, match="never pulled"):

@@ -21,8 +21,8 @@ from modelsync.errors import (
     UsageError,
 )
 from tests.hub import Hub, Repo
+from tests.support.content import gguf
 from tests.support.gguf_files import edit_metadata
-from tests.support.project import gguf
 
 pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
 

@@ -12,10 +12,8 @@ from modelsync.errors import UsageError
 from modelsync.fit import variants
 from modelsync.ops import ensure, listing, lock, run, sync
 from modelsync.store import hashing, link_record
-from tests.support.project import REPO, Opened, Place, gguf
-
-MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
-LINKED = f'[modelsync]\ndir = "models"\n{MANIFEST}'
+from tests.support.content import gguf
+from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place
 
 
 def test_another_version_of_the_same_size_is_not_the_model(place: Place, context: Context) -> None:

@@ -7,7 +7,8 @@ import pytest
 from modelsync.context import Context
 from modelsync.errors import UsageError
 from modelsync.ops import pull
-from tests.support.project import REPO, Opened, Place, gguf
+from tests.support.content import gguf
+from tests.support.project import REPO, Opened, Place
 
 
 def test_pull_without_a_manifest(place: Place, context: Context, tmp_path: Path) -> None:

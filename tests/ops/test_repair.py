@@ -1,6 +1,5 @@
 """Verify with repair, and a sync that finds damage: of a damaged file, only what broke is fetched."""
 
-import os
 import random
 import shutil
 import subprocess
@@ -23,8 +22,9 @@ from modelsync.store import blobs, receipts
 from modelsync.store.layout import Store
 from modelsync.store.links import LinkMode
 from tests.hub import Hub, faults
+from tests.support.content import damage, sha256
 from tests.support.project import REPO, Opened, Place
-from tests.support.store import blocks, sha256
+from tests.support.store import blocks
 
 LAST = 5 << 20
 TOTAL = 3 * SIZE + LAST  # bytes: four blocks, the last one shorter
@@ -50,21 +50,6 @@ def sent(hub: Hub) -> int:
     return sum(each.sent for each in hub.seen("cdn"))
 
 
-def flip(path: Path, *offsets: int, drift: bool = False) -> None:
-    """Flips a bit at each offset, as a disk does: size and time stay, unless `drift`."""
-    seen = path.stat()
-    path.chmod(0o644)
-    with path.open("r+b") as file:
-        for offset in offsets:
-            file.seek(offset)
-            (byte,) = file.read(1)
-            file.seek(offset)
-            file.write(bytes([byte ^ 4]))
-    path.chmod(0o444)
-    if not drift:
-        os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-
-
 def statuses(rows: Sequence[verify.Row]) -> list[str]:
     return [row.status for row in rows]
 
@@ -72,7 +57,7 @@ def statuses(rows: Sequence[verify.Row]) -> list[str]:
 def test_one_flipped_bit_costs_one_block(place: Place, context: Context, big: Project) -> None:
     """Verify says which block is damaged; the repair fetches that block, and proves the whole by its sha256."""
     blob = context.store.blob_path(SHA)
-    flip(blob, SIZE + 5)
+    damage(blob, SIZE + 5)
     (row,) = verify.verify(context, big)
     assert (row.status, row.damaged, row.sha256) == ("damaged", ((SIZE, 2 * SIZE),), SHA)
     done = repair.repair(context, big)
@@ -101,7 +86,7 @@ def test_any_damage_is_mended_by_what_it_broke(
     """Whatever bits flip, and wherever the file ends: the original is there again, and no good block was fetched."""
     place.hub.clear()
     blob = context.store.blob_path(SHA)
-    flip(blob, *set(offsets), drift=drift)
+    damage(blob, *set(offsets), drift=drift)
     if length is not None:
         blob.chmod(0o644)
         with blob.open("r+b") as file:
@@ -121,7 +106,7 @@ def test_a_sync_that_finds_damage_fetches_what_is_damaged(
 ) -> None:
     """Rot that verify found, or a blob whose time changed: the next sync fetches the damaged blocks."""
     blob = context.store.blob_path(SHA)
-    flip(blob, 7, 3 * SIZE + 1, drift=drift)
+    damage(blob, 7, 3 * SIZE + 1, drift=drift)
     if not drift:
         verify.verify(context, big)
     report = sync.sync(context, big)
@@ -137,7 +122,7 @@ def test_a_sync_that_finds_damage_fetches_what_is_damaged(
 def test_a_sync_goes_on_where_a_repair_was_broken_off(place: Place, context: Context, big: Project) -> None:
     """A network that fails in the middle: nobody gets the damaged file meanwhile, and what came is not asked again."""
     blob = context.store.blob_path(SHA)
-    flip(blob, SIZE, 2 * SIZE)
+    damage(blob, SIZE, 2 * SIZE)
     place.hub.misbehave(faults.Cut(SIZE // 2), times=1)
     place.hub.misbehave(faults.Status(404), times=None)
     done = repair.repair(context, big)
@@ -160,7 +145,7 @@ def test_a_kill_in_the_middle_of_a_repair_loses_nothing(
 ) -> None:
     """The damaged file stays suspect and in its place; the next run goes on, and leaves nothing behind."""
     blob = context.store.blob_path(SHA)
-    flip(blob, 2 * SIZE, drift=command == "sync")
+    damage(blob, 2 * SIZE, drift=command == "sync")
     place.hub.misbehave(faults.Slow(4 << 20), times=None)
     words = [sys.executable, "-m", "modelsync", "-q", *command.split()]
     child = subprocess.Popen(words, cwd=place.folder, stdout=subprocess.DEVNULL)
@@ -186,7 +171,7 @@ def test_a_source_that_has_other_bytes_now_repairs_nothing(
     place: Place, context: Context, big: Project
 ) -> None:
     """Where the promised sha256 cannot be had any more: an error, and the damaged file is never given out."""
-    flip(context.store.blob_path(SHA), 9)
+    damage(context.store.blob_path(SHA), 9)
     other = BIG[:-1] + b"!"
     place.hub.misbehave(faults.Replaced(b"GGUF" + bytes(8) + other[12:]), times=None)
     done = repair.repair(context, big)
@@ -217,7 +202,7 @@ def test_hashes_of_blocks_that_are_not_the_seals_are_not_believed(
     assert statuses(verify.verify(context, big)) == ["ok"]
     assert receipts.blocks(context.store, SHA) == blocks(BIG)
     receipt.write_text(f"{first}\n{second}")
-    flip(blob, SIZE)
+    damage(blob, SIZE)
     done = repair.repair(context, big)
     assert (done.rows[0].status, done.rows[0].damaged) == ("repaired", ())
     assert done.notes == ("big.gguf: damaged in the store, fetched again",)
@@ -236,7 +221,7 @@ def test_an_older_receipt_is_honoured_and_renewed(place: Place, context: Context
     assert statuses(verify.verify(context, big)) == ["ok"]
     assert receipts.blocks(context.store, SHA) == blocks(BIG)
     receipts.write(context.store, SHA, old)
-    flip(blob, 3)
+    damage(blob, 3)
     assert statuses(verify.verify(context, big)) == ["damaged"]
     assert blobs.state(context.store, SHA, TOTAL) == "suspect"
 
@@ -262,7 +247,7 @@ def test_a_damaged_blob_of_a_read_only_store_is_repaired_into_the_own(
     team = tmp_path / "team"
     shutil.move(store_root, team)
     monkeypatch.setenv("MODELSYNC_READONLY_STORES", str(team))
-    flip(Store(team).blob_path(SHA), 2 * SIZE)
+    damage(Store(team).blob_path(SHA), 2 * SIZE)
     before = {path: path.lstat().st_mtime_ns for path in team.rglob("*")}
     context = opened()
     assert statuses(verify.verify(context, big)) == ["damaged"]
@@ -275,7 +260,7 @@ def test_a_damaged_blob_of_a_read_only_store_is_repaired_into_the_own(
 
 def test_without_the_network_damage_is_an_error(context: Context, big: Project, opened: Opened) -> None:
     """Offline, a repair says what it would need; where the source is a local file, it needs no network."""
-    flip(context.store.blob_path(SHA), 1)
+    damage(context.store.blob_path(SHA), 1)
     done = repair.repair(opened(offline=True), big)
     assert isinstance(done.error, OfflineError)
     assert done.error.hint is not None
@@ -285,7 +270,7 @@ def test_without_the_network_damage_is_an_error(context: Context, big: Project, 
 def test_nobody_gets_the_path_of_a_damaged_blob(context: Context, big: Project, opened: Opened) -> None:
     """Offline, a path is refused as long as the blob is damaged; with the network it is mended first."""
     blob = context.store.blob_path(SHA)
-    flip(blob, 1, drift=True)
+    damage(blob, 1, drift=True)
     known = variants.find(context, big, "big")
     for _ in range(2):  # hashed by its name, then by its blocks alone
         with pytest.raises(HashMismatchError, match="is damaged"):
@@ -301,7 +286,7 @@ def test_nobody_gets_the_projects_link_to_a_damaged_blob(
     place.repo.commit({"big.gguf": BIG})
     project = place.write(LINKED)
     sync.sync(context, project, link_mode=mode)
-    flip(context.store.blob_path(SHA), SIZE)
+    damage(context.store.blob_path(SHA), SIZE)
     known = variants.find(context, project, "big")
     linked = place.folder / "models/big/big.gguf"
     assert ensure.files(context, project, known).model == linked  # nobody has looked
@@ -312,7 +297,7 @@ def test_nobody_gets_the_projects_link_to_a_damaged_blob(
     assert ensure.files(context, project, known).model == linked
     assert linked.read_bytes() == BIG
     sync.sync(context, project, link_mode="copy")
-    flip(context.store.blob_path(SHA), SIZE)
+    damage(context.store.blob_path(SHA), SIZE)
     verify.verify(context, project)
     assert ensure.files(opened(offline=True), project, known).model == linked
 
@@ -324,7 +309,7 @@ def test_a_local_source_repairs_offline(place: Place, opened: Opened) -> None:
     project = place.write('[models]\nbig = "file:mine.gguf"\n')
     sync.sync(context, project)
     blob = context.store.blob_path(SHA)
-    flip(blob, 1)
+    damage(blob, 1)
     assert statuses(repair.repair(context, project).rows) == ["repaired"]
     assert blob.read_bytes() == BIG
 
@@ -344,7 +329,7 @@ def test_hard_links_to_a_damaged_blob_are_made_anew(place: Place, context: Conte
     project = place.write(LINKED)
     sync.sync(context, project, link_mode="hardlink")
     linked = place.folder / "models/big/big.gguf"
-    flip(linked, SIZE + 1, drift=drift)
+    damage(linked, SIZE + 1, drift=drift)
     place.hub.clear()
     done = repair.repair(context, project)
     assert (statuses(done.rows), done.error) == (["repaired"], None)
@@ -361,7 +346,7 @@ def test_a_damaged_copy_in_the_project_is_put_anew_from_the_good_blob(place: Pla
     project = place.write(LINKED)
     sync.sync(context, project, link_mode="copy")
     linked = place.folder / "models/big/big.gguf"
-    flip(linked, TOTAL - 1)
+    damage(linked, TOTAL - 1)
     place.hub.clear()
     done = repair.repair(context, project)
     assert statuses(done.rows) == ["ok", "repaired"]
@@ -378,8 +363,8 @@ def test_a_users_own_file_is_not_replaced(place: Place, context: Context) -> Non
     mine.write_bytes(BIG)
     project = place.write(LINKED)
     sync.sync(context, project)
-    flip(mine, 5)
-    flip(context.store.blob_path(SHA), 6)
+    damage(mine, 5)
+    damage(context.store.blob_path(SHA), 6)
     broken = mine.read_bytes()
     done = repair.repair(context, project)
     assert done.error is not None
@@ -396,7 +381,7 @@ def test_each_part_of_a_split_model_is_repaired_by_itself(place: Place, context:
     project = place.write(f'[models]\nbig = "hf:{REPO}/{names[0]}"\n')
     sync.sync(context, project)
     place.hub.clear()
-    flip(context.store.blob_path(sha256(data[1])), 4)
+    damage(context.store.blob_path(sha256(data[1])), 4)
     done = repair.repair(context, project)
     assert statuses(done.rows) == ["ok", "repaired"]
     assert context.store.blob_path(sha256(data[1])).read_bytes() == data[1]
@@ -411,7 +396,7 @@ def test_one_that_cannot_be_repaired_does_not_keep_another_from_it(place: Place,
     project = place.write(f'{LINKED}other = "hf:user/other/other.gguf"\n')
     sync.sync(context, project, link_mode="hardlink")
     for data in (BIG, other):
-        flip(context.store.blob_path(sha256(data)), SIZE)
+        damage(context.store.blob_path(sha256(data)), SIZE)
     place.hub.remove("user/other")
     done = repair.repair(context, project)
     assert done.error is not None
@@ -426,7 +411,7 @@ def test_a_disk_without_room_for_both_holds_the_good_one(
     from modelsync.system import disks
 
     blob = context.store.blob_path(SHA)
-    flip(blob, 1)
+    damage(blob, 1)
     verify.verify(context, big)
     free = disks.free_bytes
     monkeypatch.setattr(disks, "free_bytes", lambda path: TOTAL - 1 if blob.exists() else free(path))

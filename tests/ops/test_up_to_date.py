@@ -1,6 +1,5 @@
 """Memos: what the last sync found is only answered while it is still so."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -13,14 +12,8 @@ from modelsync.ops import lock as ops_lock
 from modelsync.ops import sync, up_to_date, verify
 from modelsync.project import discovery
 from modelsync.store import prune
-from tests.support.project import REPO, Opened, Place, gguf
-
-MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
-LINKED = f'[modelsync]\ndir = "models"\n{MANIFEST}'
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+from tests.support.content import damage, gguf, sha256
+from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place
 
 
 def test_what_is_remembered_is_only_believed_while_nothing_changed(
@@ -35,14 +28,14 @@ def test_what_is_remembered_is_only_believed_while_nothing_changed(
 
     assert remembered()
     assert up_to_date.files(context, project, "tiny", None) is not None
-    blob = context.store.blob_path(digest(gguf("q4")))
+    blob = context.store.blob_path(sha256(gguf("q4")))
     changes: list[Callable[[], object]] = [
         lambda: place.write(LINKED + "# a comment\n"),
         lambda: (place.folder / "models.lock").write_text(place.lock_text + "# merged\n"),
         lambda: (place.folder / "models/.modelsync.json").unlink(),
         lambda: (place.folder / "models/tiny/tiny-Q4_K_M.gguf").unlink(),
         lambda: os.utime(blob, (1, 1)),
-        lambda: context.store.receipt_path(digest(gguf("q4"))).unlink(),
+        lambda: context.store.receipt_path(sha256(gguf("q4"))).unlink(),
         lambda: shutil.rmtree(store_root / "views-v1"),
         lambda: shutil.rmtree(store_root / "memos-v1"),
     ]
@@ -57,11 +50,8 @@ def test_rot_that_verify_finds_is_not_remembered_away(place: Place, context: Con
     """A blob whose bytes changed under the same size and time is found by verify, and mended by the next sync."""
     project = place.write(MANIFEST)
     sync.sync(context, project)
-    blob = context.store.blob_path(digest(gguf("q4")))
-    seen = blob.stat()
-    blob.chmod(0o644)
-    blob.write_bytes(gguf("q4")[:-1] + b"!")
-    os.utime(blob, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    blob = context.store.blob_path(sha256(gguf("q4")))
+    damage(blob, 2999)
     assert sync.sync(context, project).changes == ()  # nothing shows it yet
     assert [row.status for row in verify.verify(context, project)] == ["damaged"]
     assert sync.sync(context, project).bytes_fetched == 3000
@@ -125,4 +115,4 @@ def test_a_sync_sees_to_its_root_again(place: Place, context: Context, tmp_path:
     sync.sync(context, project)
     shutil.rmtree(second)
     prune.execute(context.store, prune.prune(context.store, at_once=True))
-    assert context.store.blob_path(digest(gguf("q4"))).exists()
+    assert context.store.blob_path(sha256(gguf("q4"))).exists()

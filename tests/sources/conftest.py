@@ -11,11 +11,11 @@ from modelsync.net.config import UserConfig
 from modelsync.net.credentials import gather
 from modelsync.settings import Settings
 from tests.hub import Hub
-from tests.support.source_calls import Asker, Run
+from tests.support.source_calls import Asker, StartRun
 
 
 @pytest.fixture
-def run(hub: Hub, tmp_path: Path) -> Iterator[Run]:
+def run(hub: Hub, tmp_path: Path) -> Iterator[StartRun]:
     """Starts a run of the program: nothing is remembered from the one before."""
     with ExitStack() as stack:
 
@@ -30,6 +30,6 @@ def run(hub: Hub, tmp_path: Path) -> Iterator[Run]:
 
 
 @pytest.fixture
-def ask(run: Run) -> Asker:
+def ask(run: StartRun) -> Asker:
     """One run without a token."""
     return run()

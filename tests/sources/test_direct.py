@@ -6,7 +6,7 @@ from modelsync.errors import GatedError, HttpStatusError, NotFoundError, Refused
 from modelsync.sources.base import Found, Question
 from modelsync.spec.uri import Reference, WebUri
 from tests.hub import Chunked, Gzipped, Hub, Redirect, Status
-from tests.support.source_calls import Asker, Run, locked, model, names
+from tests.support.source_calls import Asker, StartRun, as_locked, model, names
 
 SHA = "ab" * 32
 
@@ -31,7 +31,7 @@ def test_an_unchanged_file_keeps_its_sha256(hub: Hub, ask: Asker) -> None:
     url = hub.file("/m.gguf", model("x"))
     (first,) = ask(url).files
     hub.clear()
-    (again,) = ask(url, previous=[locked(first, SHA)]).files
+    (again,) = ask(url, previous=[as_locked(first, SHA)]).files
     assert again == first._replace(sha256=SHA)
     (seen,) = hub.requests
     assert (seen.status, seen.headers["if-none-match"]) == (304, f'"{first.etag}"')
@@ -40,7 +40,7 @@ def test_an_unchanged_file_keeps_its_sha256(hub: Hub, ask: Asker) -> None:
 def test_a_changed_file_is_read_again(hub: Hub, ask: Asker) -> None:
     """Another ETag means other bytes: the old sha256 is not kept."""
     url = hub.file("/m.gguf", model("x"))
-    lock = locked(ask(url).files[0], SHA)
+    lock = as_locked(ask(url).files[0], SHA)
     hub.file("/m.gguf", model("other"))
     (file,) = ask(url, previous=[lock]).files
     assert (file.sha256, file.size) == (None, len(model("other")))
@@ -53,7 +53,7 @@ def test_a_weak_etag_is_no_promise(hub: Hub, ask: Asker) -> None:
     (file,) = ask(url).files
     assert file.etag is None
     hub.file("/m.gguf", model("x"), etag='W/"abc"')
-    lock = locked(file, SHA)._replace(etag="abc")
+    lock = as_locked(file, SHA)._replace(etag="abc")
     (again,) = ask(url, previous=[lock]).files
     assert (again.sha256, again.etag) == (None, None)
 
@@ -61,7 +61,7 @@ def test_a_weak_etag_is_no_promise(hub: Hub, ask: Asker) -> None:
 def test_a_server_that_ignores_conditions_is_compared_with(hub: Hub, ask: Asker) -> None:
     """A 200 with the same ETag and size says the same as a 304."""
     url = hub.file("/m.gguf", model("x"), etag='"same"')
-    lock = locked(ask(url).files[0], SHA)
+    lock = as_locked(ask(url).files[0], SHA)
     hub.misbehave(Status(200, {"ETag": '"same"', "Content-Length": "5"}, ""), where="plain", method="HEAD")
     assert ask(url, previous=[lock]).files[0].sha256 == SHA
     hub.misbehave(Status(200, {"ETag": '"same"', "Content-Length": "6"}, ""), where="plain", method="HEAD")
@@ -76,10 +76,10 @@ def test_a_server_that_refuses_head_is_asked_for_one_byte(hub: Hub, ask: Asker, 
     (file,) = ask(url).files
     assert (file.size, file.etag) == (104, "abc")
     assert hub.seen("plain", method="GET")[-1].range == "bytes=0-0"
-    assert ask(url, previous=[locked(file, SHA)]).files[0].sha256 == SHA
+    assert ask(url, previous=[as_locked(file, SHA)]).files[0].sha256 == SHA
 
 
-def test_a_server_that_says_little(hub: Hub, run: Run) -> None:
+def test_a_server_that_says_little(hub: Hub, run: StartRun) -> None:
     """What a server does not say is None: such a file is read to the end to be locked."""
     url = hub.file("/m.gguf", model("x"), etag=None, ranges=False)
     (file,) = run()(url).files
@@ -122,7 +122,7 @@ def test_pieces_by_url_are_joined(hub: Hub, ask: Asker) -> None:
     (file,) = ask(urls[1]).files
     assert (file.path, file.url, file.size, file.sha256) == ("m.gguf", None, 10, None)
     assert [piece.url for piece in file.pieces] == urls
-    lock = locked(file, SHA)
+    lock = as_locked(file, SHA)
     (same,) = ask(urls[0], previous=[lock]).files
     assert same.sha256 == SHA
     hub.file("/m.gguf.part2of2", model("other"))
@@ -163,7 +163,7 @@ def test_a_name_that_no_system_has(hub: Hub, ask: Asker) -> None:
     assert not hub.requests
 
 
-def test_a_compressed_answer_tells_no_size(hub: Hub, run: Run) -> None:
+def test_a_compressed_answer_tells_no_size(hub: Hub, run: StartRun) -> None:
     """The length of a compressed answer is not the file's."""
     url = hub.file("/m.gguf", model("x" * 1000), etag=None)
     hub.misbehave(Gzipped(), where="plain", method="HEAD")

@@ -13,7 +13,7 @@ from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.sources.hub_errors import explain
 from modelsync.sources.huggingface import HuggingFace
 from tests.hub import Hub, Status, TooMany
-from tests.support.source_calls import Asker, Run, Says, model
+from tests.support.source_calls import Asker, Says, StartRun, model
 
 
 def told(error: ModelsyncError) -> str:
@@ -21,7 +21,7 @@ def told(error: ModelsyncError) -> str:
 
 
 @pytest.mark.parametrize("token", [None, "hf_good"])
-def test_a_repo_that_is_not_there(hub: Hub, run: Run, token: str | None) -> None:
+def test_a_repo_that_is_not_there(hub: Hub, run: StartRun, token: str | None) -> None:
     """With or without a token: no such repo, or one that this account does not see; HF_TOKEN is named."""
     hub.tokens.add("hf_good")
     with pytest.raises(NotFoundError) as caught:
@@ -31,7 +31,7 @@ def test_a_repo_that_is_not_there(hub: Hub, run: Run, token: str | None) -> None
     assert f"{hub.endpoint}/no/Such" in told(caught.value)
 
 
-def test_a_private_repo_is_there_for_who_may_read_it(hub: Hub, run: Run) -> None:
+def test_a_private_repo_is_there_for_who_may_read_it(hub: Hub, run: StartRun) -> None:
     """Without the right token a private repo looks like a missing one; with it, it is found."""
     repo = hub.repo("me/Private", private=True)
     repo.commit({"m.gguf": model()})
@@ -42,7 +42,7 @@ def test_a_private_repo_is_there_for_who_may_read_it(hub: Hub, run: Run) -> None
     assert run("hf_good")("hf:me/Private/m.gguf").files
 
 
-def test_a_token_that_is_not_valid(hub: Hub, run: Run) -> None:
+def test_a_token_that_is_not_valid(hub: Hub, run: StartRun) -> None:
     """A bad token is said to be bad, not that the repo is missing; the token is not in the words."""
     hub.repo("u/Open").commit({"m.gguf": model()})
     with pytest.raises(GatedError, match="does not accept the token") as caught:
@@ -52,7 +52,7 @@ def test_a_token_that_is_not_valid(hub: Hub, run: Run) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "hf_other"])
-def test_a_gated_repo_is_explained(hub: Hub, run: Run, token: str | None) -> None:
+def test_a_gated_repo_is_explained(hub: Hub, run: StartRun, token: str | None) -> None:
     """A gated file's error names the page with the form, HF_TOKEN, and the box of fine-grained tokens."""
     hub.tokens.add("hf_other")
     commit = hub.repo("meta/Llama", gated="manual").commit({"m.gguf": model()})
@@ -142,14 +142,14 @@ def test_an_answer_without_a_commit(hub: Hub, ask: Asker, value: object) -> None
         ask("hf:u/Odd/m.gguf")
 
 
-def test_a_server_without_the_api(hub: Hub, run: Run) -> None:
+def test_a_server_without_the_api(hub: Hub, run: StartRun) -> None:
     """A file server in place of the hub gives a 404: the endpoint's setting is named."""
     with pytest.raises(NotFoundError) as caught:
         run(endpoint=hub.plain)("hf:u/Model/m.gguf")
     assert "HF_ENDPOINT" in told(caught.value)
 
 
-def test_the_token_goes_to_the_environments_hub_alone(hub: Hub, run: Run) -> None:
+def test_the_token_goes_to_the_environments_hub_alone(hub: Hub, run: StartRun) -> None:
     """Another endpoint gets no token, and the words do not promise that HF_TOKEN would reach it."""
     with pytest.raises(NotFoundError) as caught:
         run()("hf:u/Missing/m.gguf")

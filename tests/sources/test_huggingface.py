@@ -1,6 +1,5 @@
 """What a Hugging Face URI means: a commit, the files chosen in it, their digests."""
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,13 +12,10 @@ from modelsync.sources.hub import license_of, next_page
 from modelsync.sources.huggingface import HuggingFace
 from modelsync.spec.lock.origin import hf_url
 from tests.hub import Headers, Hub
-from tests.support.source_calls import Asker, Run, Says, locked, model, names
+from tests.support.content import sha256
+from tests.support.source_calls import Asker, Says, StartRun, as_locked, model, names
 
 CANONICAL = "https://huggingface.co"
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def test_a_quant_becomes_one_file_of_one_commit(hub: Hub, ask: Asker) -> None:
@@ -54,13 +50,13 @@ def test_the_etag_is_the_one_that_resolve_gives(hub: Hub, ask: Asker) -> None:
         assert (head.headers.get("x-linked-etag") or head.headers["etag"]).strip('"') == file.etag
 
 
-def test_what_is_not_in_lfs_has_no_digest_until_it_is_read(hub: Hub, run: Run) -> None:
+def test_what_is_not_in_lfs_has_no_digest_until_it_is_read(hub: Hub, run: StartRun) -> None:
     """A git blob id is no sha256; but what was read under it once keeps its sha256 in the next lock."""
     repo = hub.repo("maker/small")
     repo.commit({"small.gguf": model("same")}, lfs=False)
     (first,) = run()("hf:maker/small/small.gguf").files
     assert first.sha256 is None
-    lock = locked(first, sha256(model("same")))
+    lock = as_locked(first, sha256(model("same")))
     commit = repo.commit({"README.md": b"new"})
     again = run()("hf:maker/small/small.gguf", previous=[lock])
     assert again.revision == commit
@@ -153,7 +149,7 @@ def test_a_missing_part_is_named(hub: Hub, ask: Asker) -> None:
         ask("hf:maker/Big:Q8_0")
 
 
-def test_pieces_are_joined_into_one_file(hub: Hub, run: Run) -> None:
+def test_pieces_are_joined_into_one_file(hub: Hub, run: StartRun) -> None:
     """`.partNofM` pieces become one file with their sizes added; its sha256 is known once it was read."""
     pieces = {f"Huge.Q8_0.gguf.part{n}of2": model(f"piece {n}") for n in (1, 2)}
     repo = hub.repo("maker/Huge")
@@ -166,10 +162,10 @@ def test_pieces_are_joined_into_one_file(hub: Hub, run: Run) -> None:
     ]
     whole = sha256(b"".join(pieces.values()))
     repo.commit({"README.md": b"new"})
-    (again,) = run()("hf:maker/Huge:Q8_0", previous=[locked(file, whole)]).files
+    (again,) = run()("hf:maker/Huge:Q8_0", previous=[as_locked(file, whole)]).files
     assert again.sha256 == whole
     repo.commit({"Huge.Q8_0.gguf.part2of2": model("other")})
-    (other,) = run()("hf:maker/Huge:Q8_0", previous=[locked(file, whole)]).files
+    (other,) = run()("hf:maker/Huge:Q8_0", previous=[as_locked(file, whole)]).files
     assert other.sha256 is None
 
 
@@ -236,7 +232,7 @@ def test_an_adapter_repo_with_several_files_wants_a_path(hub: Hub, ask: Asker) -
     assert "one.gguf, two.gguf" in (caught.value.hint or "")
 
 
-def test_one_run_sees_one_commit(hub: Hub, run: Run) -> None:
+def test_one_run_sees_one_commit(hub: Hub, run: StartRun) -> None:
     """A branch that moves between two questions of a run stays where it was; the next run sees it moved."""
     repo = hub.repo("maker/Moving")
     old = repo.commit({"m-Q8_0.gguf": model("old"), "m-Q4_0.gguf": model("old")})
@@ -263,7 +259,7 @@ def test_questions_side_by_side_share_one_answer(hub: Hub, ask: Asker) -> None:
     assert len(hub.requests) == 1
 
 
-def test_a_mirror_that_names_no_sizes_is_asked_for_the_tree(hub: Hub, run: Run) -> None:
+def test_a_mirror_that_names_no_sizes_is_asked_for_the_tree(hub: Hub, run: StartRun) -> None:
     """Where the commit's own answer does not tell of its files, one more question does, and the lock is the same."""
     repo = hub.repo("maker/Both")
     repo.commit({"b-Q8_0.gguf": model("lfs"), "b-Q4_0.gguf.part1of1": model("piece"), "README.md": b"#"})
@@ -310,7 +306,7 @@ def test_a_hub_that_answers_with_another_commit_is_refused(hub: Hub, ask: Asker)
         ask(f"hf:maker/Pinned/m.gguf#{old}")
 
 
-def test_the_lock_has_the_manifests_endpoint_and_never_the_environments(hub: Hub, run: Run) -> None:
+def test_the_lock_has_the_manifests_endpoint_and_never_the_environments(hub: Hub, run: StartRun) -> None:
     """URLs are written with the endpoint of the manifest, whoever is asked; and asked where the run says."""
     commit = hub.repo("maker/Corp").commit({"m.gguf": model()})
     ask = run()
@@ -343,7 +339,7 @@ def test_a_name_that_leaves_its_folder_is_refused(hub: Hub, ask: Asker) -> None:
         ask("hf:maker/Evil:Q8_0")
 
 
-def test_what_is_in_lfs_most_likely_leads_to_a_cdn(hub: Hub, run: Run) -> None:
+def test_what_is_in_lfs_most_likely_leads_to_a_cdn(hub: Hub, run: StartRun) -> None:
     """Of a file that the hub keeps in git itself nobody asks first where else it is."""
     repo = hub.repo("maker/Both")
     repo.commit({"l-Q8_0.gguf": model("lfs"), "p-Q4_0.gguf.part1of2": model("1")})

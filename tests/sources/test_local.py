@@ -13,7 +13,7 @@ from modelsync.sources.base import Answer, Found
 from modelsync.sources.request import resolve
 from modelsync.spec.request import Request
 from modelsync.spec.uri import FileUri, parse
-from tests.support.source_calls import locked, model, names
+from tests.support.source_calls import as_locked, model, names
 
 SOURCES = sources(lambda: pytest.fail("the network was asked for a local file"))
 
@@ -35,7 +35,7 @@ def test_a_path_is_relative_to_the_manifest(tmp_path: Path) -> None:
     assert file == Found(
         "model", "my model.gguf", "file:models/my model.gguf", len(model("models/my model.gguf")), None
     )
-    (segment,) = SOURCES[2].locate(locked(file), "", tmp_path)
+    (segment,) = SOURCES[2].locate(as_locked(file), "", tmp_path)
     assert (segment.url, segment.size) == ((tmp_path / "models/my model.gguf").as_uri(), file.size)
 
 
@@ -137,5 +137,7 @@ def test_a_local_file_is_always_read_again(tmp_path: Path) -> None:
     """No size or time stands for a local file's bytes: an earlier lock does not spare reading it."""
     write(tmp_path, "m.gguf")
     (file,) = ask(tmp_path, "./m.gguf").files
-    again = resolve(Request(FileUri("m.gguf")), SOURCES, folder=tmp_path, previous=[locked(file, "ab" * 32)])
+    again = resolve(
+        Request(FileUri("m.gguf")), SOURCES, folder=tmp_path, previous=[as_locked(file, "ab" * 32)]
+    )
     assert again.files[0].sha256 is None

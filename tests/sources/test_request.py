@@ -1,6 +1,5 @@
 """Whole requests: several sources at once, pinned hashes, and who owns which file."""
 
-import hashlib
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,10 @@ from modelsync.spec.lock.model import Lock, LockedModel
 from modelsync.spec.request import Request
 from modelsync.spec.uri import parse
 from tests.hub import Hub
-from tests.support.source_calls import Asker, locked, model
+from tests.support.content import sha256
+from tests.support.source_calls import Asker, as_locked, model
 
 SHA = "ab" * 32
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def test_a_request_may_mix_sources(hub: Hub, ask: Asker) -> None:
@@ -40,7 +36,7 @@ def test_a_request_may_mix_sources(hub: Hub, ask: Asker) -> None:
         ("lora", "lora.gguf", "u/Lora", commit),
     ]
     request = Request(parse("hf:u/Base:Q8_0").uri, None, parse(projector), tuple(map(parse, loras)))
-    for files in (answer.files, tuple(locked(file) for file in answer.files)):
+    for files in (answer.files, tuple(as_locked(file) for file in answer.files)):
         owned = owners(request.to_dict(), files, ask.sources)
         assert [type(each.source) for each in owned] == [HuggingFace, Direct, Local, HuggingFace]
         assert [each.file for each in owned] == list(files)
@@ -71,7 +67,7 @@ def test_every_answer_makes_a_lock_that_is_accepted(hub: Hub, ask: Asker) -> Non
     models = []
     for name, request in sorted(requests.items()):
         answer = resolve(request, ask.sources, folder=ask.folder, endpoint=hub.endpoint)
-        files = tuple(locked(file, SHA) for file in answer.files)
+        files = tuple(as_locked(file, SHA) for file in answer.files)
         models.append(LockedModel(name, request.to_dict(), files, None, answer.revision, answer.license))
     lock = Lock(tuple(models))
     assert read.parse(text.dumps(lock)) == lock
@@ -139,6 +135,6 @@ def test_a_pin_is_what_a_file_without_a_digest_must_be(hub: Hub, ask: Asker) -> 
     answer = ask(hub.file("/m.gguf", model()), sha256=SHA)
     assert answer.files[0].sha256 == SHA
     request = Request(parse(f"{hub.plain}/m.gguf").uri, sha256=SHA)
-    check_pins(request, [locked(answer.files[0], SHA)])
+    check_pins(request, [as_locked(answer.files[0], SHA)])
     with pytest.raises(HashMismatchError):
-        check_pins(request, [locked(answer.files[0]._replace(sha256="cd" * 32), SHA)])
+        check_pins(request, [as_locked(answer.files[0]._replace(sha256="cd" * 32), SHA)])

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsync.spec.locate import line_of, statements
-from tests.spec.manifest.test_manifest import FULL
-from tests.support.manifests import manifest_texts
+from tests.support.manifests import FULL, manifest_texts
 from tests.support.strategies import HOSTILE_TEXTS
 
 TEXT = '''\

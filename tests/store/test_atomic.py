@@ -10,7 +10,9 @@ import pytest
 
 from modelsync.store import blobs
 from modelsync.store.layout import Store
-from tests.support.store import REPO, finish, publish, python, sha256
+from tests.support.content import sha256
+from tests.support.processes import TREE, finish, python
+from tests.support.store import publish
 
 DATA = b"GGUF" + bytes(300_000)
 
@@ -40,7 +42,7 @@ def mounted(setup: str, code: str, *arguments: object) -> str:
             "sh",
         ]
         + [str(argument) for argument in arguments],
-        cwd=REPO,
+        cwd=TREE,
         env={**os.environ, "CODE": code},
         capture_output=True,
         text=True,
@@ -57,7 +59,8 @@ from pathlib import Path
 from modelsync.errors import ModelsyncError
 from modelsync.store import blobs, digest_lock, links, prune, roots, verify, views
 from modelsync.store.layout import Store
-from tests.support.store import arrive, locked, publish, sha256, write_lock
+from tests.support.store import arrive, locked, publish, write_lock
+from tests.support.content import sha256
 DATA = b"GGUF" + bytes(300_000)
 
 def tell(act):

@@ -13,7 +13,8 @@ from modelsync.spec.blocks import Blocks
 from modelsync.store import atomic, blobs, hashing, receipts, verify
 from modelsync.store.layout import Store
 from modelsync.store.receipts import Origin
-from tests.support.store import arrive, blocks, damage, publish, sha256
+from tests.support.content import damage, sha256
+from tests.support.store import arrive, blocks, publish
 
 DATA = b"GGUF" + bytes(range(256)) * 40
 SHA = sha256(DATA)

@@ -10,7 +10,8 @@ import pytest
 
 from modelsync.store import blobs, receipts, verify
 from modelsync.store.layout import Store
-from tests.support.store import finish, python, sha256
+from tests.support.content import sha256
+from tests.support.processes import finish, python
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
 
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and 
 CHURN = """
 import random, sys
 from pathlib import Path
-from tests.support.store import locked, publish, sha256
+from tests.support.store import locked, publish
+from tests.support.content import sha256
 from modelsync.store import blobs, views
 from modelsync.store.layout import Store
 store, seed = Store(Path(sys.argv[1])), int(sys.argv[2])
@@ -36,7 +38,8 @@ while True:
 EVERY_STEP = """
 import os, signal, sys
 from pathlib import Path
-from tests.support.store import arrive, blocks, publish, sha256
+from tests.support.store import arrive, blocks, publish
+from tests.support.content import sha256
 from modelsync.store.layout import Store
 import hashlib, shutil, json, modelsync.store.blobs
 

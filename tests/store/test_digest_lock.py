@@ -13,7 +13,9 @@ from modelsync.errors import CancelledError
 from modelsync.store import blobs, digest_lock, verify
 from modelsync.store.digest_lock import hold
 from modelsync.store.layout import Store, url_key
-from tests.support.store import CAN_REFUSE, finish, publish, python, refusing, sha256
+from tests.support.content import sha256
+from tests.support.processes import CAN_REFUSE, finish, python, refusing
+from tests.support.store import publish
 
 DATA = b"GGUF" + bytes(range(256)) * 4000
 SHA = sha256(DATA)
@@ -26,7 +28,7 @@ from tests.support.store import blocks
 from modelsync.store import blobs
 from modelsync.store.digest_lock import hold
 from modelsync.store.layout import Store
-from tests.support.store import sha256
+from tests.support.content import sha256
 
 DATA = b"GGUF" + bytes(range(256)) * 4000
 store, ready = Store(Path(sys.argv[1])), Path(sys.argv[2])

@@ -8,7 +8,8 @@ import pytest
 
 from modelsync.store import header_cache, prune, roots
 from modelsync.store.layout import Store, header_in
-from tests.support.store import publish, sha256, write_lock
+from tests.support.content import sha256
+from tests.support.store import publish, write_lock
 
 DAY = 86_400.0
 NAME = sha256(b"a model")

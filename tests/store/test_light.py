@@ -4,7 +4,9 @@ from pathlib import Path
 
 from modelsync.store import links, pulled, roots, views
 from modelsync.store.layout import Store
-from tests.support.store import finish, locked, publish, python, sha256, write_lock
+from tests.support.content import sha256
+from tests.support.processes import finish, python
+from tests.support.store import locked, publish, write_lock
 
 HEAVY = (
     "dataclasses",

@@ -14,7 +14,9 @@ from modelsync.errors import RefusedError, StoreError
 from modelsync.store import blobs, clone, links
 from modelsync.store.layout import Store
 from modelsync.store.links import LinkMode, UsedMode, Wanted
-from tests.support.store import CAN_REFUSE, damage, finish, publish, python, refusing, sha256
+from tests.support.content import damage, sha256
+from tests.support.processes import CAN_REFUSE, finish, python, refusing
+from tests.support.store import publish
 
 ONE, TWO, NEW = b"GGUF one", b"GGUF two", b"GGUF new"
 
@@ -345,7 +347,7 @@ EVERY_STEP = """
 import os, signal, sys
 from pathlib import Path
 from modelsync.store import clone, digest_lock, links
-from tests.support.store import sha256
+from tests.support.content import sha256
 import modelsync.system.disks, filelock
 EFFECTS = {"os.rename", "os.remove", "os.mkdir", "os.utime", "os.link", "os.rmdir", "os.symlink"}
 

@@ -12,7 +12,8 @@ from modelsync.store.digest_lock import hold
 from modelsync.store.layout import Store, url_key
 from modelsync.store.prune import Freed
 from modelsync.store.receipts import Origin
-from tests.support.store import arrive, locked, publish, sha256, write_lock
+from tests.support.content import sha256
+from tests.support.store import arrive, locked, publish, write_lock
 
 ONE, TWO, THREE = (name * 5000 for name in (b"GGUF one", b"GGUF two", b"GGUF three"))
 DAY = 86_400.0

@@ -12,9 +12,9 @@ from modelsync.spec.lock.model import LockedFile, Piece
 from modelsync.store import pulled, roots
 from modelsync.store.layout import Store
 from modelsync.store.roots import LockSeen, Root
-from tests.support.store import locked, sha256, write_lock
+from tests.support.content import sha256
+from tests.support.store import ONE, THREE, TWO, locked, write_lock
 
-ONE, TWO, THREE = b"GGUF one", b"GGUF two", b"GGUF three"
 URI = "hf:user/model:Q4_K_M#main"
 
 

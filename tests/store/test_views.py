@@ -13,20 +13,9 @@ from modelsync.errors import NotSyncedError
 from modelsync.spec.lock.model import LockedFile
 from modelsync.store import atomic, blobs, verify, views
 from modelsync.store.layout import Store
-from tests.support.store import (
-    CAN_REFUSE,
-    FILES,
-    ONE,
-    THREE,
-    TWO,
-    damage,
-    finish,
-    locked,
-    publish,
-    python,
-    refusing,
-    sha256,
-)
+from tests.support.content import damage, sha256
+from tests.support.processes import CAN_REFUSE, finish, python, refusing
+from tests.support.store import FILES, ONE, THREE, TWO, locked, publish
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.hub import Hub, Repo
+from tests.support.project import MANIFEST, QUANTS, REPO
 
-REPO = "user/tiny-GGUF"
-MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
 COMMAND = (sys.executable, "-m", "modelsync")
 
 
@@ -47,7 +46,7 @@ class Cli:
         self.folder = folder
         self.hub = hub
         self.repo: Repo = hub.repo(REPO)
-        self.commit = self.repo.commit({"tiny-Q4_K_M.gguf": gguf("q4"), "tiny-Q8_0.gguf": gguf("q8", 5000)})
+        self.commit = self.repo.commit(QUANTS)
 
     def __call__(
         self, *words: str, status: int = 0, variables: Mapping[str, str] | None = None, **more: str
@@ -100,8 +99,3 @@ def synced(cli: Cli) -> Cli:
     cli("-q", "sync")
     cli.hub.clear()
     return cli
-
-
-def gguf(seed: str, size: int = 3000) -> bytes:
-    """Bytes that begin like a GGUF and are like no other seed's."""
-    return b"GGUF" + (seed.encode() * size)[: size - 4]

@@ -4,6 +4,37 @@ from hypothesis import strategies as st
 
 from tests.support.strategies import NAMES
 
+# Each key that there is.
+FULL = """\
+[modelsync]
+dir = "./models/"
+default-groups = ["chat"]
+endpoint = "https://huggingface.co"
+mirrors = ["oci://registry.example.com/team/models", "https://mirror.example/hf/"]
+
+[models]
+embed = "hf:nomic-ai/nomic-embed-text-v1.5-GGUF:Q8_0"
+
+[models.llama3]
+uri = "hf:bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M"
+revision = "main"
+mmproj = true
+loras = ["hf:user/adapter/adapter.gguf", "./lora.gguf"]
+sha256 = "sha256:{hash}"
+endpoint = "https://HF.corp.example/"
+groups = ["chat", "big", "chat"]
+[models.llama3.load]
+n_ctx = 8192
+tensor_split = [0.5, 1]
+chat_format = "llama-3"
+[models.llama3.variants.server]
+uri = "hf:bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q8_0"
+load = {{ n_gpu_layers = -1, n_ctx = 32768 }}
+[models.llama3.variants.text]
+mmproj = false
+loras = []
+""".format(hash="AB" * 32)
+
 _COMMENTS = st.sampled_from(
     ["", "\n", "# a word\n", "\n# about the next\n", "# above\n\n", "\n\n", "  # indented\n"]
 )

@@ -7,16 +7,19 @@ from pathlib import Path
 import pytest
 
 from modelsync.context import Context
+from modelsync.install.report import SyncReport
+from modelsync.ops import path
 from modelsync.project import discovery
 from modelsync.project.project import Project
 from tests.hub import Hub, Repo
+from tests.support.content import gguf
 
 REPO = "user/tiny-GGUF"
+MANIFEST = f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
+LINKED = f'[modelsync]\ndir = "models"\n{MANIFEST}'
 
 
-def gguf(seed: str, size: int = 3000) -> bytes:
-    """Bytes that begin like a GGUF and are like no other seed's."""
-    return b"GGUF" + (seed.encode() * size)[: size - 4]
+QUANTS = {"tiny-Q4_K_M.gguf": gguf("q4"), "tiny-Q8_0.gguf": gguf("q8", 5000)}
 
 
 class Place:
@@ -26,7 +29,7 @@ class Place:
         self.folder = folder
         self.hub = hub
         self.repo: Repo = hub.repo(REPO)
-        self.commit = self.repo.commit({"tiny-Q4_K_M.gguf": gguf("q4"), "tiny-Q8_0.gguf": gguf("q8", 5000)})
+        self.commit = self.repo.commit(QUANTS)
 
     def write(self, manifest: str) -> Project:
         """Writes the manifest; returns the project."""
@@ -67,3 +70,24 @@ def opened() -> Iterator[Opened]:
 def context(place: Place, opened: Opened) -> Context:
     """What a call works with, in the place's environment."""
     return opened()
+
+
+def put(place: Place, files: dict[str, bytes]) -> None:
+    """Puts nothing but these files into the place's repo."""
+    there = place.repo.commits[place.repo.branches["main"]].files
+    place.repo.commit({**dict.fromkeys(there), **files})
+
+
+def brought(place: Place, match: str) -> int:
+    """Bytes of matching files that went over the wire."""
+    return sum(seen.sent for seen in place.hub.seen(match=match, method="GET") if seen.server != "hub")
+
+
+def actions(report: SyncReport) -> list[tuple[str, str]]:
+    """What happened to each model, as the report tells it."""
+    return [(change.name, change.action) for change in report.changes]
+
+
+def chosen_file(context: Context, project: Project, variant: str | None = "auto") -> str:
+    """The file that `path` gives."""
+    return path.files(context, "tiny", lambda: project, variant=variant).model.name

@@ -53,7 +53,7 @@ class Asker:
         )
 
 
-Run = Callable[..., Asker]
+StartRun = Callable[..., Asker]
 
 
 class Says(Fault):
@@ -76,7 +76,7 @@ def names(answer: Answer) -> list[str]:
     return [file.path for file in answer.files]
 
 
-def locked(file: Found, sha256: str = "0" * 64) -> LockedFile:
+def as_locked(file: Found, sha256: str = "0" * 64) -> LockedFile:
     """What a lock would say of a file once it is read; `sha256` is what the reading found."""
     return LockedFile(
         role=file.role,

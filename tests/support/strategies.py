@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from modelsync.net.origin import Origin
 from modelsync.spec.lock.model import Lock, LockedFile, LockedModel, Piece, Role
 from modelsync.spec.lock.origin import hf_url
 from modelsync.spec.names import path_fault
@@ -219,3 +220,10 @@ def hostile_values(keys: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
         ),
         max_leaves=12,
     )
+
+
+HOSTS = st.one_of(
+    st.from_regex(r"[a-z][a-z0-9-]{0,20}[a-z](\.[a-z]{2,8}){0,3}", fullmatch=True),
+    st.ip_addresses().map(str),
+)
+ORIGINS = st.builds(Origin, st.sampled_from(["http", "https"]), HOSTS, st.integers(1, 65535))

@@ -1,12 +1,9 @@
 """What the tests of whole downloads share."""
 
-import hashlib
-import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 from modelsync.errors import ModelsyncError, NotAModelError
@@ -16,18 +13,7 @@ from modelsync.transfer.downloader import Downloader
 from modelsync.transfer.jobs import Fetched, Guess, Job, Segment
 from modelsync.transfer.progress import Event, Listener
 from modelsync.transfer.rate_limit import Limit
-
-MiB = 2**20
-
-
-@cache
-def noise(size: int, seed: int = 0) -> bytes:
-    """`size` bytes that begin like a GGUF file and repeat nowhere."""
-    return b"GGUF" + random.Random(seed).randbytes(size - 4) if size >= 4 else b"GGUF"[:size]
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+from tests.support.content import sha256
 
 
 def is_gguf(head: bytes) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from modelsync.system.devices import Device, Memory, fingerprint, gpus, memory, visible
+from tests.support.units import GiB, MiB
 
-GIB = 1 << 30
-MIB = 1 << 20
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc, /sys and control groups are Linux's")
 
 
@@ -19,7 +18,7 @@ def machine(tmp_path: Path) -> tuple[Path, Path]:
     proc, cgroups = tmp_path / "proc", tmp_path / "cgroup"
     (proc / "self").mkdir(parents=True)
     (proc / "meminfo").write_text(
-        f"MemTotal:  {32 * GIB // 1024} kB\nMemFree: 1 kB\nMemAvailable: {20 * GIB // 1024} kB\n"
+        f"MemTotal:  {32 * GiB // 1024} kB\nMemFree: 1 kB\nMemAvailable: {20 * GiB // 1024} kB\n"
     )
     (proc / "self" / "cgroup").write_text("0::/pod/app\n")
     return proc, cgroups
@@ -44,26 +43,26 @@ def test_this_machine_has_memory() -> None:
 @linux
 def test_memory_without_a_limit_is_the_machines(machine: tuple[Path, Path]) -> None:
     """No control group says anything: total and available are the kernel's."""
-    assert memory(*machine) == Memory(32 * GIB, 20 * GIB)
+    assert memory(*machine) == Memory(32 * GiB, 20 * GiB)
 
 
 @linux
 def test_a_containers_limit_is_what_counts(machine: tuple[Path, Path]) -> None:
     """The tightest limit on the way up is held, and its used memory taken off, but not what is only cached."""
     proc, cgroups = machine
-    group(cgroups / "pod", 8 * GIB, 7 * GIB, inactive=4 * GIB)
+    group(cgroups / "pod", 8 * GiB, 7 * GiB, inactive=4 * GiB)
     group(cgroups / "pod" / "app", "max", 0)
     found = memory(proc, cgroups)
-    assert found == Memory(32 * GIB, 5 * GIB, 8 * GIB)
-    assert found.device() == Device("RAM", "ram", 8 * GIB, 5 * GIB)
+    assert found == Memory(32 * GiB, 5 * GiB, 8 * GiB)
+    assert found.device() == Device("RAM", "ram", 8 * GiB, 5 * GiB)
 
 
 @linux
 def test_a_limit_over_the_machines_memory_is_none(machine: tuple[Path, Path]) -> None:
     """A limit that cannot be reached limits nothing."""
     proc, cgroups = machine
-    group(cgroups / "pod" / "app", 64 * GIB, 0)
-    assert memory(proc, cgroups) == Memory(32 * GIB, 20 * GIB)
+    group(cgroups / "pod" / "app", 64 * GiB, 0)
+    assert memory(proc, cgroups) == Memory(32 * GiB, 20 * GiB)
 
 
 @linux
@@ -73,11 +72,11 @@ def test_the_first_version_of_control_groups_is_read_too(machine: tuple[Path, Pa
     (proc / "self" / "cgroup").write_text("5:cpu,memory:/app\n4:pids:/app\n0::/\n")
     folder = cgroups / "memory" / "app"
     folder.mkdir(parents=True)
-    (folder / "memory.limit_in_bytes").write_text(str(4 * GIB))
-    (folder / "memory.usage_in_bytes").write_text(str(3 * GIB))
-    (folder / "memory.stat").write_text(f"total_inactive_file {GIB}\n")
+    (folder / "memory.limit_in_bytes").write_text(str(4 * GiB))
+    (folder / "memory.usage_in_bytes").write_text(str(3 * GiB))
+    (folder / "memory.stat").write_text(f"total_inactive_file {GiB}\n")
     (folder.parent / "memory.limit_in_bytes").write_text(str((1 << 63) - 4096))
-    assert memory(proc, cgroups) == Memory(32 * GIB, 2 * GIB, 4 * GIB)
+    assert memory(proc, cgroups) == Memory(32 * GiB, 2 * GiB, 4 * GiB)
 
 
 @linux
@@ -98,13 +97,13 @@ def test_amd_cards_are_read_from_the_kernel(tmp_path: Path, monkeypatch: pytest.
         device = tmp_path / card / "device"
         device.mkdir(parents=True)
         (device / "vendor").write_text(f"{vendor}\n")
-        (device / "mem_info_vram_total").write_text(str(16 * GIB))
-        (device / "mem_info_vram_used").write_text(str(GIB))
+        (device / "mem_info_vram_total").write_text(str(16 * GiB))
+        (device / "mem_info_vram_used").write_text(str(GiB))
         if name:
             (device / "product_name").write_text(f"{name}\n")
     assert gpus(tmp_path) == (
-        Device("Radeon", "rocm", 16 * GIB, 15 * GIB),
-        Device("AMD card2", "rocm", 16 * GIB, 15 * GIB),
+        Device("Radeon", "rocm", 16 * GiB, 15 * GiB),
+        Device("AMD card2", "rocm", 16 * GiB, 15 * GiB),
     )
 
 
@@ -124,8 +123,8 @@ def test_nvidia_gpus_are_asked_of_the_driver(tmp_path: Path, monkeypatch: pytest
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     assert gpus(tmp_path) == (
-        Device("NVIDIA RTX 4090", "cuda", 24564 * MIB, 23000 * MIB),
-        Device("NVIDIA A100, PCIe", "cuda", 40960 * MIB, 40000 * MIB, exclusive=True),
+        Device("NVIDIA RTX 4090", "cuda", 24564 * MiB, 23000 * MiB),
+        Device("NVIDIA A100, PCIe", "cuda", 40960 * MiB, 40000 * MiB, exclusive=True),
     )
 
 
@@ -153,8 +152,8 @@ def test_no_driver_means_no_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 )
 def test_a_job_sees_the_gpus_that_are_listed_for_it(words: str | None, names: str) -> None:
     """By number, up to the first that there is not; a card of another maker is not meant."""
-    cards = [Device(name, "cuda", size * GIB, size * GIB) for name, size in (("a", 24), ("b", 8), ("c", 16))]
-    other = Device("amd", "rocm", GIB, GIB)
+    cards = [Device(name, "cuda", size * GiB, size * GiB) for name, size in (("a", 24), ("b", 8), ("c", 16))]
+    other = Device("amd", "rocm", GiB, GiB)
     seen = visible([*cards, other], {} if words is None else {"CUDA_VISIBLE_DEVICES": words})
     assert [gpu.name for gpu in seen] == [*names, "amd"]
 
@@ -172,12 +171,12 @@ def test_a_fingerprint_is_another_where_the_answer_may_be(
         return fingerprint(proc, cgroups, tmp_path / "dev")
 
     seen = [now()]
-    group(cgroups / "pod" / "app", 8 * GIB, 0)
+    group(cgroups / "pod" / "app", 8 * GiB, 0)
     seen.append(now())
     (tmp_path / "dev" / "nvidia0").touch()
     seen.append(now())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     seen.append(now())
     assert len(set(seen)) == 4
-    group(cgroups / "pod" / "app", 8 * GIB, 7 * GIB)
+    group(cgroups / "pod" / "app", 8 * GiB, 7 * GiB)
     assert now() == seen[-1]

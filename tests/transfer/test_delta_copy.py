@@ -20,7 +20,9 @@ from modelsync.transfer.jobs import Fetched, Guess, Job, Segment
 from modelsync.transfer.partial import Partial
 from modelsync.transfer.progress import Event
 from tests.hub import Corrupt, Delay, Hub, IgnoreRange, Replaced, Slow, Status
-from tests.support.transfers import Lab, MiB, is_gguf, noise, sha256
+from tests.support.content import noise, sha256
+from tests.support.transfers import Lab, is_gguf
+from tests.support.units import MiB
 
 KiB = 1024
 TREE = Path(__file__).parents[2]

@@ -8,7 +8,9 @@ import pytest
 from modelsync.errors import DiskFullError, HttpStatusError, NotAModelError, RefusedError, StoreError
 from modelsync.transfer.jobs import Fetched, Job, Segment
 from tests.hub import Hub
-from tests.support.transfers import Lab, MiB, Outcome, is_gguf, noise, sha256
+from tests.support.content import noise, sha256
+from tests.support.transfers import Lab, Outcome, is_gguf
+from tests.support.units import MiB
 
 BIG = noise(40 * MiB)
 

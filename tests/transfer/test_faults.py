@@ -30,7 +30,8 @@ from tests.hub import (
     TooMany,
     WrongRange,
 )
-from tests.support.transfers import Lab, noise, sha256
+from tests.support.content import noise, sha256
+from tests.support.transfers import Lab
 
 KiB = 1024
 OLD, NEW = noise(400 * KiB), noise(400 * KiB, 1)

@@ -12,7 +12,9 @@ from modelsync.errors import CancelledError
 from modelsync.transfer.jobs import Job
 from modelsync.transfer.progress import Event
 from tests.hub import Hub, Slow, Stall
-from tests.support.transfers import Lab, MiB, noise, running_threads, sha256
+from tests.support.content import noise, sha256
+from tests.support.transfers import Lab, running_threads
+from tests.support.units import MiB
 
 DATA = noise(40 * MiB)
 TREE = Path(__file__).parents[2]

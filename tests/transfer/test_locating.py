@@ -4,7 +4,9 @@ from collections import Counter
 
 from modelsync.transfer.jobs import Segment
 from tests.hub import Headers, Hub, Status
-from tests.support.transfers import Lab, MiB, noise
+from tests.support.content import noise
+from tests.support.transfers import Lab
+from tests.support.units import MiB
 
 FILES = {f"m{number}.gguf": noise(50_000, number) for number in range(20)}
 

@@ -13,7 +13,9 @@ from modelsync.transfer.downloader import Downloader
 from modelsync.transfer.progress import Event
 from modelsync.transfer.rate_limit import BURST, HELD, Bucket, Limit
 from tests.hub import Hub, Slow
-from tests.support.transfers import Lab, MiB, Outcome, client, noise, sha256
+from tests.support.content import noise, sha256
+from tests.support.transfers import Lab, Outcome, client
+from tests.support.units import MiB
 
 RATES = st.floats(1e3, 1e9)
 

@@ -9,7 +9,9 @@ from modelsync.errors import CancelledError, ModelsyncError
 from modelsync.transfer.downloader import Downloader
 from modelsync.transfer.jobs import Fetched, Job, Segment
 from tests.hub import Delay, Hub
-from tests.support.transfers import Lab, MiB, client, noise, running_threads
+from tests.support.content import noise
+from tests.support.transfers import Lab, client, running_threads
+from tests.support.units import MiB
 
 FILES = {f"m{number:02}.gguf": noise(20_000, number) for number in range(24)}
 LONG = 10.0  # seconds after which a test has failed

@@ -14,7 +14,7 @@ from modelsync.spec.lock.origin import hf_url
 from modelsync.spec.lock.read import parse
 from modelsync.spec.lock.text import dumps
 from modelsync.spec.parts import siblings
-from tests.spec.lock.test_lock import HUB, ONE, TEXT, TWO, A, B, C
+from tests.support.locks import HUB, ONE, TEXT, TWO, A, B, C
 from tests.support.refused import tried
 from tests.support.strategies import HOSTILE_TEXTS, hostile_values, locks
 

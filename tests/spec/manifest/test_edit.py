@@ -13,8 +13,7 @@ from modelsync.spec.manifest.read import parse
 from modelsync.spec.request import Request
 from modelsync.spec.uri import FileUri, HfUri, Reference, WebUri
 from modelsync.spec.uri import parse as uri
-from tests.spec.manifest.test_manifest import FULL
-from tests.support.manifests import manifest_texts
+from tests.support.manifests import FULL, manifest_texts
 from tests.support.refused import tried
 from tests.support.strategies import NAMES, requests
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from modelsync.errors import ManifestError
 from modelsync.spec.manifest.read import parse
 from modelsync.spec.toml import toml_key, toml_string
-from tests.spec.manifest.test_manifest import FULL
+from tests.support.manifests import FULL
 from tests.support.refused import tried
 from tests.support.strategies import HOSTILE_TEXTS, hostile_values
 

@@ -8,36 +8,7 @@ from modelsync.spec.manifest.model import Entry, Manifest
 from modelsync.spec.manifest.read import parse
 from modelsync.spec.request import Request
 from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, WebUri
-
-FULL = """\
-[modelsync]
-dir = "./models/"
-default-groups = ["chat"]
-endpoint = "https://huggingface.co"
-mirrors = ["oci://registry.example.com/team/models", "https://mirror.example/hf/"]
-
-[models]
-embed = "hf:nomic-ai/nomic-embed-text-v1.5-GGUF:Q8_0"
-
-[models.llama3]
-uri = "hf:bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M"
-revision = "main"
-mmproj = true
-loras = ["hf:user/adapter/adapter.gguf", "./lora.gguf"]
-sha256 = "sha256:{hash}"
-endpoint = "https://HF.corp.example/"
-groups = ["chat", "big", "chat"]
-[models.llama3.load]
-n_ctx = 8192
-tensor_split = [0.5, 1]
-chat_format = "llama-3"
-[models.llama3.variants.server]
-uri = "hf:bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q8_0"
-load = {{ n_gpu_layers = -1, n_ctx = 32768 }}
-[models.llama3.variants.text]
-mmproj = false
-loras = []
-""".format(hash="AB" * 32)
+from tests.support.manifests import FULL
 
 LLAMA = "bartowski/Meta-Llama-3.1-8B-Instruct-GGUF"
 ENDPOINT = "https://hf.corp.example"

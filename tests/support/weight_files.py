@@ -9,8 +9,6 @@ from typing import NamedTuple
 from modelsync.gguf.header import Tensor, padded
 from modelsync.gguf.types import BY_NAME, TensorType
 
-KiB, MiB = 1 << 10, 1 << 20
-
 
 class Weights(NamedTuple):
     """A tensor: its type, its shape, and its bytes."""
@@ -27,7 +25,7 @@ def weights(seed: object, rows: int, kind: str = "Q8_0", width: int = 256) -> We
     return Weights(stored, (width, rows), random.Random(str(seed)).randbytes(size))
 
 
-def gguf(tensors: Mapping[str, Weights], metadata: Mapping[str, str] = {}, alignment: int = 32) -> bytes:
+def gguf_of(tensors: Mapping[str, Weights], metadata: Mapping[str, str] = {}, alignment: int = 32) -> bytes:
     """The file, tensors in their order."""
     entries = [_text("general.architecture") + struct.pack("<I", 8) + _text("llama")]
     entries += [_text(key) + struct.pack("<I", 8) + _text(value) for key, value in metadata.items()]
