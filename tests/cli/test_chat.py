@@ -171,7 +171,9 @@ def test_ctrl_c_ends_an_answer_and_then_the_chat(talking: Cli, tmp_path: Path) -
         terminal.wait_for(lambda text: len(text.partition("hello\r\n")[2]) > 3)
         terminal.type("\x03")
         terminal.wait_for(lambda text: text.endswith("\n> "))
-        while terminal.process.poll() is None:  # one between the prompt and readline's wait is lost
+        for _ in range(60):  # one between the prompt and readline's wait is lost
+            if terminal.process.poll() is not None:
+                break
             terminal.type("\x03")
             with suppress(subprocess.TimeoutExpired):
                 terminal.process.wait(1)

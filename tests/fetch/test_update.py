@@ -1,7 +1,6 @@
 """An update costs what changed: bytes and requests are counted, and the file is right whatever happens."""
 
 import random
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,10 +16,12 @@ from modelsync.ops import pull, sync
 from modelsync.store import blobs
 from modelsync.transfer.copy_source import Elsewhere
 from modelsync.transfer.progress import Event
+from modelsync.transfer.scheduler import Run
 from tests.hub import Corrupt, Hub, IgnoreRange, Replaced, Request, Slow, Status
 from tests.support.content import damage, sha256
 from tests.support.project import Opened, Place
 from tests.support.units import KiB, MiB
+from tests.support.waiting import wait_until
 from tests.support.weight_files import Weights, gguf_of, large, weights
 
 MANIFEST = '[models]\nbig = "hf:user/big-GGUF:Q8_0"\n'
@@ -78,7 +79,10 @@ def test_when_all_has_changed_it_costs_the_file_and_one_per_cent(place: Place, c
     new = gguf_of(changed, TEMPLATE)
     update(place, context, gguf_of(large(), TEMPLATE), new)
     assert came(place.hub) <= 1.01 * len(new)
-    assert len(place.hub.seen("cdn")) <= 7 + 2 * len(new) // (8 * MiB) + 8
+    kept = sum(
+        "norm" in name for name in changed
+    )  # each splits a range, where it is copied before it is asked for
+    assert len(place.hub.seen("cdn")) <= 7 + 2 * len(new) // (8 * MiB) + 8 + kept
 
 
 def test_a_first_download_asks_for_nothing_more(place: Place, context: Context) -> None:
@@ -359,19 +363,25 @@ def test_an_interrupted_update_goes_on_where_it_was(
     repo.commit({NAME: new})
     context = opened()
     copy, calls = Elsewhere.copy, 0
+    runs: list[Run] = []
+    start = Run.start
+
+    def begin(run: Run) -> None:
+        runs.append(run)
+        start(run)
 
     def stop(*arguments: object) -> int:
         nonlocal calls
         calls += 1
         if calls > 8:
             context.cancel.set()
-            context.cancel.wait()
-            time.sleep(0.3)
+            wait_until(lambda: runs[0].stopped)
         return copy(*arguments)  # type: ignore[arg-type]
 
     place.hub.clear()
     with monkeypatch.context() as patch:
         patch.setattr(Elsewhere, "copy", stop)
+        patch.setattr(Run, "start", begin)
         with pytest.raises(CancelledError):
             sync.sync(context, project, upgrade=True)
     report = sync.sync(opened(), project)

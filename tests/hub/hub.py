@@ -208,6 +208,11 @@ class Hub:
             and (fnmatch.fnmatchcase(each.path, match) or fnmatch.fnmatchcase(each.file, match))
         ]
 
+    @property
+    def connections(self) -> int:
+        """How many are open, over all servers."""
+        return sum(server.connections for server in self._servers)
+
     def clear(self) -> None:
         """Forget what was asked."""
         self.requests.clear()

@@ -102,6 +102,12 @@ class Server:
                     self._open[connection] = thread
                 thread.start()
 
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        with self._lock:
+            return len(self._open)
+
     def _serve(self, plain: socket.socket, number: int) -> None:
         connection = plain
         try:
@@ -115,11 +121,11 @@ class Server:
         except (OSError, ValueError, _Gone):
             pass  # the client went, or spoke no HTTP: both are its own business
         finally:
+            connection.close()
+            plain.close()
             with self._lock:
                 self._open.pop(plain, None)
                 self._open.pop(connection, None)
-            connection.close()
-            plain.close()
 
     def _converse(self, connection: socket.socket, number: int) -> None:
         with connection.makefile("rb") as reader:

@@ -2,7 +2,6 @@
 
 import collections
 import gzip
-import time
 
 import pytest
 from hypothesis import assume, given
@@ -13,6 +12,7 @@ from modelsync.net.body import Span, span_of
 from modelsync.net.client import Client
 from tests.hub import Chunked, Cut, Fault, Gzipped, Hub, IgnoreRange, OtherRange, Stall, WrongRange
 from tests.support.servers import saying
+from tests.support.waiting import wait_until
 
 DATA = bytes(range(256)) * 8192  # 2 MiB
 SIZES = st.integers(1, 10**12)
@@ -210,7 +210,7 @@ def test_a_connection_that_the_server_has_left_is_not_used_again(client: Client,
     """A server may hang up after an answer without a word: the next question goes over a connection of its own."""
     hub.misbehave(Cut(len(DATA)), where="plain")
     assert read(client, url) == DATA
-    time.sleep(0.2)  # until it has
+    wait_until(lambda: not hub.connections)
     assert read(client, url) == DATA
     first, second = hub.requests
     assert first.connection != second.connection

@@ -11,6 +11,7 @@ from modelsync.errors import CancelledError
 from modelsync.net.client import Client
 from tests.hub import Delay, Hub, Stall, Status, TooMany
 from tests.support.servers import full_listener, silent
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -25,15 +26,21 @@ def patient(cancel: threading.Event) -> Iterator[Client]:
         yield client
 
 
-def cancelled_while(cancel: threading.Event, work: Callable[[], object]) -> None:
-    """Runs the work, cancels it a moment later, and sees that it ends with CancelledError."""
-    timer = threading.Timer(0.2, cancel.set)
-    timer.start()
-    try:
+def cancelled_while(
+    cancel: threading.Event, work: Callable[[], object], there: Callable[[], object] = lambda: True
+) -> None:
+    """Runs the work, cancels it a moment after it is `there`, and sees that it ends with CancelledError."""
+
+    def stop() -> None:
+        wait_until(there)
+        cancel.wait(0.1)  # so that the work waits by then
+        cancel.set()
+
+    with ThreadPoolExecutor(1) as thread:
+        stopped = thread.submit(stop)
         with pytest.raises(CancelledError):
             work()
-    finally:
-        timer.join()
+        stopped.result()
 
 
 def read(client: Client, url: str) -> bytes:
@@ -45,21 +52,21 @@ def test_while_the_body_stalls(patient: Client, cancel: threading.Event, hub: Hu
     """A read that waits for bytes ends."""
     url = hub.file("/x", bytes(100_000))
     hub.misbehave(Stall(50_000), where="plain")
-    cancelled_while(cancel, lambda: read(patient, url))
+    cancelled_while(cancel, lambda: read(patient, url), lambda: hub.requests)
 
 
 def test_while_the_answer_is_awaited(patient: Client, cancel: threading.Event, hub: Hub) -> None:
     """A request that nobody answers yet ends."""
     url = hub.file("/x", b"{}")
     hub.misbehave(Delay(60), where="plain")
-    cancelled_while(cancel, lambda: patient.head(url))
+    cancelled_while(cancel, lambda: patient.head(url), lambda: hub.requests)
 
 
 def test_between_two_tries(patient: Client, cancel: threading.Event, hub: Hub) -> None:
     """A wait before the next try ends."""
     url = hub.file("/x", b"{}")
     hub.misbehave(Status(503, {"Retry-After": "300"}), where="plain")
-    cancelled_while(cancel, lambda: patient.get_json(url))
+    cancelled_while(cancel, lambda: patient.get_json(url), lambda: hub.requests)
 
 
 def test_while_the_origin_is_held(patient: Client, cancel: threading.Event, hub: Hub) -> None:
@@ -68,8 +75,7 @@ def test_while_the_origin_is_held(patient: Client, cancel: threading.Event, hub:
     hub.misbehave(TooMany(300), where="plain", times=None)
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(patient.get_json, url)
-        while not hub.requests:
-            assert not cancel.wait(0.01)
+        wait_until(lambda: hub.requests)
         cancelled_while(cancel, lambda: read(patient, url))
         with pytest.raises(CancelledError):
             first.result()

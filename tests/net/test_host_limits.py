@@ -76,7 +76,7 @@ def test_a_held_origin_is_held_for_all_threads_and_no_other() -> None:
 
 def test_only_so_many_are_inside() -> None:
     """Never more requests at a time to one origin than was said; the others get their turn."""
-    pacing = Pacing(3, threading.Event())
+    pacing, together = Pacing(3, threading.Event()), threading.Barrier(3)
     lock = threading.Lock()
     inside, most = 0, 0
 
@@ -86,12 +86,12 @@ def test_only_so_many_are_inside() -> None:
             with lock:
                 inside += 1
                 most = max(most, inside)
-            time.sleep(0.005)
+            together.wait(60)
             with lock:
                 inside -= 1
 
     with ThreadPoolExecutor(12) as threads:
-        list(threads.map(work, range(40)))
+        list(threads.map(work, range(39)))
     assert most == 3
 
 
@@ -147,29 +147,35 @@ def test_a_crowded_origin_gets_half_and_then_one_more_for_a_round_of_answers() -
     cancel = threading.Event()
     pacing = Pacing(8, cancel)
 
-    def room(origin: Origin) -> int:
-        with contextlib.ExitStack() as inside:
-            for count in range(9):
-                with ThreadPoolExecutor(1) as pool:
-                    entering = pool.submit(inside.enter_context, pacing.slot(origin))
-                    try:
-                        entering.result(0.1)
-                    except TimeoutError:
-                        cancel.set()
-                        assert isinstance(entering.exception(), CancelledError)
-                        cancel.clear()
-                        return count
-        return 9
+    def room(origin: Origin, expected: int) -> int:
+        """How many of nine get in before the others are cancelled, as soon as those are in that should be."""
+        inside, leave = threading.Semaphore(0), threading.Event()
+
+        def enter() -> None:
+            with pacing.slot(origin):
+                inside.release()
+                leave.wait(60)
+
+        with ThreadPoolExecutor(9) as threads:
+            entering = [threads.submit(enter) for _ in range(9)]
+            for _ in range(expected):
+                assert inside.acquire(timeout=60)
+            inside.acquire(timeout=0.1)  # time for one that should not be
+            cancel.set()
+            leave.set()
+            refused = [one for one in entering if isinstance(one.exception(), CancelledError)]
+        cancel.clear()
+        return len(entering) - len(refused)
 
     with contextlib.ExitStack() as inside:
         for _ in range(8):
             inside.enter_context(pacing.slot(HERE))
         pacing.crowded(HERE)
-    assert room(HERE) == 4
-    assert room(THERE) == 8
+    assert room(HERE, 4) == 4
+    assert room(THERE, 8) == 8
     for _ in range(5):
         pacing.served(HERE)
-    assert room(HERE) == 5
+    assert room(HERE, 5) == 5
     for _ in range(10):
         pacing.crowded(HERE)
-    assert room(HERE) == 1
+    assert room(HERE, 1) == 1

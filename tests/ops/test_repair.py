@@ -4,7 +4,6 @@ import random
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from tests.hub import Hub, faults
 from tests.support.content import damage, sha256
 from tests.support.project import REPO, Opened, Place
 from tests.support.store import blocks
+from tests.support.waiting import wait_until
 
 LAST = 5 << 20
 TOTAL = 3 * SIZE + LAST  # bytes: four blocks, the last one shorter
@@ -150,9 +150,8 @@ def test_a_kill_in_the_middle_of_a_repair_loses_nothing(
     words = [sys.executable, "-m", "modelsync", "-q", *command.split()]
     child = subprocess.Popen(words, cwd=place.folder, stdout=subprocess.DEVNULL)
     journal = context.store.partial_path(SHA) / "journal"
-    while not (journal.exists() and journal.read_text().count("+ ") > 2):
-        assert child.poll() is None
-        time.sleep(0.01)
+    wait_until(lambda: journal.exists() and journal.read_text().count("+ ") > 2)
+    assert child.poll() is None
     child.kill()
     child.wait()
     assert blobs.state(context.store, SHA, TOTAL) == "suspect"

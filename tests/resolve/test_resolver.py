@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -15,6 +14,7 @@ from modelsync.ops import lock
 from tests.hub import Stall
 from tests.support.content import gguf
 from tests.support.project import MANIFEST, Opened, Place
+from tests.support.waiting import wait_until
 
 
 def test_a_fresh_lock_asks_nobody(place: Place, context: Context) -> None:
@@ -46,7 +46,6 @@ def test_ctrl_c_ends_a_lock_that_waits_for_a_server(place: Place) -> None:
     place.write(MANIFEST)
     command = [sys.executable, "-m", "modelsync", "lock"]
     with subprocess.Popen(command, cwd=place.folder, stderr=subprocess.DEVNULL) as process:
-        while not place.hub.seen("hub"):
-            time.sleep(0.01)
+        wait_until(lambda: place.hub.seen("hub"))
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 130

@@ -24,7 +24,7 @@ from tests.support.content import sha256
 from modelsync.store import blobs, views
 from modelsync.store.layout import Store
 store, seed = Store(Path(sys.argv[1])), int(sys.argv[2])
-print("started", flush=True)
+begun = False
 while True:
     seed += 1
     data = b"GGUF" + random.Random(seed % 7).randbytes(50_000 + seed % 7 * 40_000)
@@ -32,6 +32,9 @@ while True:
     views.make(store, [locked(data)])
     if seed % 3 == 0:
         blobs.discard(store, sha256(data))
+    if not begun:
+        print("started", flush=True)
+        begun = True
 """
 
 # Kills itself before its nth effect on the disk, for every n, each time in a fork.
@@ -86,7 +89,7 @@ def test_killed_at_random_points_the_store_is_whole(store: Store) -> None:
     """Twenty times a process is killed with SIGKILL wherever it happens to be: every blob has its digest."""
     dice = random.Random(20)
     seen = 0
-    for round_ in range(20):
+    for _ in range(20):
         process = python(CHURN, store.root, dice.randrange(1000))
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"
@@ -94,7 +97,7 @@ def test_killed_at_random_points_the_store_is_whole(store: Store) -> None:
         process.send_signal(signal.SIGKILL)
         process.communicate()
         seen += check(store)
-        assert round_ < 5 or seen, "nothing was ever published"
+    assert seen, "nothing was ever published"
 
 
 def test_killed_before_each_step_of_publishing(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import errno
 import os
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -31,20 +30,26 @@ from modelsync.store.layout import Store
 from tests.support.content import sha256
 
 DATA = b"GGUF" + bytes(range(256)) * 4000
-store, ready = Store(Path(sys.argv[1])), Path(sys.argv[2])
+store, folder, me = Store(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
 waited = []
-ready.touch()
-while len(list(ready.parent.glob("ready-*"))) < 2:
-    time.sleep(0.005)
-with hold(store, sha256(DATA), on_wait=lambda: waited.append("waited")) as held:
+def tell(what):
+    (folder / f"{what}-{me}").touch()
+def until(what, count):
+    while len(list(folder.glob(f"{what}-*"))) < count:
+        time.sleep(0.005)
+def on_wait():
+    waited.append("waited")
+    tell("waits")
+tell("ready")
+until("ready", 2)
+with hold(store, sha256(DATA), on_wait=on_wait) as held:
     if blobs.find(store, sha256(DATA), len(DATA)) is not None:
         print("found", *waited)
     else:
+        tell("begun")
+        until("waits", 1) if held.exclusive else until("begun", 2)
         held.folder.mkdir(parents=True, exist_ok=True)
-        with (held.folder / "data").open("xb") as file:
-            for start in range(0, len(DATA), 1 << 18):
-                file.write(DATA[start : start + (1 << 18)])
-                time.sleep(0.05)
+        (held.folder / "data").write_bytes(DATA)
         blobs.publish(store, held.folder / "data", sha256=sha256(DATA), blocks=blocks(DATA))
         print("fetched", "locked" if held.exclusive else "private", *waited)
 """
@@ -52,7 +57,7 @@ with hold(store, sha256(DATA), on_wait=lambda: waited.append("waited")) as held:
 
 def test_of_two_processes_one_waits(store: Store, tmp_path: Path) -> None:
     """Two processes that want the same digest: one fetches, the other waits and finds it here."""
-    both = [python(FETCH, store.root, tmp_path / f"ready-{n}") for n in range(2)]
+    both = [python(FETCH, store.root, tmp_path, n) for n in range(2)]
     answers = sorted(finish(*both))
     assert answers == ["fetched locked", "found waited"]
     assert verify.verify(store, SHA, full=True).state == "good"
@@ -61,7 +66,7 @@ def test_of_two_processes_one_waits(store: Store, tmp_path: Path) -> None:
 @pytest.mark.skipif(not CAN_REFUSE, reason="needs Linux's seccomp, to have a kernel without flock")
 def test_where_there_are_no_locks_both_are_right(store: Store, tmp_path: Path) -> None:
     """Where the file system has no locks both fetch, in folders of their own, and the blob is right."""
-    both = [refusing({"flock": errno.ENOSYS}, FETCH, (store.root, tmp_path / f"ready-{n}")) for n in range(2)]
+    both = [refusing({"flock": errno.ENOSYS}, FETCH, (store.root, tmp_path, n)) for n in range(2)]
     answers = finish(*both)
     assert answers == ["fetched private"] * 2
     assert verify.verify(store, SHA, full=True).state == "good"
@@ -168,14 +173,16 @@ def test_a_lock_file_that_was_swept_away_excludes_nobody_wrongly(store: Store) -
     path = store.lock_path(SHA)
     entered: list[str] = []
 
+    waits = threading.Event()
+
     def other() -> None:
-        with hold(store, SHA):
+        with hold(store, SHA, on_wait=waits.set):
             entered.append("other")
 
     with hold(store, SHA):
         thread = threading.Thread(target=other)
         thread.start()
-        time.sleep(2 * digest_lock.POLL)
+        assert waits.wait(60)
         path.unlink()  # as prune does, while it holds the lock
         assert entered == []
     thread.join()
