@@ -102,7 +102,7 @@ def test_the_seal_finds_rot(store: Store) -> None:
     """A flipped bit that neither size nor time tells is found by verify; the blob is suspect from then on."""
     path = publish(store, DATA)
     assert verify.verify(store, SHA).state == "good"
-    damage(path)
+    damage(path, 0)
     assert blobs.state(store, SHA, len(DATA)) == "here"  # this is why verify exists
     told: list[int] = []
     assert verify.verify(store, SHA, on_bytes=told.append).state == "damaged"
@@ -116,7 +116,7 @@ def test_the_seal_finds_rot(store: Store) -> None:
 def test_a_forged_seal_does_not_stand_the_full_check(store: Store) -> None:
     """`full` asks the name, not the seal: who can write the store can write both blob and seal."""
     path = publish(store, DATA)
-    damage(path)
+    damage(path, 0)
     seen = path.stat()
     forged = receipts.Receipt(seen.st_size, seen.st_mtime_ns, blake3(path.read_bytes()).hexdigest())
     receipts.write(store, SHA, forged)
@@ -196,7 +196,7 @@ def test_a_readonly_store_is_never_written(store: Store, team: Store) -> None:
     assert blobs.find(both, SHA, len(DATA)) == team.blob_path(SHA)
     assert snapshot(team.root) == before
 
-    damage(team.blob_path(SHA))
+    damage(team.blob_path(SHA), 0)
     before = snapshot(team.root)
     assert verify.verify(both, SHA).state == "damaged"
     assert blobs.state(both, SHA) == "suspect"
@@ -208,7 +208,7 @@ def test_a_readonly_store_is_never_written(store: Store, team: Store) -> None:
 def test_damage_in_a_readonly_store_is_mended_in_the_own(store: Store, team: Store) -> None:
     """A damaged blob that a receipt of the read-only store vouches for counts no more; a fetched one does."""
     both = Store(store.root, (team.root,))
-    damage(team.blob_path(SHA))
+    damage(team.blob_path(SHA), 0)
     assert verify.verify(both, SHA).state == "damaged"
     assert blobs.find(both, SHA) is None
     assert publish(both, DATA) == blobs.find(both, SHA) == store.blob_path(SHA)
@@ -294,7 +294,7 @@ def test_a_blob_that_is_replaced_while_it_is_hashed_vouches_for_itself_alone(
 ) -> None:
     """The damaged file of before, which a view may still show, is not believed for the good one in its place."""
     path = publish(store, DATA)
-    damage(path)
+    damage(path, 0)
     os.utime(path, ns=(1, 1))
     before = path.stat()
     both_of = hashing.both_of

@@ -162,7 +162,7 @@ def test_a_link_to_a_mended_blob_is_made_anew(store: Store, folder: Path) -> Non
     """A hard link shares the damage of its blob: after the blob was replaced, so is the link."""
     one = wanted(store, "m/one.gguf", ONE)
     links.place(folder, [one], mode="hardlink")
-    damage(one.blob)
+    damage(one.blob, 0)
     blobs.discard(store, sha256(ONE))
     publish(store, ONE)
     assert (folder / "m/one.gguf").read_bytes() != ONE

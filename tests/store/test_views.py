@@ -83,7 +83,7 @@ def test_a_view_of_a_blob_that_was_mended_heals(full: Store) -> None:
     """After a damaged blob was replaced, the view's link to the damaged bytes is not ready, and is replaced."""
     views.make(full, FILES)
     path = views.view_paths(full, FILES)[0]
-    damage(full.blob_path(sha256(ONE)))
+    damage(full.blob_path(sha256(ONE)), 0)
     assert verify.verify(full, sha256(ONE)).state == "damaged"
     assert views.ready(full, FILES) is None
     with pytest.raises(NotSyncedError):

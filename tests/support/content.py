@@ -24,11 +24,11 @@ def sha256(data: bytes) -> str:
 
 
 def damage(path: Path, *offsets: int, drift: bool = False) -> None:
-    """Flips a bit at each offset (else of the first byte), as a disk does: size and time stay, unless `drift`."""
+    """Flips a bit at each offset, as a disk does: size and time stay, unless `drift`."""
     seen = path.stat()
     path.chmod(0o644)
     with path.open("r+b") as file:
-        for offset in offsets or (0,):
+        for offset in offsets:
             file.seek(offset)
             (byte,) = file.read(1)
             file.seek(offset)
