@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.hub import Hub
 from tests.support.command_line import cli as cli
@@ -31,7 +31,9 @@ _LEAK_NAMES = {
     "CURL_CA_BUNDLE",
 }
 
-settings.register_profile("no clock", deadline=None)  # a busy machine is no failure
+settings.register_profile(  # a busy machine is no failure
+    "no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("no clock")
 
 

@@ -56,7 +56,11 @@ def test_the_formulas_say_what_llama_cpp_says(name: str, llama_cpp: Breakdown) -
         assert ours.compute == pytest.approx(exact.compute, rel=0.10 if name in DENSE else 0.15), profile
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     width=st.sampled_from([512, 768, 1024, 2048, 4096, 5120]),
     size=st.sampled_from([64, 128, 256]),

@@ -74,7 +74,11 @@ def test_one_flipped_bit_costs_one_block(place: Place, context: Context, big: Pr
     assert place.hub.seen() == []
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     offsets=st.lists(st.integers(0, TOTAL - 1), max_size=3),
     length=st.sampled_from([None, 0, 1, SIZE - 1, SIZE, 2 * SIZE + 9, TOTAL - 1, TOTAL + 1, TOTAL + SIZE]),

@@ -11,7 +11,6 @@ from modelsync.store.layout import Store, header_in
 from tests.support.content import sha256
 from tests.support.store import publish, write_lock
 
-DAY = 86_400.0
 NAME = sha256(b"a model")
 
 

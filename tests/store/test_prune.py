@@ -16,7 +16,6 @@ from tests.support.content import sha256
 from tests.support.store import arrive, locked, publish, write_lock
 
 ONE, TWO, THREE = (name * 5000 for name in (b"GGUF one", b"GGUF two", b"GGUF three"))
-DAY = 86_400.0
 
 
 def project(store: Store, folder: Path, *contents: bytes) -> Path:

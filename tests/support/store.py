@@ -43,6 +43,7 @@ def locked(data: bytes, path: str = "model.gguf", role: model.Role = "model") ->
     return LockedFile(role, path, len(data), sha256(data), url=f"https://files.example/{path}")
 
 
+DAY = 86400.0  # seconds
 ONE, TWO, THREE = b"GGUF one", b"GGUF two", b"GGUF three"
 FILES = (
     locked(ONE, "big-00001-of-00002.gguf"),

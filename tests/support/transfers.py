@@ -1,8 +1,7 @@
 """What the tests of whole downloads share."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,7 +99,7 @@ class Lab:
     ) -> Outcome:
         """Runs them to the end."""
         outcome = Outcome()
-        with client(timeout, cancel) as asker:
+        with Client(timeout=timeout, cancel=cancel) as asker:
             downloader = Downloader(
                 lambda: asker,
                 streams=streams,
@@ -114,12 +113,6 @@ class Lab:
             finally:
                 assert running_threads() == []
         return outcome
-
-
-@contextmanager
-def client(timeout: float, cancel: threading.Event | None) -> Iterator[Client]:
-    with Client(timeout=timeout, cancel=cancel) as made:
-        yield made
 
 
 def running_threads() -> list[str]:

@@ -21,11 +21,10 @@ from modelsync.transfer.partial import Partial
 from modelsync.transfer.progress import Event
 from tests.hub import Corrupt, Delay, Hub, IgnoreRange, Replaced, Slow, Status
 from tests.support.content import noise, sha256
+from tests.support.processes import TREE
 from tests.support.transfers import Lab, is_gguf
-from tests.support.units import MiB
+from tests.support.units import KiB, MiB
 
-KiB = 1024
-TREE = Path(__file__).parents[2]
 HEAD = noise(1000)
 TENSORS = [random.Random(n).randbytes(500 * KiB + n) for n in range(12)]  # 6 MiB
 NEW = HEAD + b"".join(TENSORS)

@@ -32,8 +32,8 @@ from tests.hub import (
 )
 from tests.support.content import noise, sha256
 from tests.support.transfers import Lab
+from tests.support.units import KiB
 
-KiB = 1024
 OLD, NEW = noise(400 * KiB), noise(400 * KiB, 1)
 PASSING = [
     Cut(30 * KiB),

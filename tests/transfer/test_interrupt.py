@@ -13,11 +13,11 @@ from modelsync.transfer.jobs import Job
 from modelsync.transfer.progress import Event
 from tests.hub import Hub, Slow, Stall
 from tests.support.content import noise, sha256
+from tests.support.processes import TREE
 from tests.support.transfers import Lab, running_threads
 from tests.support.units import MiB
 
 DATA = noise(40 * MiB)
-TREE = Path(__file__).parents[2]
 
 CHILD = """
 import sys, threading

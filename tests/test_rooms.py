@@ -1,4 +1,4 @@
-"""What holds the house up and import-linter does not see: no circle of imports between any two modules."""
+"""What holds the house up and import-linter does not see: no circle between two modules, no test that is a library."""
 
 from pathlib import Path
 
@@ -46,3 +46,10 @@ def test_a_circle_is_found_and_named(tmp_path: Path, files: dict[str, str], expe
     assert bool(found) == bool(expected)
     steps = set(zip(found.split(" -> "), found.split(" -> ")[1:], strict=False))
     assert set(zip(expected.split(" -> "), expected.split(" -> ")[1:], strict=False)) <= steps
+
+
+def test_no_test_module_is_a_library() -> None:
+    """What several test modules need is made in tests/support/: none imports another, or a conftest."""
+    for module, imported in import_graph(PACKAGE.parent / "tests").items():
+        libraries = [name for name in imported if name.rpartition(".")[2].startswith(("test_", "conftest"))]
+        assert not libraries, f"{module} imports {libraries}"
