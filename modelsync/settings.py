@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelsync.errors import ConfigError
+from modelsync.sizes import parse_rate
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 DEFAULT_HTTP_TIMEOUT = 10.0
 TRUE_WORDS = frozenset({"1", "ON", "YES", "TRUE"})
-LEAST_RATE = 1000  # bytes a second: who says less meant another unit
-_RATE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?) ?([kKMmGg]?)(i?)B?(?:/s)?", re.ASCII)
-
 
 # All that is read here; options of the command line have variables of their own beside these.
 VARIABLES = (
@@ -142,25 +140,9 @@ def _path(name: str, value: str) -> Path:
         ) from None
 
 
-def bytes_a_second(text: str) -> int:
-    """A rate as people write it: `5MB`, `800K`, `2.5MiB/s`. K, M and G are thousands, Ki, Mi and Gi are 1024s.
-
-    Raises:
-        ValueError: it is none, or too low to be of use; the words say what one looks like.
-    """
-    match = _RATE.fullmatch(text.strip())
-    if match is None or (match[3] and not match[2]):
-        raise ValueError(f"{text!r} is no rate; 5MB, 800K and 2.5MiB/s are: bytes a second")
-    unit = (1024 if match[3] else 1000) ** " KMG".index(match[2].upper() or " ")
-    rate = int(float(match[1]) * unit)
-    if rate < LEAST_RATE:
-        raise ValueError(f"{text!r} is too low a rate; 1K is the lowest: {LEAST_RATE} bytes a second")
-    return rate
-
-
 def _rate(name: str, value: str | None) -> int | None:
     try:
-        return None if value is None else bytes_a_second(value)
+        return None if value is None else parse_rate(value)
     except ValueError as error:
         raise ConfigError(f"{name}: {error}", hint=f"unset {name} for no limit") from None
 

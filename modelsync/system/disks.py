@@ -4,10 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from modelsync.errors import StoreError
+from modelsync.errors import DiskFullError, StoreError
+from modelsync.sizes import size
+
+SPACE_HINT = (
+    "`modelsync cache prune` frees what nobody needs, and `modelsync sync --replace` the old versions first; "
+    "else set MODELSYNC_STORE, or --dir, to a folder on a larger disk"
+)
 
 
 def free_bytes(path: Path) -> int:
@@ -21,6 +28,30 @@ def free_bytes(path: Path) -> int:
         return shutil.disk_usage(place).free
     except OSError as error:
         raise StoreError(f"cannot see how much space is free at {place}: {error.strerror}") from error
+
+
+def require_space(coming: Iterable[tuple[Path, int]], *, hint: str = SPACE_HINT) -> None:
+    """Checks that all that is about to be written fits, on each disk together.
+
+    Args:
+        coming: Folders, and the bytes that will be written into each.
+        hint: What the error suggests.
+
+    Raises:
+        DiskFullError: a disk has too little space; the message names a folder on it.
+    """
+    folders: dict[int, Path] = {}
+    needed: dict[int, int] = {}
+    for folder, count in coming:
+        number = device(folder)
+        folders.setdefault(number, folder)
+        needed[number] = needed.get(number, 0) + count
+    for number, folder in folders.items():
+        free = free_bytes(folder)
+        if needed[number] > free:
+            raise DiskFullError(
+                f"not enough space at {folder}: {size(needed[number])} needed, {size(free)} free", hint=hint
+            )
 
 
 def same_device(a: Path, b: Path) -> bool:
