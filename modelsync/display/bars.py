@@ -25,7 +25,7 @@ NAME = 12  # columns of a name at the least
 BAR = (8, 50)  # columns of a bar
 
 
-class Layout(NamedTuple):
+class ColumnWidths(NamedTuple):
     """Widths, in columns of the terminal; a part of width 0 is left out where there is no room."""
 
     name: int
@@ -33,7 +33,7 @@ class Layout(NamedTuple):
     amount: int
 
     @classmethod
-    def fit(cls, width: int, name: int, amount: int) -> "Layout":
+    def fit(cls, width: int, name: int, amount: int) -> "ColumnWidths":
         """The layout for a terminal of `width`, for names and amounts that would like so many columns.
 
         Names and a short bar share what there is, a long bar takes what names leave; amounts go first, then bars.
@@ -93,7 +93,7 @@ class Bars:
         amounts = [amount(file) for file in shown] + [total(every)]
         self._name = max([self._name, len(joined(summary)), *(cell_len(file.label) for file in shown)])
         self._amount = max(self._amount, *map(len, amounts))
-        layout = Layout.fit(self._console.width - ECHO, self._name, self._amount)
+        layout = ColumnWidths.fit(self._console.width - ECHO, self._name, self._amount)
 
         table = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
         for width in (layout.name, layout.bar, PERCENT, layout.amount):
@@ -111,7 +111,13 @@ class Bars:
         return table
 
     def _cells(
-        self, layout: Layout, name: str, done: int | None, whole: int | None, words: str, style: str = ""
+        self,
+        layout: ColumnWidths,
+        name: str,
+        done: int | None,
+        whole: int | None,
+        words: str,
+        style: str = "",
     ) -> list[RenderableType]:
         """One row; `done` None: there is nothing to draw a bar of."""
         percent = f"{100 * done // whole}%" if done is not None and whole else ""

@@ -110,7 +110,7 @@ class Lines:
 
         self._stream = stream
         self._board = Board()
-        self._told: dict[str, _Told] = {}
+        self._told: dict[str, _LastLine] = {}
 
     def hear(self, event: "Event") -> None:
         """Writes a line if one is due."""
@@ -136,7 +136,7 @@ class Lines:
     def close(self) -> None:
         """Nothing is left to do."""
 
-    def _moves(self, file: "File", told: "_Told | None", now: float) -> None:
+    def _moves(self, file: "File", told: "_LastLine | None", now: float) -> None:
         from modelsync.display import units
 
         percent = 100 * file.done // file.total if file.total else 0
@@ -151,10 +151,10 @@ class Lines:
         else:
             done = f"{percent} %" if file.total else units.size(file.done)
             _write(self._stream, f"{file.phase} {file.label}  {done}  {units.size(self._board.rate(now))}/s")
-        self._told[file.label] = _Told(file.phase, now, percent)
+        self._told[file.label] = _LastLine(file.phase, now, percent)
 
 
-class _Told(NamedTuple):
+class _LastLine(NamedTuple):
     """The last line about a file: about what, when, and at how many per cent."""
 
     phase: str

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from modelsync.context import OFFLINE_HINT, Context
 from modelsync.errors import OfflineError
 from modelsync.sources import request as requests
-from modelsync.sources.base import Answer
+from modelsync.sources.base import Resolution
 from modelsync.spec.lock.model import LockedFile
 from modelsync.spec.request import Request
 from modelsync.spec.uri import FileUri
@@ -35,7 +35,7 @@ class Query(NamedTuple):
     previous: tuple[LockedFile, ...] = ()
 
 
-def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> list[Answer]:
+def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> list[Resolution]:
     """What each query means now, in their order; relative `file:` paths are relative to `folder`.
 
     Raises:
@@ -48,7 +48,7 @@ def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> lis
         )
     sources = context.sources()
 
-    def one(query: Query) -> Answer:
+    def one(query: Query) -> Resolution:
         name = str(query.request.uri)
         context.tell(Event("resolving", name, 0, None))
         answer = requests.resolve(

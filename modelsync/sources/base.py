@@ -73,7 +73,7 @@ class Found(NamedTuple):
     pieces: tuple[FoundPiece, ...] = ()
 
 
-class Answer(NamedTuple):
+class Resolution(NamedTuple):
     """The files that a question or a whole request means, all of them.
 
     Attributes:
@@ -96,7 +96,7 @@ class Source(Protocol):
         """Whether this source is the one for `uri`."""
         ...
 
-    def resolve(self, question: Question) -> Answer:
+    def resolve(self, question: Question) -> Resolution:
         """Finds every file that the question's URI means now, or raises; never some of them.
 
         Raises:

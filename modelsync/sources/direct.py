@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from modelsync.errors import GatedError, HttpStatusError, ModelsyncError, NetworkError, NotFoundError
-from modelsync.sources.base import Answer, Found, FoundPiece, joined
+from modelsync.sources.base import Found, FoundPiece, Resolution, joined
 from modelsync.sources.hub_errors import listed
 from modelsync.spec import digest
 from modelsync.spec.names import printable, safe_path
@@ -39,7 +39,7 @@ class Direct:
         """Whether `uri` is a plain URL."""
         return isinstance(uri, WebUri)
 
-    def resolve(self, question: Question) -> Answer:
+    def resolve(self, question: Question) -> Resolution:
         """Asks the server for the size and ETag of the file, and of all that belong together by name."""
         uri = question.reference.uri
         if not isinstance(uri, WebUri):
@@ -65,8 +65,8 @@ class Direct:
             )
         name = joined_name(found[0].path)
         if name is not None:
-            return Answer((joined(question.role, name, tuple(found), question.previous),))
-        return Answer(
+            return Resolution((joined(question.role, name, tuple(found), question.previous),))
+        return Resolution(
             tuple(
                 Found(question.role, file.path, file.url, file.size, file.sha256, file.etag) for file in found
             )
@@ -103,7 +103,7 @@ class Direct:
             raise NetworkError(f"{_public(url)}: the server answers what it was not asked (HTTP 304)")
         return FoundPiece(path, url, told.size, None, told.etag)
 
-    def _head(self, url: str, condition: Mapping[str, str]) -> _Told | None:
+    def _head(self, url: str, condition: Mapping[str, str]) -> _FileHead | None:
         """The size and ETag of `url`, or None: the condition says that it has not changed."""
         client = self._client()
         try:
@@ -117,22 +117,22 @@ class Direct:
             length = head.headers.get("content-length", "")
             encoded = head.headers.get("content-encoding", "identity").lower() != "identity"
             size = int(length) if length.isdecimal() and len(length) < 20 and not encoded else None
-            return None if head.status == 304 else _Told.of(size, head.headers)
+            return None if head.status == 304 else _FileHead.of(size, head.headers)
         try:
             with client.open(url, start=0, end=1, headers=condition) as body:
-                return _Told.of(body.total, body.headers)
+                return _FileHead.of(body.total, body.headers)
         except HttpStatusError as error:
             if error.status == 304:
                 return None
             raise
 
 
-class _Told(NamedTuple):
+class _FileHead(NamedTuple):
     size: int | None
     etag: str | None
 
     @classmethod
-    def of(cls, size: int | None, headers: Mapping[str, str]) -> _Told:
+    def of(cls, size: int | None, headers: Mapping[str, str]) -> _FileHead:
         tag = headers.get("etag")
         # A weak ETag does not promise the same bytes, and a lock speaks of bytes.
         strong = digest.etag(tag) if tag is not None and not tag.startswith("W/") else None

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from modelsync.errors import NotFoundError
 from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.sources import hub_errors
-from modelsync.sources.base import Answer, Found, FoundPiece, joined
+from modelsync.sources.base import Found, FoundPiece, Resolution, joined
 from modelsync.sources.hub import Hubs
 from modelsync.spec import choose
 from modelsync.spec.lock.origin import hf_url
@@ -45,7 +45,7 @@ class HuggingFace:
         """Whether `uri` is an `hf:` one."""
         return isinstance(uri, HfUri)
 
-    def resolve(self, question: Question) -> Answer:
+    def resolve(self, question: Question) -> Resolution:
         """Finds the commit, chooses among its files, and takes all of them from that commit."""
         uri = question.reference.uri
         if not isinstance(uri, HfUri):
@@ -57,7 +57,7 @@ class HuggingFace:
         if choice.joined:
             found = [_join(found, question.previous)]
         notes = (choice.note,) if choice.note else ()
-        return Answer(tuple(found), revision=repo.commit, license=repo.license, notes=notes)
+        return Resolution(tuple(found), revision=repo.commit, license=repo.license, notes=notes)
 
     def locate(self, file: LockedFile | Found, endpoint: str, folder: Path) -> tuple[Segment, ...]:  # noqa: ARG002
         """The lock's URLs with the hub that is to be asked in them."""

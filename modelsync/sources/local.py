@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelsync.errors import NotFoundError, RefusedError, StoreError
 from modelsync.sources import hub_errors
-from modelsync.sources.base import Answer, Found, FoundPiece, joined
+from modelsync.sources.base import Found, FoundPiece, Resolution, joined
 from modelsync.spec.names import file_name, nearest, printable, safe_path
 from modelsync.spec.parts import joined_name, siblings
 from modelsync.spec.uri import FileUri
@@ -38,7 +38,7 @@ class Local:
         """Whether `uri` is a path."""
         return isinstance(uri, FileUri)
 
-    def resolve(self, question: Question) -> Answer:
+    def resolve(self, question: Question) -> Resolution:
         """Looks for the file and those that belong together with it by name."""
         uri = question.reference.uri
         if not isinstance(uri, FileUri):
@@ -52,8 +52,8 @@ class Local:
         ]
         name = joined_name(file_name(path))
         if name is not None:
-            return Answer((joined(question.role, name, tuple(found)),))
-        return Answer(tuple(Found(question.role, file.path, file.url, file.size, None) for file in found))
+            return Resolution((joined(question.role, name, tuple(found)),))
+        return Resolution(tuple(Found(question.role, file.path, file.url, file.size, None) for file in found))
 
     def locate(self, file: LockedFile | Found, endpoint: str, folder: Path) -> tuple[Segment, ...]:  # noqa: ARG002
         """The files' own addresses on this machine.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from modelsync.errors import HashMismatchError, UsageError
 from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.sources import source_for
-from modelsync.sources.base import Answer, Question
+from modelsync.sources.base import Question, Resolution
 from modelsync.spec.names import file_name, printable
 from modelsync.spec.uri import HfUri, Reference, parse
 
@@ -28,7 +28,7 @@ def resolve(
     folder: Path,
     endpoint: str = DEFAULT_ENDPOINT,
     previous: Sequence[LockedFile] = (),
-) -> Answer:
+) -> Resolution:
     """Finds all files that `request` means: the model's parts, its projector, its adapters, in this order.
 
     Args:
@@ -45,7 +45,7 @@ def resolve(
     """
     canonical = (request.endpoint or DEFAULT_ENDPOINT).rstrip("/")
 
-    def ask(reference: Reference, role: Role, beside: tuple[str, ...] = ()) -> Answer:
+    def ask(reference: Reference, role: Role, beside: tuple[str, ...] = ()) -> Resolution:
         question = Question(
             reference, role, endpoint.rstrip("/"), canonical, folder, beside, previous=tuple(previous)
         )
@@ -78,7 +78,7 @@ def resolve(
     pins = check_pins(request, files)
     # What the file must be is known, then: it need not be read to be locked, and the sync checks it.
     files = tuple(file._replace(sha256=file.sha256 or pins.get(file.path)) for file in files)
-    return Answer(
+    return Resolution(
         files,
         revision=model.revision,
         license=model.license,

@@ -17,7 +17,7 @@ _PART = r"(?s)(.+)-([0-9]{5})-of-([0-9]{5})\.gguf"
 _PIECE = r"(?s)(.+\.gguf)\.part([0-9]{1,4})of([0-9]{1,4})"
 
 
-class Part(NamedTuple):
+class PartName(NamedTuple):
     """Where a file stands among those that it was cut into."""
 
     prefix: str  # what all their names begin with; for pieces the name of the file that they are
@@ -32,14 +32,14 @@ class Part(NamedTuple):
         return f"{self.prefix}-{number:05d}-of-{self.total:05d}.gguf"
 
 
-def part_of(path: str) -> Part | None:
+def part_of(path: str) -> PartName | None:
     """What the name of `path` says about parts or pieces; None if it is a file of its own."""
     if "of" not in path:
         return None
     match = re.fullmatch(_PART, path) or re.fullmatch(_PIECE, path)
     if not match:
         return None
-    part = Part(match[1], int(match[2]), int(match[3]), joined=match.re.pattern == _PIECE)
+    part = PartName(match[1], int(match[2]), int(match[3]), joined=match.re.pattern == _PIECE)
     return part if 1 <= part.number <= part.total and part.sibling(part.number) == path else None
 
 

@@ -37,8 +37,8 @@ def run_all(
         BaseException: an interrupt of this thread, likewise.
     """
     with ThreadPoolExecutor(min(threads, len(items)) or 1, thread_name_prefix=name) as pool:
-        futures = [pool.submit(function, item) for item in items]
         try:
+            futures = [pool.submit(function, item) for item in items]
             if meanwhile is not None:
                 meanwhile()
             return [future.result() for future in futures]

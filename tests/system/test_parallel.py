@@ -94,16 +94,16 @@ def test_meanwhile_runs_in_the_callers_thread_while_the_first_calls_run() -> Non
 @pytest.mark.usefixtures("interrupt")
 def test_an_interrupt_sets_the_event_that_waiting_calls_look_at() -> None:
     """Calls that wait for a server end, and those that have not begun never do."""
-    cancel = threading.Event()
+    cancel, waiting = threading.Event(), threading.Event()
     begun, cancelled = [], []
     caller = threading.get_ident()
 
     def work(item: int) -> None:
         begun.append(item)
-        if item == 0:
-            signal.pthread_kill(caller, signal.SIGINT)
+        assert waiting.wait(30)
+        signal.pthread_kill(caller, signal.SIGINT)
         cancelled.append(cancel.wait(30))
 
     with pytest.raises(KeyboardInterrupt):
-        run_all(work, range(3), threads=1, name="test", cancel=cancel)
+        run_all(work, range(3), threads=1, name="test", cancel=cancel, meanwhile=waiting.set)
     assert (begun, cancelled) == ([0], [True])
