@@ -1,7 +1,7 @@
-"""What the environment says: every variable that modelsync reads, read in one place.
+"""Settings from the environment, read in one place.
 
 `MODELSYNC_…` are ours; `HF_…`, `MODEL_ENDPOINT`, `XDG_CACHE_HOME` and `NO_COLOR` mean what they mean to the
-Hugging Face tools, llama.cpp and the terminal world.
+Hugging Face tools, llama.cpp and other programs.
 """
 
 import os
@@ -17,7 +17,7 @@ DEFAULT_ENDPOINT = "https://huggingface.co"
 DEFAULT_HTTP_TIMEOUT = 10.0
 TRUE_WORDS = frozenset({"1", "ON", "YES", "TRUE"})
 
-# All that is read here; options of the command line have variables of their own beside these.
+# All that are read here; command-line options have more.
 VARIABLES = (
     "HF_ENDPOINT",
     "HF_HOME",
@@ -40,14 +40,14 @@ VARIABLES = (
 
 
 class Settings(NamedTuple):
-    """The environment's settings; flags and arguments override them field by field."""
+    """The environment's settings; flags and arguments override them one by one."""
 
     store: Path | None = None  # None: the platform's user cache folder
     readonly_stores: tuple[Path, ...] = ()
     manifest: Path | None = None
     variant: str | None = None
     endpoint: str | None = None  # MODEL_ENDPOINT, HF_ENDPOINT; never a manifest's
-    token: str | None = None  # HF_TOKEN as a variable; the files are read where a request needs them
+    token: str | None = None  # HF_TOKEN as a variable; the files are read when a request needs them
     token_path: Path | None = None
     implicit_token: bool = True
     offline: bool = False
@@ -66,7 +66,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     """Reads the settings from `environ` (default: the process's own).
 
     Raises:
-        ConfigError: a variable holds a value that it cannot have; the message begins with its name.
+        ConfigError: a variable has an invalid value; the message begins with its name.
     """
     env = os.environ if environ is None else environ
 
@@ -99,10 +99,10 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def check_endpoint(name: str, value: str) -> str:
-    """A hub's URL, if it holds no secret: it is shown in errors.
+    """Returns a hub's URL if it holds no secret: errors show it.
 
     Args:
-        name: Who says so: a variable or a flag.
+        name: The variable or flag that has it.
         value: The URL.
 
     Raises:
@@ -127,7 +127,7 @@ def _token_path(env: Mapping[str, str]) -> Path | None:
         return _path("HF_HOME", env["HF_HOME"]) / "token"
     try:
         return Path(env.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface" / "token"
-    except RuntimeError:  # a user without a home, as in many containers
+    except RuntimeError:  # a user without a home folder, as in many containers
         return None
 
 

@@ -18,7 +18,7 @@ def duration(seconds: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """A time to go, in little room: `0:42`, `12:05`, `3:05:00`."""
+    """A short form for time left: `0:42`, `12:05`, `3:05:00`."""
     whole = min(round(seconds), 99 * 3600)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

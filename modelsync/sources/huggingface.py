@@ -46,7 +46,7 @@ class HuggingFace:
         return isinstance(uri, HfUri)
 
     def resolve(self, question: Question) -> Resolution:
-        """Finds the commit, chooses among its files, and takes all of them from that commit."""
+        """Finds the commit and chooses among its files."""
         uri = question.reference.uri
         if not isinstance(uri, HfUri):
             raise TypeError(f"{uri} is not an hf: URI")
@@ -60,7 +60,7 @@ class HuggingFace:
         return Resolution(tuple(found), revision=repo.commit, license=repo.license, notes=notes)
 
     def locate(self, file: LockedFile | Found, endpoint: str, folder: Path) -> tuple[Segment, ...]:  # noqa: ARG002
-        """The lock's URLs with the hub that is to be asked in them."""
+        """The lock's URLs, with the hub to ask in them."""
         return tuple(
             Segment(
                 _RESOLVE.sub(rf"{endpoint.rstrip('/')}/\g<tail>", piece.url or ""),
@@ -71,9 +71,9 @@ class HuggingFace:
         )
 
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
-        """What a hub's refusal to give a file means; `subject` is the `/resolve/` URL that was asked.
+        """Explains a hub's refusal to give a file; `subject` is its `/resolve/` URL.
 
-        For an `hf:` URI the words are those for huggingface.co.
+        An `hf:` URI is explained as one of huggingface.co.
         """
         match = _RESOLVE.fullmatch(subject)
         if match is None:
@@ -122,7 +122,7 @@ def _only(repo: str, paths: Sequence[str]) -> str:
 def _found(question: Question, repo: Repo, path: str, remote: RemoteFile) -> Found:
     sha256 = remote.sha256
     if sha256 is None and remote.etag is not None:
-        # A git blob id stands for the bytes: what was read under it once need not be read again.
+        # The same git blob ID means the same bytes: they need not be read again.
         for file in question.previous:
             if (file.role, file.path, file.size, file.etag) == (
                 question.role,

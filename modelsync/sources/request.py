@@ -36,10 +36,10 @@ def resolve(
         sources: From `modelsync.sources.sources`.
         folder: The manifest's, for relative `file:` paths.
         endpoint: The hub to ask: a flag's, the environment's, the request's or the default.
-        previous: The files of the lock that answered the same request; spares reading what has not changed.
+        previous: The locked files of the same request; they spare reading what has not changed.
 
     Raises:
-        HashMismatchError: a source says another sha256 than the request pins.
+        HashMismatchError: a source publishes another sha256 than the request pins.
         UsageError: a pin names no file, a file is asked for twice, or no source reads a URI.
         ModelsyncError: whatever `Source.resolve` raises.
     """
@@ -76,7 +76,7 @@ def resolve(
             f"{request.uri} asks for {printable(again.path)} twice", hint="leave one of them out"
         )
     pins = check_pins(request, files)
-    # What the file must be is known, then: it need not be read to be locked, and the sync checks it.
+    # A pinned file need not be read to be locked: the sync checks it.
     files = tuple(file._replace(sha256=file.sha256 or pins.get(file.path)) for file in files)
     return Resolution(
         files,
@@ -87,7 +87,7 @@ def resolve(
 
 
 def _beside(uri: Uri, commit: str | None) -> Reference:
-    """Where a projector "beside the model" is looked for: in the same commit, not on the same branch anew."""
+    """Where to look for a projector "beside the model": in the model's commit, not at its branch."""
     if isinstance(uri, HfUri):
         return Reference(HfUri(uri.repo), commit)
     raise UsageError(
@@ -97,10 +97,10 @@ def _beside(uri: Uri, commit: str | None) -> Reference:
 
 
 def check_pins(request: Request, files: Sequence[Found | LockedFile]) -> Mapping[str, str]:
-    """Holds what a source says, or what was read, against the sha256 that the request pins.
+    """Compares the sha256 of files, published or computed, with what the request pins.
 
     Returns:
-        The pins by the paths of the files. One whose sha256 is not known passes.
+        The pins by the paths of the files. A file whose sha256 is unknown passes.
 
     Raises:
         HashMismatchError: a file has another sha256 than its pin.
@@ -152,7 +152,7 @@ class Owned(NamedTuple):
 def owners(
     request: Mapping[str, Any], files: Sequence[LockedFile | Found], sources: Sequence[Source]
 ) -> tuple[Owned, ...]:
-    """Says which source has each of `files`: what to ask for segments, and for words when they fail.
+    """The source of each file, which locates it and explains its errors.
 
     Args:
         request: As `Request.to_dict` gives it and a lock has it.
