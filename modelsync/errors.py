@@ -1,4 +1,4 @@
-"""Every error that modelsync raises: one tree, each with words for people, a hint and an exit code.
+"""Every error that modelsync raises: one tree, each with a message, a hint and an exit code.
 
 Exit codes: 1, a person must do something; 2, usage, an unreadable file of the user's, the disk;
 3, the network or a server that may answer later; 130, interrupted.
@@ -8,13 +8,13 @@ from typing import ClassVar
 
 
 class ModelsyncError(Exception):
-    """Something went wrong that has a name.
+    """The base of all errors.
 
     Attributes:
         message: What happened, and to what; one sentence without a full stop.
         hint: The command or setting that mends it, or None.
-        code: A stable kebab-case word for programs (`--format json`).
-        exit_code: What the process exits with when this ends a command.
+        code: A stable kebab-case name for programs (`--format json`).
+        exit_code: The exit status of a command that this error ends.
     """
 
     code: ClassVar[str] = "error"
@@ -37,20 +37,20 @@ class ModelsyncError(Exception):
 
 
 class UsageError(ModelsyncError):
-    """A call or a command line that cannot mean anything."""
+    """An invalid call or command line."""
 
     code = "usage"
     exit_code = 2
 
 
 class UriError(UsageError):
-    """A model URI that has no known form."""
+    """A model URI without a known form."""
 
     code = "bad-uri"
 
 
 class ManifestError(UsageError):
-    """A `models.toml` that is missing, unreadable or says something impossible."""
+    """A `models.toml` that is missing, unreadable or invalid."""
 
     code = "bad-manifest"
 
@@ -83,61 +83,61 @@ class DiskFullError(StoreError):
 
 
 class StaleLockError(ModelsyncError):
-    """The lock does not answer the manifest any more, and was not to be written."""
+    """The lock is out of date, and must not be written."""
 
     code = "stale-lock"
 
 
 class DriftError(ModelsyncError):
-    """A check found a difference: upstream against the lock, or this machine against it."""
+    """A check found that upstream, or this machine, differs from the lock."""
 
     code = "drift"
 
 
 class HashMismatchError(ModelsyncError):
-    """Bytes that are not the ones that were promised. They were not published."""
+    """Bytes whose hash is not the expected one. They were not published."""
 
     code = "hash-mismatch"
 
 
 class NotAModelError(ModelsyncError):
-    """What was to be a model, projector or adapter is not a GGUF file."""
+    """A file that should be a model, projector or adapter is not a GGUF file."""
 
     code = "not-gguf"
 
 
 class NotFoundError(ModelsyncError):
-    """A name, file, repo or revision that does not exist where it was looked for."""
+    """A name, file, repo or revision does not exist."""
 
     code = "not-found"
 
 
 class GatedError(ModelsyncError):
-    """A source wants credentials, or other ones, before it gives the file."""
+    """A source requires credentials, or rejects those it was sent."""
 
     code = "gated"
 
 
 class NotSyncedError(ModelsyncError):
-    """A model is not on this machine and was not to be fetched."""
+    """A model is not on this machine, and must not be fetched."""
 
     code = "not-synced"
 
 
 class OfflineError(NotSyncedError):
-    """Something needs the network, and the network was ruled out."""
+    """The network is needed, and offline mode is on."""
 
     code = "offline"
 
 
 class RefusedError(ModelsyncError):
-    """Something unsafe was asked for by a manifest, a lock or a server, and not done."""
+    """A manifest, a lock or a server asked for something unsafe; it was not done."""
 
     code = "refused"
 
 
 class MisfitError(ModelsyncError):
-    """A model that this machine has not the memory for."""
+    """A model needs more memory than this machine has."""
 
     code = "does-not-fit"
 
@@ -152,7 +152,7 @@ class ExtraMissingError(ModelsyncError):
 
 
 class NetworkError(ModelsyncError):
-    """A server could not be reached, or broke off, more often than is worth trying."""
+    """A server could not be reached, or broke off, after all retries."""
 
     code = "network"
     exit_code = 3
@@ -163,7 +163,7 @@ class HttpStatusError(NetworkError):
 
     Attributes:
         status: The HTTP status.
-        redirected: Whether another host than the one asked first gave it.
+        redirected: Whether it came from another host, after a redirect.
         retry_after: Seconds that the server asks to wait, or None.
         error_code: The hub's `X-Error-Code`, or None.
         error_message: The hub's `X-Error-Message`, cleaned of control characters, or None.

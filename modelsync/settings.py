@@ -1,7 +1,7 @@
-"""What the environment says: every variable that modelsync reads, read in one place.
+"""Settings from the environment, read in one place.
 
 `MODELSYNC_…` are ours; `HF_…`, `MODEL_ENDPOINT`, `XDG_CACHE_HOME` and `NO_COLOR` mean what they mean to the
-Hugging Face tools, llama.cpp and the terminal world.
+Hugging Face tools, llama.cpp and other programs.
 """
 
 import os
@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelsync.errors import ConfigError
+from modelsync.sizes import parse_rate
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 DEFAULT_HTTP_TIMEOUT = 10.0
 TRUE_WORDS = frozenset({"1", "ON", "YES", "TRUE"})
-LEAST_RATE = 1000  # bytes a second: who says less meant another unit
-_RATE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?) ?([kKMmGg]?)(i?)B?(?:/s)?", re.ASCII)
 
-
-# All that is read here; options of the command line have variables of their own beside these.
+# All that are read here; command-line options have more.
 VARIABLES = (
     "HF_ENDPOINT",
     "HF_HOME",
@@ -42,14 +40,14 @@ VARIABLES = (
 
 
 class Settings(NamedTuple):
-    """The environment's settings; flags and arguments override them field by field."""
+    """The environment's settings; flags and arguments override them one by one."""
 
     store: Path | None = None  # None: the platform's user cache folder
     readonly_stores: tuple[Path, ...] = ()
     manifest: Path | None = None
     variant: str | None = None
     endpoint: str | None = None  # MODEL_ENDPOINT, HF_ENDPOINT; never a manifest's
-    token: str | None = None  # HF_TOKEN as a variable; the files are read where a request needs them
+    token: str | None = None  # HF_TOKEN as a variable; the files are read when a request needs them
     token_path: Path | None = None
     implicit_token: bool = True
     offline: bool = False
@@ -68,7 +66,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     """Reads the settings from `environ` (default: the process's own).
 
     Raises:
-        ConfigError: a variable holds a value that it cannot have; the message begins with its name.
+        ConfigError: a variable has an invalid value; the message begins with its name.
     """
     env = os.environ if environ is None else environ
 
@@ -101,10 +99,10 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def check_endpoint(name: str, value: str) -> str:
-    """A hub's URL, if it holds no secret: it is shown in errors.
+    """Returns a hub's URL if it holds no secret: errors show it.
 
     Args:
-        name: Who says so: a variable or a flag.
+        name: The variable or flag that has it.
         value: The URL.
 
     Raises:
@@ -129,7 +127,7 @@ def _token_path(env: Mapping[str, str]) -> Path | None:
         return _path("HF_HOME", env["HF_HOME"]) / "token"
     try:
         return Path(env.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface" / "token"
-    except RuntimeError:  # a user without a home, as in many containers
+    except RuntimeError:  # a user without a home folder, as in many containers
         return None
 
 
@@ -142,25 +140,9 @@ def _path(name: str, value: str) -> Path:
         ) from None
 
 
-def bytes_a_second(text: str) -> int:
-    """A rate as people write it: `5MB`, `800K`, `2.5MiB/s`. K, M and G are thousands, Ki, Mi and Gi are 1024s.
-
-    Raises:
-        ValueError: it is none, or too low to be of use; the words say what one looks like.
-    """
-    match = _RATE.fullmatch(text.strip())
-    if match is None or (match[3] and not match[2]):
-        raise ValueError(f"{text!r} is no rate; 5MB, 800K and 2.5MiB/s are: bytes a second")
-    unit = (1024 if match[3] else 1000) ** " KMG".index(match[2].upper() or " ")
-    rate = int(float(match[1]) * unit)
-    if rate < LEAST_RATE:
-        raise ValueError(f"{text!r} is too low a rate; 1K is the lowest: {LEAST_RATE} bytes a second")
-    return rate
-
-
 def _rate(name: str, value: str | None) -> int | None:
     try:
-        return None if value is None else bytes_a_second(value)
+        return None if value is None else parse_rate(value)
     except ValueError as error:
         raise ConfigError(f"{name}: {error}", hint=f"unset {name} for no limit") from None
 

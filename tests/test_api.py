@@ -332,5 +332,9 @@ def test_a_model_is_estimated_before_it_is_downloaded(project: Path, hub: Hub) -
     assert found.estimate.context == 256
     assert found.estimate.need == sum(use.need for use in found.estimate.uses)
     assert not modelsync.estimate("tiny", ram=1 << 20).verdict.fits
+    described = modelsync.estimate("tiny", ctx=256, ram="16GiB", gpus=["24GB", 8 << 30])
+    assert [use.device.total for use in described.estimate.uses] == [16 << 30, 24 * 10**9, 8 << 30]
+    with pytest.raises(UsageError, match="ram: '16' has no unit; write 16GB or 16GiB"):
+        modelsync.estimate("tiny", ram="16")
     with pytest.raises(NotSyncedError):
         modelsync.path("tiny", download=False)

@@ -52,12 +52,26 @@ def context(
 
 
 def _rate(said: int | str) -> int:
-    from modelsync.settings import bytes_a_second
+    from modelsync.sizes import parse_rate
 
     try:
-        return bytes_a_second(str(said))
+        return parse_rate(str(said))
     except ValueError as error:
         raise UsageError(f"max_rate: {error}", hint="None is no limit") from None
+
+
+def byte_count(keyword: str, said: int | str) -> int:
+    """The bytes that a keyword's value means: a number of them, or a text with a unit.
+
+    Raises:
+        UsageError: a text is no size, or has no unit.
+    """
+    from modelsync import sizes
+
+    try:
+        return sizes.parse(said) if isinstance(said, str) else int(said)
+    except ValueError as error:
+        raise UsageError(f"{keyword}: {error}") from None
 
 
 def _bar(stack: ExitStack) -> "_Bar | None":

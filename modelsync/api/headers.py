@@ -61,8 +61,8 @@ def estimate(
     ubatch: int | None = None,
     swa_full: bool | None = None,
     profile: str | None = None,
-    ram: int | None = None,
-    gpus: Sequence[int] | None = None,
+    ram: int | str | None = None,
+    gpus: Sequence[int | str] | None = None,
     manifest: "calls.AnyPath | None" = None,
     package: str | None = None,
     variant: str | None = None,
@@ -84,8 +84,8 @@ def estimate(
         ubatch: Tokens that are computed at once.
         swa_full: A whole cache for sliding windows.
         profile: Whose defaults: `llama-cpp-python` or `llama-server`.
-        ram: Bytes of another machine's memory.
-        gpus: Bytes of another machine's GPUs.
+        ram: Another machine's memory: bytes, or as in `64GB` (decimal) and `64GiB` (binary).
+        gpus: Another machine's GPUs, likewise.
         manifest: See `path`.
         package: See `path`.
         variant: See `path`.
@@ -97,7 +97,7 @@ def estimate(
 
     Raises:
         NotAModelError: it is no good GGUF file.
-        UsageError: llama.cpp would refuse the settings.
+        UsageError: llama.cpp would refuse the settings, or a size has no unit.
         ModelsyncError: anything else that has a name.
     """
     from modelsync.fit import estimation
@@ -112,8 +112,12 @@ def estimate(
         cache_type_v=cache_type_v,
         ubatch=ubatch,
         full_window=swa_full,
-        ram=ram,
-        gpus=tuple(gpus) if gpus is not None else () if ram is not None else None,
+        ram=None if ram is None else calls.byte_count("ram", ram),
+        gpus=tuple(calls.byte_count("gpus", gpu) for gpu in gpus)
+        if gpus is not None
+        else ()
+        if ram is not None
+        else None,
     )
     with calls.context(token, endpoint, offline, on_progress, cancel) as context:
         return ops_estimate.estimate(

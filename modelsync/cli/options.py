@@ -109,10 +109,10 @@ class Rate(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """What the words mean."""
-        from modelsync.settings import bytes_a_second
+        from modelsync.sizes import parse_rate
 
         try:
-            return bytes_a_second(value) if isinstance(value, str) else int(value)
+            return parse_rate(value) if isinstance(value, str) else int(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 

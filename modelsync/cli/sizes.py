@@ -1,37 +1,38 @@
-"""Sizes on the command line, as people write them."""
+"""`--gpu` and `--ram`: the memory of another machine."""
 
-import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+from modelsync import sizes
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+class Size(click.ParamType[int]):
+    """`24GB` or `24GiB`, as bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parses the size."""
+        try:
+            return sizes.parse(value) if isinstance(value, str) else int(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 def machine(function: Function) -> Function:
     """`--gpu` and `--ram`, as `gpus` and `ram`: bytes of another machine."""
-    function = click.option("--ram", callback=_size, metavar="SIZE", help="Another machine's memory.")(
-        function
-    )
-    return click.option(
-        "--gpu", "gpus", callback=_sizes, multiple=True, metavar="SIZE", help="Another machine's GPU: 24GiB."
+    function = click.option(
+        "--ram", type=Size(), metavar="SIZE", help="Another machine's memory: 64GB or 64GiB."
     )(function)
-
-
-def _bytes(text: str) -> int:
-    """Bytes, as people write them: `24GiB`, `24G`, `512 MiB`."""
-    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?\s*", text.lower())
-    if match is None or float(match[1]) > 1 << 40:
-        raise click.BadParameter(f"{text!r} is no size; 24GiB is one")
-    return int(float(match[1]) * UNITS[match[2]])
-
-
-def _size(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
-    return None if text is None else _bytes(text)
-
-
-def _sizes(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[int, ...]:
-    return tuple(map(_bytes, texts))
+    return click.option(
+        "--gpu",
+        "gpus",
+        type=Size(),
+        multiple=True,
+        metavar="SIZE",
+        help="Another machine's GPU: 24GB (decimal) or 24GiB (binary).",
+    )(function)

@@ -1,4 +1,4 @@
-"""Bars on a terminal: one for each file at work, as many as fit, and one for all."""
+"""Bars on a terminal: one for each active file, as many as fit, and one for all."""
 
 import time
 from typing import TYPE_CHECKING, NamedTuple, TextIO
@@ -17,26 +17,27 @@ if TYPE_CHECKING:
     from modelsync.transfer.progress import Event
 
 MOST = 8  # bars of files at once
-REFRESH = 8  # pictures a second
+REFRESH = 8  # redraws a second
 GAP = 2  # columns between two columns
 PERCENT = 4  # columns of `100%`
-ECHO = 2  # columns that stay free for the ^C that a terminal echoes: on a line of its own it would move all others
+ECHO = 2  # columns left free for the ^C that a terminal echoes: a line of its own would move all others
 NAME = 12  # columns of a name at the least
 BAR = (8, 50)  # columns of a bar
 
 
-class Layout(NamedTuple):
-    """Widths, in columns of the terminal; a part of width 0 is left out where there is no room."""
+class ColumnWidths(NamedTuple):
+    """Widths in columns of the terminal; a part of width 0 is left out."""
 
     name: int
     bar: int
     amount: int
 
     @classmethod
-    def fit(cls, width: int, name: int, amount: int) -> "Layout":
-        """The layout for a terminal of `width`, for names and amounts that would like so many columns.
+    def fit(cls, width: int, name: int, amount: int) -> "ColumnWidths":
+        """The widths for a terminal of `width`, given the columns that the longest name and amount need.
 
-        Names and a short bar share what there is, a long bar takes what names leave; amounts go first, then bars.
+        Names and a short bar share the width, a long bar takes what names leave. If it is too narrow, amounts are
+        left out first, then bars.
         """
         room = width - PERCENT - GAP
         bar = max(BAR[0], width // 5)
@@ -50,7 +51,7 @@ class Layout(NamedTuple):
 
 
 class Bars:
-    """Draws a board until it is closed; then nothing of it stays.
+    """Draws progress bars until it is closed, then removes them.
 
     Args:
         stream: A terminal.
@@ -72,19 +73,19 @@ class Bars:
         self._live.start()
 
     def hear(self, event: "Event") -> None:
-        """Takes in an event; it is seen when the next picture is drawn."""
+        """Records an event for the next redraw."""
         self.board.hear(event, time.monotonic())
 
     def say(self, line: str) -> None:
-        """Writes a line, which stays, above the picture."""
+        """Writes a line above the bars; it stays."""
         self._console.print(Text.from_ansi(line), soft_wrap=True)
 
     def close(self) -> None:
-        """Takes the picture away, and gives the cursor back."""
+        """Removes the bars and restores the cursor."""
         self._live.stop()
 
     def draw(self) -> RenderableType:
-        """The picture of this moment."""
+        """The bars as they are now."""
         active = self.board.active()
         most = max(1, min(MOST, self._console.height - 3))
         shown = active[:most]
@@ -93,7 +94,7 @@ class Bars:
         amounts = [amount(file) for file in shown] + [total(every)]
         self._name = max([self._name, len(joined(summary)), *(cell_len(file.label) for file in shown)])
         self._amount = max(self._amount, *map(len, amounts))
-        layout = Layout.fit(self._console.width - ECHO, self._name, self._amount)
+        layout = ColumnWidths.fit(self._console.width - ECHO, self._name, self._amount)
 
         table = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
         for width in (layout.name, layout.bar, PERCENT, layout.amount):
@@ -111,9 +112,15 @@ class Bars:
         return table
 
     def _cells(
-        self, layout: Layout, name: str, done: int | None, whole: int | None, words: str, style: str = ""
+        self,
+        layout: ColumnWidths,
+        name: str,
+        done: int | None,
+        whole: int | None,
+        words: str,
+        style: str = "",
     ) -> list[RenderableType]:
-        """One row; `done` None: there is nothing to draw a bar of."""
+        """One row; `done` None: without a bar."""
         percent = f"{100 * done // whole}%" if done is not None and whole else ""
         cells: list[RenderableType] = [Text(name, style=style)]
         if layout.bar:
@@ -133,19 +140,19 @@ class Bars:
 
 
 def amount(file: File) -> str:
-    """How much of a file is here, or what is being done with it."""
+    """How much of a file is here, or its phase."""
     if file.phase != "fetching":
         return file.phase
     return units.size(file.done) if file.total is None else units.progress(file.done, file.total)
 
 
 def total(every: All) -> str:
-    """How much of everything is here; nothing while that is not known."""
+    """How much of everything is here; empty while that is unknown."""
     return units.progress(every.done, every.total) if every.total else ""
 
 
 def summarise(every: All) -> list[str]:
-    """What there is to say about all: `2 of 5`, `41.2 MiB/s`, `2:31 left`."""
+    """The summary of all files: `2 of 5`, `41.2 MiB/s`, `2:31 left`."""
     words = (
         f"{every.ended} of {every.files}" if every.files > 1 else "",
         f"{every.failed} failed" if every.failed else "",
@@ -156,7 +163,7 @@ def summarise(every: All) -> list[str]:
 
 
 def others(board: Board, hidden: int) -> list[str]:
-    """What there is beside the files that are shown: `3 more at work`, `7 waiting`."""
+    """The files that are not shown: `3 more at work`, `7 waiting`."""
     waiting = sum(file.phase == "waiting" for file in board.files.values())
     words = (f"{hidden} more at work" if hidden else "", f"{waiting} waiting" if waiting else "")
     return list(filter(None, words))

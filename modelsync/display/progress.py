@@ -1,4 +1,4 @@
-"""Progress, as the place allows: bars on a terminal, a few plain lines elsewhere, or nothing.
+"""Shows progress: bars on a terminal, a few plain lines elsewhere, or nothing.
 
 Nothing is imported or written before the first event: most calls have nothing to fetch.
 """
@@ -16,25 +16,26 @@ if TYPE_CHECKING:
     from modelsync.transfer.progress import Event
     from modelsync.transfer.progress_board import File
 
-VERBS = {"fetching": "fetched", "checking": "checked"}  # what lines are written about, and what they end with
+VERBS = {
+    "fetching": "fetched",
+    "checking": "checked",
+}  # phases that lines are written about, and the verb of the last line
 STEP = 25  # per cent of a file between two plain lines about it
 PAUSE = 10.0  # seconds between them at the least
-SILENCE = (
-    60.0  # seconds after which one is due even without a step: some machines end a job that says nothing
-)
+SILENCE = 60.0  # seconds after which one is due even without a step: some CI systems end a silent job
 
 
 @contextmanager
 def listener(
     stream: TextIO | None = None, *, show: bool = True, lines: bool = True, color: bool | None = None
 ) -> "Iterator[Shown | None]":
-    """A listener that shows progress for as long as the context lasts, or None where none is to be shown.
+    """A listener that shows progress until the context ends; None if none is to be shown.
 
     Args:
         stream: Where it is shown; stderr when None.
-        show: False: nowhere.
-        lines: Whether plain lines are written where no bars can be drawn.
-        color: Whether bars are coloured; None: as the stream and `NO_COLOR` say.
+        show: False: show nothing.
+        lines: Whether to write plain lines where bars cannot be drawn.
+        color: Whether bars are coloured; None: decided by the stream and `NO_COLOR`.
     """
     stream = sys.stderr if stream is None else stream
     if stream is None or not show or not (lines or moves_cursor(stream)):
@@ -48,20 +49,20 @@ def listener(
 
 
 class Display(Protocol):
-    """Something that shows events. Called from one thread at a time."""
+    """Shows events. Called from one thread at a time."""
 
     def hear(self, event: "Event") -> None:
-        """Takes in an event."""
+        """Records an event."""
 
     def say(self, line: str) -> None:
-        """Writes a line above what is shown."""
+        """Writes a line above the display."""
 
     def close(self) -> None:
-        """Shows nothing more, and leaves the terminal as it was."""
+        """Ends the display and restores the terminal."""
 
 
 class Shown:
-    """A listener: the display that the stream allows, made when there is something to show."""
+    """A listener with the display that suits the stream, made at the first event."""
 
     def __init__(self, stream: TextIO, color: bool | None) -> None:
         self._stream = stream
@@ -71,7 +72,7 @@ class Shown:
         self._closed = False
 
     def __call__(self, event: "Event") -> None:
-        """Takes in an event."""
+        """Records an event."""
         with self._guard:
             if self._closed:
                 return
@@ -80,7 +81,7 @@ class Shown:
             self._display.hear(event)
 
     def say(self, line: str) -> None:
-        """Writes a line to the stream, above what is shown there."""
+        """Writes a line above the display."""
         with self._guard:
             if self._closed or self._display is None:
                 _write(self._stream, line)
@@ -88,7 +89,7 @@ class Shown:
                 self._display.say(line)
 
     def close(self) -> None:
-        """Shows nothing more."""
+        """Ends the display."""
         with self._guard:
             self._closed = True
             if self._display is not None:
@@ -103,14 +104,14 @@ class Shown:
 
 
 class Lines:
-    """Plain lines: that a file began, how far it is now and then, that it arrived."""
+    """Writes plain lines: a file began, how far it is now and then, it arrived."""
 
     def __init__(self, stream: TextIO) -> None:
         from modelsync.transfer.progress_board import Board
 
         self._stream = stream
         self._board = Board()
-        self._told: dict[str, _Told] = {}
+        self._told: dict[str, _LastLine] = {}
 
     def hear(self, event: "Event") -> None:
         """Writes a line if one is due."""
@@ -134,9 +135,9 @@ class Lines:
         _write(self._stream, line)
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Does nothing: lines stay."""
 
-    def _moves(self, file: "File", told: "_Told | None", now: float) -> None:
+    def _moves(self, file: "File", told: "_LastLine | None", now: float) -> None:
         from modelsync.display import units
 
         percent = 100 * file.done // file.total if file.total else 0
@@ -151,11 +152,11 @@ class Lines:
         else:
             done = f"{percent} %" if file.total else units.size(file.done)
             _write(self._stream, f"{file.phase} {file.label}  {done}  {units.size(self._board.rate(now))}/s")
-        self._told[file.label] = _Told(file.phase, now, percent)
+        self._told[file.label] = _LastLine(file.phase, now, percent)
 
 
-class _Told(NamedTuple):
-    """The last line about a file: about what, when, and at how many per cent."""
+class _LastLine(NamedTuple):
+    """The last line about a file: its phase, time and per cent."""
 
     phase: str
     when: float
@@ -178,6 +179,6 @@ def _pace(count: int, seconds: float) -> str:
 
 
 def _write(stream: TextIO, line: str) -> None:
-    with suppress(OSError, ValueError):  # nobody reads any more: no reason to stop a transfer
+    with suppress(OSError, ValueError):  # the stream was closed: no reason to stop a transfer
         stream.write(encodable(f"{line}\n", stream))
         stream.flush()

@@ -1,24 +1,24 @@
-"""What a stream is: a terminal or not, and whether it takes colours. Imports nothing heavy."""
+"""Tells whether a stream is a terminal, and takes colours. Imports nothing heavy."""
 
 import os
 from typing import Literal, TextIO
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a person's terminal is at the other end of the stream."""
+    """Whether the stream is a terminal."""
     try:
         return stream.isatty()
-    except (AttributeError, ValueError):  # replaced by something, or closed
+    except (AttributeError, ValueError):  # replaced by another object, or closed
         return False
 
 
 def moves_cursor(stream: TextIO) -> bool:
-    """Whether lines already written can be drawn anew."""
+    """Whether lines already written can be redrawn."""
     return is_terminal(stream) and os.environ.get("TERM") != "dumb"
 
 
 def wants_color(stream: TextIO, choice: Literal["auto", "always", "never"] = "auto") -> bool:
-    """Whether to colour what goes to the stream.
+    """Whether to colour output to the stream.
 
     A flag (or `MODELSYNC_COLOR`) decides; then `NO_COLOR`, then `FORCE_COLOR`, each when it is not empty; then
     whether the stream is a terminal.
@@ -31,7 +31,7 @@ def wants_color(stream: TextIO, choice: Literal["auto", "always", "never"] = "au
 
 
 def encodable(text: str, stream: TextIO) -> str:
-    """`text` as far as the stream's encoding can hold it; the rest is escaped, and never an error."""
+    """`text`, with what the stream's encoding cannot hold escaped."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         text.encode(encoding)

@@ -1,18 +1,8 @@
-"""Numbers and names as people read them."""
+"""Numbers as people read them: sizes, times, counts."""
 
-UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+from modelsync.sizes import progress, size
 
-
-def size(count: float) -> str:
-    """Bytes with a binary unit and one decimal: `512 B`, `4.6 GiB`."""
-    value, unit = _scaled(count)
-    return f"{_number(value, unit)} {unit}"
-
-
-def progress(done: float, total: float) -> str:
-    """So many bytes of so many, both in the unit of the total: `2.1/4.6 GiB`."""
-    value, unit = _scaled(total)
-    return f"{_number(done * value / total if total else 0, unit)}/{_number(value, unit)} {unit}"
+__all__ = ("clock", "count", "duration", "progress", "size")
 
 
 def duration(seconds: float) -> str:
@@ -28,7 +18,7 @@ def duration(seconds: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """A time to go, in little room: `0:42`, `12:05`, `3:05:00`."""
+    """A short form for time left: `0:42`, `12:05`, `3:05:00`."""
     whole = min(round(seconds), 99 * 3600)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
@@ -37,16 +27,3 @@ def clock(seconds: float) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """`1 model`, `3 models`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def _scaled(value: float) -> tuple[float, str]:
-    for unit in UNITS[:-1]:
-        # 1023.95 would be shown as 1024.0
-        if value < (1024 if unit == "B" else 1023.95):
-            return value, unit
-        value /= 1024
-    return value, UNITS[-1]
-
-
-def _number(value: float, unit: str) -> str:
-    return f"{value:.0f}" if unit == "B" else f"{value:.1f}"

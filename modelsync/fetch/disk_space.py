@@ -1,11 +1,8 @@
-"""Whether all that is about to be written fits, before the first byte is asked for."""
+"""Checks the disks for all files of a call together, before the first byte is asked for."""
 
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from modelsync.errors import DiskFullError
 
 if TYPE_CHECKING:
     from modelsync.fetch.wanted import Need
@@ -14,49 +11,36 @@ if TYPE_CHECKING:
 
 
 def require(store: "Store", needs: "Iterable[Need]", copies: Iterable[tuple[Path, int]] = ()) -> None:
-    """Holds files that will come into the store, and copies of them elsewhere, against what is free on each disk.
+    """Checks that the disks have space for files that come into the store, and for copies of them elsewhere.
 
     Args:
-        store: Where the files come.
-        needs: The files; what is here of them already takes no more.
-        copies: A folder and a number of bytes each.
+        store: Where the files will be.
+        needs: The files; what their partials hold already is not counted again.
+        copies: Folders, and the bytes that will be copied into each.
 
     Raises:
         DiskFullError: a disk is too small for what it is to take.
     """
-    from modelsync.system.disks import device, free_bytes
+    from modelsync.system.disks import require_space
     from modelsync.transfer.datafile import allocated
-    from modelsync.transfer.partial import data_path, in_words
+    from modelsync.transfer.partial import data_path
 
     coming = sum(
         max(0, (need.file.size or 0) - allocated(data_path(store.partial_path(need.key)))) for need in needs
     )
-    wanted: dict[int, int] = defaultdict(int)
-    place: dict[int, Path] = {}
-    for folder, size in ((store.root, coming), *copies):
-        number = device(folder)
-        place.setdefault(number, folder)
-        wanted[number] += size
-    for number, folder in place.items():
-        free = free_bytes(folder)
-        if wanted[number] > free:
-            raise DiskFullError(
-                f"not enough space at {folder}: {in_words(wanted[number])} needed, {in_words(free)} free",
-                hint="`modelsync cache prune` frees what nobody needs, and `modelsync sync --replace` the old "
-                "versions first; else set MODELSYNC_STORE, or --dir, to a folder on a larger disk",
-            )
+    require_space([(store.root, coming), *copies])
 
 
 def of_copies(
     store: "Store", folder: Path, mode: "LinkMode", files: Iterable[tuple[str, int]]
 ) -> list[tuple[Path, int]]:
-    """The copies that files will need in a folder, as far as can be told beforehand, for `require`.
+    """The copies that linking will make, as far as can be told beforehand; for `require`.
 
     Args:
         store: Where the files are, or will be.
-        folder: Where they are to appear.
-        mode: How.
-        files: Each one's path in the folder, and its size. What stands there in that size may be the file already.
+        folder: Where they will be linked.
+        mode: How they will be linked.
+        files: The path in the folder and the size of each. A file of that size there counts as linked already.
     """
     from modelsync.system.disks import same_device
 

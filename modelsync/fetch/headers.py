@@ -5,7 +5,6 @@ asked for again. A server that knows no ranges is read until the header is whole
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from modelsync.gguf.reader import Need as More
 from modelsync.net.retry import TRIES
 from modelsync.store import blobs
 from modelsync.store import header_cache as kept
+from modelsync.system.parallel import run_all
 from modelsync.transfer.jobs import Segment
 from modelsync.transfer.progress import Event
 
@@ -50,15 +50,9 @@ def read_all(context: Context, needs: Sequence[Need]) -> list[Header]:
     """
     if len(needs) == 1:
         return [read(context, needs[0])]
-    with ThreadPoolExecutor(min(READERS, len(needs) or 1), thread_name_prefix="header") as pool:
-        futures = [pool.submit(read, context, need) for need in needs]
-        try:
-            return [future.result() for future in futures]
-        except BaseException as error:
-            pool.shutdown(wait=False, cancel_futures=True)
-            if not isinstance(error, Exception):  # interrupted: what waits for a server waits no longer
-                context.cancel.set()
-            raise
+    return run_all(
+        lambda need: read(context, need), needs, threads=READERS, name="header", cancel=context.cancel
+    )
 
 
 def read(context: Context, need: Need) -> Header:

@@ -7,7 +7,7 @@ from modelsync.context import Context
 from modelsync.errors import MisfitError, OfflineError, UsageError
 from modelsync.fit.estimation import Asked, Estimation
 from modelsync.fit.quants import estimate_quants
-from modelsync.memory import placement
+from modelsync.sizes import size
 from modelsync.spec.names import printable
 from modelsync.spec.uri import HfUri, Reference
 
@@ -95,7 +95,7 @@ def best_quant(
     if not fitting:
         least = table.rows[0]
         raise MisfitError(
-            f"no quant of hf:{uri.repo} fits: the smallest, {least.quant}, needs {placement.size(least.estimate.need)}"
+            f"no quant of hf:{uri.repo} fits: the smallest, {least.quant}, needs {size(least.estimate.need)}"
             f" with a context of {least.estimate.context:,} tokens, and {least.verdict.text}",
             hint=f"`modelsync estimate hf:{uri.repo}` says what each needs; a smaller --ctx needs less",
         )
@@ -125,4 +125,4 @@ def reasons(chosen: Chosen) -> tuple[str, ...]:
 
 def _needs(row: Estimation) -> str:
     about = "at most " if row.estimate.bound else ""
-    return f"{about}{placement.size(row.estimate.need)} with a context of {row.estimate.context:,} tokens"
+    return f"{about}{size(row.estimate.need)} with a context of {row.estimate.context:,} tokens"

@@ -1,7 +1,6 @@
 """The warning before a download that this machine could not run."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from modelsync.context import Context
@@ -17,7 +16,9 @@ from modelsync.fit.model import ROLES, read_model
 from modelsync.memory import placement
 from modelsync.memory.estimate import Estimate
 from modelsync.memory.load_settings import LoadSettings, from_load
+from modelsync.sizes import size
 from modelsync.spec.names import printable
+from modelsync.system.parallel import run_all
 
 _HEADER = 64 << 20  # bytes of a file that may be none of its weights: the reader's bound
 
@@ -56,12 +57,9 @@ def before(context: Context, wanted: Iterable[Wanted]) -> tuple[str, ...]:
     here = machine.steady_machine() if doubtful else None
     if here is None:
         return ()
-    with ThreadPoolExecutor(min(_READERS, len(doubtful)), thread_name_prefix="fit") as pool:
-        try:
-            found = list(pool.map(lambda one: _misfit(context, here, one), doubtful))
-        except BaseException:
-            context.cancel.set()
-            raise
+    found = run_all(
+        lambda one: _misfit(context, here, one), doubtful, threads=_READERS, name="fit", cancel=context.cancel
+    )
     told = tuple(words for words in found if words is not None)
     if told and context.require_fit:
         names = [one.title for one, words in zip(doubtful, found, strict=True) if words is not None]
@@ -89,7 +87,7 @@ def _misfit(context: Context, here: Machine, one: Wanted) -> str | None:
     """Why a model cannot run on this machine; None if it can, or nothing tells."""
     count = sum(need.file.size or 0 for need in one.needs)
     if count - _HEADER > _room(here):
-        return f"{one.title} does not fit this machine: it is {placement.size(count)}, and there is {_rooms(here)}"
+        return f"{one.title} does not fit this machine: it is {size(count)}, and there is {_rooms(here)}"
     try:
         found = _reckoned(context, here, one)
     except CancelledError:
@@ -98,7 +96,7 @@ def _misfit(context: Context, here: Machine, one: Wanted) -> str | None:
         return None
     if found.bound or placement.verdict(found).fits:
         return None
-    return f"{one.title} does not fit this machine: it needs {placement.size(found.need)}, and there is {_rooms(here)}"
+    return f"{one.title} does not fit this machine: it needs {size(found.need)}, and there is {_rooms(here)}"
 
 
 def _reckoned(context: Context, here: Machine, one: Wanted) -> Estimate:
@@ -125,7 +123,5 @@ def _room(here: Machine) -> int:
 
 def _rooms(here: Machine) -> str:
     gpus = [gpu.free for gpu in here.gpus if not gpu.shared]
-    words = f"room for {placement.size(here.ram.free)} in RAM"
-    return words + (
-        f" and {placement.size(sum(gpus))} on the GPU{'s' if len(gpus) > 1 else ''}" if gpus else ""
-    )
+    words = f"room for {size(here.ram.free)} in RAM"
+    return words + (f" and {size(sum(gpus))} on the GPU{'s' if len(gpus) > 1 else ''}" if gpus else "")

@@ -5,7 +5,6 @@ should be (`gguf.sibling`). Where that proves nothing, its header is read whole 
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -29,6 +28,7 @@ from modelsync.memory.load_settings import LoadSettings
 from modelsync.spec.uri import HfUri, Reference
 from modelsync.store import blobs
 from modelsync.store.layout import header_in
+from modelsync.system.parallel import run_all
 
 if TYPE_CHECKING:
     pass
@@ -167,15 +167,7 @@ def _read(context: Context, quants: Sequence[_Quant]) -> list[Header | NotAModel
         except NotAModelError as error:
             return error
 
-    with ThreadPoolExecutor(min(_READERS, len(quants)), thread_name_prefix="quant") as pool:
-        futures = [pool.submit(read, quant) for quant in quants]
-        try:
-            return [future.result() for future in futures]
-        except BaseException as error:
-            pool.shutdown(wait=False, cancel_futures=True)
-            if not isinstance(error, Exception):  # interrupted: what waits for a server waits no longer
-                context.cancel.set()
-            raise
+    return run_all(read, quants, threads=_READERS, name="quant", cancel=context.cancel)
 
 
 def _beside(context: Context, quants: Sequence[_Quant]) -> dict[str, Header]:

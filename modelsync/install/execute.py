@@ -12,7 +12,7 @@ from modelsync.fetch import wanted as fetch_wanted
 from modelsync.install import plan
 from modelsync.install.plan import Plan, Step
 from modelsync.install.target import Target
-from modelsync.spec.blocks import in_words
+from modelsync.spec.blocks import describe_damage
 from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.store import blobs, links, verify, views
 from modelsync.store.verify import Finding
@@ -105,7 +105,9 @@ def _told(step: Step, finding: Finding) -> str:
         return f"{name}: damaged in the store, fetched again"
     if not finding.damaged:
         return f"{name}: longer than it should be, mended"
-    return f"{name}: {in_words(finding.size or 0, finding.damaged)} damaged in the store, fetched again"
+    return (
+        f"{name}: {describe_damage(finding.size or 0, finding.damaged)} damaged in the store, fetched again"
+    )
 
 
 def _needs(

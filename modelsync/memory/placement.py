@@ -8,6 +8,7 @@ from modelsync.memory.cache import check_cache_types
 from modelsync.memory.estimate import Estimate, Model, Use
 from modelsync.memory.estimate import estimate as reckon
 from modelsync.memory.load_settings import ALL_LAYERS, CELL_STEP, LoadSettings, cache_type
+from modelsync.sizes import size
 from modelsync.system.devices import Device
 
 Word: TypeAlias = Literal["fits-gpu", "fits-partly", "fits-ram", "tight", "does-not-fit"]
@@ -18,6 +19,7 @@ _LEAST_CONTEXT = 4096  # tokens; no context is cut below this
 _TIGHT = 0.05  # of a device's free memory that should stay free
 _TIGHT_BYTES = 512 << 20  # that are enough on any device
 _MOST_CONTEXT = 1 << 20  # tokens, where the header does not say what a model was trained with
+
 _GIB = 1 << 30
 
 
@@ -243,8 +245,3 @@ def _last(low: int, high: int, good: Callable[[int], bool]) -> int:
         else:
             high = middle - 1
     return high
-
-
-def size(count: int) -> str:
-    """Bytes of memory as people read them: `512 MiB`, `4.6 GiB`; never none."""
-    return f"{count / _GIB:,.1f} GiB" if count >= _GIB else f"{max(1, count >> 20)} MiB"

@@ -16,7 +16,7 @@ from modelsync.spec.lock.model import Lock, LockedFile, LockedModel
 from modelsync.spec.manifest.model import Entry, Manifest
 
 if TYPE_CHECKING:
-    from modelsync.sources.base import Answer
+    from modelsync.sources.base import Resolution
 
 
 class LockReport(NamedTuple):
@@ -216,7 +216,7 @@ def _settle(
     context: Context,
     project: Project,
     entries: Sequence[Entry],
-    answers: "Sequence[Answer]",
+    answers: "Sequence[Resolution]",
     previous: dict[tuple[str, str | None], LockedModel],
     *,
     dry_run: bool,

@@ -14,7 +14,7 @@ from modelsync.spec.names import printable
 from modelsync.store import blobs
 
 if TYPE_CHECKING:
-    from modelsync.sources.base import Answer, Found, FoundPiece
+    from modelsync.sources.base import Found, FoundPiece, Resolution
     from modelsync.transfer.jobs import Fetched
 
 
@@ -23,7 +23,7 @@ class Asked(NamedTuple):
 
     name: str
     request: Mapping[str, Any]
-    answer: "Answer"
+    answer: "Resolution"
     previous: tuple[LockedFile, ...] = ()
 
 

@@ -2,7 +2,6 @@
 
 import importlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -10,10 +9,11 @@ from typing import NamedTuple
 from modelsync.context import OFFLINE_HINT, Context
 from modelsync.errors import OfflineError
 from modelsync.sources import request as requests
-from modelsync.sources.base import Answer
+from modelsync.sources.base import Resolution
 from modelsync.spec.lock.model import LockedFile
 from modelsync.spec.request import Request
 from modelsync.spec.uri import FileUri
+from modelsync.system.parallel import run_all
 from modelsync.transfer.progress import Event
 
 RESOLVERS = 8  # requests resolved at once
@@ -35,7 +35,7 @@ class Query(NamedTuple):
     previous: tuple[LockedFile, ...] = ()
 
 
-def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> list[Answer]:
+def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> list[Resolution]:
     """What each query means now, in their order; relative `file:` paths are relative to `folder`.
 
     Raises:
@@ -48,7 +48,7 @@ def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> lis
         )
     sources = context.sources()
 
-    def one(query: Query) -> Answer:
+    def one(query: Query) -> Resolution:
         name = str(query.request.uri)
         context.tell(Event("resolving", name, 0, None))
         answer = requests.resolve(
@@ -61,21 +61,18 @@ def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> lis
         context.tell(Event("done", name, 0, None))
         return answer
 
-    with ThreadPoolExecutor(min(RESOLVERS, len(queries) or 1), thread_name_prefix="resolve") as pool:
-        futures = [pool.submit(one, query) for query in queries]
-        try:
-            if remote:
-                _make_use_of_the_wait()
-            return [future.result() for future in futures]
-        except BaseException as error:
-            pool.shutdown(wait=False, cancel_futures=True)
-            if not isinstance(error, Exception):  # interrupted: what waits for a server waits no longer
-                context.cancel.set()
-            raise
+    return run_all(
+        one,
+        queries,
+        threads=RESOLVERS,
+        name="resolve",
+        cancel=context.cancel,
+        meanwhile=_import_soon if remote else None,
+    )
 
 
-def _make_use_of_the_wait() -> None:
-    """Imports what a transfer will need, while servers are waited for. Who needs what cannot be had will tell."""
+def _import_soon() -> None:
+    """Imports what a transfer will need, while servers are waited for. A package that is missing fails at its use."""
     for name in SOON:
         with suppress(ImportError):
             importlib.import_module(name)

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def sources(client_factory: Callable[[], Client]) -> tuple[Source, ...]:
-    """All sources, for one run: what a hub said about a branch is remembered as long as they live.
+    """All sources, for one run: they remember what a hub said about a branch.
 
     Args:
-        client_factory: Gives the run's client, the same one each time. Called when there is something to ask.
+        client_factory: Returns the run's client, always the same. Called before the first request.
     """
     from modelsync.sources.direct import Direct
     from modelsync.sources.huggingface import HuggingFace
@@ -28,10 +28,10 @@ def sources(client_factory: Callable[[], Client]) -> tuple[Source, ...]:
 
 
 def source_for(uri: Uri, sources: Sequence[Source]) -> Source:
-    """The source that reads `uri`.
+    """The source of `uri`.
 
     Raises:
-        UsageError: this version has none.
+        UsageError: there is none.
     """
     for source in sources:
         if source.accepts(uri):

@@ -1,4 +1,4 @@
-"""What every source speaks: a question about one URI, the files found, and where their bytes are now."""
+"""The interface of sources: a question about one URI, the files found, and where their bytes are."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class Question(NamedTuple):
-    """What one URI of a request means now, and for what.
+    """Asks what one URI of a request means now.
 
     Attributes:
         reference: The URI with its revision.
-        role: What its files are to be.
-        endpoint: The hub that is asked, without a trailing slash.
-        canonical_endpoint: The hub that the lock's URLs are written with: never the environment's.
-        folder: What a relative `file:` path is relative to: the manifest's folder.
-        beside: Paths of the model's files, for a projector that is to fit them.
-        previous: What the lock says now. Nothing in it is believed unasked: it spares reading what the
-            source says has not changed. Empty: ask as if for the first time.
+        role: The role of its files.
+        endpoint: The hub to ask, without a trailing slash.
+        canonical_endpoint: The hub in the lock's URLs: never the environment's.
+        folder: The manifest's folder; `file:` paths are relative to it.
+        beside: Paths of the model's files, for a projector that must fit them.
+        previous: The files of the lock. They are not trusted: they only spare reading what the source says is
+            unchanged. Empty: resolve as if for the first time.
     """
 
     reference: Reference
@@ -51,14 +51,14 @@ class Found(NamedTuple):
     """One file as its source describes it: a `LockedFile` that may lack a size and a hash.
 
     Attributes:
-        role: What the file is to be.
-        path: Its path in the repo, or its own name; relative and safe on every system.
+        role: The role of the file.
+        path: Its path in the repo, or its name; relative and safe on every system.
         url: As the lock writes it; None for a file that is joined from `pieces`.
-        size: Bytes; None where a server does not say.
+        size: Bytes; None if the server does not say.
         sha256: 64 hex digits; None: the file must be read once to be locked.
         etag: The source's own validator without quotes, if it is a strong one.
-        repo: The hub's repo it is in; a whole request's answer has it only where it is not the model's own.
-        revision: The commit it is taken from; goes with `repo`.
+        repo: Its repo on the hub; in the resolution of a request only where it is not the model's.
+        revision: Its commit; goes with `repo`.
         pieces: What the file is joined from, in order.
     """
 
@@ -73,14 +73,14 @@ class Found(NamedTuple):
     pieces: tuple[FoundPiece, ...] = ()
 
 
-class Answer(NamedTuple):
-    """The files that a question or a whole request means, all of them.
+class Resolution(NamedTuple):
+    """All files that a question or a whole request means.
 
     Attributes:
         files: In the lock's order: the model's parts, its projector, its adapters.
-        revision: The commit of the model's own repo, where its source has commits.
+        revision: The commit of the model's repo, if its source has commits.
         license: The model's license as its source names it.
-        notes: What a person should be told: a choice that was made for them.
+        notes: Messages for people about choices made for them.
     """
 
     files: tuple[Found, ...]
@@ -96,26 +96,26 @@ class Source(Protocol):
         """Whether this source is the one for `uri`."""
         ...
 
-    def resolve(self, question: Question) -> Answer:
-        """Finds every file that the question's URI means now, or raises; never some of them.
+    def resolve(self, question: Question) -> Resolution:
+        """Finds all files that the question's URI means now.
 
         Raises:
             NotFoundError: it is not there; the hint names what is.
-            GatedError: the source wants credentials, or other ones.
-            RefusedError: what is there must not be taken.
+            GatedError: the source requires credentials, or rejects those it was sent.
+            RefusedError: what is there is not safe to take.
             NetworkError: the source could not be asked.
         """
         ...
 
     def locate(self, file: LockedFile | Found, endpoint: str, folder: Path) -> tuple[Segment, ...]:
-        """Where the bytes of `file` are, in order: one segment, or one for each piece. Asks nobody."""
+        """Where the bytes of `file` are, in order: one segment, or one for each piece. Makes no request."""
         ...
 
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
-        """The error in words that say what to do, or the same error.
+        """An error that says what to do, or the same error.
 
         Args:
-            error: What asking this source, or fetching from it, came to.
+            error: What a request to this source raised.
             subject: The URL or URI that was asked for; no signed one.
         """
         ...
@@ -124,7 +124,7 @@ class Source(Protocol):
 def joined(
     role: Role, path: str, pieces: tuple[FoundPiece, ...], previous: Sequence[LockedFile] = ()
 ) -> Found:
-    """The file that `pieces` make. Its sha256 is known if an earlier lock joined the same pieces."""
+    """The file that `pieces` make. Its sha256 is known if the earlier lock joined the same pieces."""
     digests = tuple(piece.sha256 for piece in pieces)
     known = next(
         (

@@ -1,4 +1,4 @@
-"""Models by URL: a server that says a size and an ETag, and publishes no sha256."""
+"""Models by URL. Servers give a size and an ETag, and publish no sha256."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from modelsync.errors import GatedError, HttpStatusError, ModelsyncError, NetworkError, NotFoundError
-from modelsync.sources.base import Answer, Found, FoundPiece, joined
+from modelsync.sources.base import Found, FoundPiece, Resolution, joined
 from modelsync.sources.hub_errors import listed
 from modelsync.spec import digest
 from modelsync.spec.names import printable, safe_path
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 MAX_SIZE = 2**50
 _TAG = re.compile(r"[!#-~]{1,256}", re.ASCII)  # an entity tag between its quotes, RFC 9110, 8.8.3; bounded
-_NO_HEAD = frozenset({403, 405, 501})  # 403: an address signed for GET alone
+_NO_HEAD = frozenset({403, 405, 501})  # 403: a URL signed for GET alone
 
 
 class Direct:
-    """The source of `https:` URLs, and of `http:` ones where the client lets them pass."""
+    """The source of `https:` URLs, and of `http:` ones that the client allows."""
 
     def __init__(self, client_factory: Callable[[], Client]) -> None:
         self._client = client_factory
@@ -39,8 +39,8 @@ class Direct:
         """Whether `uri` is a plain URL."""
         return isinstance(uri, WebUri)
 
-    def resolve(self, question: Question) -> Answer:
-        """Asks the server for the size and ETag of the file, and of all that belong together by name."""
+    def resolve(self, question: Question) -> Resolution:
+        """Asks the server for the size and ETag of the file and of all its parts."""
         uri = question.reference.uri
         if not isinstance(uri, WebUri):
             raise TypeError(f"{uri} is not a URL")
@@ -65,8 +65,8 @@ class Direct:
             )
         name = joined_name(found[0].path)
         if name is not None:
-            return Answer((joined(question.role, name, tuple(found), question.previous),))
-        return Answer(
+            return Resolution((joined(question.role, name, tuple(found), question.previous),))
+        return Resolution(
             tuple(
                 Found(question.role, file.path, file.url, file.size, file.sha256, file.etag) for file in found
             )
@@ -77,7 +77,7 @@ class Direct:
         return tuple(Segment(piece.url or "", piece.size) for piece in file.pieces or (file,))
 
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
-        """What a server's refusal to give `subject` means."""
+        """Explains a server's refusal to give `subject`."""
         if not isinstance(error, HttpStatusError) or error.redirected:
             return error
         host = printable(urlsplit(subject).hostname or "")
@@ -93,7 +93,7 @@ class Direct:
         return error
 
     def _ask(self, url: str, known: LockedFile | Piece | None) -> FoundPiece:
-        """What the server says of one file; its sha256 where the file is still the one of `known`."""
+        """Asks the server about one file; its sha256 is that of `known` if it has not changed."""
         path = safe_path(WebUri(url).name)
         condition = {"If-None-Match": f'"{known.etag}"'} if known else {}
         told = self._head(url, condition)
@@ -103,8 +103,8 @@ class Direct:
             raise NetworkError(f"{_public(url)}: the server answers what it was not asked (HTTP 304)")
         return FoundPiece(path, url, told.size, None, told.etag)
 
-    def _head(self, url: str, condition: Mapping[str, str]) -> _Told | None:
-        """The size and ETag of `url`, or None: the condition says that it has not changed."""
+    def _head(self, url: str, condition: Mapping[str, str]) -> _FileHead | None:
+        """The size and ETag of `url`; None if, by the condition, it has not changed."""
         client = self._client()
         try:
             head = client.head(url, headers=condition, redirects="all")
@@ -113,28 +113,30 @@ class Direct:
                 raise
         else:
             if head.status == 304 and (head.headers.get("etag") or "").startswith("W/"):
-                return self._head(url, {})  # it says that the file means the same, not that it is the same
+                return self._head(url, {})  # weak: perhaps not the same bytes
             length = head.headers.get("content-length", "")
             encoded = head.headers.get("content-encoding", "identity").lower() != "identity"
             size = int(length) if length.isdecimal() and len(length) < 20 and not encoded else None
-            return None if head.status == 304 else _Told.of(size, head.headers)
+            return None if head.status == 304 else _FileHead.of(size, head.headers)
         try:
             with client.open(url, start=0, end=1, headers=condition) as body:
-                return _Told.of(body.total, body.headers)
+                return _FileHead.of(body.total, body.headers)
         except HttpStatusError as error:
             if error.status == 304:
                 return None
             raise
 
 
-class _Told(NamedTuple):
+class _FileHead(NamedTuple):
+    """What a server says of a file."""
+
     size: int | None
     etag: str | None
 
     @classmethod
-    def of(cls, size: int | None, headers: Mapping[str, str]) -> _Told:
+    def of(cls, size: int | None, headers: Mapping[str, str]) -> _FileHead:
         tag = headers.get("etag")
-        # A weak ETag does not promise the same bytes, and a lock speaks of bytes.
+        # A weak ETag does not promise the same bytes.
         strong = digest.etag(tag) if tag is not None and not tag.startswith("W/") else None
         return cls(
             size if size is not None and 0 <= size <= MAX_SIZE else None,

@@ -1,6 +1,6 @@
-"""What a hub says of a repo: which commit a revision is, and the model files in it.
+"""Asks a hub about a repo: the commit of a revision, and the model files in it.
 
-The protocol is the one of huggingface.co, which its mirrors speak too.
+The protocol is that of huggingface.co and its mirrors.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from modelsync.net.client import Client
 
 MAX_PAGES = 200
-MAX_SIBLINGS = 999  # a page of a tree has one more: a list that was cut has as many as that
+MAX_SIBLINGS = 999  # a page of a tree has 1000: a list that long may have been cut
 MAX_ENTRIES = 200_000
 MAX_SIZE = 2**50
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -38,7 +38,7 @@ class RemoteFile(NamedTuple):
     Attributes:
         size: Bytes.
         sha256: Of the content, for a file in LFS; else None.
-        etag: What `/resolve` gives as the file's ETag: the sha256 of an LFS file, the git blob id of another.
+        etag: The file's ETag at `/resolve`: the sha256 of an LFS file, the git blob ID of another.
     """
 
     size: int
@@ -52,7 +52,7 @@ class Repo(NamedTuple):
     Attributes:
         id: `user/model`, as it was asked for.
         commit: 40 hex digits.
-        license: As its model card says, or None.
+        license: By its model card, or None.
     """
 
     id: str
@@ -61,7 +61,7 @@ class Repo(NamedTuple):
 
 
 class Hubs:
-    """Asks hubs about repos, each thing once: a branch that moves during a run is one commit all along."""
+    """Asks hubs about repos, each question once: a branch that moves during a run stays one commit."""
 
     def __init__(self, client_factory: Callable[[], Client]) -> None:
         self._client = client_factory
@@ -72,20 +72,20 @@ class Hubs:
         """Resolves a revision (None: `main`) to its commit.
 
         Raises:
-            NotFoundError, GatedError, RefusedError, NetworkError: see `complaints.explain`.
+            NotFoundError, GatedError, RefusedError, NetworkError: see `hub_errors.explain`.
         """
         revision = revision or "main"
         found: Repo = self._once(
             ("repo", endpoint, repo, revision), lambda: self._ask_repo(endpoint, repo, revision)
         )
-        if found.commit != revision:  # whoever asks for the commit next knows it too
+        if found.commit != revision:  # a question for the commit needs no request then
             self._remember(("repo", endpoint, repo, found.commit), found)
         return found
 
     def files(self, endpoint: str, repo: Repo) -> Mapping[str, RemoteFile]:
-        """Lists the model files (and pieces of such) of a repo at its commit, by path, all pages of them.
+        """Lists all model files, and pieces of such, of a repo at its commit, by path.
 
-        The paths are the hub's words and may be unsafe.
+        The paths are the hub's and may be unsafe.
         """
         files: Mapping[str, RemoteFile] = self._once(
             ("files", endpoint, repo.id, repo.commit), lambda: self._ask_files(endpoint, repo)
@@ -93,7 +93,7 @@ class Hubs:
         return files
 
     def _once(self, key: tuple[str, ...], ask: Callable[[], object]) -> Any:
-        """Answers from memory, or asks; whoever wants the same meanwhile waits. Failures are not kept."""
+        """Answers from memory, or asks; another thread with the same question waits. Failures are not kept."""
         with self._guard:
             future = self._answers.get(key)
             mine = future is None
@@ -110,7 +110,7 @@ class Hubs:
         return future.result()
 
     def _remember(self, key: tuple[str, ...], answer: object) -> None:
-        """Keeps what was answered together with something else, unless somebody is asking for it already."""
+        """Keeps an answer that came with another one, unless a thread is asking for it already."""
         future: Future[Any] = Future()
         future.set_result(answer)
         with self._guard:
@@ -169,7 +169,7 @@ class Hubs:
             raise told from error
 
     def _refs(self, endpoint: str, repo: str) -> tuple[str, ...]:
-        """The branches and tags of a repo; none where the hub does not say. For a hint only."""
+        """The branches and tags of a repo, for a hint; empty if the hub does not say."""
         try:
             value = self._client().get_json(f"{endpoint}/api/models/{repo}/refs").value
         except (NetworkError, RefusedError):
@@ -186,7 +186,7 @@ class Hubs:
 
 
 def remote_file(entry: Mapping[str, Any], endpoint: str, repo: str) -> RemoteFile:
-    """Reads one entry of a tree; an LFS file's `oid` there is the sha256 of its content."""
+    """Reads one entry of a tree; the `oid` of an LFS file is the sha256 of its content."""
     lfs = entry.get("lfs")
     name = printable(str(entry.get("path")))
     size = lfs.get("size") if isinstance(lfs, dict) else entry.get("size")
@@ -202,10 +202,10 @@ def remote_file(entry: Mapping[str, Any], endpoint: str, repo: str) -> RemoteFil
 
 
 def siblings(info: Mapping[str, Any]) -> Mapping[str, RemoteFile] | None:
-    """The model files of a commit as its hub names them beside it; None where it may not have told all of them.
+    """The model files that a hub lists with a commit; None if the list may be incomplete.
 
-    That spares the question for the tree. Mirrors may not know `blobs=true`, or name no files at all, and of a very
-    large repo a hub may leave some out.
+    It spares the request for the tree. Mirrors may ignore `blobs=true` or list no files, and a hub may cut the list of
+    a very large repo.
     """
     entries = info.get("siblings")
     if not isinstance(entries, list) or len(entries) > MAX_SIBLINGS:
@@ -229,8 +229,8 @@ def siblings(info: Mapping[str, Any]) -> Mapping[str, RemoteFile] | None:
 def next_page(link: str, first: str) -> str | None:
     """The URL of the next page by a `Link` header, or None.
 
-    Only the query of the link is taken, onto the URL that was asked first: mirrors hand out the links of the
-    hub they mirror, and no link is to lead a request elsewhere.
+    Only the query of the link is used, with the first URL: mirrors pass on the links of the hub that they mirror, and
+    no link may lead a request elsewhere.
     """
     for target, parameters in _LINK.findall(link):
         if re.search(r";\s*rel\s*=\s*\"?next\"?\s*(;|$)", parameters, re.IGNORECASE):
@@ -240,7 +240,7 @@ def next_page(link: str, first: str) -> str | None:
 
 
 def license_of(info: Mapping[str, Any]) -> str | None:
-    """The license of a repo by its card: one word, several, or the own name of an `other` one."""
+    """The license of a repo by its card: one, several, or the name of an `other` one."""
     card = info.get("cardData")
     if not isinstance(card, dict):
         return None

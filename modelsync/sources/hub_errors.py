@@ -1,7 +1,7 @@
-"""A hub's refusals in words that say what to do.
+"""Explains a hub's refusals, and says what to do.
 
-The hub tells with `X-Error-Code` and `X-Error-Message`. Without a token it answers 401 for what is missing,
-private or gated alike; the words here claim no more than that.
+The hub sends `X-Error-Code` and `X-Error-Message`. Without a token it answers 401 for what is missing, private or
+gated alike; messages claim no more than that.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def explain(
     path: str | None = None,
     refs: Callable[[], Sequence[str]] = tuple,
 ) -> ModelsyncError:
-    """What a hub's refusal means for `repo`; the same error where there is nothing more to say.
+    """Explains a hub's refusal about `repo`; the same error if it says enough.
 
     Args:
-        error: What the request came to.
+        error: What the request raised.
         endpoint: The hub that was asked.
         repo: `user/model`.
         revision: The branch, tag or commit that was asked for.
         path: The file that was asked for.
-        refs: Gives the branches and tags there are; called where they are the hint.
+        refs: Returns the branches and tags; called if the hint names them.
     """
     if not isinstance(error, HttpStatusError):
         return _unreachable(error, endpoint)
@@ -94,7 +94,7 @@ def not_a_hub(endpoint: str, why: str) -> NetworkError:
 
 
 def disabled(endpoint: str, repo: str) -> NotFoundError:
-    """The error for a repo that its hub has shut."""
+    """The error for a repo that its hub has disabled."""
     return NotFoundError(
         f"{_host(endpoint)} has disabled {repo}: nobody can read it",
         hint=f"{endpoint}/{repo} may say why; look for the model in another repo",
@@ -108,7 +108,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def _unreachable(error: ModelsyncError, endpoint: str) -> ModelsyncError:
-    """A connection's own words are enough, unless the address of the hub is one that somebody set."""
+    """Adds to a connection error which setting names the hub, if it is not the default."""
     if isinstance(error, NetworkError) and endpoint != DEFAULT_ENDPOINT:
         setting = f"the hub {_host(endpoint)} is set by HF_ENDPOINT or `endpoint` in the manifest"
         error.advise(setting)
@@ -131,7 +131,7 @@ def _no_revision(page: str, repo: str, revision: str, refs: Sequence[str]) -> No
 
 
 def _token(endpoint: str) -> str:
-    """How a token comes to this hub: HF_TOKEN belongs to the environment's hub, never to a manifest's."""
+    """How to send this hub a token: HF_TOKEN belongs to the environment's hub, never to a manifest's."""
     if endpoint == DEFAULT_ENDPOINT:
         return f"set HF_TOKEN to a token from {endpoint}/settings/tokens"
     host = _host(endpoint)

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from modelsync.errors import NotFoundError
 from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.sources import hub_errors
-from modelsync.sources.base import Answer, Found, FoundPiece, joined
+from modelsync.sources.base import Found, FoundPiece, Resolution, joined
 from modelsync.sources.hub import Hubs
 from modelsync.spec import choose
 from modelsync.spec.lock.origin import hf_url
@@ -45,8 +45,8 @@ class HuggingFace:
         """Whether `uri` is an `hf:` one."""
         return isinstance(uri, HfUri)
 
-    def resolve(self, question: Question) -> Answer:
-        """Finds the commit, chooses among its files, and takes all of them from that commit."""
+    def resolve(self, question: Question) -> Resolution:
+        """Finds the commit and chooses among its files."""
         uri = question.reference.uri
         if not isinstance(uri, HfUri):
             raise TypeError(f"{uri} is not an hf: URI")
@@ -57,10 +57,10 @@ class HuggingFace:
         if choice.joined:
             found = [_join(found, question.previous)]
         notes = (choice.note,) if choice.note else ()
-        return Answer(tuple(found), revision=repo.commit, license=repo.license, notes=notes)
+        return Resolution(tuple(found), revision=repo.commit, license=repo.license, notes=notes)
 
     def locate(self, file: LockedFile | Found, endpoint: str, folder: Path) -> tuple[Segment, ...]:  # noqa: ARG002
-        """The lock's URLs with the hub that is to be asked in them."""
+        """The lock's URLs, with the hub to ask in them."""
         return tuple(
             Segment(
                 _RESOLVE.sub(rf"{endpoint.rstrip('/')}/\g<tail>", piece.url or ""),
@@ -71,9 +71,9 @@ class HuggingFace:
         )
 
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
-        """What a hub's refusal to give a file means; `subject` is the `/resolve/` URL that was asked.
+        """Explains a hub's refusal to give a file; `subject` is its `/resolve/` URL.
 
-        For an `hf:` URI the words are those for huggingface.co.
+        An `hf:` URI is explained as one of huggingface.co.
         """
         match = _RESOLVE.fullmatch(subject)
         if match is None:
@@ -122,7 +122,7 @@ def _only(repo: str, paths: Sequence[str]) -> str:
 def _found(question: Question, repo: Repo, path: str, remote: RemoteFile) -> Found:
     sha256 = remote.sha256
     if sha256 is None and remote.etag is not None:
-        # A git blob id stands for the bytes: what was read under it once need not be read again.
+        # The same git blob ID means the same bytes: they need not be read again.
         for file in question.previous:
             if (file.role, file.path, file.size, file.etag) == (
                 question.role,

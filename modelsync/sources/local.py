@@ -1,4 +1,4 @@
-"""Models that lie on this machine already, named by a path. Regular files only."""
+"""Models on this machine, named by a path. Regular files only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelsync.errors import NotFoundError, RefusedError, StoreError
 from modelsync.sources import hub_errors
-from modelsync.sources.base import Answer, Found, FoundPiece, joined
+from modelsync.sources.base import Found, FoundPiece, Resolution, joined
 from modelsync.spec.names import file_name, nearest, printable, safe_path
 from modelsync.spec.parts import joined_name, siblings
 from modelsync.spec.uri import FileUri
@@ -32,14 +32,14 @@ _KINDS = {
 
 
 class Local:
-    """The source of `file:` URIs and plain paths. It publishes no sha256: a file is read to be locked."""
+    """The source of `file:` URIs and plain paths. A file is read to be locked: no sha256 is published."""
 
     def accepts(self, uri: Uri) -> bool:
         """Whether `uri` is a path."""
         return isinstance(uri, FileUri)
 
-    def resolve(self, question: Question) -> Answer:
-        """Looks for the file and those that belong together with it by name."""
+    def resolve(self, question: Question) -> Resolution:
+        """Finds the file and all its parts."""
         uri = question.reference.uri
         if not isinstance(uri, FileUri):
             raise TypeError(f"{uri} is not a path")
@@ -52,15 +52,15 @@ class Local:
         ]
         name = joined_name(file_name(path))
         if name is not None:
-            return Answer((joined(question.role, name, tuple(found)),))
-        return Answer(tuple(Found(question.role, file.path, file.url, file.size, None) for file in found))
+            return Resolution((joined(question.role, name, tuple(found)),))
+        return Resolution(tuple(Found(question.role, file.path, file.url, file.size, None) for file in found))
 
     def locate(self, file: LockedFile | Found, endpoint: str, folder: Path) -> tuple[Segment, ...]:  # noqa: ARG002
-        """The files' own addresses on this machine.
+        """The files' `file:` URLs.
 
         Raises:
-            NotFoundError: there is no such file any more.
-            RefusedError: something else than a regular file has its name.
+            NotFoundError: a file is gone.
+            RefusedError: it is not a regular file.
         """
         segments = []
         for piece in file.pieces or (file,):
@@ -70,12 +70,12 @@ class Local:
         return tuple(segments)
 
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:  # noqa: ARG002
-        """The same error: those about files say what there is to say."""
+        """The same error: errors about files need no explanation."""
         return error
 
 
 def _size(folder: Path, path: str, needed_by: str | None = None) -> int:
-    """The size of a regular file. It is not opened: opening a pipe would wait, and a device may act."""
+    """The size of a regular file. It is not opened: a pipe would block, and a device may act."""
     shown = printable(path)
     try:
         found = (folder / path).stat()
@@ -97,7 +97,7 @@ def _size(folder: Path, path: str, needed_by: str | None = None) -> int:
 
 
 def _nearby(folder: Path, path: str) -> str:
-    """A hint with the model files where `path` would be."""
+    """A hint with the model files in the folder of `path`."""
     place = posixpath.dirname(path)
     try:
         names = sorted(file.name for file in (folder / place).iterdir() if ".gguf" in file.name.lower())

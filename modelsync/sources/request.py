@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from modelsync.errors import HashMismatchError, UsageError
 from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.sources import source_for
-from modelsync.sources.base import Answer, Question
+from modelsync.sources.base import Question, Resolution
 from modelsync.spec.names import file_name, printable
 from modelsync.spec.uri import HfUri, Reference, parse
 
@@ -28,7 +28,7 @@ def resolve(
     folder: Path,
     endpoint: str = DEFAULT_ENDPOINT,
     previous: Sequence[LockedFile] = (),
-) -> Answer:
+) -> Resolution:
     """Finds all files that `request` means: the model's parts, its projector, its adapters, in this order.
 
     Args:
@@ -36,16 +36,16 @@ def resolve(
         sources: From `modelsync.sources.sources`.
         folder: The manifest's, for relative `file:` paths.
         endpoint: The hub to ask: a flag's, the environment's, the request's or the default.
-        previous: The files of the lock that answered the same request; spares reading what has not changed.
+        previous: The locked files of the same request; they spare reading what has not changed.
 
     Raises:
-        HashMismatchError: a source says another sha256 than the request pins.
+        HashMismatchError: a source publishes another sha256 than the request pins.
         UsageError: a pin names no file, a file is asked for twice, or no source reads a URI.
         ModelsyncError: whatever `Source.resolve` raises.
     """
     canonical = (request.endpoint or DEFAULT_ENDPOINT).rstrip("/")
 
-    def ask(reference: Reference, role: Role, beside: tuple[str, ...] = ()) -> Answer:
+    def ask(reference: Reference, role: Role, beside: tuple[str, ...] = ()) -> Resolution:
         question = Question(
             reference, role, endpoint.rstrip("/"), canonical, folder, beside, previous=tuple(previous)
         )
@@ -76,9 +76,9 @@ def resolve(
             f"{request.uri} asks for {printable(again.path)} twice", hint="leave one of them out"
         )
     pins = check_pins(request, files)
-    # What the file must be is known, then: it need not be read to be locked, and the sync checks it.
+    # A pinned file need not be read to be locked: the sync checks it.
     files = tuple(file._replace(sha256=file.sha256 or pins.get(file.path)) for file in files)
-    return Answer(
+    return Resolution(
         files,
         revision=model.revision,
         license=model.license,
@@ -87,7 +87,7 @@ def resolve(
 
 
 def _beside(uri: Uri, commit: str | None) -> Reference:
-    """Where a projector "beside the model" is looked for: in the same commit, not on the same branch anew."""
+    """Where to look for a projector "beside the model": in the model's commit, not at its branch."""
     if isinstance(uri, HfUri):
         return Reference(HfUri(uri.repo), commit)
     raise UsageError(
@@ -97,10 +97,10 @@ def _beside(uri: Uri, commit: str | None) -> Reference:
 
 
 def check_pins(request: Request, files: Sequence[Found | LockedFile]) -> Mapping[str, str]:
-    """Holds what a source says, or what was read, against the sha256 that the request pins.
+    """Compares the sha256 of files, published or computed, with what the request pins.
 
     Returns:
-        The pins by the paths of the files. One whose sha256 is not known passes.
+        The pins by the paths of the files. A file whose sha256 is unknown passes.
 
     Raises:
         HashMismatchError: a file has another sha256 than its pin.
@@ -152,7 +152,7 @@ class Owned(NamedTuple):
 def owners(
     request: Mapping[str, Any], files: Sequence[LockedFile | Found], sources: Sequence[Source]
 ) -> tuple[Owned, ...]:
-    """Says which source has each of `files`: what to ask for segments, and for words when they fail.
+    """The source of each file, which locates it and explains its errors.
 
     Args:
         request: As `Request.to_dict` gives it and a lock has it.

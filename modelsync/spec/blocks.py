@@ -1,4 +1,4 @@
-"""The blocks of a file, by whose hashes rot is found, and found where it is.
+"""The blocks of a file, whose hashes find damage and tell where it is.
 
 Each block of 16 MiB has a BLAKE3 of its own: so blocks are hashed side by side, and a damaged one is fetched alone.
 The seal of a file of one block is that block's hash; of more, the BLAKE3 over the hashes of all, in order. One pass
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 SIZE = 16 << 20  # bytes of a block; the last one may be shorter
 HASH = 32  # bytes
-UNREADABLE = bytes(HASH)  # in place of the hash of a block that the disk did not give: no bytes hash to it
+UNREADABLE = bytes(HASH)  # stands for the hash of a block that the disk could not read; no bytes hash to it
 
-_SHOWN = 2  # places that are named
+_SHOWN = 2  # spans that are named
 
 Span = tuple[int, int]  # the offsets of a first byte, and of the one after the last
 
@@ -33,7 +33,7 @@ class Blocks(NamedTuple):
 
     @property
     def seal(self) -> str:
-        """What says that all hashes, and so all bytes, are as they were; in hex."""
+        """One hash of all hashes, in hex: any changed byte changes it."""
         if count(self.size) == 1:
             return self.hashes.hex()
         from blake3 import blake3
@@ -41,9 +41,12 @@ class Blocks(NamedTuple):
         return blake3(self.hashes).hexdigest()
 
     def damaged(self, found: "Blocks") -> tuple[Span, ...]:
-        """Where a file is not what it was, when `found` is how its first bytes, as many as there were, hash now.
+        """The spans of a file that are damaged.
 
-        Blocks side by side make one span. What was longer, and is right otherwise, is damaged nowhere.
+        Neighbouring blocks make one span. A file that is too long, and right otherwise, has no damaged span.
+
+        Args:
+            found: The hashes now, of as many bytes as the file should have.
         """
         out: list[Span] = []
         for start, end in spans(self.size):
@@ -56,10 +59,10 @@ class Blocks(NamedTuple):
 
 
 class Hasher:
-    """Hashes the blocks of a file as its bytes come by.
+    """Hashes the blocks of a file as its bytes arrive.
 
     Args:
-        threads: How many may hash, as `blake3.blake3` takes it.
+        threads: The most that hash, as `blake3.blake3` takes it.
     """
 
     def __init__(self, threads: int = 1) -> None:
@@ -81,14 +84,14 @@ class Hasher:
         self._room -= len(data)
 
     def copy(self) -> Self:
-        """Another one, of the same bytes so far."""
+        """A hasher with the same bytes so far."""
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__, _block=self._block.copy())
         return other
 
     @property
     def blocks(self) -> Blocks:
-        """Of all bytes so far."""
+        """The hashes of all bytes so far."""
         return Blocks(self._position, self._done + self._block.digest())
 
     def _new(self) -> "blake3":
@@ -98,23 +101,23 @@ class Hasher:
 
 
 def count(size: int) -> int:
-    """How many blocks a file of so many bytes has."""
+    """How many blocks a file of `size` bytes has."""
     return max(1, -(-size // SIZE))
 
 
 def spans(size: int) -> Iterator[Span]:
-    """Where the blocks of a file of so many bytes are."""
+    """The spans of the blocks of a file of `size` bytes."""
     return ((number * SIZE, min(size, (number + 1) * SIZE)) for number in range(count(size)))
 
 
 def others(size: int, without: tuple[Span, ...]) -> tuple[Span, ...]:
-    """What is left of so many bytes without some spans, which are in order."""
+    """The spans of `size` bytes that are outside of `without`, which is sorted."""
     edges = [0, *(edge for span in without for edge in span), size]
     return tuple((start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end)
 
 
-def in_words(size: int, damaged: tuple[Span, ...]) -> str:
-    """Which blocks of a file of so many bytes are damaged: `1 of 256 blocks (64 to 80 MiB)`."""
+def describe_damage(size: int, damaged: tuple[Span, ...]) -> str:
+    """Which blocks of a file of `size` bytes are damaged: `1 of 256 blocks (64 to 80 MiB)`."""
     number = sum(count(end - start) for start, end in damaged)
     places = [f"{start >> 20} to {-(-end >> 20)}" for start, end in damaged[:_SHOWN]]
     more = ", …" if len(damaged) > _SHOWN else ""

@@ -1,7 +1,7 @@
-"""Which files of a repo are meant: llama.cpp's rules, with its faults mended.
+"""Chooses a model's files in a repo: llama.cpp's rules, with two corrections.
 
 llama.cpp takes the first name in which a word ends with the quant, so that `F16` finds `BF16`, and may take another
-quant where there is none. Here a quant is a whole word, and one that is not there is an error.
+quant where there is none. Here a quant is a whole word, and a missing one is an error.
 """
 
 import re
@@ -30,8 +30,8 @@ _AROUND = re.compile(r"^(?:UD|i1)-|-imat$", re.IGNORECASE)
 class Choice(NamedTuple):
     """The files of a repo that are one model.
 
-    `joined` says that they are pieces of one file; otherwise several files are the parts of a split model. `note` has
-    words for people where the choice was not theirs.
+    `joined`: they are pieces of one file; otherwise several files are the parts of a split model. `note` tells people
+    of a choice that was made for them.
     """
 
     files: tuple[str, ...]
@@ -117,13 +117,13 @@ def quant_of(path: str) -> str | None:
 
 
 def bits(quant: str) -> int:
-    """About how many bits a weight has, as the quant's name tells; 0 if it tells nothing."""
+    """About how many bits a weight has, by the quant's name; 0 if unknown."""
     digits = re.search(r"[0-9]+", _AROUND.sub("", quant))
     return int(digits[0]) if digits else 0
 
 
 def _candidates(paths: Iterable[str]) -> list[str]:
-    """The models there are, in a fixed order: of a split model its first part that is there."""
+    """The models of a repo, in a fixed order; a split model by its first part that is there."""
     models: dict[str, str] = {}
     for path in sorted(paths, key=lambda path: (path.count("/"), path)):
         if is_model_file(path) and not any(word in file_name(path).lower() for word in _COMPANIONS):
@@ -133,7 +133,7 @@ def _candidates(paths: Iterable[str]) -> list[str]:
 
 
 def _with_quant(paths: Sequence[str], quant: str) -> list[str]:
-    """Those of `paths` that are of that quant: that are called just so, else nearly, else the one that has the word."""
+    """The paths of that quant: exact matches, else without prefix and suffix, else the only one with the word."""
     wanted = quant.upper()
     word = re.compile(rf"(?<![A-Z0-9_]){re.escape(wanted)}(?![A-Z0-9_])")
     ranks: list[list[str]] = [[], [], []]
@@ -146,13 +146,13 @@ def _with_quant(paths: Sequence[str], quant: str) -> list[str]:
             ranks[1].append(path)
         elif wanted in _QUANT.findall(stem) or word.search(stem):
             ranks[2].append(path)
-    if len(ranks[2]) > 1:  # a word that many names have says nothing
+    if len(ranks[2]) > 1:  # a word in many names distinguishes none
         ranks.pop()
     return next((rank for rank in ranks if rank), [])
 
 
 def _whole(path: str, paths: Sequence[str], repo: str, note: str | None = None) -> Choice:
-    """The choice of `path` with the parts or pieces that belong to it.
+    """The choice of `path` with all its parts or pieces.
 
     Raises:
         NotFoundError: it, or one of them, is not there.
@@ -177,7 +177,7 @@ def _whole(path: str, paths: Sequence[str], repo: str, note: str | None = None) 
 
 
 def _these(models: Sequence[str]) -> str | None:
-    """A hint that names the models there are."""
+    """A hint that names the models of the repo."""
     if not models:
         return None
     more = f" and {len(models) - 8} more" if len(models) > 8 else ""
@@ -185,7 +185,7 @@ def _these(models: Sequence[str]) -> str | None:
 
 
 def _stem(path: str) -> str:
-    """The path without what the parts of a split model add to it."""
+    """The path without the ending of a part, a piece or `.gguf`."""
     part = part_of(path)
     return (part.prefix if part else path).removesuffix(".gguf")
 

@@ -1,4 +1,4 @@
-"""Digests and validators as servers and people write them, brought to one form."""
+"""Normalizes digests and ETags."""
 
 import re
 
@@ -13,7 +13,7 @@ def sha256_hex(text: str, what: str = "") -> str:
 
     Args:
         text: The digest as it was written, in any case.
-        what: What the message begins with: where the digest stands.
+        what: Where the digest is written; the message begins with it.
 
     Raises:
         UsageError: it is no SHA-256.
@@ -28,7 +28,7 @@ def sha256_hex(text: str, what: str = "") -> str:
 
 
 def etag(text: str | None) -> str | None:
-    """The value of an `ETag` header without the weak mark and the quotes; None where nothing is left."""
+    """The value of an `ETag` header without the weak mark and the quotes; None if nothing is left."""
     if text is None:
         return None
     return text.strip().removeprefix("W/").strip('"') or None

@@ -1,7 +1,7 @@
 """The `load` table: arguments of `llama_cpp.Llama` that a repository may set.
 
-A manifest comes with a repository that anyone may have written. So its values are numbers, booleans and words; what
-would name a file, a server or code is refused by its key, or by looking like a path.
+Anyone may have written the repository that a manifest comes with. So values are numbers, booleans and words; keys that
+could name a file, a server or code are refused, and so are values that look like a path.
 """
 
 import re
@@ -21,10 +21,10 @@ _REFUSED = (
 
 
 def load_value(key: str, value: Any) -> LoadValue:
-    """Returns the value of `key` in a `load` table as it goes to `llama_cpp.Llama`; a list as a tuple.
+    """Checks a value of a `load` table; returns it as `llama_cpp.Llama` takes it, a list as a tuple.
 
     Raises:
-        UsageError: the key or the value may not stand in a manifest.
+        UsageError: the key or the value is not allowed in a manifest.
     """
     if not re.fullmatch(_KEY, key):
         raise UsageError("is no argument of llama_cpp.Llama")

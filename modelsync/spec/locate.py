@@ -1,11 +1,9 @@
-"""Where in a TOML text a key stands, to say in which line an error is."""
+"""Finds the line of a key in a TOML text, for errors."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-MAX_WORK = (
-    2_000_000  # characters read again; a statement over many lines is tried once a line, and is given up
-)
+MAX_WORK = 2_000_000  # characters parsed again: a statement of many lines is tried once a line
 
 
 class Statement(NamedTuple):
@@ -19,8 +17,8 @@ class Statement(NamedTuple):
 def statements(text: str) -> Iterator[Statement]:
     """The statements of a TOML text, in order; blank lines and comments between them are none.
 
-    A statement is the fewest lines, from where the last one ended, that are TOML by themselves. tomllib is asked
-    whether they are and what they say, so that no second reader of the syntax is needed.
+    A statement is the fewest lines after the last one that are valid TOML by themselves. tomllib parses them, so no
+    second parser is needed.
     """
     import tomllib
 
@@ -51,7 +49,7 @@ def statements(text: str) -> Iterator[Statement]:
 
 
 def _keys(value: Any) -> tuple[str, ...]:
-    """The keys that lead to the one thing that a statement says something about."""
+    """The path of keys that a statement sets."""
     path: list[str] = []
     while True:
         if isinstance(value, list) and len(value) == 1:  # the header of an array of tables
@@ -63,7 +61,7 @@ def _keys(value: Any) -> tuple[str, ...]:
 
 
 def line_of(text: str, path: tuple[str | int, ...]) -> int | None:
-    """The line of the statement that says most of `path`; None if none says anything of it."""
+    """The line of the statement whose path has the longest common start with `path`; None if none has any."""
     keys = tuple(key for key in path if isinstance(key, str))
     best, line = 0, None
     for statement in statements(text):

@@ -1,17 +1,13 @@
-"""Names: of models, of a hub's files, and as they are shown to people and to llama.cpp.
+"""Checks names of models and files, and makes foreign text safe to show.
 
-What a hub, a lock or a manifest calls a file is data. `safe_path` is the gate through which such a name becomes part
-of a path on this machine, `printable` the one through which such a text reaches a terminal.
+A name from a hub, a lock or a manifest is not trusted: `safe_path` checks it before it becomes part of a path on this
+machine, `printable` escapes it before it reaches a terminal.
 """
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from modelsync.errors import RefusedError, UsageError
-
-if TYPE_CHECKING:
-    pass
 
 MAX_PATH = 1024  # characters
 MAX_SEGMENT = 255  # bytes of UTF-8: the limit of ext4, APFS and NTFS
@@ -27,7 +23,7 @@ def check_name(name: str) -> str:
     """Returns `name` if a model, variant or group may be called so.
 
     Raises:
-        UsageError: it may not; the message says what is near and right.
+        UsageError: it may not; the message suggests a name that may.
     """
     reserved = name[:1] in _RESERVED_FIRST and re.fullmatch(_RESERVED, name)
     if _NAME.fullmatch(name) and name[-1] != "." and not reserved:
@@ -48,7 +44,7 @@ def printable(text: str, limit: int = 200) -> str:
 
     Args:
         text: Anything that came from outside.
-        limit: How many characters of it are shown; `…` stands for the rest.
+        limit: The most characters that are shown; `…` stands for the rest.
     """
     tail = "…" if len(text) > limit else ""
     text = text[:limit]
@@ -112,7 +108,7 @@ def file_name(path: str) -> str:
 
 
 def nearest(word: str, words: Sequence[str]) -> str | None:
-    """The one of `words` that `word` was most likely meant to be, or None."""
+    """The one of `words` that is most like `word`, or None."""
     import difflib  # only an error needs it
 
     same = (other for other in words if other.lower() == word.lower())
@@ -126,7 +122,7 @@ def did_you_mean(word: str, words: Sequence[str]) -> str:
 
 
 def folded(name: str) -> str:
-    """What a file system that knows neither case nor Unicode forms compares."""
+    """`name` as a file system compares it that ignores case and Unicode forms."""
     if name.isascii():
         return name.lower()
     import unicodedata

@@ -1,4 +1,4 @@
-"""A request: what one manifest entry asks of a source, in canonical form. It decides the bytes, nothing else does."""
+"""A request: what one manifest entry asks of a source, in canonical form. It alone decides the bytes."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple

@@ -1,4 +1,4 @@
-"""TOML, read with errors that have words, and the few values that are written by hand."""
+"""Reads TOML with errors that name file, line and key; writes simple values."""
 
 import re
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ _BARE_KEY = r"(?a)[A-Za-z0-9_-]+"
 _AT = r" \(at (?:line (\d+), column \d+|end of document)\)$"
 
 
-class Fault(Exception):  # noqa: N818 - never leaves spec/: it becomes an error with file and line
-    """Something is wrong with what stands under a path of keys.
+class Fault(Exception):  # noqa: N818 - stays inside spec/: becomes an error with file and line
+    """An error at a path of keys.
 
     Attributes:
         path: The keys from the document's root; a number is an index into an array.
@@ -40,7 +40,7 @@ def loads(text: str, where: str, error: type[ModelsyncError], *, limit: int) -> 
         text: The whole file.
         where: The file's name, for the message.
         error: What is raised when it cannot be read.
-        limit: How many characters are read at most.
+        limit: The most characters that are read.
 
     Raises:
         ModelsyncError: of the type `error`, with file and line.
@@ -86,12 +86,12 @@ def dotted(path: tuple[str | int, ...]) -> str:
 
 
 def toml_key(text: str) -> str:
-    """`text` as a key, in quotes where it must be."""
+    """`text` as a key, quoted if it must be."""
     return text if re.fullmatch(_BARE_KEY, text) else toml_string(text)
 
 
 def toml_string(text: str) -> str:
-    """`text` as a TOML basic string. A lone surrogate, which TOML cannot say, becomes U+FFFD."""
+    """`text` as a TOML basic string. A lone surrogate, which TOML cannot hold, becomes U+FFFD."""
     if text.isprintable() and '"' not in text and "\\" not in text:
         return f'"{text}"'
     return '"' + "".join(map(_escaped, text)) + '"'
@@ -109,7 +109,7 @@ def _escaped(character: str) -> str:
 
 
 def toml_value(value: object) -> str:
-    """A text, truth, whole number, list or table on one line."""
+    """A string, boolean, integer, list or table on one line."""
     if isinstance(value, str):
         return toml_string(value)
     if isinstance(value, bool):

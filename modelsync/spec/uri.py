@@ -1,4 +1,4 @@
-"""Model URIs: every way that people write where a model is, brought to one canonical form.
+"""Parses model URIs: many forms become one canonical form.
 
 `hf:user/model`, `hf:user/model:QUANT`, `hf:user/model/path/file.gguf`, each with `#revision`; pages of
 huggingface.co; `https://…`; `file:…` and relative paths; `oci://…`, with `docker:` and `ollama:` as the two
@@ -12,7 +12,7 @@ from modelsync.errors import UriError
 from modelsync.spec import uri_forms as forms
 from modelsync.spec.names import file_name, path_fault, printable
 
-# Strings, not compiled: `re` keeps what it compiled, and most programs need few of them.
+# Strings: `re` compiles and keeps the few that a program needs.
 _HF = r"([^/:@#]+/[^/:@#]+)(?:@([^/:#]*))?(?::([^#]*)|/([^#]*))?(?:#(.*))?"
 _REPO_PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _REPO = f"{_REPO_PART}/{_REPO_PART}"
@@ -22,7 +22,7 @@ _BAD_REVISION = r"\.\.|//|@\{|/\.|^[./-]|[/.]$|\.lock$"
 
 
 class HfUri(NamedTuple):
-    """A model of the Hugging Face hub, or of what speaks its protocol."""
+    """A model of the Hugging Face hub, or of a server that speaks its protocol."""
 
     repo: str
     path: str | None = None
@@ -44,7 +44,7 @@ class WebUri(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The file's own name: the last part of the URL's path, decoded."""
+        """The file's name: the last part of the URL's path, decoded."""
         return file_name(forms.unquote(self.url.partition("?")[0]))
 
 
@@ -85,7 +85,7 @@ def parse(text: str) -> Reference:
     """Reads a model URI in any of its forms.
 
     Raises:
-        UriError: it has no known form, or holds what no manifest may hold: a password, a signature, …
+        UriError: it has no known form, or holds a password, a signature, …
     """
     if len(text) > forms.MAX_URI:
         raise forms.error(text, f"is longer than {forms.MAX_URI} characters")
@@ -123,7 +123,7 @@ def check_revision(text: str) -> str:
 
 
 def _hub(text: str, rest: str) -> Reference:
-    """`rest` is what stands behind the prefix: `user/model[@rev][:QUANT|/path][#rev]`."""
+    """Parses what follows the prefix: `user/model[@rev][:QUANT|/path][#rev]`."""
     match = re.fullmatch(_HF, rest)
     if not match:
         raise forms.error(text, "names no model: user/model is expected")
@@ -154,7 +154,7 @@ def _hub(text: str, rest: str) -> Reference:
 
 
 def _page(text: str, rest: str) -> Reference:
-    """`rest` is what stands behind the host of a page of huggingface.co, be it of a model, a file or a folder."""
+    """Parses what follows the host of a page of huggingface.co: of a model, a file or a folder."""
     rest, _, fragment = rest.partition("#")
     rest, _, query = rest.partition("?")
     forms.check_query(text, query)
@@ -183,7 +183,7 @@ def _revision(text: str, revision: str) -> str:
 
 
 def _unknown(text: str) -> UriError:
-    """The error for what has no known scheme, with the nearest right form."""
+    """The error for an unknown scheme, with the nearest valid form."""
     scheme, colon, rest = text.partition(":")
     if colon and "/" not in scheme:
         near = forms.nearest_scheme(scheme)

@@ -1,4 +1,4 @@
-"""The forms of a URI other than `hf:`, as text: pages, URLs, paths, registries, and the words about what is wrong."""
+"""Parses the URI forms other than `hf:`: pages, URLs, paths, registries."""
 
 import re
 
@@ -7,13 +7,13 @@ from modelsync.spec.names import file_name, nearest, path_fault, printable
 
 MAX_URI = 2048  # characters
 SCHEMES = ("hf", "huggingface", "https", "http", "file", "oci", "docker", "ollama")
-# Registry, and the folder of what is named without one.
+# The registry, and the folder of names that have none.
 WELL_KNOWN = {"docker": ("registry-1.docker.io", "library"), "ollama": ("registry.ollama.ai", "library")}
 OTHER_PAGES = frozenset(
     {"api", "blog", "collections", "datasets", "docs", "organizations", "papers", "spaces"}
 )
 
-# Texts, which `re` compiles when one is first needed: nearly every URI is `hf:`, and start-up is to be quick.
+# Strings, which `re` compiles at first use: nearly every URI is `hf:`, and start-up must be quick.
 _HUB_PAGE = r"(?i)(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)(?:/(.*))?"
 _HOST = r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
 _WEB = rf"(?ai)(https?)://({_HOST})(/[^?#]*)?(\?[^#]*)?"
@@ -29,7 +29,7 @@ _DRIVE = r"(?a)[A-Za-z]:[/\\]"
 
 
 def is_model_file(path: str) -> bool:
-    """Whether the name is one that GGUF files have: `.gguf`, or a piece of one."""
+    """Whether the name is that of a GGUF file, or of a piece of one."""
     return path.endswith(".gguf") or re.fullmatch(_MODEL_FILE, path) is not None
 
 
@@ -46,19 +46,19 @@ def unquote(text: str) -> str:
 
 
 def hub_page(text: str) -> str | None:
-    """What stands behind the host of a page of huggingface.co; None if it is none."""
+    """What follows the host in a page URL of huggingface.co; None if it is none."""
     match = re.fullmatch(_HUB_PAGE, text)
     return match and (match[1] or "")
 
 
 def shown_file(query: str) -> str | None:
-    """The file that the hub's viewer shows on a model's page, still encoded."""
+    """The file that the hub's viewer shows on a model's page, percent-encoded."""
     match = re.search(r"(?:^|&)show_file_info=([^&]+)", query)
     return match[1].replace("%2F", "/") if match else None
 
 
 def check_query(text: str, query: str) -> None:
-    """Refuses a query that holds a secret: what is in a manifest goes into a repository, and into the lock."""
+    """Refuses a query that holds a secret: manifest and lock go into a repository."""
     for pair in re.split("[&;]", query):
         key = unquote(pair.partition("=")[0])
         if re.search(_PRIVATE, key):
@@ -83,7 +83,7 @@ def web_url(text: str) -> str:
 
 
 def check_endpoint(text: str) -> str:
-    """The canonical form of a hub's own URL: scheme, host, perhaps a path, no slash at the end.
+    """The canonical form of a hub's URL: scheme, host, perhaps a path, no slash at the end.
 
     Raises:
         UriError: it is no such URL, or holds a password or a query.
@@ -120,7 +120,7 @@ def _split_url(text: str) -> tuple[str, str, str, str]:
 
 
 def is_path(text: str) -> bool:
-    """Whether the text, which has no scheme, is a path: by its beginning, or by a separator and `.gguf`."""
+    """Whether a text without a scheme is a path: by its start, or by a separator and `.gguf`."""
     if text.startswith(("./", "../", "/", ".\\", "..\\", "\\")) or re.match(_DRIVE, text):
         return True
     return ":" not in text and ("/" in text or "\\" in text) and is_model_file(text)
@@ -138,7 +138,7 @@ def file_url_path(text: str, rest: str) -> str:
 
 
 def file_path(text: str, path: str) -> str:
-    """The path with posix separators and without parts that say nothing; `..` stays."""
+    """The path with posix separators and without empty and `.` parts; `..` stays."""
     path = path.replace("\\", "/")
     if path.startswith(("//", "~")):
         raise error(text, "is a network path" if path[0] == "/" else "begins with `~`: write the path out")
@@ -168,16 +168,16 @@ def registry_parts(text: str, scheme: str, rest: str) -> tuple[str, str, str]:
     return registry.lower(), repository, digest.lower() if digest else tag or ":latest"
 
 
-# --- words -------------------------------------------------------------------------------------------
+# --- errors ------------------------------------------------------------------------------------------
 
 
 def nearest_scheme(scheme: str) -> str | None:
-    """The scheme that was most likely meant."""
+    """The known scheme that is most like this one, or None."""
     return scheme.lower() if scheme.lower() in SCHEMES else nearest(scheme.lower(), SCHEMES)
 
 
 def error(text: str, what: str, *, near: str | None = None) -> UriError:
-    """An error about `text`, which is shown without what may be a secret in it."""
+    """The error about `text`, shown without what may be a secret."""
     suggestion = f"; did you mean {_shown(near)}?" if near is not None else ""
     return UriError(
         f"`{_shown(text)}` {what}{suggestion}",

@@ -1,4 +1,4 @@
-"""The names that a model's files appear under, in views and in a project's folder."""
+"""Names of a model's files in views and in a project's folder."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def shown_names(files: "Sequence[LockedFile]") -> tuple[str, ...]:
-    """What each file of a model is called in a view or a project folder, in the order of `files`.
+    """The name of each file of a model in a view or a project folder, in the order of `files`.
 
-    That is its base name. Where two would be the same to a file system that knows no case, the later one, with its
-    sibling parts, gets a folder of its own by role: `lora-2/adapter.gguf`. Only roles and paths decide.
+    It is the base name. Where two are the same to a file system that ignores case, the later one, with its sibling
+    parts, gets a folder named by role: `lora-2/adapter.gguf`. Only roles and paths decide.
     """
     together: dict[tuple[str, str], list[int]] = {}  # a file, or the parts of a split model: their indexes
     for index, file in enumerate(files):
@@ -32,7 +32,7 @@ def shown_names(files: "Sequence[LockedFile]") -> tuple[str, ...]:
             taken |= own
             continue
         folder = f"{role}-{ordinals[role]}"
-        while folder in names:  # a file is called so
+        while folder in names:  # a file has that name
             folder += "-"
         for index in indexes:
             shown[index] = f"{folder}/{shown[index]}"

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from modelsync.errors import DiskFullError, RefusedError, StoreError
+from modelsync.errors import RefusedError, StoreError
 from modelsync.spec.names import path_fault, printable
 from modelsync.store import atomic, link_record
 from modelsync.store.link_record import Record, UsedMode, intact, owned
@@ -303,6 +303,7 @@ def _link(
 ) -> dict[str, UsedMode]:
     """Makes the blobs appear under their temporary names: all that can be linked first, then copies if need be."""
     from modelsync.store import clone
+    from modelsync.system.disks import require_space
 
     ways: dict[UsedMode, Callable[[Path, Path], None]] = {
         "reflink": clone.reflink,
@@ -331,15 +332,7 @@ def _link(
             modes[want.path] = "copy"
             copies.append(want)
     if copies:
-        _require_space(folder, copies)
+        require_space([(folder, want.size) for want in copies], hint=HINT)
     for want in copies:
         clone.copy(want.blob, temps[want.path], on_bytes)
     return modes
-
-
-def _require_space(folder: Path, copies: Sequence[Wanted]) -> None:
-    from modelsync.system.disks import free_bytes
-
-    need, free = sum(want.size for want in copies), free_bytes(folder)
-    if free < need:
-        raise DiskFullError(f"{folder} needs copies of {need} bytes, and {free} bytes are free", hint=HINT)

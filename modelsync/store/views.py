@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelsync.errors import DiskFullError, NotSyncedError
+from modelsync.errors import NotSyncedError
 from modelsync.spec.names import printable
 from modelsync.spec.view_names import shown_names
 from modelsync.store import atomic, blobs, receipts
@@ -143,7 +143,7 @@ def _same(source: Path, target: Path) -> bool:
 
 def _appear(store: Store, source: Path, target: Path) -> None:
     from modelsync.store import clone
-    from modelsync.system.disks import free_bytes
+    from modelsync.system.disks import require_space
 
     ways = [clone.hardlink, clone.symlink]
     if not source.is_relative_to(store.root):
@@ -157,10 +157,6 @@ def _appear(store: Store, source: Path, target: Path) -> None:
         except OSError:
             continue
     else:
-        need, free = source.stat().st_size, free_bytes(target)
-        if free < need:
-            raise DiskFullError(
-                f"{target} would be a copy of {need} bytes, and {free} are free", hint=atomic.STORE_HINT
-            )
+        require_space([(target.parent, source.stat().st_size)], hint=atomic.STORE_HINT)
         clone.copy(source, temp)
     atomic.move(temp, target)

@@ -1,7 +1,7 @@
-"""What a model can be put into: this machine's memory and its GPUs.
+"""This machine's memory and its GPUs.
 
-GPUs are looked for where their drivers tell of them without being set to work: a CUDA context alone would take half a
-gigabyte of the memory that is to be measured. What ggml itself sees is asked by `modelsync.llama`.
+GPUs are found through their drivers, without a context: one of CUDA takes half a gigabyte of the memory to be
+measured. `modelsync.llama` asks what ggml itself sees.
 """
 
 import os
@@ -21,7 +21,7 @@ _EXCLUSIVE = ("Exclusive_Process", "Exclusive_Thread", "Prohibited")
 
 
 class Device(NamedTuple):
-    """Memory that a part of a model can be in."""
+    """Memory that can hold a part of a model."""
 
     name: str
     kind: Kind
@@ -39,16 +39,16 @@ class Memory(NamedTuple):
     limit: int | None = None  # bytes that the container may use, where it may not use all
 
     def device(self) -> Device:
-        """It, as a device."""
+        """This memory as a device."""
         return Device("RAM", "ram", min(self.total, self.limit or self.total), self.available)
 
 
 def memory(proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> Memory | None:
-    """This machine's memory, or this container's share of it; None where nothing tells.
+    """This machine's memory, or this container's share of it; None if unknown.
 
     Args:
-        proc: Where Linux tells of processes.
-        cgroups: Where Linux tells of control groups.
+        proc: Linux's folder of processes.
+        cgroups: Linux's folder of control groups.
     """
     if sys.platform == "darwin":
         found = _mac_memory()
@@ -60,19 +60,19 @@ def memory(proc: Path = Path("/proc"), cgroups: Path = _CGROUPS) -> Memory | Non
 
 
 def gpus(drm: Path = Path("/sys/class/drm")) -> tuple[Device, ...]:
-    """This machine's GPUs, as their drivers tell of them.
+    """This machine's GPUs, as their drivers report them.
 
     Args:
-        drm: Where Linux tells of graphics cards.
+        drm: Linux's folder of graphics cards.
     """
     return _metal() if sys.platform == "darwin" else (*_nvidia(), *_amd(drm))
 
 
 def visible(found: Sequence[Device], environ: Mapping[str, str] = os.environ) -> tuple[Device, ...]:
-    """Those of the GPUs that the environment lets a program use, as on a machine that several jobs share.
+    """The GPUs that the environment lets a program use, as on a machine that several jobs share.
 
-    A list counts up to the first number that no GPU has, as CUDA reads it. What is named by another word (`GPU-…`,
-    `MIG-…`) may be any of them: the smallest is taken for it.
+    A list ends at the first number that no GPU has, as CUDA reads it. An ID (`GPU-…`, `MIG-…`) may mean any of them:
+    the smallest is taken.
 
     Args:
         found: The GPUs, as their drivers number them.
@@ -100,12 +100,12 @@ def _listed(found: Sequence[Device], words: str | None) -> Iterator[Device]:
 
 
 def fingerprint(proc: Path = Path("/proc"), cgroups: Path = _CGROUPS, dev: Path = Path("/dev")) -> str:
-    """What is another text on a machine, or in a container, with other memory or other GPUs to use. Starts no program.
+    """A text that changes with the memory or the GPUs that can be used here. Starts no program.
 
     Args:
-        proc: Where Linux tells of processes.
-        cgroups: Where Linux tells of control groups.
-        dev: Where device files are: a driver has one for each GPU.
+        proc: Linux's folder of processes.
+        cgroups: Linux's folder of control groups.
+        dev: The folder of device files: a driver has one for each GPU.
     """
     if sys.platform == "linux":
         room = _linux_memory(proc, cgroups)
@@ -160,9 +160,9 @@ def _own_cgroups(proc: Path, cgroups: Path) -> list[Path]:
 
 
 def _cgroup(folder: Path) -> tuple[int | None, int]:
-    """What a control group may use and does use, bytes; v2 and v1 call it differently.
+    """The limit and the use of a control group, bytes; v1 and v2 name them differently.
 
-    Cached files that could be dropped at once count as unused: after a download there are gigabytes of them.
+    Cached files that can be dropped count as unused: after a download there are gigabytes of them.
     """
     for most, used, inactive in (
         ("memory.max", "memory.current", "inactive_file"),
@@ -213,7 +213,7 @@ if sys.platform == "win32":
 
 
 def _nvidia() -> tuple[Device, ...]:
-    """Through nvidia-ml-py where it is installed, else through the driver's own command."""
+    """Through nvidia-ml-py if it is installed, else through the driver's command."""
     try:
         import pynvml
     except ImportError:
@@ -271,7 +271,7 @@ def _amd(drm: Path) -> tuple[Device, ...]:
 
 
 def _metal() -> tuple[Device, ...]:
-    """The GPU of an Apple chip: it has the machine's memory, and may have a part of it wired."""
+    """The GPU of an Apple chip: it shares the machine's memory, and may wire a part of it."""
     room = _mac_memory()
     if room is None or not _run("/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string").startswith("Apple"):
         return ()

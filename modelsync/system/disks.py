@@ -1,26 +1,57 @@
-"""What this machine is: its disks, and since when it has been up."""
+"""This machine's disks, and the ID of its current boot."""
 
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from modelsync.errors import StoreError
+from modelsync.errors import DiskFullError, StoreError
+from modelsync.sizes import size
+
+SPACE_HINT = (
+    "`modelsync cache prune` frees what nobody needs, and `modelsync sync --replace` the old versions first; "
+    "else set MODELSYNC_STORE, or --dir, to a folder on a larger disk"
+)
 
 
 def free_bytes(path: Path) -> int:
     """Bytes that this user may still write on the disk where `path` is, or will be.
 
     Raises:
-        StoreError: nothing of the path can be looked at.
+        StoreError: no folder of the path can be read.
     """
     place = _existing(path)
     try:
         return shutil.disk_usage(place).free
     except OSError as error:
         raise StoreError(f"cannot see how much space is free at {place}: {error.strerror}") from error
+
+
+def require_space(coming: Iterable[tuple[Path, int]], *, hint: str = SPACE_HINT) -> None:
+    """Checks that all that is about to be written fits, on each disk together.
+
+    Args:
+        coming: Folders, and the bytes that will be written into each.
+        hint: What the error suggests.
+
+    Raises:
+        DiskFullError: a disk has too little space; the message names a folder on it.
+    """
+    folders: dict[int, Path] = {}
+    needed: dict[int, int] = {}
+    for folder, count in coming:
+        number = device(folder)
+        folders.setdefault(number, folder)
+        needed[number] = needed.get(number, 0) + count
+    for number, folder in folders.items():
+        free = free_bytes(folder)
+        if needed[number] > free:
+            raise DiskFullError(
+                f"not enough space at {folder}: {size(needed[number])} needed, {size(free)} free", hint=hint
+            )
 
 
 def same_device(a: Path, b: Path) -> bool:
@@ -32,7 +63,7 @@ def device(path: Path) -> int:
     """The number of the file system where `path` is, or will be.
 
     Raises:
-        StoreError: nothing of the path can be looked at.
+        StoreError: no folder of the path can be read.
     """
     place = _existing(path)
     try:
@@ -42,11 +73,11 @@ def device(path: Path) -> int:
 
 
 def file_system(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str | None:
-    """What kind of file system `path` is, or will be, on (`ext4`, `nfs4`, …); None where nothing tells.
+    """What kind of file system `path` is, or will be, on (`ext4`, `nfs4`, …); None if unknown.
 
     Args:
         path: The path.
-        mounts: Where Linux lists what is mounted.
+        mounts: Linux's list of mounts.
     """
     try:
         place = _existing(path).resolve()
@@ -57,16 +88,16 @@ def file_system(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str | N
     around = [
         (len(point), kind) for point, kind in mounted if place.is_relative_to(point.replace("\\040", " "))
     ]
-    # of two that are mounted on one place the later one is seen
+    # of two mounts at one place the later one is visible
     return max(reversed(around), key=lambda each: each[0])[1] if around else None
 
 
 @cache
 def boot_id() -> str | None:
-    """A word that stays the same until this machine starts anew, or None where nothing says so.
+    """An ID of the current boot; None if the system has none.
 
-    What a killed process wrote outlives it in the page cache; what a machine that went down had not flushed
-    is gone. This tells the two apart.
+    What a killed process wrote survives in the page cache; what was not flushed before a power loss does not. The ID
+    tells the two apart.
     """
     if sys.platform == "linux":
         word = _read_word(Path("/proc/sys/kernel/random/boot_id"))
@@ -80,7 +111,7 @@ def boot_id() -> str | None:
 
 
 def _existing(path: Path) -> Path:
-    """`path`, or the nearest folder above it that there is."""
+    """`path`, or the nearest folder above it that exists."""
     path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links, and fail on loops
     return next((place for place in (path, *path.parents) if place.exists()), path)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from modelsync.system.disks import free_bytes
+from modelsync.system.disks import require_space
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what the system says when no more fits
 LARGE = 8 << 20  # bytes worth setting aside: whether there is room for fewer, their writing tells as soon
@@ -35,23 +35,21 @@ class DataFile:
         """Bytes from the first to the last, holes included."""
         return os.fstat(self._fd).st_size
 
-    def allocate(self, size: int) -> bool:
+    def allocate(self, size: int) -> None:
         """Makes the file `size` bytes long and sets its space aside, where the file system can and it is worth it.
 
-        Returns:
-            False if there is no room for it, and then nothing was changed. Where fewer than `LARGE` bytes are lacking
-            nobody looks.
+        Raises:
+            DiskFullError: there is too little space; the file is unchanged. Checked where `LARGE` bytes or more
+                are lacking.
         """
         status = os.fstat(self._fd)
         lacking = size - taken(status)
         if lacking >= LARGE:
-            if lacking > free_bytes(self.path.parent):
-                return False
+            require_space([(self.path.parent, lacking)])
             _reserve(self._fd, size)
             status = os.fstat(self._fd)
         if status.st_size != size:
             os.ftruncate(self._fd, size)
-        return True
 
     def resize(self, size: int) -> None:
         """Makes the file just `size` bytes long."""

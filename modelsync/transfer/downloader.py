@@ -1,18 +1,16 @@
 """The downloader: many files, and ranges of the large ones, over one bounded set of streams."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelsync.errors import CancelledError, ModelsyncError
 from modelsync.net.retry import Backoff
 from modelsync.spec.names import printable
-from modelsync.system.disks import device, free_bytes
+from modelsync.system.disks import require_space
 from modelsync.transfer.datafile import allocated
 from modelsync.transfer.jobs import Fetched, Job, segment_sizes
-from modelsync.transfer.partial import data_path, no_room
+from modelsync.transfer.partial import data_path
 from modelsync.transfer.progress import Event, Listener
 from modelsync.transfer.rate_limit import Limit
 from modelsync.transfer.scheduler import Run
@@ -78,7 +76,13 @@ class Downloader:
             CancelledError: `cancel` was set. What had arrived is kept.
             ValueError: a job contradicts itself.
         """
-        _look_at_disks(jobs)
+        require_space(
+            (
+                job.folder,
+                max(0, sum(size or 0 for size in segment_sizes(job)) - allocated(data_path(job.folder))),
+            )
+            for job in jobs
+        )
         run = Run(
             self._client,
             jobs,
@@ -116,22 +120,3 @@ class Downloader:
         if self._listener is not None:
             for event in run.news():
                 self._listener(event)
-
-
-def _look_at_disks(jobs: Sequence[Job]) -> None:
-    """Holds what the jobs will write against what is free, before the first byte.
-
-    Raises:
-        DiskFullError: it does not fit.
-    """
-    need: dict[int, int] = defaultdict(int)
-    place: dict[int, Path] = {}
-    for job in jobs:
-        number = device(job.folder)
-        place.setdefault(number, job.folder)
-        wanted = sum(size or 0 for size in segment_sizes(job))
-        need[number] += max(0, wanted - allocated(data_path(job.folder)))
-    for number, folder in place.items():
-        free = free_bytes(folder)
-        if need[number] > free:
-            raise no_room(folder, need[number], free)

@@ -15,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 
 from modelsync.errors import DiskFullError, StoreError
-from modelsync.system.disks import boot_id, free_bytes
+from modelsync.system.disks import boot_id
 from modelsync.transfer import journal
-from modelsync.transfer.datafile import FULL, DataFile, allocated, flush
+from modelsync.transfer.datafile import FULL, DataFile, flush
 from modelsync.transfer.journal import Validator, Whence
 from modelsync.transfer.ranges import Ranges, Span
 
@@ -75,8 +75,7 @@ class Partial:
             DiskFullError: there is not so much left. For a few bytes that turns out when they are written.
         """
         with self._named:
-            if not self._data.allocate(size):
-                raise no_room(self.folder, size - allocated(self.path), free_bytes(self.folder))
+            self._data.allocate(size)
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Writes `data` at `offset`; it does not count before it is recorded."""
@@ -253,24 +252,6 @@ class _Named:
 def data_path(folder: Path) -> Path:
     """Where the bytes of the partial in `folder` are, or will be."""
     return folder / "data"
-
-
-def no_room(folder: Path, need: int, free: int) -> DiskFullError:
-    """The error of a disk that was looked at and is too small."""
-    return DiskFullError(
-        f"not enough space at {folder}: {in_words(need)} needed, {in_words(free)} free",
-        hint="free some space, or set MODELSYNC_STORE to a folder on a larger disk",
-    )
-
-
-def in_words(size: int) -> str:
-    """A number of bytes for people: `4.6 GiB`."""
-    number = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if number < 1024:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1024
-    return f"{number:.1f} TiB"
 
 
 def _flush_folders(folder: Path) -> None:

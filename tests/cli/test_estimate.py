@@ -40,9 +40,9 @@ def test_programs_get_bytes(cli: Cli, repo: str) -> None:
         "estimate",
         f"{repo}:Q8_0",
         "--gpu",
-        "24GiB",
+        "24GB",
         "--ram",
-        "16G",
+        "16GiB",
         "--gpu-layers",
         "max",
         "--format",
@@ -50,7 +50,7 @@ def test_programs_get_bytes(cli: Cli, repo: str) -> None:
     ).json
     assert value["source"] == "formula"
     assert value["verdict"] == "fits-gpu"
-    assert [device["total"] for device in value["devices"]] == [16 << 30, 24 << 30]
+    assert [device["total"] for device in value["devices"]] == [16 << 30, 24 * 10**9]
     assert value["total_bytes"] == sum(device["need"] for device in value["devices"])
     assert {"max_ctx", "score", "weights_bytes", "context_bytes", "compute_bytes"} <= set(value)
 
@@ -70,3 +70,11 @@ def test_a_repo_gives_a_table_of_its_quants(cli: Cli, repo: str) -> None:
 def test_what_makes_no_sense_is_an_error(cli: Cli, repo: str, option: str, value: str) -> None:
     """A size, a number of layers or a type that is none ends with status 2 and its name."""
     assert value in cli("estimate", f"{repo}:Q8_0", option, value, status=2).err
+
+
+@pytest.mark.parametrize("option", ["--ram", "--gpu"])
+def test_a_size_without_a_unit_is_an_error(cli: Cli, repo: str, option: str) -> None:
+    """`--gpu 24` names the option and what to write."""
+    err = cli("estimate", f"{repo}:Q8_0", option, "24", status=2).err
+    assert option in err
+    assert "'24' has no unit; write 24GB or 24GiB" in err

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from modelsync.display.bars import GAP, PERCENT, Bars, Layout, joined, shortened
+from modelsync.display.bars import GAP, PERCENT, Bars, ColumnWidths, joined, shortened
 from modelsync.transfer.progress import Event, Phase
 from tests.support.units import MiB
 
@@ -16,7 +16,7 @@ from tests.support.units import MiB
 @given(st.integers(1, 400), st.integers(0, 300), st.integers(0, 19))
 def test_a_row_is_never_wider_than_the_terminal(width: int, name: int, amount: int) -> None:
     """Amounts go first where room is short, then bars; a name stays."""
-    layout = Layout.fit(width, name, amount)
+    layout = ColumnWidths.fit(width, name, amount)
     parts = [part for part in (layout.name, layout.bar, PERCENT, layout.amount) if part]
     assert layout.name >= 1
     assert sum(parts) + GAP * (len(parts) - 1) <= max(width, PERCENT + GAP + 1)

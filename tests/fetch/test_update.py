@@ -266,7 +266,7 @@ def test_no_room_for_both_is_told_before_anything_is_asked(
     sync.sync(context, project)
     repo.commit({NAME: gguf_of(small(), NEW_TEMPLATE)})
     place.hub.clear()
-    monkeypatch.setattr("modelsync.transfer.downloader.free_bytes", lambda _: MiB)
+    monkeypatch.setattr("modelsync.system.disks.free_bytes", lambda _: MiB)
     with pytest.raises(DiskFullError, match="not enough space"):
         sync.sync(context, project, upgrade=True)
     assert came(place.hub) == 0

@@ -67,7 +67,7 @@ def test_more_context_leaves_room_for_less(repo: str, context: Context) -> None:
 def test_none_that_fits_says_what_the_smallest_needs(repo: str, context: Context) -> None:
     """And how to see all of them."""
     with pytest.raises(
-        MisfitError, match=r"the smallest, Q2_K, needs \d+ MiB with a context of 4,096"
+        MisfitError, match=r"the smallest, Q2_K, needs [\d.]+ MiB with a context of 4,096"
     ) as caught:
         best(context, repo, ram=20 * MiB, gpus=())
     assert f"modelsync estimate hf:{REPO}" in str(caught.value.hint)

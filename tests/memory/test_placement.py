@@ -43,9 +43,9 @@ def gpu(gib: float, *, shared: bool = False) -> Device:
         (32, [gpu(24)], ALL_LAYERS, "fits-gpu", "fits the GPU"),
         (32, [gpu(6), gpu(6)], ALL_LAYERS, "fits-gpu", "fits the GPUs"),
         (32, [gpu(8)], "auto", "fits-partly", "fits with 27 of 33 layers on the GPU"),
-        (32, [gpu(8)], ALL_LAYERS, "does-not-fit", "does not fit: 193 MiB too much"),
+        (32, [gpu(8)], ALL_LAYERS, "does-not-fit", "does not fit: 193.8 MiB too much"),
         (12, [gpu(10, shared=True)], ALL_LAYERS, "fits-gpu", "fits the GPU"),
-        (8, [gpu(10, shared=True)], ALL_LAYERS, "does-not-fit", "does not fit: 805 MiB too much"),
+        (8, [gpu(10, shared=True)], ALL_LAYERS, "does-not-fit", "does not fit: 805.1 MiB too much"),
     ],
 )
 def test_verdicts(memory: float, gpus: list[Device], layers: int, word: str, text: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from modelsync.errors import NotFoundError, RefusedError, UsageError
 from modelsync.sources import sources
-from modelsync.sources.base import Answer, Found
+from modelsync.sources.base import Found, Resolution
 from modelsync.sources.request import resolve
 from modelsync.spec.request import Request
 from modelsync.spec.uri import FileUri, parse
@@ -18,7 +18,7 @@ from tests.support.source_calls import as_locked, model, names
 SOURCES = sources(lambda: pytest.fail("the network was asked for a local file"))
 
 
-def ask(folder: Path, path: str, **more: object) -> Answer:
+def ask(folder: Path, path: str, **more: object) -> Resolution:
     return resolve(Request(parse(path).uri, **more), SOURCES, folder=folder)  # type: ignore[arg-type]
 
 

@@ -78,8 +78,8 @@ def test_the_seal_of_one_block_is_the_files_own() -> None:
 
 def test_damage_in_words() -> None:
     """How many blocks and where, in MiB; of many places the first few."""
-    assert blocks.in_words(256 * SIZE, ((4 * SIZE, 5 * SIZE),)) == "1 of 256 blocks (64 to 80 MiB)"
-    assert blocks.in_words(2 * SIZE - 9, ((0, 2 * SIZE - 9),)) == "2 of 2 blocks (0 to 32 MiB)"
+    assert blocks.describe_damage(256 * SIZE, ((4 * SIZE, 5 * SIZE),)) == "1 of 256 blocks (64 to 80 MiB)"
+    assert blocks.describe_damage(2 * SIZE - 9, ((0, 2 * SIZE - 9),)) == "2 of 2 blocks (0 to 32 MiB)"
     many = tuple((2 * n * SIZE, (2 * n + 1) * SIZE) for n in range(6))
     words = "6 of 12 blocks (0 to 16, 32 to 48, … MiB)"
-    assert blocks.in_words(12 * SIZE, many) == words
+    assert blocks.describe_damage(12 * SIZE, many) == words

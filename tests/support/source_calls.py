@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from modelsync.net.client import Client
 from modelsync.sources import sources
-from modelsync.sources.base import Answer, Found, Source
+from modelsync.sources.base import Found, Resolution, Source
 from modelsync.sources.request import resolve
 from modelsync.spec.lock.model import LockedFile, Piece
 from modelsync.spec.request import Request
@@ -38,7 +38,7 @@ class Asker:
         sha256: str | dict[str, str] | None = None,
         manifest_endpoint: str | None = None,
         previous: Sequence[LockedFile] = (),
-    ) -> Answer:
+    ) -> Resolution:
         reference = parse(uri)
         request = Request(
             reference.uri,
@@ -71,7 +71,7 @@ def model(text: str = "") -> bytes:
     return b"GGUF" + text.encode()
 
 
-def names(answer: Answer) -> list[str]:
+def names(answer: Resolution) -> list[str]:
     """The paths of an answer's files."""
     return [file.path for file in answer.files]
 

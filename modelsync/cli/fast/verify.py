@@ -94,7 +94,7 @@ def _lines(rows: "Sequence[Row]") -> list[str]:
                 printable(row.file),
                 units.size(row.size),
                 row.status,
-                blocks.in_words(row.size, row.damaged) if row.damaged else "",
+                blocks.describe_damage(row.size, row.damaged) if row.damaged else "",
             )
             for row in rows
         ],

@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modelsync.errors import ModelsyncError, StoreError
-from modelsync.memory.placement import size
 from modelsync.ops.doctor.findings import Finding, fault
 from modelsync.settings import Settings
+from modelsync.sizes import size
 from modelsync.spec.names import printable
 from modelsync.store import atomic, clone, digest_lock, inventory
 from modelsync.store.layout import BLOBS, TEMPORARY, Store

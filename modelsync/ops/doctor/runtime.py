@@ -10,8 +10,8 @@ from pathlib import Path
 from modelsync.llama import installed
 from modelsync.llama.breakdown import Breakdown, GgmlDevice
 from modelsync.llama.probe import Probe, probe
-from modelsync.memory.placement import size
 from modelsync.ops.doctor.findings import Finding
+from modelsync.sizes import size
 from modelsync.system import devices
 from modelsync.system.devices import Device
 from modelsync.version import __version__

@@ -1,4 +1,4 @@
-"""From the tables of a lock to its values, believing none of it."""
+"""Checks the tables of a lock and builds its values. Nothing in them is trusted."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -101,7 +101,7 @@ def _piece(table: Mapping[str, Any]) -> Piece:
 
 
 def _check_pieces(file: LockedFile) -> None:
-    """Whether the pieces are all of those that make the file."""
+    """Checks that the pieces are all those that make the file."""
     if file.url is not None or file.etag is not None:
         raise LockfileError("a file of pieces has neither url nor etag")
     paths = tuple(piece.path for piece in file.pieces)
@@ -112,7 +112,7 @@ def _check_pieces(file: LockedFile) -> None:
 
 
 def _check_whole(files: tuple[LockedFile, ...], wanted: Asked) -> None:
-    """Whether all that the request asks for is there, once: one model with all its parts, each companion."""
+    """Checks that everything the request asks for is there once: one model with all its parts, each companion."""
     roles = [file.role for file in files]
     models = tuple(file.path for file in files if file.role == "model")
     if not models or roles.count("lora") != len(wanted.loras) or roles.count("mmproj") != bool(wanted.mmproj):
@@ -158,7 +158,7 @@ def _path(table: Mapping[str, Any]) -> str:
 
 def _size(table: Mapping[str, Any]) -> int:
     size = table.get("size")
-    if type(size) is not int or not 0 <= size <= MAX_SIZE:  # a bool is an int, but no size
+    if type(size) is not int or not 0 <= size <= MAX_SIZE:  # a bool is an int too
         raise LockfileError("size: a number of bytes is expected")
     return size
 

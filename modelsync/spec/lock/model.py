@@ -1,8 +1,4 @@
-"""`models.lock`: what each request resolved to, as values, as text and back.
-
-Reading believes nothing: types, sizes, hashes, names and counts are bounded, and each URL must be the one that the
-request, the commit and the path give.
-"""
+"""`models.lock`: what each request resolved to, as values."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias

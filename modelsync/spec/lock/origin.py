@@ -1,7 +1,7 @@
-"""Whether a locked file is one that the request asks for, from where the request says.
+"""Checks that a locked file is what its request asks for, from where the request says.
 
-A lock comes in with a pull request. Its URLs are what the program fetches from, so each must be what the request, the
-commit and the path give: whoever reads the manifest knows where the bytes come from.
+A lock may come with a pull request, and its URLs are fetched. So each URL must follow from the request, the commit and
+the path: the manifest alone tells where bytes come from.
 """
 
 import re
@@ -145,12 +145,12 @@ def _hub_fault(
 
 
 def _wrong_url(url: str, right: str) -> str:
-    """Words about a URL; what stands in its query may be a secret."""
+    """The message about a wrong URL, without its query, which may hold a secret."""
     return f"its url is `{printable(url.partition('?')[0])}`, and the request gives `{printable(right)}`"
 
 
 def _siblings(url: str) -> tuple[str, ...]:
-    """The URL and those of the other parts; in a query nothing changes."""
+    """The URLs of all parts; their query is the same."""
     base, mark, query = url.partition("?") if url.startswith("http") else (url, "", "")
     return tuple(f"{sibling}{mark}{query}" for sibling in siblings(base))
 

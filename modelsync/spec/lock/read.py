@@ -1,4 +1,4 @@
-"""Reads a lock, believing nothing: types, sizes, hashes, names and counts are bounded."""
+"""Reads a lock without trusting it: types, sizes, hashes, names and counts are bounded."""
 
 from modelsync.errors import LockfileError
 from modelsync.spec.lock.model import Lock

@@ -1,8 +1,8 @@
-"""A manifest while it is edited, with tomlkit. `manifest_edit` imports this only for an edit: tomlkit takes 30 ms.
+"""Edits a manifest with tomlkit. `manifest.edit` imports this only for an edit: importing tomlkit takes 30 ms.
 
-tomlkit nests tables, and hangs what stands above a header on the table before: removing that one would take along the
-words above the next. So its document is laid out flat first, as a person reads it: headers, keys, comments and blank
-lines, one below the other. Edits happen there, tomlkit writes the result, and tomllib reads it again before it is used.
+tomlkit nests tables, and attaches comments above a header to the table before: removing that table would remove them.
+So its document is flattened first: headers, keys, comments and blank lines, one after the other. Edits happen there,
+tomlkit writes the result, and tomllib reads it again before it is used.
 """
 
 import re
@@ -23,7 +23,7 @@ _Path = tuple[str, ...]  # keys, from the document's root
 
 
 class Draft:
-    """A manifest in which what stands at one path of keys is edited."""
+    """A manifest of which one path of keys is edited."""
 
     def __init__(self, text: str, path: _Path, where: str) -> None:
         """Reads a manifest.
@@ -37,7 +37,7 @@ class Draft:
         body = text.removeprefix("\ufeff")
         self._mark = text.removesuffix(body)
         self._newline = "\r\n" if body.partition("\n")[0].endswith("\r") else "\n"
-        self._is_open = body[-1:] not in ("", "\n")  # the last line has no ending, and shall have none
+        self._is_open = body[-1:] not in ("", "\n")  # the last line has no line ending, and keeps none
         try:
             self._lines = _parsed(body + self._newline * self._is_open)
         except (TOMLKitError, ValueError, RecursionError):
@@ -47,7 +47,7 @@ class Draft:
             raise self._unsafe()
 
     def cut(self) -> None:
-        """Takes out what is there, with the blank line above a header that goes."""
+        """Removes what is at the path, with the blank line above a removed header."""
         lines = self._lines
         places = [place for place, line in enumerate(lines) if line.path]
         runs = groupby(places, lambda place: lines[place].is_in(self._path))
@@ -59,7 +59,7 @@ class Draft:
             del lines[first:end]
 
     def put(self, values: dict[str, Any]) -> None:
-        """Puts a line into `[models]` if a URI is all that there is to say, else a table."""
+        """Adds a line to `[models]` if there is only a URI, else a table."""
         model = self._path[:2]
         if self._path != model:
             self._spread(model)
@@ -74,10 +74,10 @@ class Draft:
         """The new text.
 
         Args:
-            values: What shall stand at the path now; None for nothing.
+            values: What is expected at the path; None: nothing.
 
         Raises:
-            ManifestError: the text does not say what the old one said, but for that; or it lacks a comment.
+            ManifestError: the new text differs from the old one elsewhere too, or lacks a comment.
         """
         new, wanted = self._text(), _meaning(self._old)
         table = wanted
@@ -95,7 +95,7 @@ class Draft:
         return new
 
     def _spread(self, model: _Path) -> None:
-        """Makes a line `name = "uri"` a table, which can have variants."""
+        """Turns a line `name = "uri"` into a table, which can have variants."""
         for place, line in enumerate(self._lines):
             if line.path == model and line.value is not None:
                 del self._lines[place]
@@ -103,7 +103,7 @@ class Draft:
                 return
 
     def _put_table(self, path: _Path, values: dict[str, Any]) -> None:
-        """Puts a table behind the last model, or behind the model that it is a variant of."""
+        """Adds a table after the last model, or after the model that it is a variant of."""
         above = path[:2] if len(path) > 2 else path[:1]
         tables = [line.table for line in self._lines if line.is_in(above)]
         place = self._end_of_table(tables[-1]) if tables else len(self._lines)
@@ -118,12 +118,12 @@ class Draft:
         self._lines[place:place] = _parsed(text)
 
     def _end_of_keys(self, table: _Path) -> int:
-        """The place behind the last key of a table, or its header; 0 if there is no such header."""
+        """The place after the last key of a table, or its header; 0 if there is no such header."""
         places = (place for place, line in enumerate(self._lines, 1) if line.path and line.table == table)
         return max(places, default=0)
 
     def _end_of_table(self, table: _Path) -> int:
-        """The place behind the comments right below its last key too, unless they lead on to the next header."""
+        """The place after the comments right below the last key, unless a header follows them."""
         lines, place = self._lines, self._end_of_keys(table)
         end = place
         while end < len(lines) and isinstance(lines[end].item, Comment):
@@ -148,7 +148,7 @@ class _Line(NamedTuple):
     item: Item
     path: _Path = ()  # of a header or key
     table: _Path = ()  # the header that a key stands under; a header's own path
-    value: Item | None = None  # of a key; for `a.b = 1` the item is a table `a` with nothing but `b`
+    value: Item | None = None  # of a key; for `a.b = 1` the item is a table `a` with only `b`
 
     def is_in(self, path: _Path) -> bool:
         return self.path[: len(path)] == path
@@ -165,7 +165,7 @@ def _parsed(text: str) -> list[_Line]:
 
 
 def _lines(body: Iterable[tuple[Key | None, Item]], table: _Path = ()) -> Iterator[_Line]:
-    """What tomlkit has parsed, in the order of the text."""
+    """The parsed lines, in the order of the text."""
     for key, item in body:
         if isinstance(item, Whitespace):  # any number of blank lines
             yield from (_Line(None, tomlkit.ws(line)) for line in item.s.splitlines(keepends=True))
@@ -199,7 +199,7 @@ def _written(lines: Iterable[_Line]) -> str:
 
 
 def _meaning(text: str) -> dict[str, Any]:
-    """What a manifest says, the same for `name = "uri"` and a table with nothing but a `uri`."""
+    """The values of a manifest; `name = "uri"` and a table with only a `uri` are the same."""
     document = tomllib.loads(text.removeprefix("\ufeff"))
     models = document.get("models", {}).items()
     return {**document, "models": {name: {"uri": it} if isinstance(it, str) else it for name, it in models}}

@@ -32,7 +32,7 @@ _TEMPLATE = """\
 
 
 def template() -> str:
-    """A manifest without models, with words about what could stand in it."""
+    """A manifest without models, with comments that explain what it can hold."""
     return _TEMPLATE
 
 
@@ -50,7 +50,7 @@ def add(
     variant: str | None = None,
     where: str = "models.toml",
 ) -> str:
-    """The manifest with one more model: a line in `[models]` where a URI says it all, else a table.
+    """The manifest with one more model: a line in `[models]` if there is only a URI, else a table.
 
     Args:
         text: The manifest.
@@ -62,7 +62,7 @@ def add(
         groups: Its groups.
         endpoint: The hub of this model.
         sha256: What its file must be.
-        variant: Add this variant of the model that is there, instead of a model.
+        variant: Add this variant of an existing model instead.
         where: The manifest's name, for messages.
 
     Raises:
@@ -102,8 +102,7 @@ def add(
 def remove(text: str, names: Sequence[str], *, where: str = "models.toml") -> str:
     """The manifest without these models and their variants.
 
-    Comments between their lines go with them. Those above and below stay, even right above: they may be the heading of
-    several models, and words are for people to delete.
+    Comments between their lines are removed with them. Those above and below stay: they may be about several models.
 
     Raises:
         NotFoundError: one of the names is not there.

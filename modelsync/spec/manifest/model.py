@@ -12,7 +12,7 @@ MAX_ENTRIES = 10_000
 
 
 class Entry(NamedTuple):
-    """One name, or one variant of it, with what it asks for.
+    """One name, or one variant of it, with its request.
 
     `load` holds arguments of `llama_cpp.Llama`.
     """
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """A whole manifest; variants stand behind the entry that they vary."""
+    """A whole manifest; variants follow their entry."""
 
     dir: str | None = None
     default_groups: tuple[str, ...] | None = None  # None: all
@@ -47,7 +47,7 @@ class Manifest(NamedTuple):
         """The entry of that name and variant.
 
         Raises:
-            NotFoundError: there is none; the message says what is near.
+            NotFoundError: there is none; the message suggests the nearest.
         """
         variants = {entry.variant: entry for entry in self.entries if entry.name == name}
         if variant in variants:

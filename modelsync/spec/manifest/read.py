@@ -15,7 +15,7 @@ def parse(text: str, *, where: str = "models.toml") -> Manifest:
         where: The file's name, for messages.
 
     Raises:
-        ManifestError: with file, line and key, and what would be right.
+        ManifestError: it is wrong; the message has file, line, key and what is expected.
     """
     from modelsync.spec.manifest.tables import manifest
 

@@ -1,4 +1,4 @@
-"""From the tables of a manifest to its values, checking each key on the way."""
+"""Checks the tables of a manifest and builds its values."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -67,7 +67,7 @@ def _entries(models: Mapping[str, Any], endpoint: str | None) -> tuple[Entry, ..
 
 
 def _table(name: str, table: Mapping[str, Any], endpoint: str | None, at: Path) -> list[Entry]:
-    """The entry that a table makes, and its variants behind it."""
+    """The entry of a table, and its variants after it."""
     _check_keys(table, _ENTRY_KEYS, at)
     request = _request(table, None, at)
     groups = _names(table["groups"], (*at, "groups")) if "groups" in table else ()
@@ -87,7 +87,7 @@ def _table(name: str, table: Mapping[str, Any], endpoint: str | None, at: Path) 
 
 
 def _request(table: Mapping[str, Any], base: Request | None, at: Path) -> Request:
-    """What the table asks for; of a variant, laid over the request of its base."""
+    """The request of a table; that of a variant overrides its base's."""
     if "uri" in table:
         uri, revision = _uri(table["uri"], (*at, "uri"))
         if revision and table.get("revision", revision) != revision:
@@ -120,7 +120,7 @@ def _request(table: Mapping[str, Any], base: Request | None, at: Path) -> Reques
 
 
 def _finished(request: Request, endpoint: str | None, at: Path) -> Request:
-    """The request as the lock shall know it: with the project's endpoint where one matters and is not the default."""
+    """The request as the lock has it: with the project's endpoint where it matters and is not the default."""
     if request.mmproj is True and isinstance(request.uri, (WebUri, FileUri)):
         raise Fault(
             (*at, "mmproj"), f"nothing stands beside `{request.uri}`", "give the URI of the projector"
@@ -228,7 +228,7 @@ def _typed(value: Any, kind: type[_T], at: Path) -> _T:
 
 
 def _named(value: object) -> str:
-    """The kind of a TOML value, with the value itself if it is a short one."""
+    """The kind of a TOML value; a boolean is named itself."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (int, float)):

@@ -1,0 +1,49 @@
+"""Runs a function over many items in threads that can be cancelled."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def run_all(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    threads: int,
+    name: str,
+    cancel: threading.Event,
+    meanwhile: Callable[[], None] | None = None,
+) -> list[Result]:
+    """Calls `function` with each item, several at a time.
+
+    Args:
+        function: Called in other threads.
+        items: In the order in which the calls begin.
+        threads: The most calls at a time.
+        name: What the threads are called.
+        cancel: Set when the wait for the results is interrupted, so that calls that wait for a server end too.
+        meanwhile: Called in this thread while the first calls run.
+
+    Returns:
+        The results, in the order of the items.
+
+    Raises:
+        Exception: what the first item, in their order, that failed raised. Calls that have not begun are dropped;
+            those that run are waited for.
+        BaseException: an interrupt of this thread, likewise.
+    """
+    with ThreadPoolExecutor(min(threads, len(items)) or 1, thread_name_prefix=name) as pool:
+        try:
+            futures = [pool.submit(function, item) for item in items]
+            if meanwhile is not None:
+                meanwhile()
+            return [future.result() for future in futures]
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, Exception):
+                cancel.set()
+            raise
