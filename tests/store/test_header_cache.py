@@ -9,7 +9,7 @@ import pytest
 from modelsync.store import header_cache, prune, roots
 from modelsync.store.layout import Store, header_in
 from tests.support.content import sha256
-from tests.support.store import publish, write_lock
+from tests.support.store import DAY, publish, write_lock
 
 NAME = sha256(b"a model")
 

@@ -13,7 +13,7 @@ from modelsync.store.layout import Store, url_key
 from modelsync.store.prune import Freed
 from modelsync.store.receipts import Origin
 from tests.support.content import sha256
-from tests.support.store import arrive, locked, publish, write_lock
+from tests.support.store import DAY, arrive, locked, publish, write_lock
 
 ONE, TWO, THREE = (name * 5000 for name in (b"GGUF one", b"GGUF two", b"GGUF three"))
 

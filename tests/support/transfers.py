@@ -1,7 +1,8 @@
 """What the tests of whole downloads share."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,7 +100,7 @@ class Lab:
     ) -> Outcome:
         """Runs them to the end."""
         outcome = Outcome()
-        with Client(timeout=timeout, cancel=cancel) as asker:
+        with client(timeout, cancel) as asker:
             downloader = Downloader(
                 lambda: asker,
                 streams=streams,
@@ -113,6 +114,12 @@ class Lab:
             finally:
                 assert running_threads() == []
         return outcome
+
+
+@contextmanager
+def client(timeout: float, cancel: threading.Event | None) -> Iterator[Client]:
+    with Client(timeout=timeout, cancel=cancel) as made:
+        yield made
 
 
 def running_threads() -> list[str]:

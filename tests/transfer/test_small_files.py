@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pytest
 
 from modelsync.errors import CancelledError, ModelsyncError
-from modelsync.net.client import Client
 from modelsync.transfer.downloader import Downloader
 from modelsync.transfer.jobs import Fetched, Job, Segment
 from tests.hub import Delay, Hub
@@ -30,7 +29,7 @@ def run(work: list[Job], on_done: Callable[[Job, Fetched], None], *, streams: in
     def failed(_: Job, error: ModelsyncError) -> None:
         raise error
 
-    with Client(timeout=5.0) as asker:
+    with client(5.0, None) as asker:
         try:
             Downloader(lambda: asker, streams=streams).run(work, on_done, failed)
         finally:
