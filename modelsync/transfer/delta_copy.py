@@ -1,8 +1,8 @@
-"""Fills a partial from other files that probably have the same bytes, while streams fetch what they have not.
+"""Fills a partial from other files that probably have the same bytes, while streams fetch the rest.
 
-Held in the tracks is what may be copied; a probe is a small gap in that, which some stream fetches like any other. A
-part is copied once its probe is here and equal, and is left to the streams where it is not. Nothing of this is
-believed: the file's digest decides, and what was copied is known to be doubtful until then (`Partial`, `File.guessed`).
+What may be copied is reserved in the tracks. A probe is a small range in it that is not reserved, so a stream fetches
+it. A part is copied once its probe has arrived and the other file has equal bytes; otherwise its reservation ends and
+the streams fetch it. Copied bytes count as unverified until the file's digest is right.
 """
 
 import threading
@@ -19,20 +19,20 @@ from modelsync.transfer.jobs import HEAD, Guess
 from modelsync.transfer.ranges import Span
 from modelsync.transfer.track import SMALLEST, MiB, Track
 
-STEP = MiB  # bytes copied and recorded at once
+STEP = MiB  # bytes copied and recorded in one step
 
 
 class Guessing:
-    """Sees to what is guessed of one file, in a thread of its own.
+    """Copies the guessed bytes of one file, in a thread of its own.
 
     Args:
         file: The file; no stream works on it yet.
-        lanes: What will be its lanes.
-        sizes: Bytes of each.
-        guesses: What is guessed.
+        segments: The file's segments, not yet visible to streams.
+        sizes: Bytes of each segment.
+        guesses: Bytes that other files probably have.
 
     Attributes:
-        givers: The other files from which bytes were copied.
+        copied_from: The other files from which bytes were copied.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class Guessing:
         ]
         self._asked: set[Part] = set()
         self._looks = set(first_looks(self._parts))
-        self._agreed = not self._looks  # whether one of the first looks has found equal bytes
+        self._agreed = not self._looks  # whether one of the first probes was equal
         self._copied, self._spent = 0, 0.0
-        self._tried = False  # whether the streams were given something to show how fast they are
+        self._tried = False  # whether the streams got a range that measures the network
         self._others = Elsewhere()
         self.givers: set[Path] = set()
         self._crash: BaseException | None = None
@@ -63,20 +63,20 @@ class Guessing:
             if part.probe is None or part in self._looks:
                 self._ask(part)
         if not file.checked and self._parts and self._parts[0].probe is not None:
-            lanes[0].track.let_go(0, HEAD)  # nothing else is asked for before these are seen
+            lanes[0].track.let_go(0, HEAD)  # streams request nothing else before the check has passed
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """Where the bytes that are guessed begin."""
+        """The offset of each part."""
         return tuple(part.start for part in self._parts)
 
     def start(self) -> None:
-        """Starts the thread, if there is anything to do for it."""
+        """Starts the thread, if there is anything to copy."""
         if self._parts:
             self._thread.start()
 
     def join(self) -> None:
-        """Waits until it has ended; the file must be over or whole."""
+        """Waits for the thread to end. The file must be over or whole."""
         if self._thread.ident is not None:
             self._thread.join()
         if self._crash is not None:
@@ -88,7 +88,7 @@ class Guessing:
         try:
             while (part := self._next()) is not None:
                 self._see_to(part)
-        except ModelsyncError as error:  # the partial cannot be read or written
+        except ModelsyncError as error:
             with self._lock:
                 self._file.error = self._file.error or error
         except BaseException as error:  # noqa: BLE001 - raised again by `join`
@@ -98,7 +98,7 @@ class Guessing:
             self._others.close()
 
     def _next(self) -> Part | None:
-        """Waits for the next part of which enough is known; None when there is none any more."""
+        """Waits for the next part whose probe has arrived; None when no part is left."""
         with self._lock:
             while self._parts and not self._file.over:
                 if lost := [part for part in self._parts if self._is_lost(part)]:
@@ -115,14 +115,14 @@ class Guessing:
         if part in self._looks:
             self._looks.discard(part)
             self._decide(place is not None)
-        with suppress(OSError):  # the other file is gone, or cannot be read
+        with suppress(OSError):  # the other file is missing or unreadable
             while place and (span := self._next_span(part)) and self._step(part, place, *span):
                 self._compare()
             self._file.partial.write_back(part.start, part.end)
         self._leave([part])
 
     def _decide(self, equal: bool) -> None:
-        """One of the first looks is known: with one that is equal it is worth going on."""
+        """Handles the result of a first probe. The first equal one lets all parts be probed."""
         if equal and not self._agreed:
             self._agreed = True
             with self._lock:
@@ -131,13 +131,13 @@ class Guessing:
                 self._file.run.wake()
 
     def _is_lost(self, part: Part) -> bool:
-        """Whether there is nothing to be had from a part any more."""
+        """Whether a part can no longer be copied."""
         track = self._track(part)
         in_vain = part.probe is not None and not (self._agreed or self._looks)
         return track.plain or track.draining or in_vain
 
     def _has(self, place: tuple[Path, int], part: Part) -> bool:
-        """Whether another file has at a place what the probe of a part has brought."""
+        """Whether another file has the bytes of the part's probe at the same place."""
         if part.probe is None:
             return True
         start, end = part.probe
@@ -151,7 +151,7 @@ class Guessing:
         return False
 
     def _next_span(self, part: Part) -> Span | None:
-        """What is to be copied of a part next, in the whole file; None: nothing more."""
+        """The next span of a part to copy, as offsets in the whole file; None: nothing is left."""
         with self._lock:
             track, (start, end) = self._track(part), self._inside(part)
             held = track.held.within(start, end)
@@ -161,7 +161,7 @@ class Guessing:
             return part.start + first, part.start + min(last, first + STEP)
 
     def _step(self, part: Part, place: tuple[Path, int], start: int, end: int) -> bool:
-        """Copies a few bytes and records them; says whether there may be more."""
+        """Copies one step and records it; returns False at the end of the other file."""
         began = time.monotonic()
         file, base = self._file, self._lanes[part.lane].base
         path, offset = place
@@ -180,7 +180,7 @@ class Guessing:
         return True
 
     def _compare(self) -> None:
-        """Gives up copying where the network is clearly faster; finds that out first, if nothing told yet."""
+        """Stops copying if the network is clearly faster; if its speed is unknown, lets a stream measure it."""
         if too_slow(self._copied, self._spent, self._file.pace):
             self._leave(list(self._parts))
         elif not (self._tried or self._file.pace) and crawls(self._copied, self._spent):
@@ -191,30 +191,30 @@ class Guessing:
                 self._track(part).let_go(max(start, end - SMALLEST), end)
                 self._file.run.wake()
 
-    # --- what is held --------------------------------------------------------------------------------
+    # --- reservations --------------------------------------------------------------------------------
 
     def _ask(self, part: Part) -> None:
-        """Lets the streams fetch the probe of a part, if that is not here."""
+        """Lets the streams fetch the probe of a part, if it is missing."""
         self._asked.add(part)
         if part.probe is None:
             return
         file, track, base = self._file, self._track(part), self._lanes[part.lane].base
         start, end = part.probe
         copied = [(start + a, start + b) for a, b in file.guessed.within(start, end)]
-        file.partial.forget(copied)  # they would be held against what they are a copy of
+        file.partial.forget(copied)  # a probe must come from the source, not from a copy
         for first, last in copied:
             file.guessed = file.guessed.remove(first, last)
             track.lose(first - base, last - base)
-            file.epoch += 1  # what comes in their place is not what may have been hashed
+            file.epoch += 1  # the old bytes may have been hashed
         track.let_go(start - base, end - base)
 
     def _looked(self, part: Part) -> bool:
-        """Whether the probe of a part is here."""
+        """Whether the probe of a part has arrived."""
         base = self._lanes[part.lane].base
         return part.probe is None or self._track(part).done.holds(part.probe[0] - base, part.probe[1] - base)
 
     def _leave(self, parts: Iterable[Part]) -> None:
-        """Leaves what is missing of parts to the streams."""
+        """Ends the reservations of parts: the streams fetch what is missing."""
         with self._lock:
             self._let_go(list(parts))
 
@@ -232,6 +232,6 @@ class Guessing:
         return self._lanes[part.lane].track
 
     def _inside(self, part: Part) -> Span:
-        """Where a part is in its segment."""
+        """The offsets of a part in its segment."""
         base = self._lanes[part.lane].base
         return part.start - base, part.end - base

@@ -1,8 +1,8 @@
-"""Where to look whether another file has the same bytes, and whether copying them is worth it. Pure.
+"""Chooses the probes that show whether another file has the same bytes. Pure.
 
-A look costs one small range of the source. Where in the guessed bytes it is taken follows from the file's digest: it
-is the same in every run, so what an interrupted one brought is not asked for again, and it is no place that whoever
-changes a tensor leaves alone.
+A probe costs one small range request. Its offset in the guessed bytes follows from the file's digest: every run
+takes the same one, so a run after an interruption does not fetch it again, and the author of a file cannot keep the
+probed bytes unchanged on purpose.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,22 +15,22 @@ from modelsync.transfer.jobs import Guess
 from modelsync.transfer.ranges import Span
 
 FIRST_LOOKS = 6  # at most, before anything is copied
-SHARE = 128  # of so many guessed bytes, one is asked for
-LEAST, MOST = 256, 1 << 14  # bytes of one look
-ENOUGH = 1.0  # seconds of copying after which its rate says something
-SLOWER = 3  # times slower than one stream: then copying is clearly the worse way, though it costs no traffic
-SLOW = 64 << 20  # bytes a second; what copies faster than that is not held against the network at all
+SHARE = 128  # one of so many guessed bytes is fetched as a probe
+LEAST, MOST = 256, 1 << 14  # bytes of one probe
+ENOUGH = 1.0  # seconds of copying after which its rate is meaningful
+SLOWER = 3  # copying that is so many times slower than one stream is given up, though it costs no traffic
+SLOW = 64 << 20  # bytes a second; faster copying is never compared with the network
 
 
 class Part(NamedTuple):
-    """A guess inside one segment.
+    """A guess within one segment. Offsets are those of the whole file, unless stated.
 
     Attributes:
-        lane: The segment's number.
-        start: Where the bytes are in the whole file.
-        end: Where they end.
-        places: The other files that may have them, each with where they are in it.
-        probe: Which of them (offsets in the whole file) are to be looked at first; None: nothing has to be.
+        segment: The segment's number.
+        start: Offset of the first byte.
+        end: Offset after the last byte.
+        places: The other files that may have the bytes, each with the offset there.
+        probe: The range to compare first; None: copy without a probe.
     """
 
     lane: int
@@ -41,10 +41,10 @@ class Part(NamedTuple):
 
 
 def parts_of(guesses: Iterable[Guess], sizes: Sequence[int], sha256_hex: str) -> tuple[Part, ...]:
-    """The guesses as parts, in order, none over another and none beyond its segment.
+    """The guesses as parts, in order, without overlaps and each within one segment.
 
     Args:
-        guesses: In any order; of two that overlap the first one counts.
+        guesses: In any order; where two overlap, the first one counts.
         sizes: Bytes of each segment.
         sha256_hex: The file's digest.
     """
@@ -71,7 +71,7 @@ def parts_of(guesses: Iterable[Guess], sizes: Sequence[int], sha256_hex: str) ->
 
 
 def _look(part: Part, length: int, sha256_hex: str) -> Span:
-    """The bytes of a part to look at; all, where the rest would not be worth a copy."""
+    """The range of a part to probe; all of it, if the rest would not be worth a copy."""
     size = part.end - part.start
     if size <= 2 * length:
         return part.start, part.end
@@ -81,7 +81,7 @@ def _look(part: Part, length: int, sha256_hex: str) -> Span:
 
 
 def first_looks(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts whose probes decide whether any of them is worth more: spread over all their bytes."""
+    """The parts whose probes decide whether the others are probed at all: spread evenly over the bytes."""
     wanted = [part for part in parts if part.probe]
     total = sum(part.end - part.start for part in wanted)
     chosen: list[Part] = []
@@ -101,11 +101,11 @@ def too_slow(copied: int, seconds: float, pace: float) -> bool:
     Args:
         copied: Bytes that were copied.
         seconds: How long that took.
-        pace: Bytes that one stream brings in a second; 0 while nobody knows.
+        stream_rate: Bytes a second of one stream; 0: unknown.
     """
     return crawls(copied, seconds) and copied * SLOWER < pace * seconds
 
 
 def crawls(copied: int, seconds: float) -> bool:
-    """Whether copying is so slow that the network may be faster."""
+    """Whether copying is slow enough that the network may be faster."""
     return seconds >= ENOUGH and copied < SLOW * seconds

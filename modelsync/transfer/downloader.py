@@ -1,4 +1,4 @@
-"""The downloader: many files, and ranges of the large ones, over one bounded set of streams."""
+"""Downloads many files, and ranges of large files, over a bounded number of streams."""
 
 import threading
 from collections import defaultdict
@@ -20,24 +20,23 @@ from modelsync.transfer.scheduler import Run
 if TYPE_CHECKING:
     from modelsync.net.client import Client
 
-STREAMS = 16  # at most
-TICK = 0.02  # seconds between two looks at how fast the bytes come
-TELL_EVERY = 5  # looks; then the listener is told how far everything is
+STREAMS = 16  # the maximum by default
+TICK = 0.02  # seconds between two adjustments of the number of streams
+TELL_EVERY = 5  # ticks between two reports to the listener
 
 
 class Downloader:
     """Fetches files into their partials and verifies them.
 
     Args:
-        client: Gives the client; called whenever bytes are wanted from the network, never for local files.
-        streams: The most connections that are read at one time, over all files. How many there are depends on
-            what they bring.
-        limit: Holds back the reading from the network; None: nothing does.
-        listener: Told how far each file is, about ten times a second, by the thread that called `run`. What it
-            raises ends the run and comes out of it.
-        cancel: Once set, `run` ends soon. It should be the client's own event, so that waits on a server end too;
-            `run` sets it itself when it is interrupted.
-        backoff: Makes the counter of tries of one segment.
+        client: Returns the client; called for each network request, never for local files.
+        streams: The most connections read at one time, over all files. Fewer are used if more bring nothing.
+        limit: Limits the bytes read from the network; None: no limit.
+        listener: Called about ten times a second with the progress of each file, in the thread that called `run`.
+            What it raises ends the run and is raised by it.
+        cancel: Once set, `run` ends soon. It should be the client's own event, so that waits for a server end too;
+            `run` sets it when it is interrupted.
+        backoff: Makes the retry counter of one segment.
     """
 
     def __init__(
@@ -63,19 +62,18 @@ class Downloader:
         on_done: Callable[[Job, Fetched], None],
         on_error: Callable[[Job, ModelsyncError], None],
     ) -> None:
-        """Fetches all of `jobs`; others go on when one fails.
+        """Fetches all of `jobs`. When one fails, the others go on.
 
         Args:
             jobs: Each with a folder of its own.
-            on_done: Called for each file that is whole and right, in some thread, several calls side by side. The
-                file is its to move away, and its to bring to the disk. A `ModelsyncError` that it raises is the
-                job's failure.
-            on_error: Called in the same way for each that failed. Its partial is kept, unless it can never
-                become the file.
+            on_done: Called for each file that is whole and verified, in any thread, several calls at a time. It may
+                move the file, and is responsible for syncing it. A `ModelsyncError` that it raises fails the job.
+            on_error: Called in the same way for each failed job. Its partial is kept, unless it can never become the
+                file.
 
         Raises:
-            DiskFullError: there is not enough room for all of them; nothing was asked for.
-            CancelledError: `cancel` was set. What had arrived is kept.
+            DiskFullError: there is not enough room for all files; no request was made.
+            CancelledError: `cancel` was set. What has arrived is kept.
             ValueError: a job contradicts itself.
         """
         _look_at_disks(jobs)
@@ -100,7 +98,7 @@ class Downloader:
                 if looks % TELL_EVERY == 0:
                     self._tell(run)
         except BaseException:
-            self._cancel.set()  # what waits for a server waits no longer
+            self._cancel.set()  # ends waits for a server
             raise
         finally:
             if run.crash is not None:
@@ -119,10 +117,10 @@ class Downloader:
 
 
 def _look_at_disks(jobs: Sequence[Job]) -> None:
-    """Holds what the jobs will write against what is free, before the first byte.
+    """Compares what the jobs will write with the free space, before the first byte.
 
     Raises:
-        DiskFullError: it does not fit.
+        DiskFullError: the jobs do not fit.
     """
     need: dict[int, int] = defaultdict(int)
     place: dict[int, Path] = {}

@@ -1,7 +1,7 @@
-"""A file's own thread: opens its partial, hashes it as it grows, and says whether it is what was promised.
+"""Opens the partial of one file, hashes it as it grows, and verifies it. Runs in a thread per file.
 
-The bytes are read back as the contiguous prefix grows, out of the page cache and in bounded memory, while the
-streams write what lies behind.
+As the contiguous prefix grows, its bytes are read back from the page cache in bounded memory, while the streams write
+beyond it.
 """
 
 import time
@@ -18,15 +18,15 @@ from modelsync.transfer.provenance import sentence
 from modelsync.transfer.ranges import Ranges
 from modelsync.transfer.track import MANY, SMALLEST, Track
 
-READ = 2**18  # bytes read back and hashed at once; each open file has as many in memory
-SYNC_EVERY = 10.0  # seconds between the marks of what a power cut cannot take
+READ = 2**18  # bytes of the buffer to read back and hash; one per open file
+SYNC_EVERY = 10.0  # seconds between syncs; a power cut loses what came after the last
 
 
 class Keeper:
-    """Sees one file through.
+    """Downloads and verifies one file.
 
     Args:
-        file: Its books; the caller has put them where streams find them.
+        file: Its state, already known to the scheduler.
     """
 
     def __init__(self, file: File) -> None:
@@ -35,24 +35,24 @@ class Keeper:
         self._lock = file.run.lock
         self._sizes = segment_sizes(file.job)
         self._resumed = 0
-        self._anew = False  # whether it was started from zero already, after a wrong digest
+        self._anew = False  # whether it was restarted already, after a wrong digest
         self._note: str | None = None
         self._guessing: Guessing | None = None
         self._doubtful_files: tuple[Path, ...] = ()
-        self._doubtful = MANY  # the offset of the first byte that was copied, or may be
-        self._sure: Digests | None = None  # what was hashed up to there
-        self._small = False  # one stream brings it all, and hashes it as it comes
-        self._useless = False  # what is here can never become the file
+        self._doubtful = MANY  # offset of the first byte that was or may be copied
+        self._sure: Digests | None = None  # the digests up to there
+        self._small = False  # one stream fetches it all, and hashes the bytes as they come
+        self._useless = False  # what has arrived can never become the file
         self._last_sync = time.monotonic()
 
     def keep(self) -> Fetched | None:
-        """Works until the file is whole or failed. No stream works on it any more then.
+        """Works until the file is whole or failed, and no stream works on it.
 
         Returns:
             None if the run was stopped before the file was whole.
 
         Raises:
-            ModelsyncError: it cannot be had.
+            ModelsyncError: the file cannot be fetched.
         """
         file = self._file
         file.partial = Partial(self._job.folder, identity(self._job))
@@ -69,7 +69,7 @@ class Keeper:
             with self._lock:
                 file.closed = True
                 file.nudge()
-                file.run.wake()  # there is room for another one
+                file.run.wake()  # there is room for another file
             try:
                 if self._guessing is not None:
                     self._guessing.join()
@@ -96,10 +96,10 @@ class Keeper:
             doubtful=self._doubtful_files,
         )
 
-    # --- what is here already ------------------------------------------------------------------------
+    # --- what an earlier run left --------------------------------------------------------------------
 
     def _open(self) -> None:
-        """Makes the lanes out of what is here, and lets the streams begin."""
+        """Makes the segments from what is in the partial, and lets the streams begin."""
         file = self._file
         self._allocate()
         file.guessed = file.partial.guessed
@@ -108,7 +108,8 @@ class Keeper:
         base = 0
         small = sum(size or MANY for size in self._sizes) <= SMALLEST
         for index, (segment, size) in enumerate(zip(self._job.segments, self._sizes, strict=True)):
-            # What is large has many streams, which wait for that once; what is joined would wait for each piece.
+            # A HEAD first pays off for small files alone: a large file waits for its redirect once,
+            # and a joined one would wait for each piece.
             source = file.run.source(
                 segment._replace(leads=segment.leads and small and len(self._sizes) == 1)
             )
@@ -127,7 +128,7 @@ class Keeper:
         self._guessing.start()
 
     def _with_head(self) -> Ranges:
-        """Writes down what the job brings of the file's beginning, and says what is here then."""
+        """Writes the job's `head` to the partial; returns which bytes are there then."""
         file, here = self._file, self._file.partial.ranges
         head = self._job.head[: sum(size or 0 for size in self._sizes)]
         for start, end in here.within(0, len(head)).missing(len(head)):
@@ -148,7 +149,7 @@ class Keeper:
                     self._file.partial.set_validator(index, None)
                 validator, done = None, Ranges()
             else:
-                # the last byte is asked for again: the answer tells whether the others are still of that version
+                # fetch the last byte again: the response shows whether the version is still the same
                 done = done.remove(validator.total - 1, MANY)
         return Track(
             size,
@@ -164,10 +165,10 @@ class Keeper:
         if known:
             self._file.partial.allocate(sum(known))
 
-    # --- what comes ----------------------------------------------------------------------------------
+    # --- hashing and verifying -----------------------------------------------------------------------
 
     def _attend(self) -> Digests | None:
-        """Hashes until the file is whole and right. None: the run was stopped, or a stream failed for good."""
+        """Hashes until the file is whole and right. None: the run was stopped, or the file failed."""
         pieces = [size or 0 for size in self._sizes] if len(self._sizes) > 1 else []
         digests = Digests(pieces)
         while not self._file.over:
@@ -185,7 +186,7 @@ class Keeper:
         return None
 
     def _follow(self, digests: Digests, epoch: int) -> bool:
-        """Hashes the prefix as it grows, to its end. False: it is over, or what was hashed does not count any more."""
+        """Hashes the prefix as it grows, to the end of the file. False: it is over, or hashed bytes were discarded."""
         file = self._file
         buffer = memoryview(b"")
 
@@ -222,7 +223,7 @@ class Keeper:
             elif digests.position == self._doubtful and self._sure is None:
                 self._sure = digests.copy()
             if prefix > digests.position:
-                buffer = buffer or memoryview(bytearray(READ))  # where a stream hashes, none is needed
+                buffer = buffer or memoryview(bytearray(READ))  # not needed where a stream hashes
                 data = self._read_back(buffer[: prefix - digests.position], digests.position)
                 with self._lock:
                     if file.epoch != epoch:
@@ -232,7 +233,7 @@ class Keeper:
     def _check(self, count: int, epoch: int) -> None:
         head = bytes(self._read_back(memoryview(bytearray(count)), 0))
         with self._lock:
-            if self._file.epoch != epoch:  # other bytes may have been in their place already
+            if self._file.epoch != epoch:  # the bytes read may be those of another version
                 return
         if self._job.check is not None:
             try:
@@ -249,13 +250,13 @@ class Keeper:
         count = self._file.partial.read_into(buffer, offset)
         if buffer and not count:
             raise StoreError(
-                f"{self._file.partial.path} became shorter while it was written",
-                hint="see that nothing else cleans that folder, then run it again",
+                f"{self._file.partial.path} was truncated during the download",
+                hint="make sure that no other program changes that folder, then run it again",
             )
         return buffer[:count]
 
     def _forget_guesses(self) -> None:
-        """After a wrong digest: what was copied is fetched in its place. Nothing is copied any more by then."""
+        """After a wrong digest, lets the streams fetch all copied bytes. No copy runs at this point."""
         file = self._file
         self._wait_for_streams()
         file.partial.forget(file.guessed)
@@ -265,7 +266,7 @@ class Keeper:
                     lane.track.lose(start, end)
             self._resumed -= file.guessed.covered - file.reused
             self._note = (
-                f"{file.label}: bytes that were copied from another file were not its own, and fetched again"
+                f"{file.label}: bytes that were copied from another file were wrong and were fetched again"
             )
             if self._guessing is not None:
                 self._doubtful_files = tuple(sorted(self._guessing.givers))
@@ -274,7 +275,7 @@ class Keeper:
             file.run.wake()
 
     def _begin_anew(self, got: str) -> None:
-        """After a wrong digest: from zero, once, if an earlier run may be to blame."""
+        """After a wrong digest, fetches everything again, once, if bytes of an earlier run may be the cause."""
         file = self._file
         self._wait_for_streams()
         brought = sentence(file.partial.history())
@@ -282,9 +283,9 @@ class Keeper:
             self._useless = True
             raise HashMismatchError(
                 f"{file.label} is not what was promised: expected sha256 {self._job.sha256}, got {got}; {brought}",
-                hint="nothing of it was kept; `modelsync lock --verify` tells whether it has changed upstream",
+                hint="nothing of it was kept; `modelsync lock --verify` shows whether it has changed upstream",
             )
-        self._note = f"{file.label}: what was there of it was wrong, and it was fetched anew ({brought})"
+        self._note = f"{file.label}: the partial file of an earlier run was wrong; fetched again ({brought})"
         file.partial.reset()
         self._allocate()
         with self._lock:

@@ -1,17 +1,16 @@
-"""What a partial's journal says: a text that is only ever appended to. Pure.
+"""The format of a partial's journal, an append-only text file. Pure.
 
-    modelsync-partial 1 <identity>     whose bytes these are; another identity: not ours
-    boot <id>                          what follows was written since this start of the machine (-: unknown)
-    @ <seconds> <words>                whence the bytes that follow came, and when their run began (Unix time)
+    modelsync-partial 1 <identity>     whose bytes these are; the journal of another identity is discarded
+    boot <id>                          the lines that follow were written in this boot of the machine (-: unknown)
+    @ <seconds> <source>               where the bytes that follow came from, and when that run began (Unix time)
     + <start> <end>                    these bytes were written
-    ? <start> <end>                    these too, but nothing has told yet that they are right: they were copied from
-                                       another file that seems to have them
-    - <start> <end>                    these do not count any more
-    = <segment> <json>                 which version of a segment the bytes are of, where no digest says so
-                                       (null: of none that could be named)
-    synced <n>                         what the first n lines of this file say is on the disk for good
+    ? <start> <end>                    these too, but unverified: copied from another file that probably has them
+    - <start> <end>                    these bytes count no longer
+    = <segment> <json>                 the version of a segment's bytes, where there is no digest
+                                       (null: of unknown version)
+    synced <n>                         the bytes of the first n lines have been synced to the disk
 
-A line counts once its newline is there, and nothing counts after a line that makes no sense.
+A line counts once it ends in a newline. Nothing counts after an invalid line.
 """
 
 import json
@@ -27,10 +26,10 @@ LARGEST = 2**63 - 1
 
 
 class Validator(NamedTuple):
-    """A strong validator: equal ones from one origin mean equal bytes.
+    """A strong validator: equal ones mean equal bytes.
 
     Attributes:
-        origin: Scheme, host and port of the server that gave it.
+        origin: Scheme, host and port of the server.
         etag: As the server wrote it, quotes included.
         total: Bytes of that version.
     """
@@ -41,23 +40,23 @@ class Validator(NamedTuple):
 
 
 class Whence(NamedTuple):
-    """What brought bytes: when its run began, in seconds since 1970, and from where, in words."""
+    """Where bytes came from, for people, and when that run began, in Unix time."""
 
     since: int
     words: str
 
 
 class Trusted(NamedTuple):
-    """What may be believed of a partial.
+    """The state of a partial according to its journal.
 
     Attributes:
-        ranges: The bytes that are there.
+        ranges: The bytes that count.
         validators: By number of the segment.
         lines: How many lines the journal has.
-        length: Bytes of the journal that make sense; what follows is torn.
-        boot: The start of the machine that was written down last.
-        guessed: Those of the bytes that another file is only believed to have had.
-        history: What brought which of them, in the order in which that was first used.
+        length: Bytes of the journal's valid lines; what follows is torn.
+        boot: The last boot that it names.
+        unverified: Those of the bytes that were copied from another file.
+        history: Where which bytes came from, in order of first use.
     """
 
     ranges: Ranges = Ranges()
@@ -70,7 +69,7 @@ class Trusted(NamedTuple):
 
 
 class _Change(NamedTuple):
-    """A line about bytes: its number, its sign, the bytes, and what brought them."""
+    """A line about bytes: its number, its sign, the bytes, and where they came from."""
 
     line: int
     sign: str
@@ -79,12 +78,15 @@ class _Change(NamedTuple):
 
 
 def read(data: bytes, identity: str, boot: str | None) -> Trusted | None:
-    """What a journal says to a machine that has been up since `boot` (None: nobody knows).
+    """Reads a journal.
 
-    Bytes that were written before the machine went down count only where they had been synced.
+    Args:
+        data: The journal.
+        identity: Whose bytes the partial must hold.
+        boot: The ID of the current boot; None: unknown. Bytes of another boot count only if they were synced.
 
     Returns:
-        None when the journal is not one of `identity`, or is none at all.
+        None if it is no journal, or one of another identity.
     """
     lines = _whole_lines(data)
     if next(lines, None) != f"{MAGIC} {identity}":
@@ -133,12 +135,12 @@ def head(identity: str) -> str:
 
 
 def whence_line(whence: Whence) -> str:
-    """The line that says what brings the bytes that follow."""
+    """The line that says where the bytes that follow come from."""
     return f"@ {whence.since} {printable(whence.words)}\n"
 
 
 def validator_line(segment: int, validator: Validator | None) -> str:
-    """The line that says which version of a segment the bytes are of."""
+    """The line that names the version of a segment's bytes."""
     return f"= {segment} {json.dumps(validator and validator._asdict())}\n"
 
 
@@ -168,12 +170,12 @@ def _validator(text: str) -> Validator | None:
 
 
 def _survivors(changes: list[_Change], safe: int) -> list[_Change]:
-    """The changes that hold after the machine went down: the synced bytes, and everything that was taken back."""
+    """The changes that count after a reboot: what was synced, and every removal."""
     return [change for change in changes if change.line < safe or change.sign == "-"]
 
 
 def _folded(changes: Iterable[_Change], added: str) -> Ranges:
-    """The bytes that lines of these signs added last; those of others take them away."""
+    """The bytes that lines of these signs add, less those of later lines of other signs."""
     ranges = Ranges()
     for change in changes:
         ranges = (ranges.add if change.sign in added else ranges.remove)(*change.span)

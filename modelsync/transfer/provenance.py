@@ -1,4 +1,4 @@
-"""What brought which bytes of a file that turned out to be wrong, in a sentence. Pure."""
+"""Says in a sentence where the bytes of a wrong file came from. Pure."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,14 +7,14 @@ from modelsync.spec.names import printable
 from modelsync.transfer.journal import Whence
 from modelsync.transfer.ranges import Ranges
 
-NAMED = 3  # ranges that are named of each; of the others, how many there are
-SOURCES = 6  # that are named
+NAMED = 3  # ranges of a source that are named; the others are counted
+SOURCES = 6  # sources that are named; the others are counted
 
 
 def sentence(history: Sequence[tuple[Whence, Ranges]]) -> str:
-    """Which bytes came from where, and when that run began; empty where nothing is known.
+    """Which bytes came from where, and when that run began; empty if nothing is recorded.
 
-    Each range is named by its first and its last byte, as in HTTP.
+    A range is given by its first and last byte, as in HTTP.
     """
     told = [f"{_bytes(ranges)} came from {_source(whence)}" for whence, ranges in history[:SOURCES]]
     if len(history) > SOURCES:

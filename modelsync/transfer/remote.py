@@ -1,4 +1,4 @@
-"""An `https:` segment: where its canonical URL led is remembered, and asked for again when that runs out."""
+"""Reads an HTTP URL as a source, remembering the signed URL that it redirects to."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
     from modelsync.net.body import Body
     from modelsync.net.client import Client
 
-STALE = frozenset({401, 403, 404, 410})  # what a signed URL answers when its hour is over
+STALE = frozenset({401, 403, 404, 410})  # statuses of an expired signed URL
 
 
 class RemoteSource:
-    """A URL, and the signed URL on another host that it redirects to for a while.
+    """A URL, and the signed URL on another host that it redirects to.
 
-    One thread at a time asks the canonical URL; the others wait for where it leads, so that a signature that
-    runs out under many streams costs one request.
+    One thread at a time requests the canonical URL; the others wait for its redirect, so that a signature that
+    expires under many streams costs one request.
 
     Args:
-        client: Gives the client when it is needed.
+        client: Returns the client when it is needed.
         url: The canonical URL.
-        stopped: Whether the work is over; waits end then.
-        limit: Holds back the reading, or None.
-        leading: Of each host of which that is known, whether it leads elsewhere and may be asked beforehand; shared by
-            all sources of a run.
+        stopped: Whether the run was stopped; waits end then.
+        limit: Limits the reading, or None.
+        redirecting: For each known host, whether it redirects, so that a HEAD can find the target before the bytes
+            are wanted. Shared by all sources of a run.
     """
 
-    widest = 2**16  # as many as there are
+    widest = 2**16  # no limit of its own
 
     def __init__(
         self,
@@ -47,19 +47,19 @@ class RemoteSource:
         self._turn = threading.Condition()
         self._asking = False
         self._located: str | None = None
-        self._fruitful = False  # whether bytes came from where it is located now
+        self._fruitful = False  # whether bytes came from the located URL
         self._host = url.split("/", 3)[2]
         self._leading = {} if leading is None else leading
-        self._beforehand = False  # whether it was located so, and nothing has come from there yet
+        self._beforehand = False  # whether a HEAD found the located URL, and no bytes have come from it yet
 
     def locate(self, *, likely: bool = False) -> None:
-        """Asks where it leads before any bytes are wanted, if its host's URLs lead elsewhere.
+        """Finds the redirect's target with a HEAD before bytes are wanted, if the host is known to redirect.
 
-        That is half of the waiting for a small file, and no stream waits meanwhile. What goes wrong will be found
-        out again.
+        That halves the wait for a small file, and no stream waits meanwhile. Errors are ignored: the request for the
+        bytes meets them again.
 
         Args:
-            likely: Whether it is asked where nothing is known of its host yet.
+            likely: Whether to do so for a host of which nothing is known yet.
         """
         if not self._leading.get(self._host, likely) or not self._begin_to_ask():
             return
@@ -68,20 +68,20 @@ class RemoteSource:
             found = self._client().leads(self._url)
             self._leading.setdefault(self._host, found is not None)
         except ModelsyncError:
-            self._leading.setdefault(self._host, False)  # it may not know the question
+            self._leading.setdefault(self._host, False)  # it may not support HEAD
         finally:
             self._settle(found)
             self._beforehand = found is not None
 
     @contextmanager
     def open(self, start: int, end: int | None, if_range: str | None) -> Iterator["Body"]:
-        """Asks for bytes, at the signed URL while that works.
+        """Requests bytes, from the signed URL while that works.
 
         Raises:
-            HttpStatusError: an error status; `redirected` if it is not the canonical URL's own. One of a signed
-                URL that has worked never comes out: the canonical URL is asked for another instead.
-            NetworkError: no answer, or one that makes no sense.
-            CancelledError: the work is over.
+            HttpStatusError: an error status; `redirected` if it is not the canonical URL's own. When a signed URL that
+                has worked expires, a new one is requested instead.
+            NetworkError: no response, or an invalid one.
+            CancelledError: the run was stopped.
         """
         with ExitStack() as stack:
             yield self._entered(stack, start, end, if_range)
@@ -92,7 +92,7 @@ class RemoteSource:
         return self._located == self._url
 
     def worked(self) -> None:
-        """Bytes came from where it is located now."""
+        """Notes that bytes came from the located URL."""
         self._fruitful, self._beforehand = True, False
 
     def _entered(self, stack: ExitStack, start: int, end: int | None, if_range: str | None) -> "Body":
@@ -111,7 +111,7 @@ class RemoteSource:
                     raise
 
     def _where(self) -> str | None:
-        """The located URL; None: this thread is to ask for it."""
+        """The located URL; None: this thread has to request the canonical URL."""
         with self._turn:
             while self._located is None and self._asking:
                 if self._stopped():
@@ -121,7 +121,7 @@ class RemoteSource:
             return self._located
 
     def _begin_to_ask(self) -> bool:
-        """Whether this thread is to ask; then nobody else does."""
+        """Whether this thread has to request the canonical URL; the others wait then."""
         with self._turn:
             if self._asking or self._located is not None:
                 return False
@@ -146,12 +146,12 @@ class RemoteSource:
             self._settle(found)
 
     def _leave(self, located: str) -> bool:
-        """Forgets a located URL; says whether asking anew at once is right, because it had worked or is gone."""
+        """Forgets a located URL; returns whether to try again at once, because it had worked or was replaced."""
         with self._turn:
             if self._located != located:
                 return True
             self._located = None
-            if self._beforehand:  # an address that was given to a HEAD may be good for that alone
+            if self._beforehand:  # a URL that was signed for a HEAD may be valid for HEAD alone
                 self._beforehand = self._leading[self._host] = False
                 return True
             return self._fruitful

@@ -1,4 +1,4 @@
-"""One stream: asks for a range, judges the answer, and writes what comes where it belongs."""
+"""Downloads one claimed range: requests it, judges the response, and writes the bytes to the partial."""
 
 import time
 
@@ -17,23 +17,23 @@ from modelsync.transfer.responses import (
 )
 from modelsync.transfer.track import MiB, Take
 
-AT_RISK = 8 * MiB  # bytes, over all streams, that a kill may lose: not written and recorded yet
-BUFFER = 512 * 1024  # bytes read at once: few enough to be in a core's cache still when they are written
-WRITTEN_BACK = 8 * MiB  # bytes of a stream after which the disk is to begin with them
-SHOWN_EVERY = 0.25  # seconds
+AT_RISK = 8 * MiB  # bytes, over all streams, that a kill may lose: read and not recorded yet
+BUFFER = 512 * 1024  # bytes; small enough to be still in a core's cache when they are written
+WRITTEN_BACK = 8 * MiB  # bytes of a stream after which the disk starts to write them
+SHOWN_EVERY = 0.25  # seconds between two records, at most: progress stays current on slow lines
 
 
 class _OverError(Exception):
-    """Nobody wants these bytes any more."""
+    """The bytes of this range are no longer needed."""
 
 
 class Stream:
-    """Works on one take of one segment, from asking to letting go.
+    """Downloads one claimed range of one segment, and releases the claim.
 
     Args:
-        file: Its file.
-        lane: Its segment.
-        take: Its range.
+        file: The file.
+        segment: The segment.
+        claim: The range.
         buffer: Memory to work in, `BUFFER` bytes.
     """
 
@@ -44,12 +44,12 @@ class Stream:
         self._take = take
         self._lock = file.run.lock
         self._whence = ""
-        self._digests: Digests | None = None  # while it hashes what it writes
+        self._digests: Digests | None = None  # set while it hashes what it writes
         self._written_back = take.position
         self._buffer = buffer[: AT_RISK // file.run.streams]
 
     def work(self) -> None:
-        """Does it, and tells the file how it went."""
+        """Downloads the range, and releases the claim with the error, if any."""
         error: ModelsyncError | None = None
         try:
             self._fetch()
@@ -73,18 +73,18 @@ class Stream:
                 self._file.partial.allocate(self._lane.base + (self._track.size or 0))
             begun, since = take.position, time.monotonic()
             self._pour(answer)
-        if take.position - take.start >= WRITTEN_BACK:  # what is smaller is waited for in a moment
+        if take.position - take.start >= WRITTEN_BACK:  # a smaller range is synced soon anyway
             self._write_back(take.position)
         with self._lock:
             self._file.brought(take.position - begun, time.monotonic() - since)
         if take.limit is None:
             with self._lock:
-                self._track.size = take.position  # nobody had said it: the end of the body is the end
+                self._track.size = take.position  # of unknown size: the end of the body is the end
         elif take.position < take.limit and not take.grew:
-            raise NetworkError(f"{self._file.label}: the answer ended before it began")
+            raise NetworkError(f"{self._file.label}: the response was empty")
 
     def _accept(self, answer: Bytes) -> None:
-        """Judges the answer; makes room in the books for its bytes."""
+        """Judges the response, and prepares the claim and the track for its bytes."""
         file, track, take = self._file, self._track, self._take
         if file.over or track.draining:
             raise _OverError
@@ -93,21 +93,21 @@ class Stream:
         if verdict == "other-size":
             raise self._other_size(answer.total)
         if verdict == "plain" or (verdict == "whole" and track.held and not track.ranged):
-            raise RangesRefusedError(f"{file.label}: nothing proves that its parts belong together")
+            raise RangesRefusedError(f"{file.label}: nothing proves that its ranges belong together")
         if verdict == "whole" and (track.ranged or len(track.active) > 1):
             if track.digest or version == track.validator:
-                raise NetworkError(f"{file.label}: the whole came where a part was asked for")
+                raise NetworkError(f"{file.label}: the server sent the whole file instead of a range")
             verdict = "changed"
         if verdict == "changed":
             raise ChangedError(
-                f"{file.label} changes at its source while it is fetched", hint="run it again later"
+                f"{file.label} changed at its source during the download", hint="run it again later"
             )
         if verdict == "whole":
             if track.done:
                 file.clear(self._lane)
             take.position, take.limit = 0, track.promised if answer.total is None else answer.total
         elif answer.start != take.start:
-            raise NetworkError(f"{file.label}: other bytes came than were asked for")
+            raise NetworkError(f"{file.label}: the server sent another range than was requested")
         else:
             total = track.promised if answer.total is None else answer.total
             take.limit = total if take.end is None else min(take.end, total or take.end)
@@ -121,13 +121,13 @@ class Stream:
             file.etag = bare_etag(answer.headers.get("etag", ""))
 
     def _pour(self, answer: Bytes) -> None:
-        """Takes the body into memory, and from there into the file: after every step, and at the end."""
+        """Reads the body into the buffer, and stores that whenever it is nearly full, at intervals, and at the end."""
         file, lane, take, buffer = self._file, self._lane, self._take, self._buffer
         position, limit, rate = take.position, take.limit, lane.source.limit
         piece = len(buffer) if rate is None else min(rate.piece, len(buffer))
-        beyond = memoryview(bytearray(1))  # only a byte too many could fill it
+        beyond = memoryview(bytearray(1))  # filled only by a byte too many
         shown = time.monotonic()
-        told, waited = shown, answer.waited  # until when the run knows of this stream's work
+        told, waited = shown, answer.waited  # up to when this stream's work was reported
         started = False
         filled = 0
         self._written_back = position
@@ -139,13 +139,13 @@ class Stream:
                     raise _OverError
                 position, filled = position + count, filled + count
                 if limit is not None and position > limit:
-                    filled = 0  # of a body that is too long nothing more is believed
+                    filled = 0  # discards the rest: the body is not the promised file
                     raise self._other_size(None)
                 if not started:
                     started = True
                     self._begin(answer)
                 enough = filled >= len(buffer) * 7 // 8 or not file.checked
-                # the last bytes wait for the end of the body: it may yet turn out to be too long
+                # the last bytes are stored after the end of the body, which may yet be too long
                 if position != limit and (enough or time.monotonic() - shown > SHOWN_EVERY):
                     shown = time.monotonic()
                     self._keep(filled, shown - told - (answer.waited - waited))
@@ -161,13 +161,13 @@ class Stream:
                 self._give_back()
 
     def _write_back(self, position: int) -> None:
-        """Has the bytes so far brought to the disk while others come: the file is synced before it is published."""
+        """Starts writing the bytes so far to the disk, so that the sync before publishing has less to do."""
         base = self._lane.base
         self._file.partial.write_back(base + self._written_back, base + position)
         self._written_back = position
 
     def _give_back(self) -> None:
-        """Leaves the hashing to the file's own thread."""
+        """Returns the hashing to the file's own thread."""
         file, digests = self._file, self._digests
         if digests is None:
             return
@@ -184,7 +184,7 @@ class Stream:
             self._file.run.wake()
 
     def _keep(self, count: int, worked: float) -> None:
-        """Writes and records what is in hand."""
+        """Writes and records `count` bytes of the buffer."""
         file, take, base = self._file, self._take, self._lane.base
         if not count:
             return
@@ -207,5 +207,5 @@ class Stream:
         has = "more" if total is None else str(total)
         return OtherSizeError(
             f"{self._file.label} is another file at its source: {has} bytes instead of {promised}",
-            hint="if it has changed upstream, `modelsync lock --upgrade` locks the new one",
+            hint="if it has changed upstream, `modelsync lock --upgrade` locks the new version",
         )
