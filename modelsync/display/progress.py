@@ -14,7 +14,7 @@ from modelsync.display.terminal import encodable, moves_cursor, wants_color
 
 if TYPE_CHECKING:
     from modelsync.transfer.progress import Event
-    from modelsync.transfer.progress_board import File
+    from modelsync.transfer.progress_board import FileProgress
 
 VERBS = {"fetching": "fetched", "checking": "checked"}  # what lines are written about, and what they end with
 STEP = 25  # per cent of a file between two plain lines about it
@@ -136,7 +136,7 @@ class Lines:
     def close(self) -> None:
         """Nothing is left to do."""
 
-    def _moves(self, file: "File", told: "_Told | None", now: float) -> None:
+    def _moves(self, file: "FileProgress", told: "_Told | None", now: float) -> None:
         from modelsync.display import units
 
         percent = 100 * file.done // file.total if file.total else 0
@@ -162,7 +162,7 @@ class _Told(NamedTuple):
     percent: int
 
 
-def _amount(file: "File") -> str:
+def _amount(file: "FileProgress") -> str:
     from modelsync.display import units
 
     return f"  {units.size(file.total)}" if file.total is not None else ""

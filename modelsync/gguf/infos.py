@@ -14,7 +14,7 @@ _U64 = struct.Struct("<Q").unpack_from
 _TAIL = struct.Struct("<IQ").unpack_from
 
 
-def walk_infos(
+def read_infos(
     data: bytes | bytearray, at: int, count: int, alignment: int, bounds: Bounds
 ) -> Generator[int, None, tuple[list[Tensor], int]]:
     """Reads consecutive tensor infos.

@@ -17,7 +17,7 @@ from typing import NamedTuple, NoReturn
 
 from modelsync.gguf.bounds import MAX_HEADER, MAX_KEY, MAX_KEYS, Bounds
 from modelsync.gguf.header import DEFAULT_ALIGNMENT, Header, padded
-from modelsync.gguf.infos import walk_infos
+from modelsync.gguf.infos import read_infos
 from modelsync.gguf.magic import MAGIC, check_magic
 from modelsync.gguf.metadata import Metadata
 from modelsync.gguf.types import ARRAY, BOOL, SCALAR_SIZES, STRING, UINT32, VALUE_NAMES
@@ -29,7 +29,7 @@ _U32 = struct.Struct("<I").unpack_from
 _U64 = struct.Struct("<Q").unpack_from
 
 
-class Need(NamedTuple):
+class NeedMore(NamedTuple):
     """The header needs more bytes."""
 
     bytes: int  # at least
@@ -50,7 +50,7 @@ class HeaderReader:
         self._steps = self._walk()
         self._goal = next(self._steps)
 
-    def feed(self, data: bytes | memoryview) -> Header | Need:
+    def feed(self, data: bytes | memoryview) -> Header | NeedMore:
         """Takes the next bytes of the file; bytes after the header are ignored.
 
         Raises:
@@ -63,7 +63,7 @@ class HeaderReader:
             except StopIteration as done:
                 header: Header = done.value
                 return header
-        return Need(self._goal - len(self._data))
+        return NeedMore(self._goal - len(self._data))
 
     def end(self) -> NoReturn:
         """Ends the input although more bytes are needed.
@@ -87,7 +87,7 @@ class HeaderReader:
         bounds.counts(tensors, entries)
         places, infos_at = yield from self._entries(entries)
         alignment = self._alignment(places)
-        infos, end = yield from walk_infos(data, infos_at, tensors, alignment, bounds)
+        infos, end = yield from read_infos(data, infos_at, tensors, alignment, bounds)
         if infos:
             bounds.data_end(padded(end, alignment) + infos[-1].offset + infos[-1].nbytes)
         del data[end:]
@@ -210,6 +210,6 @@ def read_header(data: bytes | memoryview, what: str, *, size: int | None = None)
     """
     reader = HeaderReader(what, size=size)
     answer = reader.feed(data)
-    if isinstance(answer, Need):
+    if isinstance(answer, NeedMore):
         reader.end()
     return answer

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from modelsync.errors import NotAModelError
 from modelsync.gguf.bounds import Bounds
 from modelsync.gguf.header import Header, Tensor, padded
-from modelsync.gguf.infos import walk_infos
+from modelsync.gguf.infos import read_infos
 from modelsync.gguf.magic import MAGIC
 
 START_BYTES = 24  # of a file: magic, version and counts
@@ -63,7 +63,7 @@ def sibling(reference: Header, start: bytes, window: Window, data: bytes, size: 
     if version != reference.version or not 0 < count <= len(reference.tensors):
         return None
     for at in _places(data, reference.tensors[0].name):
-        infos = _walked(data, at, count, reference.alignment)
+        infos = _parsed(data, at, count, reference.alignment)
         if infos is None:
             continue
         tensors, end = infos
@@ -80,7 +80,7 @@ def sibling(reference: Header, start: bytes, window: Window, data: bytes, size: 
     return None
 
 
-def gathered(reference: Header, parts: Sequence[Header]) -> Header | None:
+def merged_sibling(reference: Header, parts: Sequence[Header]) -> Header | None:
     """Merges the parts of a sibling; None if their tensors are not exactly those of the reference."""
     tensors = [tensor for part in parts for tensor in part.tensors]
     if sorted(tensor.name for tensor in tensors) != sorted(tensor.name for tensor in reference.tensors):
@@ -105,13 +105,13 @@ def _places(data: bytes, name: str) -> Iterator[int]:
         yield at
 
 
-def _walked(data: bytes, at: int, count: int, alignment: int) -> tuple[list[Tensor], int] | None:
-    steps = walk_infos(data, at, count, alignment, Bounds("", None))
+def _parsed(data: bytes, at: int, count: int, alignment: int) -> tuple[list[Tensor], int] | None:
+    steps = read_infos(data, at, count, alignment, Bounds("", None))
     try:
         next(steps)
     except StopIteration as done:
-        walked: tuple[list[Tensor], int] = done.value
-        return walked
+        parsed: tuple[list[Tensor], int] = done.value
+        return parsed
     except NotAModelError:
         return None
     return None  # the infos extend past the window

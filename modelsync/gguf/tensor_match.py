@@ -10,7 +10,7 @@ from typing import NamedTuple
 from modelsync.gguf.header import Header, Tensor, padded
 
 
-class Alike(NamedTuple):
+class TensorMatch(NamedTuple):
     """A tensor of the new file, and the matching ones of older files.
 
     Attributes:
@@ -24,7 +24,7 @@ class Alike(NamedTuple):
     places: tuple[tuple[int, int], ...]
 
 
-def line_up(new: Header, old: Sequence[Header]) -> tuple[Alike, ...]:
+def match_tensors(new: Header, old: Sequence[Header]) -> tuple[TensorMatch, ...]:
     """Matches the tensors of `new` with those of the `old` files, in the order of the new file's data.
 
     A tensor without bytes is left out, and data is cut at the end of its file.
@@ -41,7 +41,7 @@ def line_up(new: Header, old: Sequence[Header]) -> tuple[Alike, ...]:
         places = known.get(_key(tensor), [])
         if places and at < end:
             length = min(end - at, *(its_end - its_at for _, its_at, its_end in places))
-            found.append(Alike(at, length, tuple((index, its_at) for index, its_at, _ in places)))
+            found.append(TensorMatch(at, length, tuple((index, its_at) for index, its_at, _ in places)))
     return tuple(sorted(found))
 
 

@@ -36,7 +36,7 @@ def write_header(metadata: Mapping[str, Item | Sequence[Item]], tensors: Iterabl
     return _assembled([_entry(key, value) for key, value in metadata.items()], tensors)
 
 
-def clean(header: Header) -> HeaderFile:
+def minimal_header(header: Header) -> HeaderFile:
     """Reduces a header to what decides memory: the architecture, its own keys, and the tensors.
 
     Loaded with `no_alloc`, it gives llama.cpp the same buffers as the full one. The vocabulary is replaced by its

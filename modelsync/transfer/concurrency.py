@@ -29,7 +29,7 @@ CROWDED = 5.0  # seconds without more streams after a server rejected some
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class StreamStats:
     """Counters over all streams of a run.
 
     Attributes:
@@ -58,21 +58,21 @@ class Tuner:
     def __init__(self, most: int, first: int) -> None:
         self._most = most
         self.limit = min(most, max(1, first))
-        self.pace = 0.0
+        self.stream_rate = 0.0
         self._state: Literal["first", "fewer", "steady", "trial"] = "first"
-        self._began: tuple[float, Count] | None = None  # the current round
+        self._began: tuple[float, StreamStats] | None = None  # the current round
         self._before = (self.limit, 0.0)  # limit and rate that a trial is compared with
         self._next_trial = 0.0
-        self._patience = PATIENCE
+        self._pause = TRIAL_PAUSE
         self._upwards = True
 
-    def look(self, now: float, count: Count) -> bool:
+    def update(self, now: float, stats: StreamStats) -> bool:
         """Takes the counters at a time; returns whether `limit` has changed."""
-        if count.busy < self.limit or self._began is None:  # too little work for all: nothing to learn
-            self._began = (now, count) if count.busy >= self.limit else None
+        if stats.busy < self.limit or self._began is None:  # too little work for all: nothing to learn
+            self._began = (now, stats) if stats.busy >= self.limit else None
             return False
         since, start = self._began
-        span, received = now - since, count.received - start.received
+        span, received = now - since, stats.received - start.received
         if not received:
             if span < SILENCE or now < self._next_trial or self.limit == self._most:
                 return False
@@ -83,13 +83,13 @@ class Tuner:
         if span < (SHORT if self._state == "first" else 3 * SHORT if short else LONG):
             return False
         old = self.limit
-        self.pace = received / span / old
-        share = (count.worked - start.worked) / span / old
+        self.stream_rate = received / span / old
+        share = (stats.worked - start.worked) / span / old
         if short:
-            self._begin(received / span, share, now)
+            self._first_rounds(received / span, share, now)
         else:
-            self._go_on(received / span, share, now)
-        self._began = (now, count)
+            self._later_rounds(received / span, share, now)
+        self._began = (now, stats)
         return self.limit != old
 
     def crowded(self, now: float) -> None:
@@ -99,39 +99,39 @@ class Tuner:
         self._state, self._upwards = "steady", True
         self._next_trial = now + CROWDED
 
-    def _begin(self, rate: float, share: float, now: float) -> None:
+    def _first_rounds(self, rate: float, share: float, now: float) -> None:
         limit, before = self._before
-        if self._state == "fewer" and rate < MUCH * before:
+        if self._state == "fewer" and rate < MUCH_SLOWER * before:
             self.limit = limit
-            self._rest(now)
-        elif share < IDLE and self.limit < self._most and self._state == "first":
-            self.limit = min((4 if share < HARDLY else 2) * self.limit, self._most)
-        elif share > BUSY and self.limit > 1:
+            self._end_trial(now)
+        elif share < MOSTLY_WAITING and self.limit < self._most and self._state == "first":
+            self.limit = min((4 if share < ALWAYS_WAITING else 2) * self.limit, self._most)
+        elif share > HARDLY_WAITING and self.limit > 1:
             self._before = (self.limit, rate)
             self.limit //= 2
             self._state = "fewer"
         else:
-            self._rest(now)
+            self._end_trial(now)
 
-    def _go_on(self, rate: float, share: float, now: float) -> None:
+    def _later_rounds(self, rate: float, share: float, now: float) -> None:
         if self._state == "trial":
             limit, before = self._before
-            if rate < before * (PAYS if self.limit > limit else WORTH):
+            if rate < before * (FASTER if self.limit > limit else AS_FAST):
                 self.limit = limit
-                self._patience = min(2 * self._patience, LONGEST_PATIENCE)
+                self._pause = min(2 * self._pause, MAX_TRIAL_PAUSE)
                 self._upwards = not self._upwards
             else:
-                self._patience = PATIENCE
+                self._pause = TRIAL_PAUSE
                 self._upwards = self.limit > limit
-            self._rest(now)
+            self._end_trial(now)
         elif now >= self._next_trial:
             self._before = (self.limit, rate)
-            if self._upwards and share < IDLE and self.limit < self._most:
+            if self._upwards and share < MOSTLY_WAITING and self.limit < self._most:
                 self.limit = min(2 * self.limit, self._most)
             else:
                 self.limit -= max(1, self.limit // 4) if self.limit > 1 else 0
             self._state = "trial"
 
-    def _rest(self, now: float) -> None:
+    def _end_trial(self, now: float) -> None:
         self._state = "steady"
-        self._next_trial = now + self._patience
+        self._next_trial = now + self._pause

@@ -8,7 +8,7 @@ from modelsync.transfer.partial import Partial
 READ = 2**18  # bytes read at once, where the kernel cannot copy by itself
 
 
-class Elsewhere:
+class CopySources:
     """Files that are opened at their first use. For one thread at a time.
 
     Each method raises `OSError` where a file cannot be read.

@@ -27,7 +27,7 @@ class DataFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._turn = threading.Lock()  # without pwrite, no other thread may come between seek and write
+        self._lock = threading.Lock()  # without pwrite, no other thread may come between seek and write
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
 
     @property
@@ -42,7 +42,7 @@ class DataFile:
             False if there is no room; nothing was changed then. For less than `LARGE` bytes it does not check.
         """
         status = os.fstat(self._fd)
-        lacking = size - taken(status)
+        lacking = size - disk_bytes(status)
         if lacking >= LARGE:
             if lacking > free_bytes(self.path.parent):
                 return False
@@ -98,12 +98,12 @@ class DataFile:
     if sys.platform == "win32":
 
         def _write_some(self, view: memoryview, offset: int) -> int:
-            with self._turn:
+            with self._lock:
                 os.lseek(self._fd, offset, os.SEEK_SET)
                 return os.write(self._fd, view)
 
         def _read_some(self, buffer: memoryview, offset: int) -> int:
-            with self._turn:
+            with self._lock:
                 os.lseek(self._fd, offset, os.SEEK_SET)
                 data = os.read(self._fd, len(buffer))
             buffer[: len(data)] = data
@@ -124,12 +124,12 @@ class DataFile:
 def allocated(path: Path) -> int:
     """Bytes of disk that a file occupies; 0 if it is missing."""
     try:
-        return taken(path.stat())
+        return disk_bytes(path.stat())
     except OSError:
         return 0
 
 
-def taken(status: os.stat_result) -> int:
+def disk_bytes(status: os.stat_result) -> int:
     """Bytes of disk that a file occupies, by its stat result."""
     blocks = getattr(status, "st_blocks", None)
     return status.st_size if blocks is None else blocks * BLOCK

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from modelsync.transfer.jobs import Guess
 from modelsync.transfer.ranges import Span
 
-FIRST_LOOKS = 6  # at most, before anything is copied
+FIRST_PROBES = 6  # at most, before anything is copied
 SHARE = 128  # one of so many guessed bytes is fetched as a probe
 LEAST, MOST = 256, 1 << 14  # bytes of one probe
 ENOUGH = 1.0  # seconds of copying after which its rate is meaningful
@@ -22,7 +22,7 @@ SLOWER = 3  # copying that is so many times slower than one stream is given up, 
 SLOW = 64 << 20  # bytes a second; faster copying is never compared with the network
 
 
-class Part(NamedTuple):
+class DeltaPart(NamedTuple):
     """A guess within one segment. Offsets are those of the whole file, unless stated.
 
     Attributes:
@@ -33,14 +33,14 @@ class Part(NamedTuple):
         probe: The range to compare first; None: copy without a probe.
     """
 
-    lane: int
+    segment: int
     start: int
     end: int
     places: tuple[tuple[Path, int], ...]
     probe: Span | None = None
 
 
-def parts_of(guesses: Iterable[Guess], sizes: Sequence[int], sha256_hex: str) -> tuple[Part, ...]:
+def delta_parts(guesses: Iterable[Guess], sizes: Sequence[int], sha256_hex: str) -> tuple[DeltaPart, ...]:
     """The guesses as parts, in order, without overlaps and each within one segment.
 
     Args:
@@ -51,26 +51,26 @@ def parts_of(guesses: Iterable[Guess], sizes: Sequence[int], sha256_hex: str) ->
     edges = [0]
     for size in sizes:
         edges.append(edges[-1] + size)
-    parts: list[Part] = []
+    parts: list[DeltaPart] = []
     reached = 0
     for guess in sorted(guesses):
         start, end = max(guess.start, reached), guess.start + guess.size
-        for lane, (base, limit) in enumerate(pairwise(edges)):
+        for segment, (base, limit) in enumerate(pairwise(edges)):
             first, last = max(start, base), min(end, limit)
             if first < last:
                 places = ((guess.path, guess.offset), *guess.others)
                 moved = tuple((path, offset + first - guess.start) for path, offset in places)
-                parts.append(Part(lane, first, last, moved, (first, last) if guess.probe else None))
+                parts.append(DeltaPart(segment, first, last, moved, (first, last) if guess.probe else None))
         reached = max(reached, min(end, edges[-1]))
     wanted = [part for part in parts if part.probe]
     total = sum(part.end - part.start for part in wanted)
     length = min(max(LEAST, total // SHARE // max(1, len(wanted))), MOST)
     return tuple(
-        part._replace(probe=_look(part, length, sha256_hex)) if part.probe else part for part in parts
+        part._replace(probe=_probe_range(part, length, sha256_hex)) if part.probe else part for part in parts
     )
 
 
-def _look(part: Part, length: int, sha256_hex: str) -> Span:
+def _probe_range(part: DeltaPart, length: int, sha256_hex: str) -> Span:
     """The range of a part to probe; all of it, if the rest would not be worth a copy."""
     size = part.end - part.start
     if size <= 2 * length:
@@ -80,22 +80,22 @@ def _look(part: Part, length: int, sha256_hex: str) -> Span:
     return start, start + length
 
 
-def first_looks(parts: Sequence[Part]) -> tuple[Part, ...]:
+def first_probes(parts: Sequence[DeltaPart]) -> tuple[DeltaPart, ...]:
     """The parts whose probes decide whether the others are probed at all: spread evenly over the bytes."""
     wanted = [part for part in parts if part.probe]
     total = sum(part.end - part.start for part in wanted)
-    chosen: list[Part] = []
+    chosen: list[DeltaPart] = []
     passed = looks = 0
     for part in wanted:
         passed += part.end - part.start
-        if total * (2 * looks + 1) < passed * 2 * FIRST_LOOKS:
+        if total * (2 * looks + 1) < passed * 2 * FIRST_PROBES:
             chosen.append(part)
-            while total * (2 * looks + 1) < passed * 2 * FIRST_LOOKS:
+            while total * (2 * looks + 1) < passed * 2 * FIRST_PROBES:
                 looks += 1
     return tuple(chosen)
 
 
-def too_slow(copied: int, seconds: float, pace: float) -> bool:
+def too_slow(copied: int, seconds: float, stream_rate: float) -> bool:
     """Whether copying is clearly slower than fetching.
 
     Args:
@@ -103,9 +103,9 @@ def too_slow(copied: int, seconds: float, pace: float) -> bool:
         seconds: How long that took.
         stream_rate: Bytes a second of one stream; 0: unknown.
     """
-    return crawls(copied, seconds) and copied * SLOWER < pace * seconds
+    return is_slow(copied, seconds) and copied * SLOWER < stream_rate * seconds
 
 
-def crawls(copied: int, seconds: float) -> bool:
+def is_slow(copied: int, seconds: float) -> bool:
     """Whether copying is slow enough that the network may be faster."""
     return seconds >= ENOUGH and copied < SLOW * seconds

@@ -14,15 +14,15 @@ from modelsync.transfer.datafile import allocated
 from modelsync.transfer.jobs import Fetched, Job, segment_sizes
 from modelsync.transfer.partial import data_path, no_room
 from modelsync.transfer.progress import Event, Listener
-from modelsync.transfer.rate_limit import Limit
-from modelsync.transfer.scheduler import Run
+from modelsync.transfer.rate_limit import RateLimit
+from modelsync.transfer.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from modelsync.net.client import Client
 
 STREAMS = 16  # the maximum by default
 TICK = 0.02  # seconds between two adjustments of the number of streams
-TELL_EVERY = 5  # ticks between two reports to the listener
+REPORT_EVERY = 5  # ticks between two reports to the listener
 
 
 class Downloader:
@@ -44,7 +44,7 @@ class Downloader:
         client: Callable[[], "Client"],
         *,
         streams: int = STREAMS,
-        limit: Limit | None = None,
+        limit: RateLimit | None = None,
         listener: Listener | None = None,
         cancel: threading.Event | None = None,
         backoff: Callable[[], Backoff] = Backoff,
@@ -76,8 +76,8 @@ class Downloader:
             CancelledError: `cancel` was set. What has arrived is kept.
             ValueError: a job contradicts itself.
         """
-        _look_at_disks(jobs)
-        run = Run(
+        _check_disk_space(jobs)
+        scheduler = Scheduler(
             self._client,
             jobs,
             streams=self._streams,
@@ -90,33 +90,33 @@ class Downloader:
             if self._listener is not None:
                 for job in jobs:
                     self._listener(Event("waiting", printable(job.label), 0, job.size))
-            run.start()
-            looks = 0
-            while not (run.over.wait(TICK) or self._cancel.is_set()):
-                run.tune()
-                looks += 1
-                if looks % TELL_EVERY == 0:
-                    self._tell(run)
+            scheduler.start()
+            ticks = 0
+            while not (scheduler.over.wait(TICK) or self._cancel.is_set()):
+                scheduler.tune()
+                ticks += 1
+                if ticks % REPORT_EVERY == 0:
+                    self._report(scheduler)
         except BaseException:
             self._cancel.set()  # ends waits for a server
             raise
         finally:
-            if run.crash is not None:
+            if scheduler.crash is not None:
                 self._cancel.set()
-            run.stop()
-        if run.crash is not None and not isinstance(run.crash, CancelledError):
-            raise run.crash
-        self._tell(run)
-        if run.crash is not None or run.cut_short:
+            scheduler.stop()
+        if scheduler.crash is not None and not isinstance(scheduler.crash, CancelledError):
+            raise scheduler.crash
+        self._report(scheduler)
+        if scheduler.crash is not None or scheduler.incomplete:
             raise CancelledError("interrupted", hint="what had arrived is kept: run it again and it goes on")
 
-    def _tell(self, run: Run) -> None:
+    def _report(self, scheduler: Scheduler) -> None:
         if self._listener is not None:
-            for event in run.news():
+            for event in scheduler.events():
                 self._listener(event)
 
 
-def _look_at_disks(jobs: Sequence[Job]) -> None:
+def _check_disk_space(jobs: Sequence[Job]) -> None:
     """Compares what the jobs will write with the free space, before the first byte.
 
     Raises:

@@ -16,7 +16,7 @@ LEAP = 4.0  # a measurement counts as at most so many times the steady rate
 FORGOTTEN = 60.0  # seconds without a byte after which the time left is unknown
 
 
-class Pace:
+class RateMeter:
     """Measures the rate at which bytes arrive, and the time left."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Pace:
         self._step = (0.0, 0)  # time and bytes at the start of the next measurement
         self._steady = 0.0  # bytes a second; 0.0: not measured yet
 
-    def hear(self, now: float, more: int) -> None:
+    def add(self, now: float, more: int) -> None:
         """Adds bytes that have arrived by now; 0 marks the start of a transfer."""
         self._came += more
         if not self._samples or now - self._samples[-1][0] >= GRAIN:
@@ -56,9 +56,9 @@ class Pace:
         then, came = self._samples[0]
         return (self._came - came) / (now - then) if now - then > GRAIN else 0.0
 
-    def left(self, now: float, missing: int) -> float | None:
+    def seconds_left(self, now: float, missing: int) -> float | None:
         """Seconds that `missing` bytes will take; None while that is unknown."""
-        silent = now - self._step[0] - 2 * STEP  # the time within a measurement is no silence
-        if not self._steady or silent > FORGOTTEN:
+        silence = now - self._step[0] - 2 * STEP  # the time within a measurement is no silence
+        if not self._steady or silence > FORGOTTEN:
             return None
-        return missing / (self._steady * exp(-max(0.0, silent) / MEMORY))
+        return missing / (self._steady * exp(-max(0.0, silence) / MEMORY))

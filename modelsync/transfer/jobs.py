@@ -21,7 +21,7 @@ class Segment(NamedTuple):
 
     url: str
     size: int | None = None
-    leads: bool = False
+    redirects: bool = False
 
 
 class Guess(NamedTuple):

@@ -39,14 +39,14 @@ class Validator(NamedTuple):
     total: int
 
 
-class Whence(NamedTuple):
+class Provenance(NamedTuple):
     """Where bytes came from, for people, and when that run began, in Unix time."""
 
     since: int
     words: str
 
 
-class Trusted(NamedTuple):
+class JournalState(NamedTuple):
     """The state of a partial according to its journal.
 
     Attributes:
@@ -64,8 +64,8 @@ class Trusted(NamedTuple):
     lines: int = 0
     length: int = 0
     boot: str | None = None
-    guessed: Ranges = Ranges()
-    history: tuple[tuple[Whence, Ranges], ...] = ()
+    unverified: Ranges = Ranges()
+    history: tuple[tuple[Provenance, Ranges], ...] = ()
 
 
 class _Change(NamedTuple):
@@ -74,10 +74,10 @@ class _Change(NamedTuple):
     line: int
     sign: str
     span: Span
-    whence: Whence
+    provenance: Provenance
 
 
-def read(data: bytes, identity: str, boot: str | None) -> Trusted | None:
+def read(data: bytes, identity: str, boot: str | None) -> JournalState | None:
     """Reads a journal.
 
     Args:
@@ -92,7 +92,7 @@ def read(data: bytes, identity: str, boot: str | None) -> Trusted | None:
     if next(lines, None) != f"{MAGIC} {identity}":
         return None
     changes: list[_Change] = []
-    whence = Whence(0, "")
+    provenance = Provenance(0, "")
     validators: dict[int, Validator | None] = {}
     since: str | None = None
     safe = 0
@@ -102,10 +102,10 @@ def read(data: bytes, identity: str, boot: str | None) -> Trusted | None:
         try:
             word, rest = line.split(" ", 1)
             if word in ("+", "?", "-"):
-                changes.append(_Change(number, word, _span(rest), whence))
+                changes.append(_Change(number, word, _span(rest), provenance))
             elif word == "@":
                 since_text, words = rest.split(" ", 1)
-                whence = Whence(int(since_text), words)
+                provenance = Provenance(int(since_text), words)
             elif word == "synced":
                 safe = max(safe, min(int(rest), number))
             elif word == "boot":
@@ -125,18 +125,20 @@ def read(data: bytes, identity: str, boot: str | None) -> Trusted | None:
     if boot is None or since != boot:
         changes = _survivors(changes, safe)
     named = {segment: validator for segment, validator in validators.items() if validator is not None}
-    guessed = _folded(changes, added="?")
-    return Trusted(_folded(changes, added="+?"), named, number, length, since, guessed, _history(changes))
+    unverified = _folded(changes, added="?")
+    return JournalState(
+        _folded(changes, added="+?"), named, number, length, since, unverified, _history(changes)
+    )
 
 
-def head(identity: str) -> str:
+def header_line(identity: str) -> str:
     """The first line."""
     return f"{MAGIC} {identity}\n"
 
 
-def whence_line(whence: Whence) -> str:
+def provenance_line(provenance: Provenance) -> str:
     """The line that says where the bytes that follow come from."""
-    return f"@ {whence.since} {printable(whence.words)}\n"
+    return f"@ {provenance.since} {printable(provenance.words)}\n"
 
 
 def validator_line(segment: int, validator: Validator | None) -> str:
@@ -182,12 +184,12 @@ def _folded(changes: Iterable[_Change], added: str) -> Ranges:
     return ranges
 
 
-def _history(changes: list[_Change]) -> tuple[tuple[Whence, Ranges], ...]:
-    brought: dict[Whence, Ranges] = {}
+def _history(changes: list[_Change]) -> tuple[tuple[Provenance, Ranges], ...]:
+    brought: dict[Provenance, Ranges] = {}
     for change in changes:
-        for whence, ranges in brought.items():
-            if whence != change.whence or change.sign == "-":
-                brought[whence] = ranges.remove(*change.span)
+        for provenance, ranges in brought.items():
+            if provenance != change.provenance or change.sign == "-":
+                brought[provenance] = ranges.remove(*change.span)
         if change.sign != "-":
-            brought[change.whence] = brought.get(change.whence, Ranges()).add(*change.span)
-    return tuple((whence, ranges) for whence, ranges in brought.items() if ranges)
+            brought[change.provenance] = brought.get(change.provenance, Ranges()).add(*change.span)
+    return tuple((provenance, ranges) for provenance, ranges in brought.items() if ranges)

@@ -20,7 +20,7 @@ class LocalSource:
         url: `file:///…`, an absolute path.
     """
 
-    widest = 1  # one reader gets all that a disk gives
+    max_streams = 1  # one reader gets all that a disk gives
     is_origin = False  # the validator of a local file is valid on this machine alone
     limit = None
 
@@ -28,7 +28,7 @@ class LocalSource:
         self._path = path_of(url)
 
     @contextmanager
-    def open(self, start: int, end: int | None, if_range: str | None) -> Iterator["LocalBytes"]:
+    def open(self, start: int, end: int | None, if_range: str | None) -> Iterator["LocalResponse"]:
         """Opens the file and answers as a server does: a range, or the whole if `if_range` no longer matches.
 
         Raises:
@@ -59,16 +59,16 @@ class LocalSource:
                 (0, status.st_size) if whole else (start, min(end or status.st_size, status.st_size))
             )
             os.lseek(fd, first, os.SEEK_SET)
-            yield LocalBytes(200 if whole else 206, {"etag": tag}, first, last, status.st_size, fd, shown)
+            yield LocalResponse(200 if whole else 206, {"etag": tag}, first, last, status.st_size, fd, shown)
         finally:
             os.close(fd)
 
-    def worked(self) -> None:
+    def delivered(self) -> None:
         """Does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class LocalBytes:
+class LocalResponse:
     """The bytes of an open file from `start` up to `end`."""
 
     status: int

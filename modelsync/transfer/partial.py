@@ -18,7 +18,7 @@ from modelsync.errors import DiskFullError, StoreError
 from modelsync.system.disks import boot_id, free_bytes
 from modelsync.transfer import journal
 from modelsync.transfer.datafile import FULL, DataFile, allocated, flush
-from modelsync.transfer.journal import Validator, Whence
+from modelsync.transfer.journal import Provenance, Validator
 from modelsync.transfer.ranges import Ranges, Span
 
 
@@ -42,17 +42,17 @@ class Partial:
 
     def __init__(self, folder: Path, identity: str, *, boot: str | None = None) -> None:
         self.folder = folder
-        self.ranges = self.guessed = Ranges()
+        self.ranges = self.unverified = Ranges()
         self.validators: Mapping[int, Validator] = {}
         self._identity = identity
         self._boot = boot if boot is not None else boot_id()
         self._since = int(time.time())
-        self._whence: str | None = None
-        self._turn = threading.Lock()
+        self._provenance: str | None = None
+        self._lock = threading.Lock()
         self._lines = 0
         self._synced = 0
-        self._named = _Named(folder)
-        with self._named:
+        self._os_errors = _OsErrors(folder)
+        with self._os_errors:
             folder.mkdir(parents=True, exist_ok=True)
             self._data = DataFile(self.path)
             try:
@@ -74,18 +74,18 @@ class Partial:
         Raises:
             DiskFullError: there is not enough room. For a few bytes, the writes find that out.
         """
-        with self._named:
+        with self._os_errors:
             if not self._data.allocate(size):
                 raise no_room(self.folder, size - allocated(self.path), free_bytes(self.folder))
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Writes `data` at `offset`. It counts once it is recorded."""
-        with self._named:
+        with self._os_errors:
             self._data.write(data, offset)
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Reads from `offset` into `buffer`; returns how many bytes."""
-        with self._named:
+        with self._os_errors:
             return self._data.read_into(buffer, offset)
 
     def copy(self, source: int, at: int, offset: int, count: int) -> int | None:
@@ -100,10 +100,10 @@ class Partial:
         Returns:
             How many it copied; 0 at the end. None where the kernel cannot copy between these files.
         """
-        with self._named:
+        with self._os_errors:
             return self._data.copy(source, at, offset, count)
 
-    def record(self, start: int, end: int, whence: str = "", *, guessed: bool = False) -> None:
+    def record(self, start: int, end: int, provenance: str = "", *, unverified: bool = False) -> None:
         """Records bytes that have been written.
 
         Args:
@@ -114,32 +114,32 @@ class Partial:
         """
         if start >= end:
             return
-        line = f"{'?' if guessed else '+'} {start} {end}\n"
-        with self._turn, self._named:
-            if whence == self._whence:
-                self._put(line)
+        line = f"{'?' if unverified else '+'} {start} {end}\n"
+        with self._lock, self._os_errors:
+            if provenance == self._provenance:
+                self._write_lines(line)
             else:
-                self._put(journal.whence_line(Whence(self._since, whence)), line)
-                self._whence = whence
+                self._write_lines(journal.provenance_line(Provenance(self._since, provenance)), line)
+                self._provenance = provenance
 
     def write_back(self, start: int, end: int) -> None:
         """Starts writing bytes to the disk without waiting. The publisher of the file has to sync it."""
         if start < end:
-            with self._named:
+            with self._os_errors:
                 self._data.write_back(start, end - start)
 
     def forget(self, spans: Iterable[Span]) -> None:
         """Removes bytes from the record, synced, so that others can be written in their place."""
         lines = [f"- {start} {end}\n" for start, end in spans if start < end]
         if lines:
-            with self._turn, self._named:
+            with self._lock, self._os_errors:
                 for line in lines:
-                    self._put(line)
+                    self._write_lines(line)
                 flush(self._journal)
 
-    def history(self) -> tuple[tuple[Whence, Ranges], ...]:
+    def history(self) -> tuple[tuple[Provenance, Ranges], ...]:
         """Where which of the recorded bytes came from, in this run and earlier ones."""
-        with self._turn, self._named:
+        with self._lock, self._os_errors:
             text = (self.folder / "journal").read_bytes()
         trusted = journal.read(text, self._identity, self._boot)
         return trusted.history if trusted is not None else ()
@@ -150,40 +150,40 @@ class Partial:
 
     def sync(self) -> None:
         """Syncs what has been recorded, so that it survives a power cut too."""
-        with self._turn:
+        with self._lock:
             lines = self._lines
         if lines == self._synced:
             return
-        with self._named:
+        with self._os_errors:
             if not self._synced:
                 _flush_folders(self.folder)
             self._data.sync()
             self._append(f"synced {lines}\n")
             flush(self._journal)
-        with self._turn:  # the mark needs no sync of its own, but lines that came meanwhile do
+        with self._lock:  # the mark needs no sync of its own, but lines that came meanwhile do
             self._synced = self._lines if self._lines == lines + 1 else lines
 
     def reset(self) -> None:
         """Discards everything."""
-        with self._turn, self._named:
-            self._begin()
-        self.ranges = self.guessed = Ranges()
+        with self._lock, self._os_errors:
+            self._clear()
+        self.ranges = self.unverified = Ranges()
         self.validators = {}
 
     def finish(self, size: int) -> None:
         """Makes the file `size` bytes long. The publisher has to sync it."""
-        with self._named:
+        with self._os_errors:
             self._data.resize(size)
 
     def close(self) -> None:
         """Closes the files and keeps them for another run."""
-        with self._turn:
+        with self._lock:
             self._data.close()
             os.close(self._journal)
 
     def discard(self) -> None:
         """Removes a closed partial and its folder."""
-        with self._named:
+        with self._os_errors:
             for path in (self.path, self.folder / "journal"):
                 path.unlink(missing_ok=True)
             with suppress(OSError):  # files of others keep the folder
@@ -193,31 +193,31 @@ class Partial:
         text = (self.folder / "journal").read_bytes() if os.fstat(self._journal).st_size else b""
         trusted = journal.read(text, self._identity, self._boot)
         if trusted is None:
-            self._begin()
+            self._clear()
             return
         if trusted.length < len(text):
             os.ftruncate(self._journal, trusted.length)
         self._lines = trusted.lines
         self.validators = trusted.validators
         self.ranges = trusted.ranges.within(0, self._data.size)
-        self.guessed = trusted.guessed.within(0, self._data.size)
+        self.unverified = trusted.unverified.within(0, self._data.size)
         if self._boot is None or trusted.boot != self._boot:
             self._append(f"boot {self._boot or journal.UNKNOWN_BOOT}\n")
 
-    def _begin(self) -> None:
+    def _clear(self) -> None:
         if os.fstat(self._journal).st_size:
             os.ftruncate(self._journal, 0)
             flush(self._journal)  # after a power cut, the old journal must not come back for new bytes
         self._data.resize(0)
         self._lines = self._synced = 0
-        self._whence = None
-        self._put(journal.head(self._identity), f"boot {self._boot or journal.UNKNOWN_BOOT}\n")
+        self._provenance = None
+        self._write_lines(journal.header_line(self._identity), f"boot {self._boot or journal.UNKNOWN_BOOT}\n")
 
     def _append(self, line: str) -> None:
-        with self._turn, self._named:
-            self._put(line)
+        with self._lock, self._os_errors:
+            self._write_lines(line)
 
-    def _put(self, *lines: str) -> None:
+    def _write_lines(self, *lines: str) -> None:
         data = "".join(lines).encode()
         written = os.write(self._journal, data)
         if written < len(data):  # half a line would make all that follow invalid
@@ -226,7 +226,7 @@ class Partial:
         self._lines += len(lines)
 
 
-class _Named:
+class _OsErrors:
     """Turns an `OSError` of the block into a `StoreError`. A class because it is faster than a generator."""
 
     def __init__(self, folder: Path) -> None:

@@ -2,15 +2,15 @@
 
 from typing import NamedTuple
 
-from modelsync.transfer.eta import Pace
+from modelsync.transfer.eta import RateMeter
 from modelsync.transfer.progress import Event, Phase
 
-ASIDE = frozenset({"resolving", "linking"})
+UNCOUNTED = frozenset({"resolving", "linking"})
 ENDED = frozenset({"done", "failed"})
 MOVING = frozenset({"fetching", "checking"})
 
 
-class File:
+class FileProgress:
     """The progress of one file.
 
     Attributes:
@@ -26,9 +26,9 @@ class File:
             that gets links.
     """
 
-    __slots__ = ("aside", "begun", "done", "fetched", "here", "label", "phase", "reused", "total")
+    __slots__ = ("begun", "done", "fetched", "here", "label", "phase", "reused", "total", "uncounted")
 
-    def __init__(self, label: str, now: float, *, aside: bool) -> None:
+    def __init__(self, label: str, now: float, *, uncounted: bool) -> None:
         self.label = label
         self.phase: Phase = "waiting"
         self.done = 0
@@ -37,7 +37,7 @@ class File:
         self.begun = now
         self.fetched = 0
         self.reused = 0
-        self.aside = aside
+        self.uncounted = uncounted
 
     @property
     def ended(self) -> bool:
@@ -50,7 +50,7 @@ class File:
         return not self.ended and self.phase != "waiting"
 
 
-class All(NamedTuple):
+class TotalProgress(NamedTuple):
     """The progress of all files together.
 
     Attributes:
@@ -80,22 +80,24 @@ class Board:
     """
 
     def __init__(self) -> None:
-        self.files: dict[str, File] = {}
-        self._pace = Pace()  # without copied bytes
-        self._progress = Pace()  # with copied bytes
+        self.files: dict[str, FileProgress] = {}
+        self._fetch_rate = RateMeter()  # without copied bytes
+        self._total_rate = RateMeter()  # with copied bytes
 
-    def hear(self, event: Event, now: float) -> File:
+    def hear(self, event: Event, now: float) -> FileProgress:
         """Takes an event; `now` is in seconds of any clock. Returns the updated file of the event."""
         file = self.files.get(event.label)
         if file is None:
-            file = self.files[event.label] = File(event.label, now, aside=event.phase in ASIDE)
+            file = self.files[event.label] = FileProgress(
+                event.label, now, uncounted=event.phase in UNCOUNTED
+            )
         elif file.phase == "waiting" and event.phase != "waiting":
             self.files[event.label] = self.files.pop(event.label)  # ordered by the start of work
             file.begun = now
         goes_on = file.phase == event.phase
         was = file.here
         file.phase = event.phase
-        file.aside = file.aside and (file.ended or file.phase in ASIDE)
+        file.uncounted = file.uncounted and (file.ended or file.phase in UNCOUNTED)
         file.done = event.done
         file.total = event.total if event.total is not None else file.total
         if file.phase in ("linking", "done"):
@@ -108,35 +110,35 @@ class Board:
             more = max(0, moved - max(0, event.reused - file.reused))
             file.fetched += more if file.phase == "fetching" else 0
             file.reused = event.reused
-            self._pace.hear(now, more)
-            self._progress.hear(now, moved)
+            self._fetch_rate.add(now, more)
+            self._total_rate.add(now, moved)
         return file
 
-    def active(self) -> list[File]:
+    def active(self) -> list[FileProgress]:
         """The files that are being worked on, in the order in which that began."""
         return [file for file in self.files.values() if file.active]
 
-    def counted(self) -> list[File]:
+    def counted(self) -> list[FileProgress]:
         """The files that count."""
-        return [file for file in self.files.values() if not file.aside]
+        return [file for file in self.files.values() if not file.uncounted]
 
     def rate(self, now: float) -> float:
         """Bytes a second over the last seconds, fetched or checked; 0.0 when nothing came."""
-        return self._pace.rate(now)
+        return self._fetch_rate.rate(now)
 
-    def all(self, now: float) -> All:
+    def all(self, now: float) -> TotalProgress:
         """The progress of all files together."""
         files = self.counted()
         going = [file for file in files if not file.ended]
         sized = [file for file in files if file.total is not None]
         whole = all(file.total is not None for file in going)
         missing = sum((file.total or 0) - file.here for file in going)
-        return All(
+        return TotalProgress(
             files=len(files),
             ended=len(files) - len(going),
             failed=sum(file.phase == "failed" for file in files),
             done=sum(file.here for file in sized),
             total=sum(file.total or 0 for file in sized) if whole else None,
             rate=self.rate(now),
-            eta_seconds=self._progress.left(now, max(0, missing)) if whole else None,
+            eta_seconds=self._total_rate.seconds_left(now, max(0, missing)) if whole else None,
         )

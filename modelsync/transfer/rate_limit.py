@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 BURST = 0.25  # seconds of unused allowance that may be caught up
 HELD = 0.25  # seconds of allowance that all streams together may have read and not paid off
-LOOK = 0.05  # seconds between two checks for a cancel
+CHECK_EVERY = 0.05  # seconds between two checks for a cancel
 
 
-class Bucket:
+class TokenBucket:
     """A token bucket that says how long to wait. Pure; the clock is an argument.
 
     If each of `n` readers waits as told before it takes its next `piece`, they take at most
@@ -39,7 +39,7 @@ class Bucket:
         return max(0.0, (self._paid_off or now) - now)
 
 
-class Limit:
+class RateLimit:
     """A limit that any number of streams share, in any threads.
 
     Args:
@@ -52,18 +52,18 @@ class Limit:
 
     def __init__(self, rate: int, streams: int) -> None:
         self.piece = max(1, int(rate * HELD / streams))
-        self._bucket = Bucket(rate)
+        self._bucket = TokenBucket(rate)
         self._lock = threading.Lock()
 
     @property
-    def binds(self) -> bool:
+    def throttles(self) -> bool:
         """Whether the limit makes streams wait now."""
         return self._bucket.owes(time.monotonic()) > 0
 
-    def pay(self, count: int, over: Callable[[], bool]) -> None:
+    def pay(self, count: int, cancelled: Callable[[], bool]) -> None:
         """Waits until a stream that has read `count` bytes may read again, or until `over` returns true."""
         with self._lock:
             now = time.monotonic()
             until = now + self._bucket.pay(now, count)
-        while (left := until - time.monotonic()) > 0 and not over():
-            time.sleep(min(left, LOOK))
+        while (left := until - time.monotonic()) > 0 and not cancelled():
+            time.sleep(min(left, CHECK_EVERY))

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from modelsync.errors import HashMismatchError, ModelsyncError, NetworkError
 from modelsync.transfer.journal import Validator
-from modelsync.transfer.rate_limit import Limit
+from modelsync.transfer.rate_limit import RateLimit
 
 Verdict = Literal["join", "whole", "plain", "changed", "other-size"]
 
@@ -23,7 +23,7 @@ class RangesRefusedError(ModelsyncError):
     """Only the whole file can be requested from this source."""
 
 
-class Bytes(Protocol):
+class SourceResponse(Protocol):
     """A response with bytes: `net.body.Body`, or a local file."""
 
     @property
@@ -54,11 +54,11 @@ class Bytes(Protocol):
         """Waits for bytes and reads those that are there into `buffer`; returns how many, 0 at the end."""
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """Where the bytes of one segment come from."""
 
     @property
-    def widest(self) -> int:
+    def max_streams(self) -> int:
         """The most streams that make sense at one time."""
 
     @property
@@ -66,17 +66,19 @@ class Source(Protocol):
         """Whether the URL's own server responds, so that the ETag is the URL's."""
 
     @property
-    def limit(self) -> Limit | None:
+    def limit(self) -> RateLimit | None:
         """The limit on reading its bytes, or None."""
 
-    def open(self, start: int, end: int | None, if_range: str | None) -> AbstractContextManager[Bytes]:
+    def open(
+        self, start: int, end: int | None, if_range: str | None
+    ) -> AbstractContextManager[SourceResponse]:
         """Requests the bytes from `start` up to `end`; the whole file if that is 0 and None."""
 
-    def worked(self) -> None:
+    def delivered(self) -> None:
         """Notes that bytes came."""
 
 
-class Known(NamedTuple):
+class Expectation(NamedTuple):
     """What is known of a segment before a response.
 
     Attributes:
@@ -92,7 +94,7 @@ class Known(NamedTuple):
     validator: Validator | None
 
 
-def judge(answer: Bytes, known: Known) -> Verdict:
+def judge(response: SourceResponse, expected: Expectation) -> Verdict:
     """Decides what to do with a response.
 
     Returns:
@@ -100,23 +102,23 @@ def judge(answer: Bytes, known: Known) -> Verdict:
         `plain`: nothing proves that ranges of this source belong together, so request the whole; `changed`: it is of
         another version than the bytes that have arrived; `other-size`: it is not the promised file.
     """
-    if known.promised is not None and answer.total not in (None, known.promised):
+    if expected.promised is not None and response.total not in (None, expected.promised):
         return "other-size"
-    if answer.status != 206:
+    if response.status != 206:
         return "whole"
-    if known.digest and known.size is None:
-        return "plain" if answer.total is None else "join"
-    if known.digest:
-        return "join" if answer.total in (None, known.size) else "changed"
-    mine = validator_of(answer)
+    if expected.digest and expected.size is None:
+        return "plain" if response.total is None else "join"
+    if expected.digest:
+        return "join" if response.total in (None, expected.size) else "changed"
+    mine = validator_of(response)
     if mine is None:
         return "plain"
-    return "join" if known.validator in (None, mine) else "changed"
+    return "join" if expected.validator in (None, mine) else "changed"
 
 
-def validator_of(answer: Bytes) -> Validator | None:
+def validator_of(response: SourceResponse) -> Validator | None:
     """The strong validator of a response; None if it has none, or a weak one."""
-    etag = answer.headers.get("etag", "").strip()
-    if answer.total is None or len(etag) < 2 or not (etag[0] == etag[-1] == '"'):
+    etag = response.headers.get("etag", "").strip()
+    if response.total is None or len(etag) < 2 or not (etag[0] == etag[-1] == '"'):
         return None
-    return Validator(str(answer.origin), etag, answer.total)
+    return Validator(str(response.origin), etag, response.total)

@@ -8,27 +8,31 @@ from typing import TYPE_CHECKING
 
 from modelsync.errors import CancelledError, ModelsyncError
 from modelsync.net.retry import Backoff
-from modelsync.transfer.concurrency import Count, Tuner
-from modelsync.transfer.file_state import File, Lane
-from modelsync.transfer.file_worker import Keeper
+from modelsync.transfer.concurrency import StreamStats, Tuner
+from modelsync.transfer.file_state import FileState, OpenSegment
+from modelsync.transfer.file_worker import FileWorker
 from modelsync.transfer.jobs import Fetched, Job, Segment
 from modelsync.transfer.local import LocalSource
 from modelsync.transfer.progress import Event
-from modelsync.transfer.rate_limit import Limit
+from modelsync.transfer.rate_limit import RateLimit
 from modelsync.transfer.remote import RemoteSource
-from modelsync.transfer.responses import Source
-from modelsync.transfer.stream import BUFFER, Stream
-from modelsync.transfer.track import SMALLEST, Take
+from modelsync.transfer.responses import ByteSource
+from modelsync.transfer.stream import BUFFER, RangeDownload
+from modelsync.transfer.track import SMALLEST, Claim
 
 if TYPE_CHECKING:
     from modelsync.net.client import Client
 
-FIRST = 2  # streams to begin with, or as many as there are small files, which mostly wait for the server
-COMING = 2  # open files per stream that are not whole yet: one is fetched while another is located
-OPEN = 3  # open files per stream in all, those included that are being published
+FIRST_STREAMS = (
+    2  # streams to begin with, or as many as there are small files, which mostly wait for the server
+)
+INCOMPLETE_PER_STREAM = (
+    2  # open files per stream that are not whole yet: one is fetched while another is located
+)
+OPEN_PER_STREAM = 3  # open files per stream in all, those included that are being published
 
 
-class Run:
+class Scheduler:
     """Runs all jobs of one call until they have ended or it is stopped.
 
     Attributes:
@@ -45,7 +49,7 @@ class Run:
         jobs: Sequence[Job],
         *,
         streams: int,
-        limit: Limit | None,
+        limit: RateLimit | None,
         backoff: Callable[[], Backoff],
         on_done: Callable[[Job, Fetched], None],
         on_error: Callable[[Job, ModelsyncError], None],
@@ -56,25 +60,25 @@ class Run:
         self.stopped = False
         self.crash: BaseException | None = None
         self.over = threading.Event()
-        self.cut_short = False
+        self.incomplete = False
         self._client = client
         self._limit = limit
         self._on_done = on_done
         self._on_error = on_error
         self._work = threading.Condition(self.lock)  # free streams wait for work
-        self._spare = threading.Condition(self.lock)  # streams above the limit wait to be needed
+        self._surplus = threading.Condition(self.lock)  # streams above the limit wait to be needed
         # The largest first: the small ones fill the time in which its last ranges arrive.
         self._waiting = deque(sorted(jobs, key=_largest_first))
-        self._leading: dict[str, bool] = {}
-        self._files: list[File] = []
-        self._ended: list[File] = []
+        self._redirecting: dict[str, bool] = {}
+        self._files: list[FileState] = []
+        self._ended: list[FileState] = []
         self._threads: list[threading.Thread] = []
         self._spawned = 0  # streams that exist, busy or not
         self._busy = 0  # streams that have a claim
         self._received = 0  # bytes so far
         self._worked = 0.0  # seconds so far, over all streams
         small = sum(_is_small(job) for job in jobs) if limit is None else 0
-        self._tuner = Tuner(streams, max(FIRST, small))
+        self._tuner = Tuner(streams, max(FIRST_STREAMS, small))
 
     def start(self) -> None:
         """Starts the streams, which open the files. The thread of a file that has ended opens the next small one."""
@@ -86,12 +90,12 @@ class Run:
 
     def tune(self) -> None:
         """Adjusts the number of streams. To be called every few hundredths of a second."""
-        if self._limit is not None and self._limit.binds:  # more streams would bring no more
+        if self._limit is not None and self._limit.throttles:  # more streams would bring no more
             return
         with self.lock:
-            if self._tuner.look(time.monotonic(), Count(self._received, self._worked, self._busy)):
+            if self._tuner.update(time.monotonic(), StreamStats(self._received, self._worked, self._busy)):
                 self._fill()
-                self._spare.notify_all()
+                self._surplus.notify_all()
                 self.wake()
 
     def received(self, count: int, worked: float) -> None:
@@ -108,37 +112,39 @@ class Run:
         with self.lock:
             self.stopped = True
             self._work.notify_all()
-            self._spare.notify_all()
+            self._surplus.notify_all()
             for file in self._files:
-                file.nudge()
+                file.notify()
         # only streams start the threads of files: once those have ended, the list does not grow
         for thread in self._threads:
             thread.join()
-        self.cut_short = self.cut_short or bool(self._waiting)
+        self.incomplete = self.incomplete or bool(self._waiting)
 
-    def source(self, segment: Segment) -> Source:
+    def source(self, segment: Segment) -> ByteSource:
         """The source of a segment's bytes."""
         if segment.url[:5].lower() == "file:":
             return LocalSource(segment.url)
-        source = RemoteSource(self._client, segment.url, lambda: self.stopped, self._limit, self._leading)
-        source.locate(likely=segment.leads)
+        source = RemoteSource(self._client, segment.url, lambda: self.stopped, self._limit, self._redirecting)
+        source.locate(likely=segment.redirects)
         return source
 
     def wake(self) -> None:
         """Wakes a free stream: there may be work. Needs the lock."""
         self._work.notify()
 
-    def news(self) -> list[Event]:
+    def events(self) -> list[Event]:
         """Progress of the files that have changed since the last call; a file's first event says what it began with."""
         events = []
         with self.lock:
-            for file in (*self._ended, *(file for file in self._files if file.lanes)):
+            for file in (*self._ended, *(file for file in self._files if file.segments)):
                 event = file.event()
-                if event != file.told:
-                    if event.phase != "waiting" and (file.told is None or file.told.phase == "waiting"):
+                if event != file.last_event:
+                    if event.phase != "waiting" and (
+                        file.last_event is None or file.last_event.phase == "waiting"
+                    ):
                         before = max(0, event.done - file.fetched - file.reused)
                         events.append(event._replace(phase="fetching", done=before, reused=0))
-                    file.told = event
+                    file.last_event = event
                     events.append(event)
             self._ended.clear()
         return events
@@ -156,76 +162,79 @@ class Run:
         buffer = memoryview(bytearray(BUFFER))
         try:
             while (work := self._next(number)) is not None:
-                file, lane, take = work
-                Stream(file, lane, take, buffer).work()
+                file, segment, claim = work
+                RangeDownload(file, segment, claim, buffer).run()
                 with self.lock:
                     self._busy -= 1
         except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for the run
             self._fail(error)
 
-    def _next(self, number: int) -> tuple[File, Lane, Take] | None:
+    def _next(self, number: int) -> tuple[FileState, OpenSegment, Claim] | None:
         """Waits for the next claim of a free stream; None when no work is left."""
         with self.lock:
             while not self.stopped and (self._waiting or self._files):
                 if number >= self._tuner.limit:
                     self._work.notify()
-                    self._spare.wait()
+                    self._surplus.wait()
                     continue
                 now = time.monotonic()
                 large = sum(not (file.closed or _is_small(file.job)) for file in self._files)
                 share = max(1, self._tuner.limit // max(1, large))
                 for file in self._files:
-                    taken = file.take(now, self._tuner.pace, 1 if _is_small(file.job) else share)
-                    if taken is not None:
+                    claimed = file.claim(now, self._tuner.stream_rate, 1 if _is_small(file.job) else share)
+                    if claimed is not None:
                         self._busy += 1
                         self._work.notify()
-                        return file, *taken
+                        return file, *claimed
                 if self._waiting and self._room:
                     self._spawn_for(self._open(self._waiting.popleft()))
                     while (small := self._open_small()) is not None:
                         self._spawn_for(small)
                 else:
-                    self._work.wait(self._until_a_retry(now))
+                    self._work.wait(self._seconds_to_retry(now))
             return None
 
-    def _until_a_retry(self, now: float) -> float | None:
+    def _seconds_to_retry(self, now: float) -> float | None:
         """Seconds until the next segment may be retried; None if none waits."""
-        times = [lane.track.not_before for file in self._files for lane in file.lanes]
+        times = [segment.track.not_before for file in self._files for segment in file.segments]
         return min((then - now for then in times if then > now), default=None)
 
     # --- the files -----------------------------------------------------------------------------------
 
-    def _open(self, job: Job) -> File:
-        file = File(job, self)
+    def _open(self, job: Job) -> FileState:
+        file = FileState(job, self)
         self._files.append(file)
         return file
 
-    def _open_small(self) -> File | None:
+    def _open_small(self) -> FileState | None:
         """Opens the next file if it is small, before a stream is free for it, so that it can be located meanwhile."""
         if self.stopped or not (self._waiting and self._room and _is_small(self._waiting[0])):
             return None
         return self._open(self._waiting.popleft())
 
-    def _spawn_for(self, file: File) -> None:
-        self._spawn("file", lambda: self._keep(file))
+    def _spawn_for(self, file: FileState) -> None:
+        self._spawn("file", lambda: self._run_files(file))
 
     @property
     def _room(self) -> bool:
         """Whether one more file may be open."""
         coming = sum(not file.closed for file in self._files)
-        return coming < COMING * self.streams and len(self._files) < OPEN * self.streams
+        return (
+            coming < INCOMPLETE_PER_STREAM * self.streams
+            and len(self._files) < OPEN_PER_STREAM * self.streams
+        )
 
-    def _keep(self, first: File) -> None:
-        file: File | None = first
+    def _run_files(self, first: FileState) -> None:
+        file: FileState | None = first
         while file is not None:
             try:
-                self._see_through(file)
+                self._run_file(file)
             except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for the run
                 self._fail(error)
             finally:
-                file = self._ended_with(file)
+                file = self._finish(file)
 
-    def _ended_with(self, file: File) -> File | None:
+    def _finish(self, file: FileState) -> FileState | None:
         """Removes a file that has ended; returns the next one for its thread, or None."""
         with self.lock:
             self._files.remove(file)
@@ -234,14 +243,14 @@ class Run:
             if not (self._files or self._waiting):
                 self.over.set()
                 self._work.notify_all()
-                self._spare.notify_all()
+                self._surplus.notify_all()
             return self._open_small()
 
-    def _see_through(self, file: File) -> None:
+    def _run_file(self, file: FileState) -> None:
         try:
-            fetched = Keeper(file).keep()
+            fetched = FileWorker(file).run()
             if fetched is None:
-                self.cut_short = True
+                self.incomplete = True
                 return
             self._on_done(file.job, fetched)
             if file.partial.folder.exists() and not fetched.path.exists():

@@ -25,7 +25,7 @@ MANY = 2**62  # bytes; more than any file has
 
 
 @dataclass(slots=True, eq=False)
-class Take:
+class Claim:
     """A range that one stream downloads.
 
     Attributes:
@@ -74,14 +74,14 @@ class Track:
         self.size = promised if promised is not None or validator is None else validator.total
         self.done = done or Ranges()
         self.validator = validator
-        self.held = Ranges()
-        self.active: list[Take] = []
+        self.reserved = Ranges()
+        self.active: list[Claim] = []
         self.ranged = False  # the server has sent ranges since its last failure
         self.plain = False  # only the whole may be requested
         self.draining = False  # its bytes will be discarded once no stream works on it
         self.not_before = 0.0
         self.changes = 0  # how often the source had another version
-        self.oddities = 0  # how often the source had another size than promised
+        self.wrong_sizes = 0  # how often the source had another size than promised
         self._streams = self._ceiling = self.width = streams
         self._backoff = backoff()
         self._best = self.done.covered
@@ -93,9 +93,9 @@ class Track:
         """Whether all bytes are there."""
         return self.size is not None and self.done.prefix >= self.size and not self.draining
 
-    def take(
-        self, now: float, pace: float = LARGEST, streams: int | None = None, *, in_order: bool = False
-    ) -> Take | None:
+    def claim(
+        self, now: float, stream_rate: float = LARGEST, streams: int | None = None, *, in_order: bool = False
+    ) -> Claim | None:
         """Claims the next range for a free stream; None if there is nothing for it now.
 
         Args:
@@ -109,7 +109,7 @@ class Track:
         if busy or self.complete or self.draining or now < self.not_before:
             return None
         if self.plain or (self.done and not self.digest and self.validator is None):
-            return None if self.held else self._begin(0, None)
+            return None if self.reserved else self._begin(0, None)
         gaps = self._free()
         if not gaps:
             return None
@@ -117,7 +117,7 @@ class Track:
         start, end = next(small, gaps.spans[0])
         if self.size is None:
             return self._begin(start, end if end < MANY else SMALLEST if start == 0 else None)
-        end = min(end, start + chunk(gaps.covered, min(streams or self._streams, self._streams), pace))
+        end = min(end, start + chunk(gaps.covered, min(streams or self._streams, self._streams), stream_rate))
         return self._begin(start, None if (start, end) == (0, self.size) else end)
 
     def began(self, *, ranged: bool) -> None:
@@ -126,31 +126,31 @@ class Track:
         if self.width < self._ceiling:
             self.width += 1
 
-    def arrived(self, take: Take, position: int) -> None:
+    def arrived(self, claim: Claim, position: int) -> None:
         """Notes that the bytes of `claim` up to `position` are recorded."""
-        self._probe += position - take.position
-        self.done = self.done.add(take.position, position)
-        take.position = position
+        self._probe += position - claim.position
+        self.done = self.done.add(claim.position, position)
+        claim.position = position
         covered = self.done.covered
         if covered > self._best:
             self._best = covered
-            take.grew = True
+            claim.grew = True
             self._backoff.progressed()
         if self._probe >= PROBE:
             self._probe = 0
             self._ceiling = min(self._ceiling + 1, self._streams)
 
-    def hold(self, start: int, end: int) -> None:
+    def reserve(self, start: int, end: int) -> None:
         """Reserves bytes for copying: streams do not claim them."""
-        self.held = self.held.add(start, end)
+        self.reserved = self.reserved.add(start, end)
 
-    def let_go(self, start: int, end: int) -> None:
+    def unreserve(self, start: int, end: int) -> None:
         """Ends the reservation of bytes: streams may claim them."""
-        self.held = self.held.remove(start, end)
+        self.reserved = self.reserved.remove(start, end)
 
     def copied(self, start: int, end: int) -> None:
         """Notes that reserved bytes were copied."""
-        self.held = self.held.remove(start, end)
+        self.reserved = self.reserved.remove(start, end)
         self.done = self.done.add(start, end)
 
     def lose(self, start: int, end: int) -> None:
@@ -158,18 +158,18 @@ class Track:
         self.done = self.done.remove(start, end)
         self._best = self.done.covered
 
-    def release(self, take: Take) -> None:
+    def release(self, claim: Claim) -> None:
         """Releases a claim; what is missing of it can be claimed again."""
-        self.active.remove(take)
+        self.active.remove(claim)
 
-    def failed(self, take: Take, now: float, retry_after: float | None = None) -> bool:
+    def failed(self, claim: Claim, now: float, retry_after: float | None = None) -> bool:
         """Handles a temporary failure of a released claim.
 
         Returns:
             Whether to try again, which `claim` allows from `not_before` on.
         """
         if self.active:
-            if not take.grew:
+            if not claim.grew:
                 self.width = self._ceiling = len(self.active)
             self.not_before = now + max(FIRST_WAIT, retry_after or 0.0)
             return True
@@ -193,29 +193,29 @@ class Track:
 
     def _free(self) -> Ranges:
         """The bytes that are missing and neither claimed nor reserved."""
-        taken = [(take.position, MANY if take.limit is None else take.limit) for take in self.active]
-        state = (self.done, self.held, self.size, taken)
+        claimed = [(claim.position, MANY if claim.limit is None else claim.limit) for claim in self.active]
+        state = (self.done, self.reserved, self.size, claimed)
         if self._gaps[0] != state:  # many streams look while nothing has changed
-            missing = Ranges((*self.done, *self.held, *taken)).missing(
+            missing = Ranges((*self.done, *self.reserved, *claimed)).missing(
                 MANY if self.size is None else self.size
             )
             self._gaps = state, missing
         return self._gaps[1]
 
-    def _begin(self, start: int, end: int | None) -> Take:
-        take = Take(start, end)
+    def _begin(self, start: int, end: int | None) -> Claim:
+        claim = Claim(start, end)
         if end is None:
-            take.limit = self.size
-        self.active.append(take)
-        return take
+            claim.limit = self.size
+        self.active.append(claim)
+        return claim
 
 
-def chunk(missing: int, streams: int, pace: float = LARGEST) -> int:
+def chunk(missing: int, streams: int, stream_rate: float = LARGEST) -> int:
     """How many bytes a stream claims at once: those of about two seconds, and fewer towards the end.
 
     All streams together are never so far ahead that the hashing thread could not catch up. The last ranges take about
     an eighth of a second, so that all streams end at about the same time.
     """
-    most = min(LARGEST, max(SMALLEST, min(int(2 * pace), AHEAD // streams)))
-    least = min(SMALLEST, max(MiB, int(pace / 8))) if pace and streams > 1 else SMALLEST
+    most = min(LARGEST, max(SMALLEST, min(int(2 * stream_rate), AHEAD // streams)))
+    least = min(SMALLEST, max(MiB, int(stream_rate / 8))) if stream_rate and streams > 1 else SMALLEST
     return min(max(missing // (2 * streams * MiB) * MiB if streams > 1 else missing, least), most)

@@ -8,7 +8,7 @@ import pytest
 
 from modelsync.gguf.reader import read_header
 from modelsync.gguf.types import BY_NAME
-from modelsync.gguf.writer import HeaderFile, clean, write_header
+from modelsync.gguf.writer import HeaderFile, minimal_header, write_header
 from modelsync.llama.breakdown import Breakdown, sums_of
 from modelsync.llama.breakdown_check import (
     KNOWN,
@@ -173,7 +173,7 @@ def test_what_llama_cpp_cannot_load_is_said(breakdown: Breakdown) -> None:
     model = Building("brandnew", 2, 256, 1024, context=512)
     model.heads(4, 2)
     model.ends()
-    assert breakdown.ask(clean(model.header()), LLAMA_CPP_PYTHON) is None
+    assert breakdown.ask(minimal_header(model.header()), LLAMA_CPP_PYTHON) is None
     assert "unknown model architecture: 'brandnew'" in (breakdown.why_not or "")
     found = estimator(model_of(model.header()), RAM, (), breakdown)(LLAMA_CPP_PYTHON)
     assert (found.source, found.bound) == ("formula", True)
@@ -188,7 +188,7 @@ def test_estimates_have_llama_cpps_numbers(breakdown: Breakdown) -> None:
     ask = estimator(model, RAM, (), breakdown)
     found = ask(LLAMA_SERVER._replace(context=8192))
     assert (found.source, found.bound, found.notes) == ("llama.cpp", False, ())
-    buffers = breakdown.ask(clean(model.header), found.settings)
+    buffers = breakdown.ask(minimal_header(model.header), found.settings)
     assert buffers is not None
     assert (found.weights, found.cache, found.compute) == sums_of(buffers)
     small = Device("RAM", "ram", 6 * GiB, 6 * GiB)
@@ -227,4 +227,4 @@ def test_projectors_are_added_to_llama_cpps_numbers(breakdown: Breakdown) -> Non
     found = estimator(with_it, RAM, (), breakdown)(LLAMA_CPP_PYTHON)
     bare = estimator(model_of(header), RAM, (), breakdown)(LLAMA_CPP_PYTHON)
     assert found.weights - bare.weights == 4 << 20
-    assert found.notes == ("what a projector computes in is not counted",)
+    assert found.notes == ("the projector's compute buffer is not counted",)

@@ -11,7 +11,7 @@ from modelsync.net.retry import Backoff
 from modelsync.transfer.downloader import Downloader
 from modelsync.transfer.jobs import Fetched, Guess, Job, Segment
 from modelsync.transfer.progress import Event, Listener
-from modelsync.transfer.rate_limit import Limit
+from modelsync.transfer.rate_limit import RateLimit
 from tests.support.content import sha256
 
 
@@ -91,7 +91,7 @@ class Lab:
         self,
         *jobs: Job,
         streams: int = 4,
-        limit: Limit | None = None,
+        limit: RateLimit | None = None,
         timeout: float = 5.0,
         listener: Listener | None = None,
         cancel: threading.Event | None = None,

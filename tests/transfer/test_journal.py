@@ -7,10 +7,10 @@ from modelsync.transfer import journal
 from modelsync.transfer.journal import Validator
 from modelsync.transfer.ranges import Ranges
 
-HEAD = journal.head("sha256:me")
+HEAD = journal.header_line("sha256:me")
 
 
-def read(text: str, boot: str | None = "b1") -> journal.Trusted:
+def read(text: str, boot: str | None = "b1") -> journal.JournalState:
     trusted = journal.read(text.encode(), "sha256:me", boot)
     assert trusted is not None
     return trusted

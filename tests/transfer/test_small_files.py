@@ -21,7 +21,9 @@ LONG = 10.0  # seconds after which a test has failed
 def jobs(hub: Hub, lab: Lab) -> list[Job]:
     hub.repo("u/m").commit(FILES, lfs=None)
     return [
-        lab.job([Segment(f"{hub.endpoint}/u/m/resolve/main/{name}", len(data), leads=True)], data, label=name)
+        lab.job(
+            [Segment(f"{hub.endpoint}/u/m/resolve/main/{name}", len(data), redirects=True)], data, label=name
+        )
         for name, data in FILES.items()
     ]
 
