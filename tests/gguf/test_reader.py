@@ -156,7 +156,10 @@ BAD = {
     "half a block": (tensors(info("t", (128,), Q4_K, 0)), "rows of 128, not whole blocks of 256 (Q4_K)"),
     "an unknown type": (tensors(info("t", (1,), 99, 0)), "unknown type 99"),
     "a removed type": (tensors(info("t", (32,), 33, 0)), "Q4_0_8_8, a type that llama.cpp has removed"),
-    "an offset that skips": (tensors(info("t", (1,), F32, 32)), "should begin at offset 0, after the tensors before it, and says 32"),
+    "an offset that skips": (
+        tensors(info("t", (1,), F32, 32)),
+        "should begin at offset 0, after the tensors before it, and says 32",
+    ),
     "an offset that overlaps": (
         tensors(info("t", (8,), F32, 0), info("u", (1,), F32, 0)),
         "begin at 0 of the data; the tensors before it end at 32",

@@ -59,8 +59,8 @@ def test_the_known_header_is_what_it_is_said_to_be() -> None:
         (KNOWN._replace(cache=0), LOG, "not 15738880 + 1048576"),
         (KNOWN._replace(compute=1), LOG, "buffer was read as 1 bytes"),
         (KNOWN, LOG.replace("15.51", "15.55"), "logged 15.55 MiB"),
-        (KNOWN, "", "does not tell the size of its cache"),
-        (KNOWN, LOG.splitlines()[0], "does not tell the size of its compute"),
+        (KNOWN, "", "does not give the size of its cache"),
+        (KNOWN, LOG.splitlines()[0], "does not give the size of its compute"),
     ],
 )
 def test_what_does_not_agree_is_not_believed(sums: Sums, log: str, words: str | None) -> None:

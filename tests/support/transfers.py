@@ -1,7 +1,8 @@
 """What the tests of whole downloads share."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from modelsync.transfer.downloader import Downloader
 from modelsync.transfer.jobs import Fetched, Guess, Job, Segment
 from modelsync.transfer.progress import Event, Listener
 from modelsync.transfer.rate_limit import RateLimit
+from tests.hub import Hub, Request, Status
+from tests.hub.wire import Where
 from tests.support.content import sha256
 
 
@@ -113,6 +116,28 @@ class Lab:
             finally:
                 assert running_threads() == []
         return outcome
+
+
+@contextmanager
+def held(hub: Hub, which: Callable[[Request], bool], *, where: Where = "plain") -> Iterator[threading.Event]:
+    """Holds back the answers to some requests until the block ends, or until the event is set."""
+    release = threading.Event()
+
+    def hold(request: Request) -> bool:
+        if which(request):
+            release.wait(60)
+        return False
+
+    hub.misbehave(Status(500), where=where, times=None, when=hold)
+    try:
+        yield release
+    finally:
+        release.set()
+
+
+def ends(data: bytes) -> Callable[[Request], bool]:
+    """Whether a request is for the last range of a file."""
+    return lambda request: request.headers.get("range", "").endswith(f"-{len(data) - 1}")
 
 
 def running_threads() -> list[str]:

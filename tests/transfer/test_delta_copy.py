@@ -19,11 +19,13 @@ from modelsync.transfer.delta_probes import delta_parts, first_probes
 from modelsync.transfer.jobs import Fetched, Guess, Job, Segment
 from modelsync.transfer.partial import Partial
 from modelsync.transfer.progress import Event
+from modelsync.transfer.scheduler import Scheduler
 from tests.hub import Corrupt, Delay, Hub, IgnoreRange, Replaced, Slow, Status
 from tests.support.content import noise, sha256
 from tests.support.processes import TREE
 from tests.support.transfers import Lab, is_gguf
 from tests.support.units import KiB, MiB
+from tests.support.waiting import wait_until
 
 HEAD = noise(1000)
 TENSORS = [random.Random(n).randbytes(500 * KiB + n) for n in range(12)]  # 6 MiB
@@ -319,20 +321,26 @@ def test_progress_tells_what_was_copied_apart(hub: Hub, lab: Lab, old: Path) -> 
 
 
 def stopped_in_the_middle(lab: Lab, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs a job until some MiB were copied."""
+    """Runs a job until some MiB were copied; the next copy waits until the run is stopped."""
     cancel, copy, copied = threading.Event(), CopySources.copy, 0
+    start, schedulers = Scheduler.start, list[Scheduler]()
+
+    def started(self: Scheduler) -> None:
+        schedulers.append(self)
+        start(self)
 
     def stop(self: CopySources, path: Path, at: int, partial: Partial, offset: int, count: int) -> int:
         nonlocal copied
         if copied > 2 * MiB:  # whichever parts were looked at first
             cancel.set()
-            threading.Event().wait(0.3)
+            wait_until(lambda: schedulers[0].stopped)
         done = copy(self, path, at, partial, offset, count)
         copied += done
         return done
 
     with monkeypatch.context() as patch:
         patch.setattr(CopySources, "copy", stop)
+        patch.setattr(Scheduler, "start", started)
         with pytest.raises(CancelledError):
             lab.run(job, cancel=cancel)
 
