@@ -95,7 +95,7 @@ def test_a_clean_header_keeps_what_decides_memory() -> None:
 
 @pytest.mark.parametrize("name", model_shapes.ALL)
 def test_clean_headers_are_small(name: str) -> None:
-    """Whatever the model, its clean header has less than 100 KB and its file the size of the tensors and no more."""
+    """Whatever the model, its reduced header has less than 100 KB, and its file just the size of the tensors."""
     whole = model_shapes.ALL[name]().header()
     file = minimal_header(whole)
     assert len(file.header) < 100_000

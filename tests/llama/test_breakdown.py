@@ -147,7 +147,7 @@ def test_a_header_that_kills_the_worker_hurts_no_other() -> None:
 
 @asks_llama_cpp
 def test_a_worker_that_does_not_answer_is_ended() -> None:
-    """Who takes too long is killed, and the question has no answer."""
+    """A worker that takes too long is killed, and the request has no answer."""
     with Breakdown(answer_seconds=0) as breakdown:
         assert breakdown.ask(known_header(), KNOWN_SETTINGS) is None
         assert breakdown._process is None
@@ -209,7 +209,7 @@ def test_many_sequences_states_are_not_allocated(breakdown: Breakdown) -> None:
 
 @asks_llama_cpp
 def test_a_gpu_in_exclusive_mode_is_left_alone(breakdown: Breakdown) -> None:
-    """Whoever has it would lose it; the formulas answer, and say why."""
+    """Asking would take it from its process; the formulas answer, and say why."""
     gpu = Device("GPU", "cuda", 24 * GiB, 23 * GiB, exclusive=True)
     found = estimator(model_of(model_shapes.ALL["llama3.1-8B"]().header()), RAM, (gpu,), breakdown)(
         LLAMA_CPP_PYTHON

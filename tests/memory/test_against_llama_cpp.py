@@ -140,7 +140,7 @@ def really_loaded(path: Path, asked: LoadSettings) -> list[int]:
 def test_a_model_that_is_loaded_takes_what_was_said(
     tiny_gguf: Path, llama_cpp: Breakdown, flash: bool
 ) -> None:
-    """Whole header, clean header, formulas, and the file really loaded: the same bytes everywhere."""
+    """Full header, reduced header, formulas, and the loaded file: the same bytes everywhere."""
     asked = LoadSettings("test", 512, ubatch=128, flash_attention=flash)
     size = tiny_gguf.stat().st_size
     data = tiny_gguf.read_bytes()

@@ -140,8 +140,8 @@ def test_it_begins_within_its_bounds(first: int) -> None:
     assert Tuner(16, first).limit == min(16, max(1, first))
 
 
-class Told:
-    """A run of four streams that counts how often it is told that a server is crowded."""
+class CrowdedCounter:
+    """A scheduler of four streams that counts how often a server is crowded."""
 
     lock = threading.Lock()
     streams = 4
@@ -165,7 +165,7 @@ class Told:
 @pytest.mark.parametrize(("status", "times"), [(429, 1), (503, 1), (500, 0), (403, 0)])
 def test_the_run_is_told_of_a_server_that_has_too_much_to_do(status: int, times: int) -> None:
     """A 429 and a 503 mean fewer streams for all files; what is one file's own trouble does not."""
-    run, track = Told(), Track(10, digest=True, streams=4)
+    run, track = CrowdedCounter(), Track(10, digest=True, streams=4)
     file = FileState(Job("x.gguf", Path(), 10, "0" * 64, (Segment("https://hub.example/x"),)), run)
     claim = track.claim(0.0)
     assert claim is not None

@@ -348,7 +348,7 @@ def stopped_in_the_middle(lab: Lab, job: Job, monkeypatch: pytest.MonkeyPatch) -
 def test_after_a_cancel_nothing_is_copied_or_looked_at_twice(
     hub: Hub, lab: Lab, old: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The journal knows what was copied: it is doubtful still in the next run, which asks for what is missing."""
+    """The journal knows what was copied: it is still unverified in the next run, which fetches what is missing."""
     job = lab.job(hub.file("/x.gguf", NEW), NEW, guesses=guesses(old))
     stopped_in_the_middle(lab, job, monkeypatch)
     before = sent(hub)

@@ -131,7 +131,7 @@ def test_an_interrupt_from_the_keyboard_ends_the_process_and_keeps_everything(hu
 
 
 def test_cancelling_keeps_what_has_come(hub: Hub, lab: Lab) -> None:
-    """Streams that wait for a silent server end too, and nobody is told that the file failed."""
+    """Streams that wait for a silent server end too, and the file does not count as failed."""
     cancel = threading.Event()
     job = lab.job(hub.file("/x.gguf", DATA), DATA)
     hub.misbehave(Stall(3 * MiB), where="plain", times=None)

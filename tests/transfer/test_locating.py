@@ -33,7 +33,7 @@ def test_every_address_is_asked_once_and_mostly_beforehand(hub: Hub, lab: Lab) -
 
 
 def test_an_address_that_is_good_for_a_head_alone_is_asked_for_again(hub: Hub, lab: Lab) -> None:
-    """Where a CDN refuses what a HEAD was given, a GET gets another, and soon nothing is asked beforehand any more."""
+    """Where a CDN refuses the URL that a HEAD got, a GET gets another, and HEADs soon stop."""
     nowhere = Headers({"Location": f"{hub.cdn}/x?Signature=for-a-head"})
     hub.misbehave(nowhere, where="hub", method="HEAD", times=None)
     fetch(hub, lab)
@@ -58,7 +58,7 @@ def test_a_host_that_leads_nowhere_is_asked_for_the_bytes_at_once(hub: Hub, lab:
 def test_what_most_likely_leads_elsewhere_is_asked_beforehand_from_the_first_file_on(
     hub: Hub, lab: Lab
 ) -> None:
-    """Who knows that of a host says it: then no stream waits for the hub, and no file is asked for twice."""
+    """With `redirects`, no stream waits for the hub, and no file is requested twice."""
     jobs = [
         lab.job([Segment(url, len(FILES[name]), redirects=True)], FILES[name], label=name)
         for name, url in urls(hub).items()

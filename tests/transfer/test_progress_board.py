@@ -90,7 +90,7 @@ def test_only_files_count() -> None:
 
 
 def test_where_a_size_is_not_known_neither_is_the_end() -> None:
-    """A sum of those that are known would be a promise that nobody can keep."""
+    """A sum of the known sizes alone would be wrong."""
     board = Board()
     for second in range(5):
         board.hear(Event("fetching", "a", second * MIB, 100 * MIB), float(second))
@@ -155,7 +155,7 @@ def test_at_an_even_rate_it_falls_as_time_goes_by(rate: float, gaps: list[float]
 
 @given(st.floats(1e4, 1e10), GAPS, st.floats(0.01, FORGOTTEN + 30))
 def test_a_pause_lets_it_grow_slowly(rate: float, gaps: list[float], pause: float) -> None:
-    """By a tenth a second at the most; it is known for a minute more, and then nobody can tell."""
+    """By a tenth a second at the most; it is known for a minute more, and then unknown."""
     pace = RateMeter()
     now, _ = heard(pace, rate, [*gaps, 2.0])
     before = pace.seconds_left(now, 10**9)
@@ -209,7 +209,7 @@ def test_after_a_long_pause_it_is_measured_anew() -> None:
 
 
 def test_nothing_came_yet() -> None:
-    """Then nobody can tell, and there is no rate."""
+    """Then the time left is unknown, and there is no rate."""
     pace = RateMeter()
     assert (pace.rate(0.0), pace.seconds_left(0.0, 100)) == (0.0, None)
     for second in range(5):

@@ -1,4 +1,4 @@
-"""What a wrong file is told to be made of."""
+"""The sentence about where the bytes of a wrong file came from."""
 
 from modelsync.transfer import journal
 from modelsync.transfer.journal import Provenance
@@ -15,7 +15,7 @@ def history(text: str) -> tuple[tuple[Provenance, Ranges], ...]:
     return trusted.history
 
 
-def test_each_byte_is_told_of_whoever_brought_it_last() -> None:
+def test_each_byte_is_attributed_to_its_last_source() -> None:
     """Bytes that were fetched over others, or forgotten, are not the earlier one's any more."""
     text = (
         f"boot b1\n@ {DAY} https://a\n+ 0 10\n+ 20 30\n@ {DAY + 60} a copy of /b\n? 5 25\n"

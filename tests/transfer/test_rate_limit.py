@@ -86,7 +86,7 @@ def test_all_streams_together_hold_a_bounded_part(rate: int, streams: int) -> No
 
 
 class Watch:
-    """Hears how much is here, and when."""
+    """Listens to how much has arrived, and when."""
 
     def __init__(self) -> None:
         self.begun = time.monotonic()
@@ -136,7 +136,7 @@ def test_a_limit_that_does_not_bind_keeps_no_stream_away(hub: Hub, lab: Lab) -> 
 
 
 def test_waiting_for_the_limit_is_no_stall(hub: Hub, lab: Lab) -> None:
-    """A stream that waits longer than the timeout between two reads is not taken for one that hears nothing."""
+    """A stream that the limit delays longer than the timeout is not taken for a stalled one."""
     data = noise(40_000)
     job = lab.job(hub.file("/x.gguf", data), data)
     limit = RateLimit(20_000, 1)  # a quarter of a second for each piece

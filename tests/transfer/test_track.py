@@ -34,7 +34,7 @@ def finish(one: Track, claim: Claim) -> None:
 
 
 def test_one_stream_asks_until_the_server_has_answered_with_a_range() -> None:
-    """Nobody else asks a server that nothing is known of; then as many as there may be."""
+    """One stream asks an unknown server; after a range, as many as allowed."""
     one = track()
     first = one.claim(0.0)
     assert first is not None
@@ -44,7 +44,7 @@ def test_one_stream_asks_until_the_server_has_answered_with_a_range() -> None:
 
 
 def test_a_server_that_gives_the_whole_has_one_stream() -> None:
-    """After a 200 nobody else asks."""
+    """After a 200 no other stream asks."""
     one = track()
     one.claim(0.0)
     one.began(ranged=False)
@@ -73,7 +73,7 @@ def test_a_resumed_file_of_unknown_size_is_asked_for_its_rest() -> None:
 
 
 def test_without_digest_and_validator_nothing_is_joined() -> None:
-    """Bytes of a version that nobody can name are asked for anew, all of them."""
+    """Bytes of an unknown version are all fetched again."""
     claim = track(digest=False, done=Ranges([(0, 5 * MiB)])).claim(0.0)
     assert claim is not None
     assert (claim.start, claim.end) == (0, None)
@@ -267,7 +267,7 @@ def test_what_is_held_is_for_nobody_and_what_is_small_comes_first() -> None:
 
 
 def test_the_whole_is_asked_for_only_when_nothing_is_held() -> None:
-    """Who copies lets go first: two would write in one place."""
+    """A copy ends its reservation first: two writers must not share a range."""
     one = track(10 * MiB)
     one.reserve(MiB, 2 * MiB)
     one.plain = True
