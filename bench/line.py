@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 
-from modelsync.transfer.rate_limit import Limit
+from modelsync.transfer.rate_limit import RateLimit
 
 BUFFER = 64 * 1024
 STREAMS = 16  # that share it at most
@@ -25,7 +25,7 @@ class Line:
 
     def __init__(self, to: int, rate: int) -> None:
         self._to = to
-        self._limit = Limit(rate, STREAMS)
+        self._limit = RateLimit(rate, STREAMS)
         self._lock = threading.Lock()
         self._closed = False
         self.sent = 0

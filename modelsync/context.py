@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from modelsync.sources.base import Source
     from modelsync.transfer.downloader import Downloader
     from modelsync.transfer.progress import Event, Listener, Phase
-    from modelsync.transfer.rate_limit import Limit
+    from modelsync.transfer.rate_limit import RateLimit
     from modelsync.transfer.remote import RemoteSource
 
 
@@ -70,7 +70,7 @@ class Context:
         self._headers = tuple(headers)
         self._store: Store | None = None
         self._client: Client | None = None
-        self._limit: Limit | None = None
+        self._limit: RateLimit | None = None
         self._guard = threading.Lock()
         self._telling = threading.Lock()
 
@@ -175,16 +175,16 @@ class Context:
         return RemoteSource(self.client, url, self.cancel.is_set, self.limit)
 
     @property
-    def limit(self) -> "Limit | None":
+    def limit(self) -> "RateLimit | None":
         """The one limit of this call, or None."""
         if self.max_rate is None:
             return None
         from modelsync.transfer.downloader import STREAMS
-        from modelsync.transfer.rate_limit import Limit
+        from modelsync.transfer.rate_limit import RateLimit
 
         with self._guard:
             if self._limit is None:
-                self._limit = Limit(self.max_rate, self.streams or STREAMS)
+                self._limit = RateLimit(self.max_rate, self.streams or STREAMS)
             return self._limit
 
     def sources(self) -> "tuple[Source, ...]":

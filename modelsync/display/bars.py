@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelsync.display import units
-from modelsync.transfer.progress_board import All, Board, File
+from modelsync.transfer.progress_board import Board, FileProgress, TotalProgress
 
 if TYPE_CHECKING:
     from modelsync.transfer.progress import Event
@@ -139,19 +139,19 @@ class Bars:
         return cells
 
 
-def amount(file: File) -> str:
+def amount(file: FileProgress) -> str:
     """How much of a file is here, or its phase."""
     if file.phase != "fetching":
         return file.phase
     return units.size(file.done) if file.total is None else units.progress(file.done, file.total)
 
 
-def total(every: All) -> str:
+def total(every: TotalProgress) -> str:
     """How much of everything is here; empty while that is unknown."""
     return units.progress(every.done, every.total) if every.total else ""
 
 
-def summarise(every: All) -> list[str]:
+def summarise(every: TotalProgress) -> list[str]:
     """The summary of all files: `2 of 5`, `41.2 MiB/s`, `2:31 left`."""
     words = (
         f"{every.ended} of {every.files}" if every.files > 1 else "",

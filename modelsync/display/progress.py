@@ -14,7 +14,7 @@ from modelsync.display.terminal import encodable, moves_cursor, wants_color
 
 if TYPE_CHECKING:
     from modelsync.transfer.progress import Event
-    from modelsync.transfer.progress_board import File
+    from modelsync.transfer.progress_board import FileProgress
 
 VERBS = {
     "fetching": "fetched",
@@ -137,7 +137,7 @@ class Lines:
     def close(self) -> None:
         """Does nothing: lines stay."""
 
-    def _moves(self, file: "File", told: "_LastLine | None", now: float) -> None:
+    def _moves(self, file: "FileProgress", told: "_LastLine | None", now: float) -> None:
         from modelsync.display import units
 
         percent = 100 * file.done // file.total if file.total else 0
@@ -163,7 +163,7 @@ class _LastLine(NamedTuple):
     percent: int
 
 
-def _amount(file: "File") -> str:
+def _amount(file: "FileProgress") -> str:
     from modelsync.display import units
 
     return f"  {units.size(file.total)}" if file.total is not None else ""

@@ -19,7 +19,7 @@ from modelsync.errors import CancelledError, ModelsyncError
 from modelsync.fetch import headers
 from modelsync.fetch.wanted import Need
 from modelsync.gguf.header import Header
-from modelsync.gguf.tensor_match import line_up
+from modelsync.gguf.tensor_match import match_tensors
 from modelsync.spec.lock.model import LockedFile
 from modelsync.spec.names import file_name
 from modelsync.spec.parts import MAX_PARTS, part_of
@@ -150,7 +150,7 @@ def _place(url: str | None) -> tuple[str, str]:
 
 def guesses(new: Header, olds: Sequence[Old]) -> tuple[Guess, ...]:
     """Where the tensors of a new file may be in older ones; none, if that is not worth it. Pure."""
-    alike = line_up(new, [old.header for old in olds])
+    alike = match_tensors(new, [old.header for old in olds])
     largest = sorted(alike, key=lambda one: -one.nbytes)[:TENSORS]
     if sum(one.nbytes for one in largest) < LEAST:
         return ()

@@ -20,8 +20,7 @@ from modelsync.errors import (
 )
 from modelsync.fetch.wanted import Need
 from modelsync.gguf.header import Header
-from modelsync.gguf.reader import HeaderReader, read_header
-from modelsync.gguf.reader import Need as More
+from modelsync.gguf.reader import HeaderReader, NeedMore, read_header
 from modelsync.net.retry import TRIES
 from modelsync.store import blobs
 from modelsync.store import header_cache as kept
@@ -32,7 +31,7 @@ from modelsync.transfer.progress import Event
 if TYPE_CHECKING:
     from modelsync.net.retry import Backoff
     from modelsync.transfer.journal import Validator
-    from modelsync.transfer.responses import Bytes, Source
+    from modelsync.transfer.responses import ByteSource, SourceResponse
 
 FIRST = 2 << 20  # bytes of the first range: most headers whose vocabulary is small
 NEXT = 4 << 20  # of each one after it
@@ -209,7 +208,7 @@ class _Reading:
                 return None
         return None
 
-    def _source(self, segment: Segment) -> "Source":
+    def _source(self, segment: Segment) -> "ByteSource":
         if segment.url.startswith("file:"):
             from modelsync.transfer.local import LocalSource
 
@@ -217,14 +216,19 @@ class _Reading:
         return self._context.remote(segment.url)
 
     def _judged(
-        self, answer: "Bytes", at: int, promised: int | None, size: int | None, validator: "Validator | None"
+        self,
+        answer: "SourceResponse",
+        at: int,
+        promised: int | None,
+        size: int | None,
+        validator: "Validator | None",
     ) -> "Validator | None":
         """Holds an answer against what is known of the file; returns the version that it is of."""
         from modelsync.net.retry import FinalNetworkError
-        from modelsync.transfer.responses import Known, OtherSizeError, judge, validator_of
+        from modelsync.transfer.responses import Expectation, OtherSizeError, judge, validator_of
 
         label = self._label
-        known = Known(promised, size, self._known, validator)
+        known = Expectation(promised, size, self._known, validator)
         match judge(answer, known):
             case "other-size":
                 raise OtherSizeError(
@@ -239,18 +243,20 @@ class _Reading:
                 )
         return validator or validator_of(answer)
 
-    def _take(self, answer: "Bytes", source: "Source", backoff: "Backoff", size: int | None) -> Header | None:
+    def _take(
+        self, answer: "SourceResponse", source: "ByteSource", backoff: "Backoff", size: int | None
+    ) -> Header | None:
         """Takes the bytes of one answer; the header once it is whole."""
         reader = self._made(size)
         limit = source.limit
         buffer = memoryview(bytearray(_PIECE if limit is None else min(_PIECE, limit.piece)))
         found: Header | None = None
         while count := answer.read_into(buffer):
-            source.worked()
+            source.delivered()
             backoff.progressed()
             self.data += buffer[:count]
             header = found or reader.feed(buffer[:count])
-            if not isinstance(header, More):
+            if not isinstance(header, NeedMore):
                 found = header
                 if not (self._rest and answer.status == 206):
                     break

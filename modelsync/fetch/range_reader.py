@@ -8,7 +8,7 @@ from modelsync.fetch.headers import pause
 from modelsync.fetch.wanted import Need
 
 if TYPE_CHECKING:
-    from modelsync.transfer.responses import Bytes
+    from modelsync.transfer.responses import SourceResponse
 
 
 class WindowReader:
@@ -37,12 +37,12 @@ class WindowReader:
                     if answer.status != 206 or answer.start != start or answer.total != self._size:
                         return None
                     data = self._all(answer, end - start)
-                    self._source.worked()
+                    self._source.delivered()
                     return data
             except NetworkError as error:
                 pause(self._context, error, backoff)
 
-    def _all(self, answer: "Bytes", count: int) -> bytes:
+    def _all(self, answer: "SourceResponse", count: int) -> bytes:
         data, limit = memoryview(bytearray(count)), self._source.limit
         piece = count if limit is None else limit.piece
         at = 0

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from modelsync.errors import UsageError
 from modelsync.fit.machine import Machine
 from modelsync.memory import placement
-from modelsync.memory.estimate import Estimate, Model
+from modelsync.memory.estimate import Estimate, EstimatedModel
 from modelsync.memory.load_settings import (
     LLAMA_CPP_PYTHON,
     PROFILES,
@@ -129,7 +129,7 @@ class Estimation(NamedTuple):
 
 
 def estimated(
-    title: str, quant: str | None, model: Model, settings: LoadSettings, here: Machine
+    title: str, quant: str | None, model: EstimatedModel, settings: LoadSettings, here: Machine
 ) -> Estimation:
     """What a model needs on a machine, and what that comes to."""
     ask = here.estimator(model)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.errors import UsageError
 from modelsync.memory import placement
-from modelsync.memory.estimate import Model
+from modelsync.memory.estimate import EstimatedModel
 from modelsync.memory.load_settings import LLAMA_SERVER
 from modelsync.system import devices
 from modelsync.system.devices import Device
@@ -34,7 +34,7 @@ class Machine(NamedTuple):
     breakdown: "Breakdown | None" = None
     notes: tuple[str, ...] = ()
 
-    def estimator(self, model: Model) -> placement.Estimator:
+    def estimator(self, model: EstimatedModel) -> placement.Estimator:
         """What a model needs here: exactly, if llama.cpp can be asked."""
         if self.breakdown is None:
             return self.formula(model)
@@ -42,7 +42,7 @@ class Machine(NamedTuple):
 
         return estimator(model, self.ram, self.gpus, self.breakdown)
 
-    def formula(self, model: Model) -> placement.Estimator:
+    def formula(self, model: EstimatedModel) -> placement.Estimator:
         """What a model needs here by the formulas, which cost nothing."""
         return placement.formula(model, self.ram, self.gpus)
 

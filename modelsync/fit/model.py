@@ -6,7 +6,7 @@ from modelsync.context import Context
 from modelsync.fetch import headers
 from modelsync.fetch.wanted import Need
 from modelsync.gguf.merge import merge
-from modelsync.memory.estimate import Model, model_of
+from modelsync.memory.estimate import EstimatedModel, model_of
 from modelsync.spec.lock.model import Role
 
 ROLES: tuple[Role, ...] = ("model", "mmproj", "lora")
@@ -18,7 +18,7 @@ def read_model(
     parts: Sequence[Need],
     projectors: Sequence[Need] = (),
     adapters: Sequence[Need] = (),
-) -> Model:
+) -> EstimatedModel:
     """A model from the headers of its files, all read side by side."""
     read = headers.read_all(context, [*parts, *projectors, *adapters])
     ends = len(parts), len(parts) + len(projectors)

@@ -19,9 +19,8 @@ from modelsync.fit.estimation import Asked, Estimation, estimated, profile_of
 from modelsync.fit.machine import Machine, machine
 from modelsync.gguf.header import Header
 from modelsync.gguf.merge import merge
-from modelsync.gguf.reader import HeaderReader
-from modelsync.gguf.reader import Need as More
-from modelsync.gguf.sibling import START_BYTES, gathered, reference_of, sibling, window_of
+from modelsync.gguf.reader import HeaderReader, NeedMore
+from modelsync.gguf.sibling import START_BYTES, merged_sibling, reference_of, sibling, window_of
 from modelsync.memory import placement
 from modelsync.memory.estimate import model_of
 from modelsync.memory.load_settings import LoadSettings
@@ -205,7 +204,7 @@ def _by_windows(context: Context, quant: _Quant, reference: Header) -> Header | 
         return None
     if not rest:
         return first
-    return gathered(reference, [first, *(part for part in rest if part is not None)])
+    return merged_sibling(reference, [first, *(part for part in rest if part is not None)])
 
 
 def _first_part(context: Context, need: Need, reference: Header) -> Header | None:
@@ -227,4 +226,4 @@ def _part(context: Context, need: Need) -> Header | None:
     if data is None:
         return None
     answer = HeaderReader(need.label, size=need.file.size).feed(data)
-    return None if isinstance(answer, More) else answer
+    return None if isinstance(answer, NeedMore) else answer

@@ -1,1 +1,1 @@
-"""GGUF files: what their bytes say. Pure."""
+"""The GGUF file format. Pure."""

@@ -1,6 +1,6 @@
-"""What a header may hold: how much of everything, each with words for who goes over it.
+"""The limits of a header, each with its error message.
 
-Source: what the strictest of the GGUF readers refuse, llama.cpp's `gguf_init_from_file` among them, and more.
+Source: what the strictest GGUF readers refuse, llama.cpp's `gguf_init_from_file` among them.
 """
 
 from modelsync.errors import NotAModelError
@@ -21,7 +21,7 @@ _TRUNCATED = "fetch the file again: it looks truncated"
 
 
 class Bounds:
-    """Holds what one header says against what can be."""
+    """Checks what one header says against the limits."""
 
     def __init__(self, what: str, size: int | None) -> None:
         """Bounds of one file.
@@ -34,12 +34,12 @@ class Bounds:
         self.size = size
 
     def version(self, version: int) -> None:
-        """Refuses what is not version 2 or 3 of the format, little-endian."""
+        """Refuses any version but 2 and 3 of the format, little-endian."""
         if version in (2, 3):
             return
         if version == 1:
             raise self.bad(
-                "it has version 1 of the format, of August 2023, which llama.cpp reads no more",
+                "it has version 1 of the format, of August 2023, which llama.cpp no longer reads",
                 "look for a newer conversion of the model",
             )
         if version and version & 0xFFFF == 0:
@@ -53,7 +53,7 @@ class Bounds:
         )
 
     def counts(self, tensors: int, entries: int) -> None:
-        """Refuses more tensors or metadata entries than there may be, or than the file could hold."""
+        """Refuses more tensors or metadata entries than allowed, or than the file could hold."""
         for count, things, smallest in (
             (tensors, "tensors", _SMALLEST_INFO),
             (entries, "metadata entries", _SMALLEST_ENTRY),
@@ -66,7 +66,7 @@ class Bounds:
                 )
 
     def reach(self, end: int, subject: str) -> None:
-        """Refuses what goes on to a byte that a header, or this file, does not have."""
+        """Refuses an end beyond the largest header, or beyond this file."""
         if end > MAX_HEADER:
             raise self.bad(f"{subject} goes on to byte {end}; a header has at most {MAX_HEADER >> 20} MiB")
         if self.size is not None and end > self.size:
@@ -81,7 +81,7 @@ class Bounds:
         self.reach(at + count * size, subject)
 
     def alignment(self, alignment: int) -> None:
-        """Refuses an alignment that no reader could keep."""
+        """Refuses an alignment that is no power of two or out of range."""
         if not MIN_ALIGNMENT <= alignment <= MAX_ALIGNMENT or alignment & (alignment - 1):
             raise self.bad(
                 f"its `general.alignment` is {alignment}, "
@@ -89,7 +89,7 @@ class Bounds:
             )
 
     def data_end(self, end: int) -> None:
-        """Refuses tensors that end past the file."""
+        """Refuses tensors that end beyond the file."""
         if end > MAX_FILE:
             raise self.bad(f"its tensors say they take {end} bytes; no file has over {MAX_FILE >> 40} TiB")
         if self.size is not None and end > self.size:
@@ -99,16 +99,16 @@ class Bounds:
             )
 
     def ended(self, there: int, goal: int) -> NotAModelError:
-        """What is wrong where no more bytes come, though more are needed."""
+        """The error of a file that ends inside its header."""
         return self.bad(
             f"it ends after {there} bytes, inside its header, which goes on to byte {goal} at least",
             _TRUNCATED,
         )
 
     def bad_tensor(self, name: str, why: str, hint: str | None = None) -> NotAModelError:
-        """What is wrong with a tensor."""
+        """The error of a bad tensor."""
         return self.bad(f"tensor `{printable(name)}` {why}", hint)
 
     def bad(self, why: str, hint: str | None = None) -> NotAModelError:
-        """What is wrong with the file."""
+        """The error of a bad file."""
         return NotAModelError(f"{self.what} is not a good GGUF file: {why}", hint=hint)

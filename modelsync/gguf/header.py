@@ -1,4 +1,4 @@
-"""What a header says: metadata, and where which tensor is."""
+"""A header as a value: metadata, and the place of each tensor."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ DEFAULT_ALIGNMENT = 32
 
 
 class Tensor(NamedTuple):
-    """One tensor's line in a header."""
+    """A tensor info of a header."""
 
     name: str
     shape: tuple[int, ...]  # the first is the length of a row
@@ -40,7 +40,7 @@ class Header(NamedTuple):
     infos_at: int  # where the tensor infos begin: the end of the metadata
     nbytes: int  # of the header, up to the end of the tensor infos; of a split model, of all its parts
     file_size: int | None = None  # bytes, if known; of a split model, of all its parts
-    parts: int = 1
+    parts: int = 1  # files of a split model
 
     @property
     def architecture(self) -> str | None:
@@ -49,15 +49,15 @@ class Header(NamedTuple):
 
     @property
     def data_at(self) -> int:
-        """Where the data of the tensors begins. Means nothing for a split model."""
+        """Offset of the tensor data. Meaningless for a split model."""
         return padded(self.nbytes, self.alignment)
 
     def key(self, name: str) -> str:
-        """The key of this architecture's own `name`: `llama.context_length`."""
+        """The key `name` of this architecture: `llama.context_length`."""
         return f"{self.architecture}.{name}"
 
     def number(self, name: str) -> int | None:
-        """The integer under this architecture's own key; None where there is none."""
+        """The integer under the key `name` of this architecture; None if there is none."""
         return self.metadata.number(self.key(name))
 
 

@@ -1,4 +1,4 @@
-"""Goes through the tensor infos of a header: the last part of it, one line for each tensor."""
+"""Reads the tensor infos, the last part of a header."""
 
 import struct
 from collections.abc import Generator
@@ -14,26 +14,26 @@ _U64 = struct.Struct("<Q").unpack_from
 _TAIL = struct.Struct("<IQ").unpack_from
 
 
-def walk_infos(
+def read_infos(
     data: bytes | bytearray, at: int, count: int, alignment: int, bounds: Bounds
 ) -> Generator[int, None, tuple[list[Tensor], int]]:
-    """Reads tensor infos, which follow each other.
+    """Reads consecutive tensor infos.
 
     Args:
-        data: Bytes that they are in; more may be appended while this waits.
-        at: Where in `data` the first begins.
+        data: The bytes; more may be appended at each yield.
+        at: Offset of the first info in `data`.
         count: How many there are.
         alignment: Of the tensors in the file.
-        bounds: What is held against them.
+        bounds: The limits they must keep.
 
     Yields:
-        Up to where bytes must be there for the next step.
+        The length that `data` must have for the next step.
 
     Returns:
-        The tensors, and where in `data` their infos end.
+        The tensors, and the offset in `data` at which their infos end.
 
     Raises:
-        NotAModelError: they break a bound.
+        NotAModelError: an info is invalid or breaks a limit.
     """
     infos: list[Tensor] = []
     names: set[str] = set()
@@ -64,7 +64,7 @@ def walk_infos(
         tensor = _tensor(name, shape, kind, stated, bounds)
         if stated != offset:
             raise bounds.bad_tensor(
-                name, f"is said to begin at {stated} of the data; the tensors before it end at {offset}"
+                name, f"should begin at offset {offset}, after the tensors before it, and says {stated}"
             )
         infos.append(tensor)
         offset = padded(offset + tensor.nbytes, alignment)

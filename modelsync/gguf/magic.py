@@ -1,4 +1,4 @@
-"""Tells a GGUF file by its first bytes, and says what else the bytes may be.
+"""Recognizes a GGUF file by its first bytes, and says what other bytes may be.
 
 Source: the GGUF specification, "File structure": the file begins with the four bytes `GGUF`.
 """
@@ -16,15 +16,16 @@ def check_magic(head: bytes, what: str) -> None:
         what: The file's name, for the message.
 
     Raises:
-        NotAModelError: they begin something else; the message says what it looks like.
+        NotAModelError: it is another kind of file; the message says which.
     """
     if head.startswith(MAGIC):
         return
-    looks, hint = _guess(head)
+    looks, hint = _describe(head)
     raise NotAModelError(f"{what} is not a GGUF file: {looks}", hint=hint)
 
 
-def _guess(head: bytes) -> tuple[str, str | None]:
+def _describe(head: bytes) -> tuple[str, str | None]:
+    """What the bytes look like, and what to do about it."""
     start = head.lstrip()[:64].lower()
     if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
         return (

@@ -1,4 +1,4 @@
-"""The headers of a split model, put together into one.
+"""Merges the headers of a split model into one.
 
 llama.cpp's `gguf-split` leaves the metadata in the first part and gives each part its own tensors and three keys:
 `split.no` from 0, `split.count`, and in all of them the whole model's `split.tensors.count`.
@@ -14,12 +14,12 @@ SPLIT_NUMBER, SPLIT_COUNT, SPLIT_TENSORS = "split.no", "split.count", "split.ten
 
 
 def merge(headers: Sequence[Header], what: str) -> Header:
-    """One header with the metadata of the first part and the tensors of all.
+    """Merges headers: the metadata of the first part, and the tensors of all.
 
-    The offsets of its tensors are those within their parts.
+    Tensor offsets stay those within the part.
 
     Args:
-        headers: Of all the parts, in order. One that is no part of anything is returned as it is.
+        headers: Of all parts, in order. The only header of a model that is not split is returned unchanged.
         what: The model's name, for messages.
 
     Raises:

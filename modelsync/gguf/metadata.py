@@ -1,6 +1,6 @@
-"""The metadata of a header: a mapping that decodes a value when it is asked for.
+"""The metadata of a header: a mapping that decodes values on access.
 
-Nothing but keys is decoded while a header is read, so the tokens of a vocabulary cost their bytes and no more.
+Only keys are decoded while a header is read, so a large vocabulary costs no more than its bytes.
 """
 
 import struct
@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 from modelsync.gguf.types import ARRAY, FLOAT32, SCALAR_FORMATS, SCALAR_SIZES, STRING, VALUE_NAMES
 
-HEAD_ITEMS = 8  # of an array, in what is shown of it
-HEAD_CHARACTERS = 200  # of each string in there
-_CHUNK = 8192  # items of an array that are decoded at once
+HEAD_ITEMS = 8  # of an array, in `plain`
+HEAD_CHARACTERS = 200  # of each string there
+_CHUNK = 8192  # array items decoded at once
 
 Scalar: TypeAlias = bool | int | float | str
 _U32 = struct.Struct("<I").unpack_from
@@ -20,16 +20,16 @@ _U64 = struct.Struct("<Q").unpack_from
 
 
 class Array:
-    """An array of a header. Items are decoded as they are gone through, each time anew.
+    """An array of a header. Its items are decoded on every iteration.
 
     Attributes:
-        type: What the items are, as the GGUF specification calls it (`string`, `float32`, …).
+        type: The type of the items, by its name in the GGUF specification (`string`, `float32`, …).
     """
 
     __slots__ = ("_at", "_data", "_length", "_type", "type")
 
     def __init__(self, data: memoryview, at: int) -> None:
-        """An array whose item type stands at `at` of a header's bytes."""
+        """An array whose item type is at offset `at` of a header."""
         self._data = data
         self._type = int(_U32(data, at)[0])
         self._length = int(_U64(data, at + 4)[0])
@@ -46,7 +46,7 @@ class Array:
         return f"<{self._length} x {self.type}>"
 
     def head(self, items: int = HEAD_ITEMS) -> list[Scalar]:
-        """The first `items`."""
+        """The first `items` items."""
         return list(islice(self, items))
 
     def _strings(self) -> Iterator[str]:
@@ -71,7 +71,7 @@ Value: TypeAlias = Scalar | Array
 class Metadata(Mapping[str, Value]):
     """Keys and values of a header, in the order of the file.
 
-    Bytes of a string that are not UTF-8 come out as U+FFFD. A float32 is the shortest decimal that is it.
+    Invalid UTF-8 in a string is decoded as U+FFFD. A float32 becomes the shortest decimal that rounds to it.
     """
 
     __slots__ = ("_data", "_places")
@@ -81,7 +81,7 @@ class Metadata(Mapping[str, Value]):
 
         Args:
             data: The header.
-            places: For each key its value's type, and where in `data` the value begins and ends.
+            places: For each key, the type of its value and the offsets of its start and end.
         """
         self._data = data
         self._places = places
@@ -105,23 +105,23 @@ class Metadata(Mapping[str, Value]):
         return key in self._places
 
     def number(self, key: str) -> int | None:
-        """The integer of a key; None where there is none, or something else."""
+        """The integer under a key; None if it is missing or of another type."""
         value = self.get(key)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
     def text(self, key: str) -> str | None:
-        """The string of a key; None where there is none, or something else."""
+        """The string under a key; None if it is missing or of another type."""
         value = self.get(key)
         return value if isinstance(value, str) else None
 
     def encoded(self, key: str) -> memoryview:
-        """The bytes of a key and its value, as they stand in the file."""
+        """The bytes of a key and its value, as in the file."""
         _, at, end = self._places[key]
         return self._data[at - 4 - len(key) - 8 : end]
 
 
 def plain(metadata: Mapping[str, Value]) -> dict[str, Any]:
-    """Metadata as JSON can hold it: an array becomes `{"type", "length", "head"}`, its long strings cut."""
+    """Metadata for JSON: an array becomes `{"type", "length", "head"}`, with long strings cut."""
     return {key: _plain(value) for key, value in metadata.items()}
 
 
@@ -137,7 +137,7 @@ def _text(data: memoryview) -> str:
 
 
 def _shortest(value: Any) -> float:
-    """A float32 as the decimal with the fewest digits that is the same float32: 1e-05, not 9.999999747378752e-06."""
+    """The decimal with the fewest digits that is the same float32: 1e-05, not 9.999999747378752e-06."""
     if not value.is_integer():
         for digits in (6, 7, 8):
             short = float(f"{value:.{digits}g}")

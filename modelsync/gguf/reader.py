@@ -1,13 +1,12 @@
-"""Reads a header with no I/O in it: bytes go in, and what is still needed, or the header, comes out.
+"""Reads a header without I/O: bytes go in; the header, or the number of bytes still needed, comes out.
 
     reader = HeaderReader("model.gguf", size=4_920_739_232)
     answer = reader.feed(first)
-    while isinstance(answer, Need):
+    while isinstance(answer, NeedMore):
         answer = reader.feed(fetch(max(answer.bytes, CHUNK)))
 
-A header comes from anyone. Every count and length is held against the bytes that are there before it is believed,
-each with a message of its own. Whatever the bytes are, the reader takes time in proportion to them, and at most
-64 MiB over their size.
+A header is untrusted input. Every count and length is checked against the size of the file before it is used. The
+reader's time is linear in the bytes, and its memory at most 64 MiB more than their size.
 
 Source: the GGUF specification, and what llama.cpp's own reader refuses (`gguf_init_from_file`).
 """
@@ -18,44 +17,44 @@ from typing import NamedTuple, NoReturn
 
 from modelsync.gguf.bounds import MAX_HEADER, MAX_KEY, MAX_KEYS, Bounds
 from modelsync.gguf.header import DEFAULT_ALIGNMENT, Header, padded
-from modelsync.gguf.infos import walk_infos
+from modelsync.gguf.infos import read_infos
 from modelsync.gguf.magic import MAGIC, check_magic
 from modelsync.gguf.metadata import Metadata
 from modelsync.gguf.types import ARRAY, BOOL, SCALAR_SIZES, STRING, UINT32, VALUE_NAMES
 from modelsync.spec.names import printable
 
-_ENOUGH_TO_GUESS = 64  # bytes that tell what a file is that is no GGUF
+_ENOUGH_TO_GUESS = 64  # bytes that show what a file is that is not GGUF
 
 _U32 = struct.Struct("<I").unpack_from
 _U64 = struct.Struct("<Q").unpack_from
 
 
-class Need(NamedTuple):
-    """A header goes on past the bytes that are there."""
+class NeedMore(NamedTuple):
+    """The header needs more bytes."""
 
-    bytes: int  # at least so many more
+    bytes: int  # at least
 
 
 class HeaderReader:
-    """Puts a header together from bytes as they come, from the start of a file."""
+    """Reads a header from the bytes of a file, from its start, in chunks of any size."""
 
     def __init__(self, what: str, *, size: int | None = None) -> None:
-        """A reader that has seen nothing yet.
+        """A reader without bytes.
 
         Args:
             what: The file's name, for messages.
-            size: Of the whole file, bytes, if known: what cannot be in there is refused the sooner.
+            size: Bytes of the whole file, if known. A count that cannot fit is refused at once then.
         """
         self._bounds = Bounds(what, size)
         self._data = bytearray()
         self._steps = self._walk()
         self._goal = next(self._steps)
 
-    def feed(self, data: bytes | memoryview) -> Header | Need:
-        """Takes the next bytes of the file; what follows the header is left alone.
+    def feed(self, data: bytes | memoryview) -> Header | NeedMore:
+        """Takes the next bytes of the file; bytes after the header are ignored.
 
         Raises:
-            NotAModelError: they are not a good GGUF header.
+            NotAModelError: the header is invalid.
         """
         self._data += memoryview(data)[: MAX_HEADER - len(self._data)]
         while self._goal <= len(self._data):
@@ -64,10 +63,10 @@ class HeaderReader:
             except StopIteration as done:
                 header: Header = done.value
                 return header
-        return Need(self._goal - len(self._data))
+        return NeedMore(self._goal - len(self._data))
 
     def end(self) -> NoReturn:
-        """Says that no more bytes will come, though more are needed.
+        """Ends the input although more bytes are needed.
 
         Raises:
             NotAModelError: always; it says what the file is instead.
@@ -76,7 +75,7 @@ class HeaderReader:
         raise self._bounds.ended(len(self._data), self._goal)
 
     def _walk(self) -> Generator[int, None, Header]:
-        """Goes through a header; yields up to where bytes must be there for the next step."""
+        """Parses a header; yields the number of bytes that the next step needs."""
         data, bounds = self._data, self._bounds
         yield len(MAGIC)
         if not data.startswith(MAGIC):
@@ -88,7 +87,7 @@ class HeaderReader:
         bounds.counts(tensors, entries)
         places, infos_at = yield from self._entries(entries)
         alignment = self._alignment(places)
-        infos, end = yield from walk_infos(data, infos_at, tensors, alignment, bounds)
+        infos, end = yield from read_infos(data, infos_at, tensors, alignment, bounds)
         if infos:
             bounds.data_end(padded(end, alignment) + infos[-1].offset + infos[-1].nbytes)
         del data[end:]
@@ -123,7 +122,7 @@ class HeaderReader:
         return places, at
 
     def _value(self, kind: int, at: int, key: str) -> Generator[int, None, int]:
-        """Goes over a value that begins at `at`; returns where it ends."""
+        """Skips the value that begins at `at`; returns where it ends."""
         size = SCALAR_SIZES.get(kind)
         if size is not None:
             if at + size > len(self._data):
@@ -151,7 +150,7 @@ class HeaderReader:
             raise self._bounds.bad(f"{subject} holds arrays; arrays hold no arrays")
         if kind >= len(VALUE_NAMES):
             raise self._bounds.bad(f"{subject} holds the unknown value type {kind}")
-        size = SCALAR_SIZES.get(kind, 8)  # of a string at least its length
+        size = SCALAR_SIZES.get(kind, 8)  # a string has at least its length
         self._bounds.items(at, count, size, subject)
         if kind == STRING:
             return (yield from self._strings(at, count, subject))
@@ -162,11 +161,11 @@ class HeaderReader:
         return end
 
     def _strings(self, at: int, count: int, subject: str) -> Generator[int, None, int]:
-        """The long way of a header, a vocabulary: one step for each string, and nothing else in it."""
+        """Skips an array of strings; a tight loop, because a vocabulary is most of a header."""
         data, unpack = self._data, _U64
         left = count
         while left:
-            before, last = left, len(data) - 8  # the last place where a length may begin
+            before, last = left, len(data) - 8  # the last offset at which a length may begin
             for left in range(before, 0, -1):  # noqa: B007 - what is left when the bytes run out
                 if at > last:
                     break
@@ -187,30 +186,30 @@ class HeaderReader:
         return alignment
 
     def _until(self, end: int, subject: str) -> Generator[int, None, None]:
-        """Waits for the bytes up to `end`, which `subject` takes, if they can be there."""
+        """Waits for the bytes of `subject` up to `end`, if the file can have them."""
         self._bounds.reach(end, subject)
         if end > len(self._data):
             yield end
 
     def _check_bools(self, at: int, end: int, key: str) -> None:
-        for first in range(at, end, 1 << 20):  # so that a long array is not copied whole
+        for first in range(at, end, 1 << 20):  # in steps, so that a long array is not copied whole
             if self._data[first : min(end, first + (1 << 20))].translate(None, b"\0\1"):
                 raise self._bounds.bad(f"`{printable(key)}` is said to be bool and is neither true nor false")
 
 
 def read_header(data: bytes | memoryview, what: str, *, size: int | None = None) -> Header:
-    """The header that `data` begins with.
+    """Reads the header at the start of `data`.
 
     Args:
-        data: The file, or so much of it that the header is whole.
+        data: The file, or its first bytes up to the end of the header or further.
         what: The file's name, for messages.
-        size: Of the whole file, bytes, if known.
+        size: Bytes of the whole file, if known.
 
     Raises:
-        NotAModelError: it does not begin with a good header, or the header goes on past it.
+        NotAModelError: the header is invalid or incomplete.
     """
     reader = HeaderReader(what, size=size)
     answer = reader.feed(data)
-    if isinstance(answer, Need):
+    if isinstance(answer, NeedMore):
         reader.end()
     return answer

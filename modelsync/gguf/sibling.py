@@ -1,9 +1,9 @@
-"""The header of one quant of a repo, from that of another and two small ranges of the file.
+"""Derives the header of one quant of a repo from that of another and two small ranges of the file.
 
 The quants of one repo share nearly all of their metadata: llama.cpp's quantizer copies it in order and puts
-`general.quantization_version` and `general.file_type` at the end, before the tensor infos. So where those begin is
-known but for a few bytes, and of 16 MB only they have to be read. It is believed only if all of them parse, their
-offsets add up, and the last tensor ends where the file does; else the header has to be read whole.
+`general.quantization_version` and `general.file_type` at the end, before the tensor infos. So the start of the infos
+is known but for a few bytes, and only the infos have to be read of up to 16 MB. The result counts only if all infos
+parse, their offsets add up, and the last tensor ends where the file does; else the header has to be read whole.
 """
 
 import struct
@@ -13,12 +13,12 @@ from typing import NamedTuple
 from modelsync.errors import NotAModelError
 from modelsync.gguf.bounds import Bounds
 from modelsync.gguf.header import Header, Tensor, padded
-from modelsync.gguf.infos import walk_infos
+from modelsync.gguf.infos import read_infos
 from modelsync.gguf.magic import MAGIC
 
 START_BYTES = 24  # of a file: magic, version and counts
-_SLACK = 32 << 10  # bytes that the metadata of siblings may differ by, either way
-_MOST_TRIES = 8  # places where the first tensor's name stands in a window; there is one
+_SLACK = 32 << 10  # bytes by which the metadata of siblings may differ
+_MOST_TRIES = 8  # occurrences of the first tensor's name that are tried; normally there is one
 
 
 class Window(NamedTuple):
@@ -29,18 +29,18 @@ class Window(NamedTuple):
 
 
 def reference_of(parts: Sequence[Header], merged: Header) -> Header:
-    """A quant whose headers were read whole, as others are held against it.
+    """A quant's header in the form that siblings are compared with.
 
     Args:
         parts: The headers of its files.
-        merged: They, merged.
+        merged: Those headers, merged.
     """
     infos = sum(part.nbytes - part.infos_at for part in parts)
     return merged._replace(infos_at=parts[0].infos_at, nbytes=parts[0].infos_at + infos)
 
 
 def window_of(reference: Header, size: int) -> Window:
-    """Where the tensor infos of a sibling of `size` bytes should be."""
+    """The range that should hold the tensor infos of a sibling of `size` bytes."""
     return Window(max(0, reference.infos_at - _SLACK), min(size, reference.nbytes + _SLACK))
 
 
@@ -55,7 +55,7 @@ def sibling(reference: Header, start: bytes, window: Window, data: bytes, size: 
         size: Bytes of the file.
 
     Returns:
-        The reference's metadata with this file's tensors, or None: nothing proves that they are right.
+        The reference's metadata with this file's tensors; None if they are not proved right.
     """
     if len(start) < START_BYTES or not start.startswith(MAGIC) or not reference.tensors:
         return None
@@ -63,7 +63,7 @@ def sibling(reference: Header, start: bytes, window: Window, data: bytes, size: 
     if version != reference.version or not 0 < count <= len(reference.tensors):
         return None
     for at in _places(data, reference.tensors[0].name):
-        infos = _walked(data, at, count, reference.alignment)
+        infos = _parsed(data, at, count, reference.alignment)
         if infos is None:
             continue
         tensors, end = infos
@@ -80,8 +80,8 @@ def sibling(reference: Header, start: bytes, window: Window, data: bytes, size: 
     return None
 
 
-def gathered(reference: Header, parts: Sequence[Header]) -> Header | None:
-    """The parts of a sibling as one header; None if they are not just the reference's tensors, each once."""
+def merged_sibling(reference: Header, parts: Sequence[Header]) -> Header | None:
+    """Merges the parts of a sibling; None if their tensors are not exactly those of the reference."""
     tensors = [tensor for part in parts for tensor in part.tensors]
     if sorted(tensor.name for tensor in tensors) != sorted(tensor.name for tensor in reference.tensors):
         return None
@@ -94,7 +94,7 @@ def gathered(reference: Header, parts: Sequence[Header]) -> Header | None:
 
 
 def _places(data: bytes, name: str) -> Iterator[int]:
-    """Where a tensor info of that name may begin."""
+    """Offsets at which the tensor info of that name may begin."""
     raw = name.encode()
     mark = struct.pack("<Q", len(raw)) + raw
     at = -1
@@ -105,13 +105,13 @@ def _places(data: bytes, name: str) -> Iterator[int]:
         yield at
 
 
-def _walked(data: bytes, at: int, count: int, alignment: int) -> tuple[list[Tensor], int] | None:
-    steps = walk_infos(data, at, count, alignment, Bounds("", None))
+def _parsed(data: bytes, at: int, count: int, alignment: int) -> tuple[list[Tensor], int] | None:
+    steps = read_infos(data, at, count, alignment, Bounds("", None))
     try:
         next(steps)
     except StopIteration as done:
-        walked: tuple[list[Tensor], int] = done.value
-        return walked
+        parsed: tuple[list[Tensor], int] = done.value
+        return parsed
     except NotAModelError:
         return None
-    return None  # they go on past the window
+    return None  # the infos extend past the window

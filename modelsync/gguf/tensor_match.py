@@ -1,8 +1,7 @@
-"""Which tensors of a new file older ones may already have: by name, type and shape. Pure.
+"""Finds tensors of a new file that older files may have, by name, type and shape. Pure.
 
-A GGUF that was published again for a chat template or a tokenizer flag has the same tensors, some bytes further on.
-That two tensors are called and shaped alike does not make them the same: that is for probes and, in the end, for the
-file's sha256 to say.
+A GGUF that was published again for a chat template or a tokenizer flag has the same tensors at other offsets. Equal
+names and shapes do not prove equal data: probes and, in the end, the file's sha256 do.
 """
 
 from collections.abc import Sequence
@@ -11,13 +10,13 @@ from typing import NamedTuple
 from modelsync.gguf.header import Header, Tensor, padded
 
 
-class Alike(NamedTuple):
-    """One tensor of the new file, and where older files have one like it.
+class TensorMatch(NamedTuple):
+    """A tensor of the new file, and the matching ones of older files.
 
     Attributes:
-        at: Where its data begins in the new file, in bytes.
-        nbytes: How long its data is, with the padding behind it as far as all of the older files have as much.
-        places: Which of the older files have the other, in their order, and where its data begins there.
+        at: Offset of its data in the new file.
+        nbytes: Bytes of its data, with as much of the padding behind it as all the older files have.
+        places: For each older file that has a match, its index and the offset of the data there.
     """
 
     at: int
@@ -25,10 +24,10 @@ class Alike(NamedTuple):
     places: tuple[tuple[int, int], ...]
 
 
-def line_up(new: Header, old: Sequence[Header]) -> tuple[Alike, ...]:
-    """The tensors of `new` that some of the `old` files may have, in the order of the new file's data.
+def match_tensors(new: Header, old: Sequence[Header]) -> tuple[TensorMatch, ...]:
+    """Matches the tensors of `new` with those of the `old` files, in the order of the new file's data.
 
-    A tensor of no bytes, or one whose data would end beyond its file, is left out.
+    A tensor without bytes is left out, and data is cut at the end of its file.
     """
     known: dict[tuple[object, ...], list[tuple[int, int, int]]] = {}
     for index, header in enumerate(old):
@@ -42,7 +41,7 @@ def line_up(new: Header, old: Sequence[Header]) -> tuple[Alike, ...]:
         places = known.get(_key(tensor), [])
         if places and at < end:
             length = min(end - at, *(its_end - its_at for _, its_at, its_end in places))
-            found.append(Alike(at, length, tuple((index, its_at) for index, its_at, _ in places)))
+            found.append(TensorMatch(at, length, tuple((index, its_at) for index, its_at, _ in places)))
     return tuple(sorted(found))
 
 
@@ -51,7 +50,7 @@ def _key(tensor: Tensor) -> tuple[object, ...]:
 
 
 def _span(header: Header, tensor: Tensor) -> tuple[int, int]:
-    """Where a tensor's data is in its file, with the padding behind it."""
+    """The range of a tensor's data in its file, with the padding behind it."""
     at = header.data_at + tensor.offset
     end = at + padded(tensor.nbytes, header.alignment)
     return at, end if header.file_size is None else min(end, header.file_size)

@@ -1,4 +1,4 @@
-"""The types that a GGUF file may hold: of tensors, of metadata values, and of files as a whole.
+"""The types of GGUF: of tensors, of metadata values, and of whole files.
 
 Sources: `enum ggml_type` and the block structs of ggml, `enum llama_ftype` of llama.cpp, the GGUF specification.
 """
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class TensorType(NamedTuple):
-    """How the numbers of a tensor are stored: in blocks along the first dimension."""
+    """The storage format of a tensor's numbers: blocks along the first dimension."""
 
     id: int
     name: str
@@ -15,7 +15,7 @@ class TensorType(NamedTuple):
     size: int  # bytes of a block
 
     def row_bytes(self, numbers: int) -> int:
-        """Bytes of a row of `numbers`, which must be whole blocks."""
+        """Bytes of a row of `numbers` numbers, which must be whole blocks."""
         return numbers // self.block * self.size
 
 
@@ -71,7 +71,7 @@ REMOVED_TENSOR_TYPES = {
     38: "IQ4_NL_8_8",
 }
 
-# `general.file_type`: what a file as a whole was quantized to.
+# `general.file_type`: the quantization of a file as a whole.
 FILE_TYPES = {
     0: "F32",
     1: "F16",
@@ -110,7 +110,7 @@ FILE_TYPES = {
     40: "Q1_0",
     41: "Q2_0",
 }
-GUESSED = 1024  # added to a file type that was not given but inferred
+GUESSED = 1024  # added to a file type that was inferred
 
 # Metadata values. A string is a u64 length and its bytes; an array a u32 type, a u64 count and its items.
 BOOL, STRING, ARRAY = 7, 8, 9

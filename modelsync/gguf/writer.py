@@ -1,4 +1,4 @@
-"""Writes headers: small ones, of which llama.cpp learns as much about memory as of the whole file's."""
+"""Writes small headers, for which llama.cpp plans the same memory as for the whole file."""
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,34 +20,34 @@ Info: TypeAlias = tuple[str, tuple[int, ...], TensorType]
 
 
 class HeaderFile(NamedTuple):
-    """A file that is a header and a hole where the data would be."""
+    """A sparse file: a header, and a hole in place of the tensor data."""
 
     header: bytes
     size: int  # of the whole file, bytes
 
 
 def write_header(metadata: Mapping[str, Item | Sequence[Item]], tensors: Iterable[Info]) -> HeaderFile:
-    """A header of one's own.
+    """Writes a header.
 
     Args:
         metadata: An integer is written as a uint32 (a negative one as an int32), a float as a float32.
-        tensors: Name, shape and type of each, in order; offsets are reckoned.
+        tensors: Name, shape and type of each, in order; offsets are computed.
     """
     return _assembled([_entry(key, value) for key, value in metadata.items()], tensors)
 
 
-def clean(header: Header) -> HeaderFile:
-    """A header that has nothing but what decides memory: the architecture, its own keys, and the tensors.
+def minimal_header(header: Header) -> HeaderFile:
+    """Reduces a header to what decides memory: the architecture, its own keys, and the tensors.
 
-    Loaded with `no_alloc`, it gives llama.cpp the same buffers as the whole one. The vocabulary is replaced by its
-    size (`no_vocab`), so what was 16 MB is 10 to 60 KB.
+    Loaded with `no_alloc`, it gives llama.cpp the same buffers as the full one. The vocabulary is replaced by its
+    size (`no_vocab`), so that 16 MB become 10 to 60 KB.
 
     Raises:
-        ValueError: it has no architecture.
+        ValueError: the header has no architecture.
     """
     architecture = header.architecture
     if not architecture:
-        raise ValueError("a header without `general.architecture` has no clean form")
+        raise ValueError("a header without `general.architecture` cannot be reduced")
     prefixes = (f"{architecture}.", *_OTHER_FAMILIES)
     vocabulary = f"{architecture}.vocab_size"
     metadata = header.metadata
@@ -64,7 +64,7 @@ def clean(header: Header) -> HeaderFile:
 
 
 def vocabulary_size(header: Header) -> int | None:
-    """How many tokens the model knows: its list of them, its own key, or the rows of its embedding."""
+    """The size of the vocabulary: from the list of tokens, the architecture's key, or the rows of the embedding."""
     tokens = header.metadata.get(_TOKENS)
     if isinstance(tokens, Array):
         return len(tokens)

@@ -1,1 +1,1 @@
-"""llama.cpp through llama-cpp-python, imported when something is loaded."""
+"""Loads models with llama-cpp-python, and asks llama.cpp for facts. llama_cpp is imported lazily."""

@@ -1,8 +1,8 @@
-"""Asks llama.cpp itself what a model will need: the exact way.
+"""Asks llama.cpp for the exact memory that a model needs.
 
-A header without its data is loaded with `no_alloc`, which plans every buffer and makes none. It happens in a process
-of its own (`breakdown_worker`), one for many headers, which is started anew if a header kills it. What it says is
-believed after a test on a known model, and each time only if llama.cpp's log agrees.
+A header without its data is loaded with `no_alloc`, which plans all buffers and allocates none. A worker process
+(`breakdown_worker`) does that for many headers, and is restarted if a header kills it. Its answers count after a
+self-test on a known model, and each only if llama.cpp's log agrees.
 """
 
 import json
@@ -28,11 +28,11 @@ from modelsync.spec.names import printable
 
 START_SECONDS = 60.0  # importing llama-cpp-python and finding GPUs, on a slow disk
 ANSWER_SECONDS = 30.0
-_MOST_CONTEXT = 4 << 20  # tokens; llama.cpp really makes a cell for each, 50 bytes
+_MOST_CONTEXT = 4 << 20  # tokens; llama.cpp allocates 50 bytes for the cell of each
 _MOST_ANSWER = 4 << 20  # bytes
 _MOST_SIZE = 1 << 60  # bytes of a buffer
 _FRAME = 8  # bytes: two u32
-# All that the worker gets of this process's environment: where things are, and which GPUs to see.
+# The only environment variables that the worker gets: search paths, and the choice of GPUs.
 _ENVIRONMENT = (
     "PATH",
     "PYTHONPATH",
@@ -48,7 +48,7 @@ _ENVIRONMENT = (
 
 
 class GgmlDevice(NamedTuple):
-    """A device as ggml sees it."""
+    """A device of ggml."""
 
     name: str
     description: str
@@ -58,40 +58,40 @@ class GgmlDevice(NamedTuple):
 
     @property
     def is_gpu(self) -> bool:
-        """Whether layers can be put there."""
+        """Whether it can hold layers."""
         return self.type in (1, 2)
 
 
 class Buffer(NamedTuple):
-    """A kind of buffer that llama.cpp would make."""
+    """The buffers of one type that llama.cpp would allocate."""
 
     name: str
     device: int | None  # index among ggml's devices; None: the CPU
-    host: bool  # it is the machine's own memory, whoever's it is called
+    host: bool  # it is in RAM, even if a GPU's backend allocates it
     weights: int  # bytes
     cache: int
     compute: int
 
 
 class Breakdown:
-    """A worker that is asked; a context manager that ends it.
+    """A worker process that answers requests; a context manager that ends it.
 
     Attributes:
-        why_not: Why the last question has no answer, for people; None if it has one.
+        why_not: Why the last request has no answer, for people; None if it has one.
     """
 
     def __init__(self, *, answer_seconds: float = ANSWER_SECONDS) -> None:
-        """Nothing is started before the first question.
+        """The process starts with the first request.
 
         Args:
-            answer_seconds: How long one answer may take.
+            answer_seconds: How long an answer may take.
         """
         self.why_not: str | None = None
         self._seconds = answer_seconds
         self._process: subprocess.Popen[bytes] | None = None
-        self._line: socket.socket | None = None
+        self._socket: socket.socket | None = None
         self._devices: tuple[GgmlDevice, ...] = ()
-        self._hopeless: str | None = None
+        self._unusable: str | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -101,38 +101,38 @@ class Breakdown:
 
     def close(self) -> None:
         """Ends the worker."""
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def devices(self) -> tuple[GgmlDevice, ...]:
-        """What ggml sees of this machine; nothing where llama.cpp cannot be asked."""
+        """The devices of ggml on this machine; none if the worker is unusable."""
         return self._devices if self._ready() else ()
 
     def ask(
         self, file: HeaderFile, settings: LoadSettings, *, repack: bool = True
     ) -> tuple[Buffer, ...] | None:
-        """What llama.cpp would allocate for a model.
+        """Asks what llama.cpp would allocate for a model.
 
         Args:
-            file: The model's clean header and the size that its file would have.
-            settings: How it is loaded; `gpu_layers` and `context` are numbers, not left open.
-            repack: Whether weights may be laid out anew for this CPU, as `llama_cpp.Llama` does. With AMX that
-                takes more bytes than the file has.
+            file: The model's reduced header, and the size that its file would have.
+            settings: How it is loaded; `gpu_layers` and `context` are numbers.
+            repack: Whether llama.cpp may repack weights for this CPU, as `llama_cpp.Llama` does. With AMX, repacked
+                weights are larger than in the file.
 
         Returns:
-            The buffers, or None: then `why_not` says why.
+            The buffers; None: `why_not` says why.
         """
         if not self._ready():
             return None
         if settings.context > _MOST_CONTEXT:
             self.why_not = f"llama.cpp is not asked about a context of {settings.context} tokens"
             return None
-        answer = self._asked(file, settings, repack=repack)
+        answer = self._query(file, settings, repack=repack)
         if answer is None:
             return None
         buffers, log = answer
@@ -140,16 +140,16 @@ class Breakdown:
         return None if self.why_not else buffers
 
     def _ready(self) -> bool:
-        """Whether there is a worker that passed the test."""
-        self.why_not = self._hopeless
-        if self._hopeless is None and self._process is None:
-            self.why_not = self._hopeless = self._start()
-        return self._hopeless is None
+        """Whether there is a worker that passed the self-test; starts one if needed."""
+        self.why_not = self._unusable
+        if self._unusable is None and self._process is None:
+            self.why_not = self._unusable = self._start()
+        return self._unusable is None
 
     def _start(self) -> str | None:
-        """Starts a worker and tests it; returns why it is of no use."""
+        """Starts a worker and tests it; returns why it is unusable, or None."""
         if sys.platform != "linux":
-            return "llama.cpp's own numbers can be read on Linux alone"
+            return "llama.cpp's own numbers can be read only on Linux"
         if not is_installed():
             return "llama-cpp-python is not installed"
         ours, theirs = socket.socketpair()
@@ -162,8 +162,8 @@ class Breakdown:
                 env=environment(),
                 start_new_session=True,
             )
-        self._line = ours
-        greeting = self._received(START_SECONDS)
+        self._socket = ours
+        greeting = self._receive(START_SECONDS)
         if greeting is None or "devices" not in greeting:
             unable = None if greeting is None else greeting.get("unable")
             self.close()
@@ -171,24 +171,24 @@ class Breakdown:
                 f"llama-cpp-python cannot be asked: {printable(str(unable))}" if unable else "its worker died"
             )
         self._devices = tuple(_device(each) for each in greeting["devices"])
-        answer = self._asked(known_header(), KNOWN_SETTINGS)
+        answer = self._query(known_header(), KNOWN_SETTINGS)
         if answer is None:
             return self.why_not
         return self_test(sums_of(answer[0]), answer[1])
 
-    def _asked(
+    def _query(
         self, file: HeaderFile, settings: LoadSettings, *, repack: bool = True
     ) -> tuple[tuple[Buffer, ...], str] | None:
-        question = {
+        request = {
             "file_size": file.size,
             "gpu_layers": settings.gpu_layers,
             "repack": repack,
             "context": _context(settings),
         }
-        answer = self._exchanged(question, file.header)
+        answer = self._exchange(request, file.header)
         if answer is None:
             self.why_not = "llama.cpp did not survive this header"
-            self.close()  # the next question starts another worker
+            self.close()  # the next request starts another worker
             return None
         log = str(answer.get("log", ""))
         try:
@@ -200,37 +200,37 @@ class Breakdown:
             return None
         return buffers, log
 
-    def _exchanged(self, question: dict[str, Any], data: bytes) -> dict[str, Any] | None:
-        assert self._line is not None
-        text = json.dumps(question).encode()
-        self._line.settimeout(self._seconds)
+    def _exchange(self, request: dict[str, Any], data: bytes) -> dict[str, Any] | None:
+        assert self._socket is not None
+        text = json.dumps(request).encode()
+        self._socket.settimeout(self._seconds)
         try:
             lengths = len(text).to_bytes(4, "little") + len(data).to_bytes(4, "little")
-            self._line.sendall(lengths + text + data)
+            self._socket.sendall(lengths + text + data)
         except OSError:
             return None
-        return self._received(self._seconds)
+        return self._receive(self._seconds)
 
-    def _received(self, seconds: float) -> dict[str, Any] | None:
-        """The worker's next answer; None if it died, took too long or talks nonsense."""
+    def _receive(self, seconds: float) -> dict[str, Any] | None:
+        """The worker's next answer; None if it died, took too long or sent no valid frame."""
         deadline = time.monotonic() + seconds
-        head = self._exactly(_FRAME, deadline)
+        head = self._read_exactly(_FRAME, deadline)
         length = int.from_bytes(head[:4], "little")
         if len(head) < _FRAME or length > _MOST_ANSWER:
             return None
         try:
-            answer = json.loads(self._exactly(length, deadline))
+            answer = json.loads(self._read_exactly(length, deadline))
         except ValueError:
             return None
         return answer if isinstance(answer, dict) else None
 
-    def _exactly(self, count: int, deadline: float) -> bytes:
-        assert self._line is not None
+    def _read_exactly(self, count: int, deadline: float) -> bytes:
+        assert self._socket is not None
         parts = []
         try:
             while count:
-                self._line.settimeout(max(0.001, deadline - time.monotonic()))
-                part = self._line.recv(min(count, 1 << 16))
+                self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+                part = self._socket.recv(min(count, 1 << 16))
                 if not part:
                     break
                 parts.append(part)
@@ -241,12 +241,12 @@ class Breakdown:
 
 
 def environment() -> dict[str, str]:
-    """What a process gets of this one's environment that imports llama-cpp-python: nothing that may be a secret."""
+    """The environment of a process that imports llama-cpp-python: nothing that may be a secret."""
     return {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
 
 
 def sums_of(buffers: tuple[Buffer, ...]) -> Sums:
-    """All buffers together."""
+    """The sums over all buffers."""
     return Sums(
         sum(buffer.weights for buffer in buffers),
         sum(buffer.cache for buffer in buffers),
@@ -271,26 +271,26 @@ def _context(settings: LoadSettings) -> dict[str, Any]:
     }
 
 
-def _device(told: dict[str, Any]) -> GgmlDevice:
+def _device(record: dict[str, Any]) -> GgmlDevice:
     return GgmlDevice(
-        printable(str(told["name"])),
-        printable(str(told["description"])),
-        int(told["type"]),
-        _size(told["free"]),
-        _size(told["total"]),
+        printable(str(record["name"])),
+        printable(str(record["description"])),
+        int(record["type"]),
+        _size(record["free"]),
+        _size(record["total"]),
     )
 
 
-def _buffer(told: dict[str, Any], devices: int) -> Buffer:
-    index = told["device"]
+def _buffer(record: dict[str, Any], devices: int) -> Buffer:
+    index = record["device"]
     if index is not None and not 0 <= int(index) < devices:
-        raise ValueError("a device that there is not")
-    weights, cache, compute = map(_size, told["sizes"])
-    return Buffer(printable(str(told["name"])), index, bool(told["host"]), weights, cache, compute)
+        raise ValueError("no such device")
+    weights, cache, compute = map(_size, record["sizes"])
+    return Buffer(printable(str(record["name"])), index, bool(record["host"]), weights, cache, compute)
 
 
-def _size(told: Any) -> int:
-    size = int(told)
+def _size(record: Any) -> int:
+    size = int(record)
     if not 0 <= size < _MOST_SIZE:
-        raise ValueError("a size that cannot be")
+        raise ValueError("impossible size")
     return size

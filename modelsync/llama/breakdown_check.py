@@ -1,4 +1,4 @@
-"""Whether what was read out of llama.cpp can be believed. Pure."""
+"""Checks the numbers that were read from llama.cpp. Pure."""
 
 import re
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Sums(NamedTuple):
 
 
 def known_header() -> HeaderFile:
-    """A small llama model whose weights and cache can be reckoned by hand."""
+    """The header of a small llama model whose weights and cache are computed by hand."""
     width, keys, feed, vocabulary = 512, 128, 1792, 1024
     half, full = BY_NAME["F16"], BY_NAME["F32"]
     metadata: dict[str, Item] = {
@@ -67,12 +67,12 @@ KNOWN = Sums(
     + 512 * 4
     + 2 * (2 * 512 * 4 + 2 * (2 * 512 * 512 + 2 * 128 * 512 + 3 * 1792 * 512)),
     cache=1024 * 2 * (128 + 128) * 2,
-    compute=16_267_264,  # as llama.cpp planned it; another version may plan otherwise
+    compute=16_267_264,  # of one version of llama.cpp; others may differ
 )
 
 
 def self_test(sums: Sums, log: str) -> str | None:
-    """What is wrong with the answer for the known header; None if nothing is."""
+    """What is wrong with the answer for the known header; None if it is right."""
     if sums[:2] != KNOWN[:2]:
         return f"the known model was read as {sums.weights} + {sums.cache} bytes, not {KNOWN.weights} + {KNOWN.cache}"
     if not KNOWN.compute / 2 < sums.compute < KNOWN.compute * 2:
@@ -81,19 +81,19 @@ def self_test(sums: Sums, log: str) -> str | None:
 
 
 def disagreement(sums: Sums, log: str) -> str | None:
-    """Where the sums are not what llama.cpp logged in MiB with two digits; None if they agree."""
+    """How the sums differ from llama.cpp's log, which has MiB with two digits; None if they agree."""
     for what, size, pattern in (("cache", sums.cache, _CACHE), ("compute", sums.compute, _COMPUTE)):
         logged = [float(number) for number in pattern.findall(log)]
         told = sum(logged) * _MIB
         if not logged and size:
-            return f"llama.cpp's log does not tell the size of its {what}"
-        # each number was rounded; a device with next to nothing is not logged
+            return f"llama.cpp's log does not give the size of its {what}"
+        # each number was rounded, and a device with almost nothing is not logged
         if abs(told - size) > (0.005 * len(logged) + 0.01) * _MIB:
             return f"{size} bytes of {what} were read, and llama.cpp logged {told / _MIB:.2f} MiB"
     return None
 
 
 def complaint(log: str) -> str | None:
-    """What llama.cpp said was wrong; None if it said nothing."""
+    """The first error in llama.cpp's log; None if there is none."""
     lines = _ERROR.findall(log)
     return lines[0].strip() if lines else None

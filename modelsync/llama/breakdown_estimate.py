@@ -1,16 +1,16 @@
-"""Estimates with llama.cpp's own numbers, where it can be asked; else the formulas'."""
+"""Estimates memory with llama.cpp's own numbers, or by the formulas where it gives none."""
 
 from collections.abc import Sequence
 
-from modelsync.gguf.writer import HeaderFile, clean
+from modelsync.gguf.writer import HeaderFile, minimal_header
 from modelsync.llama.breakdown import Breakdown, Buffer, GgmlDevice
 from modelsync.memory.cache import state_bytes
-from modelsync.memory.estimate import Estimate, Model, estimate
+from modelsync.memory.estimate import Estimate, EstimatedModel, estimate
 from modelsync.memory.load_settings import LoadSettings
 from modelsync.memory.placement import Estimator, placed
 from modelsync.system.devices import Device, Kind
 
-# A recurrent state is really allocated when it is asked for: of more than this, one sequence's.
+# llama.cpp really allocates recurrent states: above this, it is asked about one sequence only.
 _MOST_STATE = 256 << 20  # bytes
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("CUDA", "cuda"),
@@ -25,16 +25,16 @@ def gpus_of(breakdown: Breakdown) -> tuple[Device, ...]:
     return tuple(map(_device, filter(lambda each: each.is_gpu, breakdown.devices())))
 
 
-def estimator(model: Model, ram: Device, gpus: Sequence[Device], breakdown: Breakdown) -> Estimator:
-    """What a model needs on this machine: exactly where llama.cpp answers, else by the formulas, which say why.
+def estimator(model: EstimatedModel, ram: Device, gpus: Sequence[Device], breakdown: Breakdown) -> Estimator:
+    """An estimator of a model on this machine: exact where llama.cpp answers, else by formulas, with a note why.
 
     Args:
         model: The model.
         ram: The machine's memory.
-        gpus: Those that llama.cpp would use, in its order.
-        breakdown: Asks it.
+        gpus: The GPUs that llama.cpp would use, in its order.
+        breakdown: Asks llama.cpp.
     """
-    header = clean(model.header) if model.header.architecture else None
+    header = minimal_header(model.header) if model.header.architecture else None
 
     def reckoned(settings: LoadSettings) -> Estimate:
         return estimate(model, settings, ram, gpus)
@@ -44,7 +44,7 @@ def estimator(model: Model, ram: Device, gpus: Sequence[Device], breakdown: Brea
         if header is None:
             return found
         if any(gpu.exclusive for gpu in gpus):
-            return _by_formulas(found, "a GPU is in exclusive mode, and asking llama.cpp would take it")
+            return _by_formulas(found, "a GPU is in exclusive mode, and asking llama.cpp would occupy it")
         return _asked(model, header, found, breakdown) or _by_formulas(found, breakdown.why_not)
 
     return asked
@@ -54,8 +54,10 @@ def _by_formulas(found: Estimate, why: str | None) -> Estimate:
     return found._replace(notes=(*found.notes, f"by the formulas: {why}"))
 
 
-def _asked(model: Model, header: HeaderFile, found: Estimate, breakdown: Breakdown) -> Estimate | None:
-    """The estimate with llama.cpp's numbers in place of the formulas'; None if it has none."""
+def _asked(
+    model: EstimatedModel, header: HeaderFile, found: Estimate, breakdown: Breakdown
+) -> Estimate | None:
+    """The estimate with llama.cpp's numbers; None if it gives none."""
     settings = found.settings
     simulated = settings._replace(context=settings.context or model.shape.context)
     if state_bytes(model.shape, settings) > _MOST_STATE:
@@ -73,7 +75,7 @@ def _asked(model: Model, header: HeaderFile, found: Estimate, breakdown: Breakdo
     uses = []
     for place, use in enumerate(found.uses):
         here = [each for each in buffers if _place(each, places) == place]
-        # projectors, adapters and further sequences are known to the byte
+        # the formulas are exact for projectors, adapters and further sequences
         weights = sum(each.weights for each in here) + use.weights - whole.uses[place].weights
         cache = sum(each.cache for each in here) + whole.uses[place].cache - alone.uses[place].cache
         uses.append(use._replace(weights=weights, cache=cache, compute=sum(each.compute for each in here)))
@@ -82,7 +84,7 @@ def _asked(model: Model, header: HeaderFile, found: Estimate, breakdown: Breakdo
 
 
 def _places(breakdown: Breakdown) -> dict[int, int]:
-    """For the index of each of ggml's GPUs, its place among an estimate's devices."""
+    """Maps the index of each ggml GPU to its place among an estimate's devices."""
     gpus = [index for index, device in enumerate(breakdown.devices()) if device.is_gpu]
     return {index: place for place, index in enumerate(gpus, 1)}
 

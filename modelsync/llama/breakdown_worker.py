@@ -1,10 +1,10 @@
-"""The process that asks llama.cpp: `python -m modelsync.llama.breakdown_worker`, with a socket for its stdin.
+"""The worker process of `breakdown`: `python -m modelsync.llama.breakdown_worker`, with a socket as its stdin.
 
-Bad metadata makes llama.cpp abort, so it is asked in a process that may die. That process has no secrets in its
-environment, leaves no core dump, and may use so much time and memory and no more.
+Bad metadata makes llama.cpp abort, so it runs in a process that may die. That process has no secrets in its
+environment, leaves no core dump, and has limits on CPU time and memory.
 
-The breakdown comes as a C++ map by value, which is gone through by hand: see `_Map`. Nobody believes what comes of
-that before `modelsync.llama.breakdown_check` has compared it with known answers and llama.cpp's own log.
+llama.cpp returns the breakdown as a C++ map by value, which is read by its memory layout: see `_Map`. The numbers
+count only after `modelsync.llama.breakdown_check` has compared them with known answers and llama.cpp's own log.
 
 Both sides send frames: two u32, the lengths of a JSON object and of the bytes that follow it.
 """
@@ -20,19 +20,19 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 FRAME = struct.Struct("<II")
-CPU_SECONDS = 30  # for one question
-DATA_BYTES = 4 << 30  # of memory of its own; recurrent states and the cells of a cache are really allocated
+CPU_SECONDS = 30  # for one request
+DATA_BYTES = 4 << 30  # of private memory; llama.cpp really allocates recurrent states and cache cells
 LOG_BYTES = 256 << 10
-MOST_BUFFERS = 64  # kinds of buffers; there are a handful
+MOST_BUFFERS = 64  # types of buffers; normally a handful
 BREAKDOWN = (
     "_Z26llama_get_memory_breakdownPK13llama_context"  # llama_get_memory_breakdown(llama_context const*)
 )
-DEBUG = 1  # GGML_LOG_LEVEL_DEBUG: a line for each tensor
-ALL = 0x7FFFFFFF  # layers
+DEBUG = 1  # GGML_LOG_LEVEL_DEBUG: has a line for each tensor
+ALL = 0x7FFFFFFF  # more layers than any model has
 
 
 class _Map(ctypes.Structure):
-    """`std::map` as libstdc++ lays it out: an empty comparison, then the tree's header and count."""
+    """`std::map` in libstdc++'s layout: an empty comparison, then the tree's header and count."""
 
     _fields_ = tuple(
         (name, ctypes.c_uint64) for name in ("compare", "color", "parent", "left", "right", "count")
@@ -40,7 +40,7 @@ class _Map(ctypes.Structure):
 
 
 class _Node(ctypes.Structure):
-    """A node of that map, and its pair: a buffer type, and bytes of model, context and compute."""
+    """A node of that map with its pair: a buffer type, and the bytes of model, context and compute."""
 
     _fields_ = tuple(
         (name, ctypes.c_uint64)
@@ -49,7 +49,7 @@ class _Node(ctypes.Structure):
 
 
 class _Library(NamedTuple):
-    """Functions of libllama and of the ggml that it uses (which a second copy may stand beside)."""
+    """Functions of libllama and of its own ggml (the process may have loaded another copy)."""
 
     breakdown: Any
     buffer_name: Any
@@ -63,43 +63,43 @@ class _Library(NamedTuple):
 
 
 def main() -> None:
-    """Answers questions until the other side hangs up."""
+    """Answers requests until the other side closes the socket."""
     os.environ["GGML_NO_BACKTRACE"] = "1"
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (DATA_BYTES, DATA_BYTES))
-    line = socket.socket(fileno=0)
+    connection = socket.socket(fileno=0)
     try:
         import llama_cpp
 
-        library = _bound(llama_cpp)
+        library = _bind(llama_cpp)
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        _send(line, {"unable": str(error)})
+        _send(connection, {"unable": str(error)})
         return
     lines: list[str] = []
 
     @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
-    def listen(level: int, text: bytes, _: ctypes.c_void_p) -> None:
+    def capture(level: int, text: bytes, _: ctypes.c_void_p) -> None:
         if level != DEBUG and len(lines) < LOG_BYTES // 32:
             lines.append(text[:1024].decode("utf-8", "replace"))
 
-    llama_cpp.llama_log_set(listen, ctypes.c_void_p(0))
+    llama_cpp.llama_log_set(capture, ctypes.c_void_p(0))
     _send(
-        line,
+        connection,
         {"version": llama_cpp.__version__, "devices": [_device(library, each) for each in library.devices]},
     )
-    while (question := _received(line)) is not None:
+    while (request := _receive(connection)) is not None:
         lines.clear()
-        settings, header = question
+        settings, header = request
         _limit_time()
-        answer = _measured(llama_cpp, library, settings, header)
-        _send(line, answer | {"log": "".join(lines)[-LOG_BYTES:]})
+        answer = _measure(llama_cpp, library, settings, header)
+        _send(connection, answer | {"log": "".join(lines)[-LOG_BYTES:]})
 
 
-def _bound(llama: Any) -> _Library:
-    """Finds what is needed.
+def _bind(llama: Any) -> _Library:
+    """Finds the library's functions.
 
     Raises:
-        AttributeError: this llama-cpp-python does not have it.
+        AttributeError: this llama-cpp-python lacks one.
     """
     fields = {name for name, *_ in llama.llama_model_params._fields_}
     if not {"no_alloc", "load_mode", "use_extra_bufts"} <= fields:
@@ -127,7 +127,7 @@ def _bound(llama: Any) -> _Library:
 
 
 def _device(library: _Library, device: int) -> dict[str, Any]:
-    """What ggml tells of a device."""
+    """Ggml's facts about a device."""
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
     library.memory(device, ctypes.byref(free), ctypes.byref(total))
     return {
@@ -143,20 +143,18 @@ def _words(text: bytes | None) -> str:
     return (text or b"").decode("utf-8", "replace")
 
 
-def _measured(llama: Any, library: _Library, settings: dict[str, Any], header: bytes) -> dict[str, Any]:
-    """Bytes in each kind of buffer, or nothing: the log says why."""
+def _measure(llama: Any, library: _Library, settings: dict[str, Any], header: bytes) -> dict[str, Any]:
+    """Bytes in each type of buffer; None: the log says why."""
     file = os.memfd_create("header", os.MFD_CLOEXEC)
     try:
         os.write(file, header)
         os.ftruncate(file, settings["file_size"])
-        return {"buffers": _loaded(llama, library, settings, f"/proc/self/fd/{file}")}
+        return {"buffers": _load(llama, library, settings, f"/proc/self/fd/{file}")}
     finally:
         os.close(file)
 
 
-def _loaded(
-    llama: Any, library: _Library, settings: dict[str, Any], path: str
-) -> list[dict[str, Any]] | None:
+def _load(llama: Any, library: _Library, settings: dict[str, Any], path: str) -> list[dict[str, Any]] | None:
     model_params = llama.llama_model_default_params()
     model_params.no_alloc = True
     model_params.load_mode = llama.LLAMA_LOAD_MODE_NONE  # the other modes abort
@@ -183,7 +181,7 @@ def _loaded(
 
 
 def _buffers(library: _Library, found: _Map) -> Iterator[dict[str, Any]]:
-    """Goes through the map's tree; ends the process if it is none."""
+    """Walks the map's tree; ends the process if the layout is another."""
     ahead, seen = [found.parent], 0
     while ahead:
         address = ahead.pop()
@@ -211,24 +209,24 @@ def _limit_time() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + CPU_SECONDS, most))
 
 
-def _send(line: socket.socket, answer: dict[str, Any]) -> None:
+def _send(connection: socket.socket, answer: dict[str, Any]) -> None:
     text = json.dumps(answer).encode()
-    line.sendall(FRAME.pack(len(text), 0) + text)
+    connection.sendall(FRAME.pack(len(text), 0) + text)
 
 
-def _received(line: socket.socket) -> tuple[dict[str, Any], bytes] | None:
-    lengths = _exactly(line, FRAME.size)
+def _receive(connection: socket.socket) -> tuple[dict[str, Any], bytes] | None:
+    lengths = _read_exactly(connection, FRAME.size)
     if not lengths:
         return None
     text, data = FRAME.unpack(lengths)
-    return json.loads(_exactly(line, text)), _exactly(line, data)
+    return json.loads(_read_exactly(connection, text)), _read_exactly(connection, data)
 
 
-def _exactly(line: socket.socket, count: int) -> bytes:
-    """So many bytes; fewer where the other side hung up."""
+def _read_exactly(connection: socket.socket, count: int) -> bytes:
+    """Reads `count` bytes; fewer if the other side closed the socket."""
     parts = []
     while count:
-        part = line.recv(min(count, 1 << 16))
+        part = connection.recv(min(count, 1 << 16))
         if not part:
             break
         parts.append(part)

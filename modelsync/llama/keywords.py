@@ -1,6 +1,6 @@
-"""What `llama_cpp.Llama` takes: its real signature, as it is installed here.
+"""Checks keywords against the signature of the installed `llama_cpp.Llama`.
 
-`Llama` swallows keywords that it does not know, so a misspelt one would be lost without a word.
+`Llama` ignores keywords that it does not know, so a misspelt one would be lost silently.
 """
 
 import inspect
@@ -13,14 +13,14 @@ from modelsync.spec.names import did_you_mean, printable
 if TYPE_CHECKING:
     from llama_cpp import Llama
 
-# Words in the place of a number, which the memory of this machine decides about.
-SETTLED_HERE = {"n_gpu_layers": "auto", "n_ctx": "max"}
+# Words that stand for a number which depends on this machine's memory.
+AUTO_WORDS = {"n_gpu_layers": "auto", "n_ctx": "max"}
 
 _KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "a word"}
 
 
 def signature(llama: "type[Llama]") -> Mapping[str, frozenset[str]]:
-    """The keywords, each with the names of the types in its annotation; `model_path` is not among them."""
+    """The keywords of `Llama`, each with the type names of its annotation; without `model_path`."""
     parameters = inspect.signature(llama.__init__).parameters.values()
     return {
         each.name: frozenset(re.findall(r"\b(?:bool|int|float|str|List)\b", str(each.annotation)))
@@ -30,16 +30,16 @@ def signature(llama: "type[Llama]") -> Mapping[str, frozenset[str]]:
 
 
 def unknown(key: str, known: Mapping[str, frozenset[str]]) -> str | None:
-    """What is wrong with the name of a keyword; None if it is one."""
+    """The error for an unknown keyword; None if it is known."""
     if key in known:
         return None
     return f"llama_cpp.Llama takes no `{printable(key)}`{did_you_mean(key, tuple(known))}"
 
 
-def misfit(key: str, value: object, known: Mapping[str, frozenset[str]]) -> str | None:
-    """What is wrong with a manifest's value for a keyword that there is; None if it fits."""
+def type_error(key: str, value: object, known: Mapping[str, frozenset[str]]) -> str | None:
+    """The error for a manifest's value of a known keyword; None if its type fits."""
     kinds = known[key]
-    if not kinds or SETTLED_HERE.get(key) == value:
+    if not kinds or AUTO_WORDS.get(key) == value:
         return None
     if isinstance(value, bool):
         fits = "bool" in kinds

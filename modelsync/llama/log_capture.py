@@ -1,4 +1,4 @@
-"""What llama.cpp says while it loads a model: its reason when it fails, which llama-cpp-python does not pass on."""
+"""Captures llama.cpp's log while it loads a model: llama-cpp-python does not pass on the reason of a failure."""
 
 import ctypes
 import re
@@ -12,12 +12,12 @@ ERROR = 4  # GGML_LOG_LEVEL_ERROR
 CONTINUED = 5  # GGML_LOG_LEVEL_CONT
 MAX_LINES = 64
 
-# llama.cpp has one place for a listener, and llama-cpp-python redirects the process's own stdout while it loads.
-ONE_AT_A_TIME = threading.Lock()
+# llama.cpp has one log callback per process, and llama-cpp-python redirects the process's stdout while it loads.
+LOADING = threading.Lock()
 
 
-class Heard:
-    """The errors that llama.cpp told in this thread."""
+class CapturedLog:
+    """The errors that llama.cpp logged in the thread that made this object."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -25,7 +25,7 @@ class Heard:
         self._continues = False
 
     def take(self, level: int, text: bytes) -> None:
-        """Takes what llama.cpp says."""
+        """Takes a message of llama.cpp's log."""
         if threading.get_ident() != self._thread or len(self.lines) >= MAX_LINES:
             return
         words = text.decode(errors="replace")
@@ -37,7 +37,7 @@ class Heard:
 
     @property
     def reason(self) -> str | None:
-        """The first error, which is the cause of the others; without the function that tells it."""
+        """The first error, which caused the others, without the names of functions; None if there is none."""
         for line in self.lines:
             words = re.sub(r"^\s*(?:\w+: )+(?:error loading model: )?", "", line).strip()
             if words:
@@ -46,29 +46,29 @@ class Heard:
 
 
 @contextmanager
-def hearing() -> Iterator[Heard]:
-    """Listens while a model is loaded; whoever listened before hears everything too, and goes on afterwards.
+def capture_log() -> Iterator[CapturedLog]:
+    """Captures the log while a model is loaded. A callback that was set before gets everything too, and is restored.
 
-    Loads wait for each other: see `ONE_AT_A_TIME`.
+    One thread at a time: others wait for `LOADING`.
     """
     import llama_cpp
 
-    heard = Heard()
-    with ONE_AT_A_TIME:
-        if not hasattr(llama_cpp, "llama_log_get"):  # an older llama-cpp-python: nothing could be put back
-            yield heard
+    log = CapturedLog()
+    with LOADING:
+        if not hasattr(llama_cpp, "llama_log_get"):  # old versions: the callback could not be restored
+            yield log
             return
         before, data = llama_cpp.llama_log_callback(), ctypes.c_void_p()
         llama_cpp.llama_log_get(ctypes.byref(before), ctypes.byref(data))
 
         @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
         def listen(level: int, text: bytes, _: ctypes.c_void_p) -> None:
-            heard.take(level, text)
+            log.take(level, text)
             if before:
                 before(level, text, data)
 
         llama_cpp.llama_log_set(listen, ctypes.c_void_p(0))
         try:
-            yield heard
+            yield log
         finally:
             llama_cpp.llama_log_set(before, data)

@@ -1,6 +1,6 @@
-"""What the installed llama-cpp-python is: its version, whether it knows GPUs, what CPU it was built for.
+"""Inspects the installed llama-cpp-python: its version, its GPU support, and the CPU that it was built for.
 
-It is imported in a process of its own: one that was built for another CPU dies of an illegal instruction.
+It is imported in another process, because a build for another CPU dies of an illegal instruction.
 """
 
 import json
@@ -22,13 +22,13 @@ print(json.dumps([l.__version__, bool(l.llama_supports_gpu_offload()), told]))
 
 
 class Probe(NamedTuple):
-    """What was found.
+    """The installed llama-cpp-python.
 
     Attributes:
         version: Its version; None: it cannot be used.
         gpus: Whether it was built with a GPU backend.
-        features: The CPU features that it was built with, as llama.cpp calls them.
-        why_not: Why it cannot be used, in words; None where it can.
+        features: The CPU features that it was built with, by llama.cpp's names.
+        why_not: Why it cannot be used, for people; None if it can.
     """
 
     version: str | None = None
@@ -38,7 +38,7 @@ class Probe(NamedTuple):
 
 
 def probe() -> Probe | None:
-    """Looks at llama-cpp-python; None where it is not installed."""
+    """Inspects llama-cpp-python; None if it is not installed."""
     if not is_installed():
         return None
     try:
@@ -64,7 +64,7 @@ def probe() -> Probe | None:
 
 
 def features_of(told: str) -> tuple[str, ...]:
-    """The CPU features of llama.cpp's line about itself: `CPU : SSE3 = 1 | AVX2 = 1 | …`."""
+    """The CPU features in llama.cpp's system info: `CPU : SSE3 = 1 | AVX2 = 1 | …`."""
     _, _, cpu = told.rpartition("CPU : ")
     pairs = (part.partition("=") for part in cpu.split("|"))
     return tuple(printable(name.strip()) for name, _, value in pairs if value.strip() == "1")

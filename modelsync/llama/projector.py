@@ -1,9 +1,8 @@
-"""Which of llama-cpp-python's chat handlers a multimodal projector wants.
+"""Chooses the chat handler of llama-cpp-python for a multimodal projector.
 
-A handler turns messages with pictures into what the model was trained on. One of them (`MTMDChatHandler`) renders the
-model's own chat template, and fits whatever model has one that knows of pictures; the others carry the template of one
-family in their code. Sources: `llama_chat_format.py` of llama-cpp-python 0.3.36, `PROJECTOR_TYPE_NAMES` in llama.cpp's
-`clip-impl.h`.
+A handler turns messages with pictures into the model's format. `MTMDChatHandler` renders the model's own chat
+template, and fits any model whose template handles pictures; the others have the template of one family in their code.
+Sources: `llama_chat_format.py` of llama-cpp-python 0.3.36, `PROJECTOR_TYPE_NAMES` in llama.cpp's `clip-impl.h`.
 """
 
 import re
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from llama_cpp import Llama
 
 OWN_TEMPLATE = "MTMDChatHandler"
-_HINT = "modelsync.load() takes a `chat_handler=` of your own, or `chat_handler=None` to load the model for text alone"
-# A template that goes through the parts of a message, and not one that takes each for text.
+_HINT = "modelsync.load() takes a `chat_handler=` of your own, or `chat_handler=None` to load the model for text only"
+# Matches a template that handles the parts of a message, not only text.
 _READS_PARTS = re.compile(r"""\[?['".]type\b|image|picture|media""")
 
 _BY_PROJECTOR = {
@@ -30,7 +29,7 @@ _BY_PROJECTOR = {
     "qwen2.5vl_merger": "Qwen25VLChatHandler",
     "qwen2vl_merger": "Qwen25VLChatHandler",
 }
-# LLaVA's projector serves many models: their architecture tells them apart.
+# Many models have LLaVA's projector: the handler follows from the architecture.
 _BY_ARCHITECTURE = {
     "phi2": "MoondreamChatHandler",
     "qwen2": "NanoLlavaChatHandler",
@@ -39,7 +38,7 @@ _BY_ARCHITECTURE = {
 
 
 def handler_names(projector: Header, model: Traits) -> tuple[str, ...]:
-    """The classes of `llama_cpp.llama_chat_format` that fit, the best first; none for one that nobody knows."""
+    """The classes of `llama_cpp.llama_chat_format` that fit a projector, the best first; empty if it is unknown."""
     metadata = projector.metadata
     kind = metadata.text("clip.projector_type") or metadata.text("clip.vision.projector_type") or "mlp"
     names = [OWN_TEMPLATE] if _READS_PARTS.search(model.template) else []
@@ -53,15 +52,15 @@ def handler_names(projector: Header, model: Traits) -> tuple[str, ...]:
 
 
 def chat_handler(mmproj: Path, model: Traits, *, verbose: bool) -> Any:
-    """A chat handler for a projector; it opens the file when the model is there, in `attach`.
+    """Makes a chat handler for a projector. `attach` opens the file, once the model is loaded.
 
     Args:
         mmproj: The projector.
-        model: What the model's header says.
-        verbose: Whether llama.cpp may say what it does.
+        model: Traits of the model.
+        verbose: Whether llama.cpp prints its log.
 
     Raises:
-        NotAModelError: the projector is not a good GGUF file.
+        NotAModelError: the projector is not a valid GGUF file.
         ModelsyncError: no handler of the installed llama-cpp-python fits it.
     """
     from llama_cpp import llama_chat_format
@@ -69,7 +68,7 @@ def chat_handler(mmproj: Path, model: Traits, *, verbose: bool) -> Any:
     header = header_of(mmproj)
     if header.metadata.get("clip.has_vision_encoder") is False:
         raise ModelsyncError(
-            f"{printable(mmproj.name)} hears and does not see, and llama-cpp-python's handlers take pictures alone",
+            f"{printable(mmproj.name)} is for audio only, and llama-cpp-python's handlers take only pictures",
             hint=_HINT,
         )
     for name in handler_names(header, model):
@@ -79,16 +78,16 @@ def chat_handler(mmproj: Path, model: Traits, *, verbose: bool) -> Any:
     kind = header.metadata.text("clip.projector_type") or "unnamed"
     raise ModelsyncError(
         f"no chat handler of the installed llama-cpp-python fits {printable(mmproj.name)}: its kind is"
-        f" `{printable(kind, 80)}`, and the model's chat template knows nothing of pictures",
+        f" `{printable(kind, 80)}`, and the model's chat template does not handle pictures",
         hint=_HINT,
     )
 
 
 def attach(handler: Any, llama: "Llama") -> None:
-    """Opens the projector now, where the handler can: one that does not go with the model is told at once.
+    """Opens the projector now, if the handler can, so that a mismatch with the model is an error at once.
 
     Raises:
-        ValueError: llama.cpp cannot load it beside this model.
+        ValueError: llama.cpp cannot load it with this model.
     """
     begin = getattr(handler, "_init_mtmd_context", None)
     if begin is not None:

@@ -1,15 +1,15 @@
-"""What a model's header says about how it wants to be loaded."""
+"""Reads the facts in a model's header that decide how it is loaded."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 from modelsync.errors import NotAModelError
 from modelsync.gguf.header import Header
-from modelsync.gguf.reader import HeaderReader, Need
+from modelsync.gguf.reader import HeaderReader, NeedMore
 
 STEP = 1 << 20  # bytes read at once; most headers are a few of these
 
-# Architectures of llama.cpp that make vectors and never text.
+# Architectures of llama.cpp that output embeddings only.
 _ENCODERS = (
     "bert",
     "eurobert",
@@ -27,24 +27,24 @@ _POOLED = (1, 2, 3)  # mean, first, last; 0 is none, and 4 ranks pairs of texts
 
 
 class Traits(NamedTuple):
-    """The few things that loading decides by."""
+    """The facts that decide how a model is loaded."""
 
     architecture: str = ""
-    context: int = 0  # tokens that it was trained with; 0: unknown
-    embeds: bool = False  # it makes vectors
-    template: str = ""  # Jinja, from whoever made the file: read here, never rendered
+    context: int = 0  # trained context in tokens; 0: unknown
+    embeds: bool = False  # it outputs embeddings
+    template: str = ""  # untrusted Jinja: searched here, never rendered
 
 
 def header_of(path: Path) -> Header:
-    """The header of a file on this machine; nothing past it is read, but for the rest of a step.
+    """Reads the header of a local file, in steps.
 
     Raises:
-        NotAModelError: it is not a good GGUF file.
+        NotAModelError: it is not a valid GGUF file.
     """
     with open(path, "rb") as file:
         reader = HeaderReader(path.name, size=path.stat().st_size)
-        answer: Header | Need = Need(STEP)
-        while isinstance(answer, Need):
+        answer: Header | NeedMore = NeedMore(STEP)
+        while isinstance(answer, NeedMore):
             data = file.read(max(STEP, answer.bytes))
             if not data:
                 reader.end()
@@ -53,7 +53,7 @@ def header_of(path: Path) -> Header:
 
 
 def traits(path: Path) -> Traits:
-    """What a model is. A file that our reader refuses has no traits: llama.cpp has the last word about it."""
+    """Reads a model's traits. A file that our reader refuses has none: llama.cpp decides whether to load it."""
     try:
         header = header_of(path)
     except NotAModelError:

@@ -1,1 +1,1 @@
-"""How much memory a model needs, from its header. Pure."""
+"""Estimates how much memory a model needs, from its header. Pure."""

@@ -1,4 +1,4 @@
-"""What llama.cpp keeps between tokens: keys and values, or a state; to the byte.
+"""Computes the size of llama.cpp's cache, of keys and values or of states, to the byte.
 
 Source: `llama_kv_cache`, `llama_kv_cache_iswa`, `llama_kv_cache_dsa` and `llama_memory_recurrent` in llama.cpp.
 """
@@ -9,14 +9,14 @@ from modelsync.gguf.types import TensorType
 from modelsync.memory.load_settings import CELL_STEP, LoadSettings
 from modelsync.memory.shape import Layer, Shape
 
-_FLOAT = 4  # bytes; a state is F32 whatever the cache types are
+_FLOAT = 4  # bytes; a state is always F32
 
 
 def cache_bytes(shape: Shape, settings: LoadSettings) -> tuple[int, ...]:
-    """Bytes that each layer keeps, in the order of the layers.
+    """Bytes of the cache of each layer, in order.
 
     Raises:
-        UsageError: the settings ask for a cache that llama.cpp refuses to make.
+        UsageError: llama.cpp would refuse the cache types.
     """
     check_cache_types(shape, settings)
     widest = max((layer.values for layer in shape.layers), default=0)
@@ -31,7 +31,7 @@ def state_bytes(shape: Shape, settings: LoadSettings) -> int:
 
 
 def window_cells(shape: Shape, settings: LoadSettings) -> int:
-    """Tokens that a windowed layer has room for, of all sequences together."""
+    """Cache cells of a windowed layer, in tokens, all sequences together."""
     cells = settings.cells(shape.context)
     if settings.full_window:
         return cells
@@ -42,7 +42,7 @@ def window_cells(shape: Shape, settings: LoadSettings) -> int:
 
 
 def check_cache_types(shape: Shape, settings: LoadSettings) -> None:
-    """Holds the cache's types against the model.
+    """Checks the cache types against the model.
 
     Raises:
         UsageError: llama.cpp would refuse them.
@@ -50,13 +50,14 @@ def check_cache_types(shape: Shape, settings: LoadSettings) -> None:
     kinds = {"K": settings.cache_type_k, "V": settings.cache_type_v}
     if kinds["V"].block > 1 and not settings.flash_attention and any(layer.attends for layer in shape.kept):
         raise UsageError(
-            f"a {kinds['V'].name} cache of values needs flash attention",
+            f"a {kinds['V'].name} value cache needs flash attention",
             hint="turn flash attention on (`--flash-attn`, or `flash_attn` in Python and in a manifest),"
-            " or quantize the keys alone",
+            " or quantize only the keys",
         )
     if shape.latent and kinds["K"] != kinds["V"]:
         raise UsageError(
-            f"a model with latent attention keeps one cache: {kinds['K'].name} and {kinds['V'].name} cannot both be",
+            "a model with latent attention has one cache for keys and values:"
+            f" it cannot be {kinds['K'].name} and {kinds['V'].name}",
             hint="give keys and values the same type (`--cache-type-k` and `--cache-type-v`, or `type_k` and"
             " `type_v` in a manifest)",
         )
@@ -64,9 +65,9 @@ def check_cache_types(shape: Shape, settings: LoadSettings) -> None:
         for letter, width in (("K", layer.keys), ("V", layer.values)):
             if layer.attends and width % kinds[letter].block:
                 raise UsageError(
-                    f"a {kinds[letter].name} cache needs rows of whole blocks of {kinds[letter].block}; "
-                    f"this model's {letter} rows have {width}",
-                    hint="keep that side in f16",
+                    f"a {kinds[letter].name} cache needs rows that are a multiple of {kinds[letter].block}; "
+                    f"this model's {letter} rows have {width} numbers",
+                    hint="use f16 for that side",
                 )
 
 
@@ -74,10 +75,10 @@ def _attention(shape: Shape, settings: LoadSettings, layer: Layer, widest: int) 
     if not layer.attends:
         return 0
     cells = window_cells(shape, settings) if layer.windowed else settings.cells(shape.context)
-    # without flash attention values are kept transposed, every layer's as wide as the widest
+    # without flash attention, values are stored transposed, in every layer as wide as in the widest
     values = 0 if shape.latent else layer.values if settings.flash_attention else widest
     rows = _row(layer.keys, settings.cache_type_k) + _row(values, settings.cache_type_v)
-    return (rows + _row(shape.indexed, settings.cache_type_k)) * cells
+    return (rows + _row(shape.indexer_width, settings.cache_type_k)) * cells
 
 
 def _state(shape: Shape, settings: LoadSettings, layer: Layer) -> int:
@@ -85,7 +86,7 @@ def _state(shape: Shape, settings: LoadSettings, layer: Layer) -> int:
         return 0
     return sum(
         padded(numbers * _FLOAT * max(1, settings.sequences), DEFAULT_ALIGNMENT)
-        for numbers in (shape.convolved, shape.state)
+        for numbers in (shape.convolution, shape.state)
     )
 
 

@@ -1,25 +1,25 @@
-"""What a model will need, device by device: the sum of the formulas."""
+"""Estimates the memory that a model needs on each device, by formulas."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from modelsync.gguf.header import Header
 from modelsync.memory.cache import cache_bytes
-from modelsync.memory.compute import compute_bytes, handed_bytes, input_bytes, step_bytes
+from modelsync.memory.compute import compute_bytes, input_bytes, multiplication_bytes, passed_bytes
 from modelsync.memory.load_settings import LoadSettings
 from modelsync.memory.shape import Shape, shape_of
-from modelsync.memory.weights import RAM, Layout, Weights, adapter_bytes, arrange, weigh, weight_bytes
+from modelsync.memory.weights import RAM, DeviceLayout, Weights, adapter_bytes, arrange, weigh, weight_bytes
 from modelsync.system.devices import Device
 
 _MIB = 1 << 20
-# What a driver takes for itself as soon as a process uses the GPU, about.
+# What a driver takes, about, once a process uses the GPU.
 DRIVER_BYTES = {"cuda": 450 * _MIB, "rocm": 450 * _MIB, "metal": 512 * _MIB, "gpu": 450 * _MIB}
-_BATCHES_AT_ONCE = 4  # of GPUs that share all layers between them
-_OFFLOADED_FROM = 32  # tokens at once from which a GPU multiplies by weights that are in RAM
+_BATCHES_AT_ONCE = 4  # where several GPUs hold all layers
+_OFFLOADED_FROM = 32  # tokens of a batch from which a GPU multiplies by weights that are in RAM
 
 
-class Model(NamedTuple):
-    """All that is loaded together."""
+class EstimatedModel(NamedTuple):
+    """A model as an estimate sees it, with its projectors and adapters."""
 
     header: Header
     shape: Shape
@@ -28,36 +28,36 @@ class Model(NamedTuple):
     adapters: tuple[Header, ...] = ()
 
 
-class Use(NamedTuple):
-    """What a model takes of one device. Bytes."""
+class DeviceUse(NamedTuple):
+    """The memory that a model needs on one device, in bytes."""
 
     device: Device
     weights: int
     cache: int
     compute: int
-    other: int = 0  # the driver's own, and the output's copy in RAM
+    other: int = 0  # on a GPU that of the driver, in RAM the logits
 
     @property
     def need(self) -> int:
-        """All of it."""
+        """The sum."""
         return self.weights + self.cache + self.compute + self.other
 
     @property
     def headroom(self) -> int:
-        """What stays free; negative: what is missing."""
+        """Bytes that stay free; negative: bytes that are missing."""
         return self.device.free - self.need
 
 
 class Estimate(NamedTuple):
-    """What a model needs under some settings."""
+    """The memory that a model needs with some settings."""
 
     source: Literal["llama.cpp", "formula"]
     settings: LoadSettings
-    context: int  # tokens that there is room for, of all sequences
+    context: int  # cells of the cache, in tokens, all sequences together
     gpu_layers: int
-    layers: int  # that could be on GPUs: the model's, and the output
-    uses: tuple[Use, ...]  # RAM first
-    bound: bool = False  # the cache may be smaller: the architecture is not known
+    layers: int  # those that could be on GPUs: the model's, and the output
+    uses: tuple[DeviceUse, ...]  # RAM first
+    bound: bool = False  # the cache is an upper bound: the architecture is unknown
     notes: tuple[str, ...] = ()
 
     @property
@@ -81,20 +81,24 @@ class Estimate(NamedTuple):
         return sum(use.need for use in self.uses)
 
 
-def model_of(header: Header, projectors: Sequence[Header] = (), adapters: Sequence[Header] = ()) -> Model:
-    """A model as estimates take it."""
+def model_of(
+    header: Header, projectors: Sequence[Header] = (), adapters: Sequence[Header] = ()
+) -> EstimatedModel:
+    """Builds a model for `estimate` from its headers."""
     shape = shape_of(header)
-    return Model(header, shape, weigh(header, shape), tuple(projectors), tuple(adapters))
+    return EstimatedModel(header, shape, weigh(header, shape), tuple(projectors), tuple(adapters))
 
 
-def estimate(model: Model, settings: LoadSettings, ram: Device, gpus: Sequence[Device] = ()) -> Estimate:
-    """What the model needs on these devices.
+def estimate(
+    model: EstimatedModel, settings: LoadSettings, ram: Device, gpus: Sequence[Device] = ()
+) -> Estimate:
+    """Estimates what the model needs on these devices.
 
     Args:
         model: The model.
-        settings: How it is loaded; `gpu_layers` is a number (`fit.placed` finds one).
+        settings: How it is loaded; `gpu_layers` is a number (`placement.placed` finds one).
         ram: The machine's memory.
-        gpus: Its GPUs, if llama.cpp is to use them.
+        gpus: The GPUs that llama.cpp uses.
 
     Raises:
         UsageError: llama.cpp would refuse the settings.
@@ -111,7 +115,9 @@ def estimate(model: Model, settings: LoadSettings, ram: Device, gpus: Sequence[D
     held[projecting] += sum(tensor.nbytes for header in model.projectors for tensor in header.tensors)
     computed = _compute(model, settings, layout)
     uses = [
-        Use(device, held[place] + added[place], kept[place], computed[place], _other(model, settings, device))
+        DeviceUse(
+            device, held[place] + added[place], kept[place], computed[place], _other(model, settings, device)
+        )
         for place, device in enumerate((ram, *gpus))
     ]
     return Estimate(
@@ -126,7 +132,7 @@ def estimate(model: Model, settings: LoadSettings, ram: Device, gpus: Sequence[D
     )
 
 
-def _compute(model: Model, settings: LoadSettings, layout: Layout) -> list[int]:
+def _compute(model: EstimatedModel, settings: LoadSettings, layout: DeviceLayout) -> list[int]:
     shape = model.shape
     if layout.places == 1:
         return [compute_bytes(shape, settings)]
@@ -138,34 +144,34 @@ def _compute(model: Model, settings: LoadSettings, layout: Layout) -> list[int]:
     found[RAM] = max(found[RAM], input_bytes(shape, settings))
     found[1] = max(found[1], _offloaded(model, settings, layout))
     if layout.places > 2 and RAM not in (*layout.layers, layout.output):
-        # several GPUs work on several batches at a time
-        return [size + (_BATCHES_AT_ONCE - 1) * handed_bytes(shape, settings) for size in found]
+        # several GPUs work on several batches at once
+        return [size + (_BATCHES_AT_ONCE - 1) * passed_bytes(shape, settings) for size in found]
     return found
 
 
-def _offloaded(model: Model, settings: LoadSettings, layout: Layout) -> int:
-    """Bytes on the first GPU to multiply a batch by weights that are in RAM: they are copied there for that."""
+def _offloaded(model: EstimatedModel, settings: LoadSettings, layout: DeviceLayout) -> int:
+    """Bytes on the first GPU to multiply a batch by weights in RAM, which are copied to it."""
     shape = model.shape
     if settings.tokens(shape.context, shape.causal) < _OFFLOADED_FROM:
         return 0
     waiting = zip(layout.layers, model.weights.largest, strict=True)
     largest = max((size for place, size in waiting if place == RAM), default=0)
-    moments = [largest + step_bytes(shape, settings)] if largest else []
+    moments = [largest + multiplication_bytes(shape, settings)] if largest else []
     if layout.output == RAM:
         moments.append(model.weights.projection + compute_bytes(shape, settings, []))
     return max(moments, default=0)
 
 
-def _other(model: Model, settings: LoadSettings, device: Device) -> int:
+def _other(model: EstimatedModel, settings: LoadSettings, device: Device) -> int:
     if device.kind != "ram":
         return DRIVER_BYTES[device.kind]
-    return 4 * model.shape.vocabulary * settings.sequences if model.shape.speaks else 0
+    return 4 * model.shape.vocabulary * settings.sequences if model.shape.has_logits else 0
 
 
-def _notes(model: Model) -> tuple[str, ...]:
+def _notes(model: EstimatedModel) -> tuple[str, ...]:
     notes = []
     if model.shape.doubt is not None:
-        notes.append(f"{model.shape.doubt}: the cache is at most what is given here")
+        notes.append(f"{model.shape.doubt}: the cache is an upper bound")
     if model.projectors:
-        notes.append("what a projector computes in is not counted")
+        notes.append("the projector's compute buffer is not counted")
     return tuple(notes)

@@ -1,50 +1,50 @@
-"""Which of llama.cpp's architectures keeps what between tokens.
+"""Tables of llama.cpp's architectures: what each caches between tokens.
 
 Source: `load_arch_hparams` of each model and `llama_model::create_memory` in llama.cpp (build of llama-cpp-python
-0.3.36). An architecture that is in none of these tables is unknown here, and said to be.
+0.3.36). An estimate says so if the architecture is in none of these tables.
 """
 
 from typing import NamedTuple
 
 
 class Windows(NamedTuple):
-    """Which layers of an architecture attend to a window of tokens, where its header gives no pattern.
+    """Which layers of an architecture attend to a window of tokens, if the header gives no pattern.
 
-    In every `period` layers all but one are windowed: the last is not, or the first where `full_first`.
+    Of every `period` layers, one is full: the last, or the first with `full_first`.
     """
 
     period: int
     full_first: bool = False
-    always: bool = False  # windowed where the header says nothing of it; else only if it gives a window
-    window: int = 0  # tokens, where the header says nothing
+    always: bool = False  # windowed even if the header gives no window
+    window: int = 0  # tokens, if the header gives none
     fixed: int = 0  # tokens, whatever the header says
-    layers: int | None = None  # only a model of so many is windowed
+    layers: int | None = None  # windowed only in a model of this many layers
 
 
 def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-# Encoders and diffusion models: nothing is kept.
+# Encoders and diffusion models: no cache.
 UNCACHED = _set(
     "bert dream eurobert gemma-embedding jina-bert-v2 jina-bert-v3 llada llada-moe modern-bert neo-bert "
     "nomic-bert nomic-bert-moe rnd1 t5encoder wavtokenizer-dec"
 )
 
-# A state for each sequence in every layer, and no attention.
+# Every layer has a state per sequence, and no attention.
 RECURRENT = _set("arwkv7 mamba mamba2 rwkv6 rwkv6qwen2 rwkv7")
 
-# Layers without key heads have a state, the others attend.
+# Layers without key heads have a state; the others attend.
 HYBRID_BY_HEADS = _set(
     "bailingmoe3 granitehybrid jamba kimi-k3 kimi-linear lfm2 lfm2moe nemotron_h nemotron_h_moe plamo2"
 )
-# One layer in so many attends, if the header gives no list.
+# One layer of this many attends, if the header gives no list.
 HYBRID_BY_INTERVAL = {"qwen35": 4, "qwen35moe": 4, "qwen3next": 4}
-# Every layer does both.
+# Every layer attends and has a state.
 HYBRID_BOTH = _set("falcon-h1")
-# In these a layer with a feed-forward network has neither a state nor a cache.
+# A layer with a feed-forward network has neither a state nor a cache.
 FEED_FORWARD_ALONE = _set("nemotron_h nemotron_h_moe")
-# Their state counts groups; others leave the key unread.
+# The state's size depends on the number of groups; others ignore that key.
 GROUPED_STATE = _set(
     "falcon-h1 granitehybrid mamba2 nemotron_h nemotron_h_moe plamo2 qwen35 qwen35moe qwen3next"
 )
@@ -67,21 +67,21 @@ WINDOWED = {
     "plamo3": Windows(8),
     "smallthinker": Windows(4, full_first=True, fixed=4096),
 }
-# Their headers always give the pattern.
+# The header always gives the pattern.
 WINDOWED_BY_HEADER = _set("gemma4 granite_swa maple mimo2 spark2_5 step35")
-# All their layers that attend, if the header gives a window.
+# All layers that attend are windowed, if the header gives a window.
 WINDOWED_WHERE_ATTENDING = _set("lfm2")
 # Layers from this one on use the cache of earlier ones.
 SHARED_FROM = {"gemma3n": 20}
 
-# Sparse attention: beside the cache, the keys of an indexer.
+# Sparse attention: the cache also holds the keys of an indexer.
 INDEXED = _set("deepseek32 glm-dsa hy_v4")
 
-# They end in an embedding of the text, not in logits.
-SILENT = _set(
+# The output is an embedding of the text; there are no logits.
+WITHOUT_LOGITS = _set(
     "bert eurobert gemma-embedding jina-bert-v2 jina-bert-v3 modern-bert neo-bert nomic-bert nomic-bert-moe t5encoder"
 )
-# The embedding is held twice wherever the output layer is.
+# The device of the output layer holds a second copy of the embedding.
 EMBEDDING_TWICE = _set("gemma3n gemma4")
 
 PLAIN = _set(

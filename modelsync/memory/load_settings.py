@@ -1,4 +1,4 @@
-"""How a model is going to be loaded: the settings that memory depends on, and the defaults of two programs."""
+"""The load settings that memory depends on, and the defaults of two programs."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -10,38 +10,38 @@ from modelsync.spec.names import printable
 ALL_LAYERS: Final = -1
 GpuLayers: TypeAlias = int | Literal["auto"]
 
-# What llama.cpp can keep keys and values in.
+# The types that llama.cpp's cache can have.
 CACHE_TYPES = ("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "IQ4_NL", "Q5_0", "Q5_1")
 CELL_STEP = 256  # a context is padded to a multiple of this
 
 
 class LoadSettings(NamedTuple):
-    """What a program passes to llama.cpp, as far as it decides memory."""
+    """The settings of llama.cpp that decide memory."""
 
-    profile: str  # whose defaults they are, for people
+    profile: str  # the program whose defaults they are
     context: int  # tokens; 0: what the model was trained with
     batch: int = 512
     ubatch: int = 512
     sequences: int = 1
     unified: bool = False  # one cache for all sequences
-    outputs: int = 0  # logits kept of a batch; 0: all
+    outputs: int = 0  # tokens of a batch whose logits are kept; 0: all
     cache_type_k: TensorType = BY_NAME["F16"]
     cache_type_v: TensorType = BY_NAME["F16"]
     flash_attention: bool = False
-    full_window: bool = True  # windowed layers keep the whole context too (`swa_full`)
+    full_window: bool = True  # windowed layers cache the whole context too (`swa_full`)
     gpu_layers: GpuLayers = 0
-    offload_cache: bool = True  # the cache of a layer is where the layer is (`offload_kqv`)
-    fitted: bool = False  # a context of 0 is cut to what fits, before fewer layers go to GPUs (`--fit`)
+    offload_cache: bool = True  # a layer's cache is on the layer's device (`offload_kqv`)
+    fitted: bool = False  # a context of 0 is cut to what fits before fewer layers go to GPUs (`--fit`)
 
     def cells(self, trained: int) -> int:
-        """Tokens that the cache has room for, of all sequences together."""
+        """Cells of the cache, in tokens, all sequences together."""
         asked = self.context or trained
         if self.unified:
             return padded_cells(asked)
         return padded_cells(padded_cells(asked) // self.sequences) * self.sequences
 
     def tokens(self, trained: int, causal: bool = True) -> int:
-        """Tokens that are worked on at once."""
+        """Tokens of a batch that are computed at once."""
         cells = self.cells(trained)
         batch = min(self.batch, cells) if causal else self.batch
         return max(1, min(batch, self.ubatch or batch, cells))
@@ -55,7 +55,7 @@ def padded_cells(tokens: int) -> int:
 # `llama_cpp.Llama(path)` without further arguments.
 LLAMA_CPP_PYTHON = LoadSettings("llama-cpp-python", context=512)
 
-# `llama-server -m path` without further arguments: four slots that share a cache, logits of the last token of each,
+# `llama-server -m path` without further arguments: four slots that share a cache, logits for the last token of each,
 # and `--fit on`.
 LLAMA_SERVER = LoadSettings(
     "llama-server",
@@ -84,10 +84,10 @@ _KEYWORDS = {
 
 
 def from_load(load: Mapping[str, Any], base: LoadSettings = LLAMA_CPP_PYTHON) -> LoadSettings:
-    """The settings of a manifest's `[models.x.load]`: keywords of `llama_cpp.Llama`; others do not matter here.
+    """The settings from a manifest's `[models.x.load]`, which has keywords of `llama_cpp.Llama`.
 
     Raises:
-        UsageError: a keyword has a value that llama.cpp would not take.
+        UsageError: llama.cpp would not accept a value.
     """
     changes: dict[str, Any] = {}
     for keyword, field in _KEYWORDS.items():
@@ -117,21 +117,21 @@ def _by_id(keyword: str, value: Any) -> TensorType:
     kind = TENSOR_TYPES.get(value) if isinstance(value, int) else None
     if kind is None or kind.name not in CACHE_TYPES:
         raise UsageError(
-            f"`load.{keyword}` is {printable(str(value))}, not the number of a type that a cache can have",
+            f"`load.{keyword}` is {printable(str(value))}, not the number of a cache type",
             hint=", ".join(f"{BY_NAME[name].id}: {name}" for name in CACHE_TYPES),
         )
     return kind
 
 
 def cache_type(name: str) -> TensorType:
-    """The type that `--cache-type-k` and `-v` name, in any case.
+    """The type that `--cache-type-k` or `--cache-type-v` names, in any case.
 
     Raises:
-        UsageError: a cache cannot have it.
+        UsageError: a cache cannot have that type.
     """
     if name.upper() not in CACHE_TYPES:
         raise UsageError(
-            f"`{printable(name)}` is not a type that a cache can have",
+            f"`{printable(name)}` is not a cache type",
             hint=f"one of {', '.join(kind.lower() for kind in CACHE_TYPES)}",
         )
     return BY_NAME[name.upper()]

@@ -1,4 +1,4 @@
-"""From a header to the shape that llama.cpp sees: for each layer, what it keeps and how wide it works."""
+"""Reads the shape of a model from its header: the widths and the cache of each layer, as in llama.cpp."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,67 +8,67 @@ from modelsync.gguf.metadata import Array
 from modelsync.gguf.writer import vocabulary_size
 from modelsync.memory import families
 
-MAX_LAYERS = 512  # of llama.cpp
-_TOKEN_SHIFTS = 2  # of RWKV, where the header says nothing
+MAX_LAYERS = 512  # llama.cpp's limit
+_TOKEN_SHIFTS = 2  # of RWKV, if the header gives none
 
 
 class Layer(NamedTuple):
-    """One block. Widths are in numbers."""
+    """One block. Widths count numbers."""
 
     heads: int
-    queries: int  # width of all heads' queries
-    keys: int  # of a token's keys, all key heads together
+    queries: int  # width, all heads together
+    keys: int  # width, all key heads together
     values: int
-    attends: bool  # keeps keys and values
-    recurs: bool  # keeps a state
-    windowed: bool  # attends to the last tokens alone
-    feed: int  # width of its feed-forward network
-    gated: bool  # which has a gate
-    routed: int  # width of one of its experts
+    attends: bool  # caches keys and values
+    recurs: bool  # caches a state
+    windowed: bool  # attends only to the last tokens
+    feed: int  # width of the feed-forward network
+    gated: bool  # the feed-forward network has a gate
+    routed: int  # width of an expert
     fused: bool  # queries, keys and values come from one tensor
 
 
 class Shape(NamedTuple):
-    """What decides a model's memory besides its weights. Widths are in numbers."""
+    """What decides a model's memory besides its weights. Widths count numbers."""
 
     architecture: str
-    layers: tuple[Layer, ...]  # those that predict further tokens (MTP) come last
-    trunk: int  # how many of the layers are not such
+    layers: tuple[Layer, ...]  # the layers for multi-token prediction (MTP) come last
+    trunk: int  # number of layers without those
     width: int
     vocabulary: int
     context: int  # tokens that the model was trained with
-    window: int  # tokens, of its windowed layers; 0 if there are none
+    window: int  # tokens, of windowed layers; 0: there are none
     latent: bool  # multi-head latent attention: values are part of the keys
     causal: bool
-    speaks: bool  # there are logits
-    experts: int  # how many of a layer's experts a token goes to
-    beside: int  # width of what goes from layer to layer beside the stream
-    convolved: int  # of a sequence's state in each recurrent layer
-    state: int
-    inner: int  # width inside a recurrent layer
-    mixed: int  # width that a recurrent layer convolves
-    indexed: int  # width of an indexer's key, in sparse attention
-    doubt: str | None = None  # why the formulas can give a bound at most
+    has_logits: bool  # there are logits
+    experts: int  # experts of a layer that a token uses
+    side_width: int  # width of what layers pass on besides the residual stream
+    convolution: int  # numbers of a recurrent layer's convolution state, per sequence
+    state: int  # numbers of a recurrent layer's state, per sequence
+    inner: int  # width of a recurrent layer
+    convolution_width: int  # width of its convolution
+    indexer_width: int  # width of an indexer's key, in sparse attention
+    doubt: str | None = None  # why the formulas give only an upper bound
 
     @property
     def kept(self) -> tuple[Layer, ...]:
-        """The layers that keep something: the trunk's."""
+        """The layers without MTP: those that llama.cpp loads."""
         return self.layers[: self.trunk]
 
 
 class _Keys:
-    """The architecture's own keys."""
+    """Access to the architecture's own keys."""
 
     def __init__(self, header: Header) -> None:
         self._header = header
 
     def number(self, name: str, default: int = 0) -> int:
-        """A number that is not negative."""
+        """The number under a key, at least 0."""
         value = self._header.number(name)
         return default if value is None else max(0, value)
 
     def each(self, name: str, count: int, default: Sequence[int]) -> list[int]:
-        """A number for each layer: one for all, or a list."""
+        """A number for each layer, from one number for all or from a list."""
         value = self._header.metadata.get(self._header.key(name))
         if isinstance(value, Array):
             listed = [max(0, int(item)) for item in value.head(count) if not isinstance(item, str)]
@@ -87,9 +87,9 @@ class _Keys:
 
 
 def shape_of(header: Header) -> Shape:
-    """The shape of a model. What the header leaves out is taken as llama.cpp takes it.
+    """The shape of a model. Missing keys have llama.cpp's defaults.
 
-    A header without an architecture or layers, or of an architecture that is not known here, has a `doubt`.
+    `doubt` is set if the header gives no architecture or no layers, or if the architecture is unknown here.
     """
     architecture = header.architecture or ""
     keys = _Keys(header)
@@ -101,7 +101,7 @@ def shape_of(header: Header) -> Shape:
     recurs = _recurrent(architecture, keys, count, trunk, kv_heads)
     window, windowed = _windows(architecture, keys, count, trunk, recurs)
     layers = _layers(header, keys, heads, kv_heads, recurs, windowed)
-    convolved, state = _state(architecture, keys, width, heads)
+    convolution, state = _state(architecture, keys, width, heads)
     steps = max(1, keys.number("ssm.conv_kernel") - 1)
     return Shape(
         architecture,
@@ -113,14 +113,16 @@ def shape_of(header: Header) -> Shape:
         window if any(windowed) else 0,
         latent=keys.number("attention.key_length_mla") > 0 and keys.number("attention.value_length_mla") > 0,
         causal=header.metadata.get(header.key("attention.causal")) is not False,
-        speaks=architecture not in families.SILENT,
+        has_logits=architecture not in families.WITHOUT_LOGITS,
         experts=max(keys.each("expert_used_count", count, [0] * count), default=0),
-        beside=_beside(architecture, keys, width, count),
-        convolved=convolved,
+        side_width=_side_width(architecture, keys, width, count),
+        convolution=convolution,
         state=state,
         inner=keys.number("ssm.inner_size"),
-        mixed=convolved // steps,
-        indexed=keys.number("attention.indexer.key_length") if keys.number("attention.indexer.top_k") else 0,
+        convolution_width=convolution // steps,
+        indexer_width=keys.number("attention.indexer.key_length")
+        if keys.number("attention.indexer.top_k")
+        else 0,
         doubt=_doubt(architecture, keys, count),
     )
 
@@ -163,7 +165,7 @@ def _layers(
 
 
 def _by_layer(header: Header, count: int) -> list[dict[str, tuple[int, ...]]]:
-    """For each layer the shapes of its weights, by what they are (`ffn_down`)."""
+    """For each layer, the shapes of its weights by name (`ffn_down`)."""
     layers: list[dict[str, tuple[int, ...]]] = [{} for _ in range(count)]
     for tensor in header.tensors:
         match tensor.name.split("."):
@@ -173,7 +175,7 @@ def _by_layer(header: Header, count: int) -> list[dict[str, tuple[int, ...]]]:
 
 
 def _cached_layers(architecture: str, keys: _Keys, count: int) -> int:
-    """How many layers, from the first on, keep a cache of their own."""
+    """How many layers, from the first, have a cache of their own."""
     if architecture == "gemma4":
         return count - min(count, keys.number("attention.shared_kv_layers"))
     return families.SHARED_FROM.get(architecture, count)
@@ -233,7 +235,7 @@ def _in_window(index: int, period: int, full_first: bool) -> bool:
 
 
 def _state(architecture: str, keys: _Keys, width: int, heads: Sequence[int]) -> tuple[int, int]:
-    """Numbers that a recurrent layer keeps for a sequence: of its convolution, of its state."""
+    """Numbers that a recurrent layer caches per sequence: for its convolution, and for its state."""
     if keys.number("wkv.head_size"):
         shifts = keys.number("token_shift_count", _TOKEN_SHIFTS)
         return shifts * width, width * keys.number("wkv.head_size")
@@ -248,8 +250,8 @@ def _state(architecture: str, keys: _Keys, width: int, heads: Sequence[int]) -> 
     return steps * (inner + 2 * groups * state), state * inner
 
 
-def _beside(architecture: str, keys: _Keys, width: int, count: int) -> int:
-    if architecture == "gemma3n":  # four streams, and an input of 256 for each layer
+def _side_width(architecture: str, keys: _Keys, width: int, count: int) -> int:
+    if architecture == "gemma3n":  # four residual streams, and an input of width 256 for each layer
         return 6 * width + 256 * count
     return keys.number("embedding_length_per_layer_input") * count
 

@@ -1,4 +1,4 @@
-"""Which of llama.cpp's layers each tensor belongs to, and where the layers go.
+"""Assigns tensors to layers, and layers to devices, as llama.cpp does.
 
 Source: `LLM_TENSOR_INFOS`, `llama_model_loader::create_tensor` and `llama_model_base::load_tensors` in llama.cpp.
 """
@@ -13,7 +13,7 @@ from modelsync.memory import families
 from modelsync.memory.load_settings import ALL_LAYERS
 from modelsync.memory.shape import Shape
 
-RAM = 0  # the place that is no GPU; the GPUs are 1, 2, …
+RAM = 0  # the place of RAM; GPUs are 1, 2, …
 
 _INPUT = ("token_embd", "position_embd", "token_types", "per_layer_token_embd")
 _FIRST_LAYER = ("token_embd_norm", "per_layer_model_proj", "per_layer_proj_norm")
@@ -22,25 +22,25 @@ _EMBEDDING = "token_embd.weight"
 
 
 class Weights(NamedTuple):
-    """Bytes of weights. Those of layers that llama.cpp leaves out (MTP) are not counted."""
+    """Bytes of weights, without the layers that llama.cpp does not load (MTP)."""
 
     inputs: int  # always in RAM
     layers: tuple[int, ...]
     output: int
-    tied: int  # of an embedding that is the output too: held again where the output is elsewhere
-    twice: bool  # the embedding is held again wherever the output is
-    each: int  # in every place that has layers
-    largest: tuple[int, ...]  # of each layer the largest tensor
-    projection: int  # the tensor that makes the logits
+    tied: int  # the embedding, if it is the output too: copied if the output is not in RAM
+    twice: bool  # the embedding is copied wherever the output is
+    each: int  # copied to each place that has layers
+    largest: tuple[int, ...]  # the largest tensor of each layer
+    projection: int  # the tensor that computes the logits
 
     @property
     def total(self) -> int:
-        """In one place."""
+        """Bytes if all weights are in one place."""
         return self.inputs + sum(self.layers) + self.output + self.each + (self.tied if self.twice else 0)
 
 
-class Layout(NamedTuple):
-    """Where layers are."""
+class DeviceLayout(NamedTuple):
+    """The place of each layer: RAM, or a GPU."""
 
     layers: tuple[int, ...]
     output: int
@@ -48,12 +48,12 @@ class Layout(NamedTuple):
 
     @property
     def on_gpu(self) -> int:
-        """How many layers are on GPUs, the output counted as one."""
+        """How many layers are on GPUs; the output counts as one."""
         return sum(place != RAM for place in (*self.layers, self.output))
 
 
 def weigh(header: Header, shape: Shape) -> Weights:
-    """The weights of a model by layer."""
+    """Sums the weights of a model by layer."""
     count = len(shape.layers)
     layers, largest = [0] * count, [0] * count
     inputs = output = each = embedding = projection = 0
@@ -76,7 +76,7 @@ def weigh(header: Header, shape: Shape) -> Weights:
             projection = size
         elif tensor.name == _EMBEDDING:
             embedding = size
-    tied = embedding if shape.speaks and not projection else 0
+    tied = embedding if shape.has_logits and not projection else 0
     return Weights(
         inputs,
         tuple(layers),
@@ -89,13 +89,13 @@ def weigh(header: Header, shape: Shape) -> Weights:
     )
 
 
-def arrange(count: int, gpu_layers: int, free: Sequence[int]) -> Layout:
-    """Where llama.cpp puts `count` layers and the output, which is the first to go to a GPU.
+def arrange(count: int, gpu_layers: int, free: Sequence[int]) -> DeviceLayout:
+    """Places `count` layers and the output as llama.cpp does: from the output backwards, as many as go to GPUs.
 
     Args:
         count: Layers of the model.
         gpu_layers: How many go to GPUs, the output counted as one; `ALL_LAYERS`: all.
-        free: Free bytes of each GPU; more layers go where more is free.
+        free: Free bytes of each GPU; layers are shared out in this proportion.
     """
     wanted = count + 1 if gpu_layers == ALL_LAYERS else gpu_layers
     sent = min(wanted, count + 1) if sum(free) else 0
@@ -107,10 +107,10 @@ def arrange(count: int, gpu_layers: int, free: Sequence[int]) -> Layout:
             return RAM
         return min(bisect_right(edges, (index - first) / sent), len(free) - 1) + 1
 
-    return Layout(tuple(map(place, range(count))), place(count), 1 + len(free))
+    return DeviceLayout(tuple(map(place, range(count))), place(count), 1 + len(free))
 
 
-def weight_bytes(weights: Weights, layout: Layout) -> list[int]:
+def weight_bytes(weights: Weights, layout: DeviceLayout) -> list[int]:
     """Bytes of weights in RAM and on each GPU."""
     sums = [0] * layout.places
     sums[RAM] += weights.inputs
@@ -124,8 +124,8 @@ def weight_bytes(weights: Weights, layout: Layout) -> list[int]:
     return sums
 
 
-def adapter_bytes(adapters: Iterable[Header], shape: Shape, layout: Layout) -> list[int]:
-    """Bytes of LoRA adapters in RAM and on each GPU: they go where what they change is."""
+def adapter_bytes(adapters: Iterable[Header], shape: Shape, layout: DeviceLayout) -> list[int]:
+    """Bytes of LoRA adapters in RAM and on each GPU: each is with the tensor that it changes."""
     sums = [0] * layout.places
     for adapter in adapters:
         for tensor in adapter.tensors:
@@ -139,7 +139,7 @@ def adapter_bytes(adapters: Iterable[Header], shape: Shape, layout: Layout) -> l
 
 
 def _layer_of(tensor: Tensor, shape: Shape, count: int) -> int | None:
-    """The layer that a tensor belongs to; None: it stands before or behind them all."""
+    """The layer of a tensor; None: it belongs to the input or the output."""
     first, _, rest = tensor.name.partition(".")
     number = rest.partition(".")[0]
     if first == "blk" and number.isdecimal() and int(number) < count:

@@ -94,7 +94,7 @@ def _settings(
             raise
         return {}
     for key, value in entry.load.items():
-        why = keywords.unknown(key, known) or keywords.misfit(key, value, known)
+        why = keywords.unknown(key, known) or keywords.type_error(key, value, known)
         if why is not None:
             raise located(manifest, entry, key, why, project.manifest_text(), project.manifest_path.name)
     return entry.load

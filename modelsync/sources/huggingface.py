@@ -65,7 +65,7 @@ class HuggingFace:
             Segment(
                 _RESOLVE.sub(rf"{endpoint.rstrip('/')}/\g<tail>", piece.url or ""),
                 piece.size,
-                leads=piece.sha256 is not None and piece.etag == piece.sha256,  # in LFS: a CDN has it
+                redirects=piece.sha256 is not None and piece.etag == piece.sha256,  # in LFS: a CDN has it
             )
             for piece in file.pieces or (file,)
         )

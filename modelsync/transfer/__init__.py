@@ -1,1 +1,1 @@
-"""Bytes from a URL, or a local file, into a partial file that a kill or a power cut cannot spoil."""
+"""Downloads URLs and local files into partial files that survive a kill or a power cut."""

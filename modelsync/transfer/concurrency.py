@@ -1,42 +1,41 @@
-"""How many streams are worth having, over all files: found by trying. Pure: the time is told, not looked at.
+"""Finds the best number of streams over all files by trial. Pure; the clock is an argument.
 
-What decides is how much of their time the streams work (read, decrypt, write) and how much they wait for bytes.
+It compares how long the streams work (read, decrypt, write) and how long they wait for bytes.
 
-- At first, in short rounds: where they mostly wait, there are twice as many from the next round on, up to the most
-  there may be; where they hardly wait, this machine is the slower side, and half as many are tried, which stay unless
-  much is lost: every thread costs the others time.
-- Then, every few seconds, over a longer round: is one of a few streams more, or fewer, as good? More must bring a
-  good part of what they could; fewer must lose hardly anything, and then they were not worth having. What was tried
-  in vain is tried again later, each time after a longer while.
+- At first, in short rounds: if they mostly wait, their number doubles, up to the maximum. If they hardly wait, this
+  machine is the bottleneck: half as many are tried, and kept unless the rate drops much, because each thread slows
+  the others.
+- Then, every few seconds, in a longer round, a few more or fewer are tried. More must bring a good part of what they
+  could; fewer must lose hardly anything. The pause after a failed trial doubles.
 
-A server that turns requests away halves the number at once.
+A server that rejects requests because of load halves the number at once.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-SHORT = 0.05  # seconds of a round at first
-LONG = 1.0  # seconds of a round that finds out what a few streams bring
-SILENCE = 0.5  # seconds in which nothing comes at all: others may have more luck
-IDLE = 0.35  # of their time, at most, that streams work which mostly wait
-HARDLY = 0.1  # of their time that streams work which do nothing but wait
-BUSY = 0.55  # of their time, at least, that streams work which hardly wait
-MUCH = 0.75  # of the rate is left when much is lost
-WORTH = 0.95  # of the rate is left without streams that are not worth having
-PAYS = 1.2  # times the rate that more streams must bring
-PATIENCE = 2.0  # seconds until something is tried; doubled each time that was in vain
-LONGEST_PATIENCE = 60.0
-CROWDED = 5.0  # seconds without more streams after a server turned some away
+SHORT = 0.05  # seconds of a first round
+LONG = 1.0  # seconds of a later round
+SILENCE = 0.5  # seconds without a byte, after which more streams are tried
+MOSTLY_WAITING = 0.35  # the largest share of their time that streams work which mostly wait
+ALWAYS_WAITING = 0.1  # the same for streams that do nothing but wait
+HARDLY_WAITING = 0.55  # the smallest share of their time that streams work which hardly wait
+MUCH_SLOWER = 0.75  # of the former rate
+AS_FAST = 0.95  # of the former rate, at the least, with fewer streams
+FASTER = 1.2  # times the former rate, at the least, with more streams
+TRIAL_PAUSE = 2.0  # seconds between trials; doubled after each that failed
+MAX_TRIAL_PAUSE = 60.0
+CROWDED = 5.0  # seconds without more streams after a server rejected some
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """What has come so far, of everything.
+class StreamStats:
+    """Counters over all streams of a run.
 
     Attributes:
-        received: Bytes.
-        worked: Seconds, over all streams, that they did not wait for bytes.
-        busy: Streams that have something in hand.
+        received: Bytes so far.
+        worked: Seconds so far, summed over the streams, in which they did not wait for bytes.
+        busy: Streams that have a claim now.
     """
 
     received: int = 0
@@ -45,35 +44,35 @@ class Count:
 
 
 class Tuner:
-    """Finds the number of streams.
+    """Chooses the number of streams.
 
     Args:
-        most: More there are never.
-        first: How many to begin with.
+        most: The maximum.
+        first: The number to begin with.
 
     Attributes:
-        limit: How many may be at work now.
-        pace: Bytes that one of them brought in a second when that was last measured; 0: not yet.
+        limit: How many may work now.
+        stream_rate: Bytes a second of one stream, as last measured; 0: not yet.
     """
 
     def __init__(self, most: int, first: int) -> None:
         self._most = most
         self.limit = min(most, max(1, first))
-        self.pace = 0.0
+        self.stream_rate = 0.0
         self._state: Literal["first", "fewer", "steady", "trial"] = "first"
-        self._began: tuple[float, Count] | None = None  # the round that is going on
-        self._before = (self.limit, 0.0)  # limit and rate that a trial is held against
+        self._began: tuple[float, StreamStats] | None = None  # the current round
+        self._before = (self.limit, 0.0)  # limit and rate that a trial is compared with
         self._next_trial = 0.0
-        self._patience = PATIENCE
+        self._pause = TRIAL_PAUSE
         self._upwards = True
 
-    def look(self, now: float, count: Count) -> bool:
-        """Looks at what has come; says whether `limit` has changed."""
-        if count.busy < self.limit or self._began is None:  # too little to do for all of them says nothing
-            self._began = (now, count) if count.busy >= self.limit else None
+    def update(self, now: float, stats: StreamStats) -> bool:
+        """Takes the counters at a time; returns whether `limit` has changed."""
+        if stats.busy < self.limit or self._began is None:  # too little work for all: nothing to learn
+            self._began = (now, stats) if stats.busy >= self.limit else None
             return False
         since, start = self._began
-        span, received = now - since, count.received - start.received
+        span, received = now - since, stats.received - start.received
         if not received:
             if span < SILENCE or now < self._next_trial or self.limit == self._most:
                 return False
@@ -84,55 +83,55 @@ class Tuner:
         if span < (SHORT if self._state == "first" else 3 * SHORT if short else LONG):
             return False
         old = self.limit
-        self.pace = received / span / old
-        share = (count.worked - start.worked) / span / old
+        self.stream_rate = received / span / old
+        share = (stats.worked - start.worked) / span / old
         if short:
-            self._begin(received / span, share, now)
+            self._first_rounds(received / span, share, now)
         else:
-            self._go_on(received / span, share, now)
-        self._began = (now, count)
+            self._later_rounds(received / span, share, now)
+        self._began = (now, stats)
         return self.limit != old
 
     def crowded(self, now: float) -> None:
-        """A server turned a request away because there are too many."""
-        if self._state != "steady" or now >= self._next_trial - CROWDED / 2:  # else several say the same
+        """Notes that a server rejected a request because of load."""
+        if self._state != "steady" or now >= self._next_trial - CROWDED / 2:  # else it is counted already
             self.limit = max(1, self.limit // 2)
         self._state, self._upwards = "steady", True
         self._next_trial = now + CROWDED
 
-    def _begin(self, rate: float, share: float, now: float) -> None:
+    def _first_rounds(self, rate: float, share: float, now: float) -> None:
         limit, before = self._before
-        if self._state == "fewer" and rate < MUCH * before:
+        if self._state == "fewer" and rate < MUCH_SLOWER * before:
             self.limit = limit
-            self._rest(now)
-        elif share < IDLE and self.limit < self._most and self._state == "first":
-            self.limit = min((4 if share < HARDLY else 2) * self.limit, self._most)
-        elif share > BUSY and self.limit > 1:
+            self._end_trial(now)
+        elif share < MOSTLY_WAITING and self.limit < self._most and self._state == "first":
+            self.limit = min((4 if share < ALWAYS_WAITING else 2) * self.limit, self._most)
+        elif share > HARDLY_WAITING and self.limit > 1:
             self._before = (self.limit, rate)
             self.limit //= 2
             self._state = "fewer"
         else:
-            self._rest(now)
+            self._end_trial(now)
 
-    def _go_on(self, rate: float, share: float, now: float) -> None:
+    def _later_rounds(self, rate: float, share: float, now: float) -> None:
         if self._state == "trial":
             limit, before = self._before
-            if rate < before * (PAYS if self.limit > limit else WORTH):
+            if rate < before * (FASTER if self.limit > limit else AS_FAST):
                 self.limit = limit
-                self._patience = min(2 * self._patience, LONGEST_PATIENCE)
+                self._pause = min(2 * self._pause, MAX_TRIAL_PAUSE)
                 self._upwards = not self._upwards
             else:
-                self._patience = PATIENCE
+                self._pause = TRIAL_PAUSE
                 self._upwards = self.limit > limit
-            self._rest(now)
+            self._end_trial(now)
         elif now >= self._next_trial:
             self._before = (self.limit, rate)
-            if self._upwards and share < IDLE and self.limit < self._most:
+            if self._upwards and share < MOSTLY_WAITING and self.limit < self._most:
                 self.limit = min(2 * self.limit, self._most)
             else:
                 self.limit -= max(1, self.limit // 4) if self.limit > 1 else 0
             self._state = "trial"
 
-    def _rest(self, now: float) -> None:
+    def _end_trial(self, now: float) -> None:
         self._state = "steady"
-        self._next_trial = now + self._patience
+        self._next_trial = now + self._pause

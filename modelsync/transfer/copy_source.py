@@ -1,26 +1,26 @@
-"""Other files of this machine, whose bytes are read and copied into a partial."""
+"""Other files of this machine from which bytes are copied into a partial."""
 
 from pathlib import Path
 from typing import BinaryIO
 
 from modelsync.transfer.partial import Partial
 
-READ = 2**18  # bytes read at once, where the system does not copy by itself
+READ = 2**18  # bytes read at once, where the kernel cannot copy by itself
 
 
-class Elsewhere:
-    """Files that are opened when they are first wanted; for one thread at a time.
+class CopySources:
+    """Files that are opened at their first use. For one thread at a time.
 
     Each method raises `OSError` where a file cannot be read.
     """
 
     def __init__(self) -> None:
         self._open: dict[Path, BinaryIO] = {}
-        self._direct = True  # whether the system copies by itself
+        self._direct = True  # whether the kernel copies by itself
         self._buffer = memoryview(b"")
 
     def read(self, path: Path, offset: int, size: int) -> bytes:
-        """`size` bytes of a file from `offset` on; fewer where it ends before."""
+        """Reads `size` bytes of a file from `offset`; fewer at its end."""
         file = self._opened(path)
         file.seek(offset)
         data = b""
@@ -29,7 +29,7 @@ class Elsewhere:
         return data
 
     def copy(self, path: Path, at: int, partial: Partial, offset: int, count: int) -> int:
-        """Copies up to `count` bytes of a file, from `at` on, to `offset` of a partial; gives how many, 0 at its end.
+        """Copies up to `count` bytes of a file, from `at`, to `offset` of a partial; returns how many, 0 at the end.
 
         Raises:
             StoreError: the partial cannot be written.
@@ -47,7 +47,7 @@ class Elsewhere:
         return done
 
     def close(self) -> None:
-        """Closes them."""
+        """Closes all files."""
         for file in self._open.values():
             file.close()
 

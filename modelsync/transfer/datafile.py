@@ -1,4 +1,4 @@
-"""A file that many threads write and read at offsets, with the space of a large one set aside beforehand."""
+"""A preallocated file that many threads read and write at offsets."""
 
 import errno
 import os
@@ -10,16 +10,16 @@ from pathlib import Path
 
 from modelsync.system.disks import require_space
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what the system says when no more fits
-LARGE = 8 << 20  # bytes worth setting aside: whether there is room for fewer, their writing tells as soon
-BLOCK = 512  # bytes; what st_blocks counts, whatever the file system's own blocks are
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+LARGE = 8 << 20  # bytes worth preallocating: for fewer, the writes find out just as soon
+BLOCK = 512  # bytes; the unit of st_blocks on every file system
 
 
 class DataFile:
-    """An open file; every method may be called from any thread.
+    """An open file. Its methods may be called from any thread.
 
     Args:
-        path: Made if it is not there.
+        path: Created if missing.
 
     Raises:
         OSError: it cannot be made or opened.
@@ -27,23 +27,23 @@ class DataFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._turn = threading.Lock()  # where there is no pwrite: seek and write must not be parted
+        self._lock = threading.Lock()  # without pwrite, no other thread may come between seek and write
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
 
     @property
     def size(self) -> int:
-        """Bytes from the first to the last, holes included."""
+        """Length in bytes, holes included."""
         return os.fstat(self._fd).st_size
 
     def allocate(self, size: int) -> None:
-        """Makes the file `size` bytes long and sets its space aside, where the file system can and it is worth it.
+        """Makes the file `size` bytes long and, if it lacks `LARGE` bytes or more, preallocates its space.
 
         Raises:
-            DiskFullError: there is too little space; the file is unchanged. Checked where `LARGE` bytes or more
-                are lacking.
+            DiskFullError: there is too little space; the file is unchanged. For less than `LARGE` bytes it does not
+                check.
         """
         status = os.fstat(self._fd)
-        lacking = size - taken(status)
+        lacking = size - disk_bytes(status)
         if lacking >= LARGE:
             require_space([(self.path.parent, lacking)])
             _reserve(self._fd, size)
@@ -52,7 +52,7 @@ class DataFile:
             os.ftruncate(self._fd, size)
 
     def resize(self, size: int) -> None:
-        """Makes the file just `size` bytes long."""
+        """Makes the file `size` bytes long."""
         if self.size != size:
             os.ftruncate(self._fd, size)
 
@@ -64,45 +64,45 @@ class DataFile:
             view, offset = view[done:], offset + done
 
     def copy(self, source: int, at: int, offset: int, count: int) -> int | None:
-        """Copies bytes from `at` of another open file to `offset` without a way through this process.
+        """Lets the kernel copy bytes from `at` of another open file to `offset`.
 
         Returns:
-            How many it copied; 0: there are no more. None where the system cannot do that with these files.
+            How many it copied; 0 at the end. None where the kernel cannot copy between these files.
         """
         if not hasattr(os, "copy_file_range"):
             return None
         try:
             return os.copy_file_range(source, self._fd, count, at, offset)
-        except OSError as error:  # EXDEV, EOPNOTSUPP, EIO on either side: reading and writing tells which
+        except OSError as error:  # EXDEV, EOPNOTSUPP, EIO of either file: reading and writing shows which
             if error.errno in FULL:
                 raise
             return None
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
-        """Reads bytes from `offset` on into `buffer`; gives how many, 0 at the end of the file."""
+        """Reads from `offset` into `buffer`; returns how many bytes, 0 at the end of the file."""
         return self._read_some(buffer, offset)
 
     def write_back(self, offset: int, size: int) -> None:
-        """Begins to bring bytes to the disk and does not wait for it, so that a later `sync` has less to do."""
+        """Starts writing bytes to the disk without waiting, so that a later `sync` has less to do."""
         _write_back(self._fd, offset, size)
 
     def sync(self) -> None:
-        """Returns once what was written is on the disk."""
+        """Waits until everything written is on the disk."""
         flush(self._fd)
 
     def close(self) -> None:
-        """Closes the file; nothing is flushed."""
+        """Closes the file without flushing it."""
         os.close(self._fd)
 
     if sys.platform == "win32":
 
         def _write_some(self, view: memoryview, offset: int) -> int:
-            with self._turn:
+            with self._lock:
                 os.lseek(self._fd, offset, os.SEEK_SET)
                 return os.write(self._fd, view)
 
         def _read_some(self, buffer: memoryview, offset: int) -> int:
-            with self._turn:
+            with self._lock:
                 os.lseek(self._fd, offset, os.SEEK_SET)
                 data = os.read(self._fd, len(buffer))
             buffer[: len(data)] = data
@@ -121,21 +121,21 @@ class DataFile:
 
 
 def allocated(path: Path) -> int:
-    """Bytes of disk that a file holds already; 0 if it is not there."""
+    """Bytes of disk that a file occupies; 0 if it is missing."""
     try:
-        return taken(path.stat())
+        return disk_bytes(path.stat())
     except OSError:
         return 0
 
 
-def taken(status: os.stat_result) -> int:
-    """Bytes of disk that a file of this status holds."""
+def disk_bytes(status: os.stat_result) -> int:
+    """Bytes of disk that a file occupies, by its stat result."""
     blocks = getattr(status, "st_blocks", None)
     return status.st_size if blocks is None else blocks * BLOCK
 
 
 def flush(fd: int) -> None:
-    """fdatasync, where there is one."""
+    """Calls fdatasync, or fsync where it is missing."""
     getattr(os, "fdatasync", os.fsync)(fd)
 
 
@@ -143,15 +143,15 @@ if sys.platform == "linux":
     _SYNC_FILE_RANGE_WRITE = 2
 
     def _reserve(fd: int, size: int) -> None:
-        """fallocate(2), not posix_fallocate(3): the latter writes the whole file where the former cannot."""
+        """Calls fallocate(2). posix_fallocate(3) would write the whole file where that is not supported."""
         from ctypes import c_int, c_int64
 
         call = _function("fallocate64") or _function("fallocate")
         if call is not None:
-            call(c_int(fd), c_int(0), c_int64(0), c_int64(size))  # else the space is taken as the bytes come
+            call(c_int(fd), c_int(0), c_int64(0), c_int64(size))
 
     def _write_back(fd: int, offset: int, size: int) -> None:
-        """sync_file_range(2); a failure is no harm, for nothing depends on it."""
+        """Calls sync_file_range(2). Nothing depends on its success."""
         from ctypes import c_int, c_int64, c_uint
 
         call = _function("sync_file_range")
@@ -160,14 +160,14 @@ if sys.platform == "linux":
 
     @cache
     def _function(name: str) -> Callable[..., int] | None:
-        """One of the C library's, which may lack it."""
+        """A function of the C library, or None."""
         import ctypes
 
         return getattr(ctypes.CDLL(None), name, None)
 else:
 
     def _reserve(fd: int, size: int) -> None:
-        """Nothing to call here: the space is taken as the bytes come."""
+        """Does nothing: space is allocated by the writes."""
 
     def _write_back(fd: int, offset: int, size: int) -> None:
-        """Nothing to call here: the system writes when it sees fit."""
+        """Does nothing: the system writes when it sees fit."""

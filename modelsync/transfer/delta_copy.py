@@ -1,8 +1,8 @@
-"""Fills a partial from other files that probably have the same bytes, while streams fetch what they have not.
+"""Fills a partial from other files that probably have the same bytes, while streams fetch the rest.
 
-Held in the tracks is what may be copied; a probe is a small gap in that, which some stream fetches like any other. A
-part is copied once its probe is here and equal, and is left to the streams where it is not. Nothing of this is
-believed: the file's digest decides, and what was copied is known to be doubtful until then (`Partial`, `File.guessed`).
+What may be copied is reserved in the tracks. A probe is a small range in it that is not reserved, so a stream fetches
+it. A part is copied once its probe has arrived and the other file has equal bytes; otherwise its reservation ends and
+the streams fetch it. Copied bytes count as unverified until the file's digest is right.
 """
 
 import threading
@@ -12,71 +12,71 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelsync.errors import ModelsyncError
-from modelsync.transfer.copy_source import Elsewhere
-from modelsync.transfer.delta_probes import Part, crawls, first_looks, parts_of, too_slow
-from modelsync.transfer.file_state import File, Lane
+from modelsync.transfer.copy_source import CopySources
+from modelsync.transfer.delta_probes import DeltaPart, delta_parts, first_probes, is_slow, too_slow
+from modelsync.transfer.file_state import FileState, OpenSegment
 from modelsync.transfer.jobs import HEAD, Guess
 from modelsync.transfer.ranges import Span
 from modelsync.transfer.track import SMALLEST, MiB, Track
 
-STEP = MiB  # bytes copied and recorded at once
+STEP = MiB  # bytes copied and recorded in one step
 
 
-class Guessing:
-    """Sees to what is guessed of one file, in a thread of its own.
+class DeltaCopy:
+    """Copies the guessed bytes of one file, in a thread of its own.
 
     Args:
         file: The file; no stream works on it yet.
-        lanes: What will be its lanes.
-        sizes: Bytes of each.
-        guesses: What is guessed.
+        segments: The file's segments, not yet visible to streams.
+        sizes: Bytes of each segment.
+        guesses: Bytes that other files probably have.
 
     Attributes:
-        givers: The other files from which bytes were copied.
+        copied_from: The other files from which bytes were copied.
     """
 
     def __init__(
-        self, file: File, lanes: Sequence[Lane], sizes: Sequence[int], guesses: Iterable[Guess]
+        self, file: FileState, segments: Sequence[OpenSegment], sizes: Sequence[int], guesses: Iterable[Guess]
     ) -> None:
         self._file = file
-        self._lanes = lanes
-        self._lock = file.run.lock
+        self._segments = segments
+        self._lock = file.scheduler.lock
         self._parts = [
             part
-            for part in parts_of(guesses, sizes, file.job.sha256 or "")
+            for part in delta_parts(guesses, sizes, file.job.sha256 or "")
             if not self._track(part).done.holds(*self._inside(part))
         ]
-        self._asked: set[Part] = set()
-        self._looks = set(first_looks(self._parts))
-        self._agreed = not self._looks  # whether one of the first looks has found equal bytes
-        self._copied, self._spent = 0, 0.0
-        self._tried = False  # whether the streams were given something to show how fast they are
-        self._others = Elsewhere()
-        self.givers: set[Path] = set()
+        self._probed: set[DeltaPart] = set()
+        self._first_probes = set(first_probes(self._parts))
+        self._any_equal = not self._first_probes  # whether one of the first probes was equal
+        self._copied, self._seconds = 0, 0.0
+        self._network_tried = False  # whether the streams got a range that measures the network
+        self._sources = CopySources()
+        self.copied_from: set[Path] = set()
         self._crash: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="modelsync-copy", daemon=True)
         for part in self._parts:
             start, end = self._inside(part)
             for first, last in self._track(part).done.within(start, end).missing(end - start):
-                self._track(part).hold(start + first, start + last)
+                self._track(part).reserve(start + first, start + last)
         for part in self._parts:
-            if part.probe is None or part in self._looks:
-                self._ask(part)
+            if part.probe is None or part in self._first_probes:
+                self._request_probe(part)
         if not file.checked and self._parts and self._parts[0].probe is not None:
-            lanes[0].track.let_go(0, HEAD)  # nothing else is asked for before these are seen
+            segments[0].track.unreserve(0, HEAD)  # streams request nothing else before the check has passed
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """Where the bytes that are guessed begin."""
+        """The offset of each part."""
         return tuple(part.start for part in self._parts)
 
     def start(self) -> None:
-        """Starts the thread, if there is anything to do for it."""
+        """Starts the thread, if there is anything to copy."""
         if self._parts:
             self._thread.start()
 
     def join(self) -> None:
-        """Waits until it has ended; the file must be over or whole."""
+        """Waits for the thread to end. The file must be over or whole."""
         if self._thread.ident is not None:
             self._thread.join()
         if self._crash is not None:
@@ -87,57 +87,57 @@ class Guessing:
     def _work(self) -> None:
         try:
             while (part := self._next()) is not None:
-                self._see_to(part)
-        except ModelsyncError as error:  # the partial cannot be read or written
+                self._copy_part(part)
+        except ModelsyncError as error:
             with self._lock:
                 self._file.error = self._file.error or error
         except BaseException as error:  # noqa: BLE001 - raised again by `join`
             self._crash = error
         finally:
-            self._leave(list(self._parts))
-            self._others.close()
+            self._unreserve(list(self._parts))
+            self._sources.close()
 
-    def _next(self) -> Part | None:
-        """Waits for the next part of which enough is known; None when there is none any more."""
+    def _next(self) -> DeltaPart | None:
+        """Waits for the next part whose probe has arrived; None when no part is left."""
         with self._lock:
             while self._parts and not self._file.over:
-                if lost := [part for part in self._parts if self._is_lost(part)]:
-                    self._let_go(lost)
+                if hopeless := [part for part in self._parts if self._is_hopeless(part)]:
+                    self._unreserve_locked(hopeless)
                     continue
                 for part in self._parts:
-                    if part in self._asked and self._looked(part):
+                    if part in self._probed and self._is_probed(part):
                         return part
-                self._file.news.wait()
+                self._file.changed.wait()
             return None
 
-    def _see_to(self, part: Part) -> None:
-        place = next((place for place in part.places if self._has(place, part)), None)
-        if part in self._looks:
-            self._looks.discard(part)
-            self._decide(place is not None)
-        with suppress(OSError):  # the other file is gone, or cannot be read
-            while place and (span := self._next_span(part)) and self._step(part, place, *span):
-                self._compare()
+    def _copy_part(self, part: DeltaPart) -> None:
+        place = next((place for place in part.places if self._is_equal(place, part)), None)
+        if part in self._first_probes:
+            self._first_probes.discard(part)
+            self._on_first_probe(place is not None)
+        with suppress(OSError):  # the other file is missing or unreadable
+            while place and (span := self._next_span(part)) and self._copy_step(part, place, *span):
+                self._check_speed()
             self._file.partial.write_back(part.start, part.end)
-        self._leave([part])
+        self._unreserve([part])
 
-    def _decide(self, equal: bool) -> None:
-        """One of the first looks is known: with one that is equal it is worth going on."""
-        if equal and not self._agreed:
-            self._agreed = True
+    def _on_first_probe(self, equal: bool) -> None:
+        """Handles the result of a first probe. The first equal one lets all parts be probed."""
+        if equal and not self._any_equal:
+            self._any_equal = True
             with self._lock:
                 for part in self._parts:
-                    self._ask(part)
-                self._file.run.wake()
+                    self._request_probe(part)
+                self._file.scheduler.wake()
 
-    def _is_lost(self, part: Part) -> bool:
-        """Whether there is nothing to be had from a part any more."""
+    def _is_hopeless(self, part: DeltaPart) -> bool:
+        """Whether a part can no longer be copied."""
         track = self._track(part)
-        in_vain = part.probe is not None and not (self._agreed or self._looks)
+        in_vain = part.probe is not None and not (self._any_equal or self._first_probes)
         return track.plain or track.draining or in_vain
 
-    def _has(self, place: tuple[Path, int], part: Part) -> bool:
-        """Whether another file has at a place what the probe of a part has brought."""
+    def _is_equal(self, place: tuple[Path, int], part: DeltaPart) -> bool:
+        """Whether another file has the bytes of the part's probe at the same place."""
         if part.probe is None:
             return True
         start, end = part.probe
@@ -147,91 +147,91 @@ class Guessing:
             got += count
         path, offset = place
         with suppress(OSError):
-            return mine == self._others.read(path, offset + start - part.start, len(mine))
+            return mine == self._sources.read(path, offset + start - part.start, len(mine))
         return False
 
-    def _next_span(self, part: Part) -> Span | None:
-        """What is to be copied of a part next, in the whole file; None: nothing more."""
+    def _next_span(self, part: DeltaPart) -> Span | None:
+        """The next span of a part to copy, as offsets in the whole file; None: nothing is left."""
         with self._lock:
             track, (start, end) = self._track(part), self._inside(part)
-            held = track.held.within(start, end)
-            if not held or self._file.over or track.plain or track.draining:
+            reserved = track.reserved.within(start, end)
+            if not reserved or self._file.over or track.plain or track.draining:
                 return None
-            first, last = held.spans[0]
+            first, last = reserved.spans[0]
             return part.start + first, part.start + min(last, first + STEP)
 
-    def _step(self, part: Part, place: tuple[Path, int], start: int, end: int) -> bool:
-        """Copies a few bytes and records them; says whether there may be more."""
+    def _copy_step(self, part: DeltaPart, place: tuple[Path, int], start: int, end: int) -> bool:
+        """Copies one step and records it; returns False at the end of the other file."""
         began = time.monotonic()
-        file, base = self._file, self._lanes[part.lane].base
+        file, base = self._file, self._segments[part.segment].base
         path, offset = place
-        count = self._others.copy(path, offset + start - part.start, file.partial, start, end - start)
+        count = self._sources.copy(path, offset + start - part.start, file.partial, start, end - start)
         if not count:
             return False
-        self.givers.add(path)
-        file.partial.record(start, start + count, f"a copy of {path}", guessed=True)
+        self.copied_from.add(path)
+        file.partial.record(start, start + count, f"a copy of {path}", unverified=True)
         self._copied += count
-        self._spent += time.monotonic() - began
+        self._seconds += time.monotonic() - began
         with self._lock:
             self._track(part).copied(start - base, start + count - base)
             file.reused += count
-            file.guessed = file.guessed.add(start, start + count)
-            file.nudge()
+            file.unverified = file.unverified.add(start, start + count)
+            file.notify()
         return True
 
-    def _compare(self) -> None:
-        """Gives up copying where the network is clearly faster; finds that out first, if nothing told yet."""
-        if too_slow(self._copied, self._spent, self._file.pace):
-            self._leave(list(self._parts))
-        elif not (self._tried or self._file.pace) and crawls(self._copied, self._spent):
-            self._tried = True
+    def _check_speed(self) -> None:
+        """Stops copying if the network is clearly faster; if its speed is unknown, lets a stream measure it."""
+        if too_slow(self._copied, self._seconds, self._file.stream_rate):
+            self._unreserve(list(self._parts))
+        elif not (self._network_tried or self._file.stream_rate) and is_slow(self._copied, self._seconds):
+            self._network_tried = True
             part = self._parts[-1]
             start, end = self._inside(part)
             with self._lock:
-                self._track(part).let_go(max(start, end - SMALLEST), end)
-                self._file.run.wake()
+                self._track(part).unreserve(max(start, end - SMALLEST), end)
+                self._file.scheduler.wake()
 
-    # --- what is held --------------------------------------------------------------------------------
+    # --- reservations --------------------------------------------------------------------------------
 
-    def _ask(self, part: Part) -> None:
-        """Lets the streams fetch the probe of a part, if that is not here."""
-        self._asked.add(part)
+    def _request_probe(self, part: DeltaPart) -> None:
+        """Lets the streams fetch the probe of a part, if it is missing."""
+        self._probed.add(part)
         if part.probe is None:
             return
-        file, track, base = self._file, self._track(part), self._lanes[part.lane].base
+        file, track, base = self._file, self._track(part), self._segments[part.segment].base
         start, end = part.probe
-        copied = [(start + a, start + b) for a, b in file.guessed.within(start, end)]
-        file.partial.forget(copied)  # they would be held against what they are a copy of
+        copied = [(start + a, start + b) for a, b in file.unverified.within(start, end)]
+        file.partial.forget(copied)  # a probe must come from the source, not from a copy
         for first, last in copied:
-            file.guessed = file.guessed.remove(first, last)
+            file.unverified = file.unverified.remove(first, last)
             track.lose(first - base, last - base)
-            file.epoch += 1  # what comes in their place is not what may have been hashed
-        track.let_go(start - base, end - base)
+            file.epoch += 1  # the old bytes may have been hashed
+        track.unreserve(start - base, end - base)
 
-    def _looked(self, part: Part) -> bool:
-        """Whether the probe of a part is here."""
-        base = self._lanes[part.lane].base
+    def _is_probed(self, part: DeltaPart) -> bool:
+        """Whether the probe of a part has arrived."""
+        base = self._segments[part.segment].base
         return part.probe is None or self._track(part).done.holds(part.probe[0] - base, part.probe[1] - base)
 
-    def _leave(self, parts: Iterable[Part]) -> None:
-        """Leaves what is missing of parts to the streams."""
+    def _unreserve(self, parts: Iterable[DeltaPart]) -> None:
+        """Ends the reservations of parts: the streams fetch what is missing."""
         with self._lock:
-            self._let_go(list(parts))
+            self._unreserve_locked(list(parts))
 
-    def _let_go(self, parts: Sequence[Part]) -> None:
+    def _unreserve_locked(self, parts: Sequence[DeltaPart]) -> None:
         for part in parts:
             if part in self._parts:
                 self._parts.remove(part)
-                self._looks.discard(part)
-                self._track(part).let_go(*self._inside(part))
-                self._file.drain(self._lanes[part.lane])
-        self._file.nudge()
-        self._file.run.wake()
+                self._first_probes.discard(part)
+                self._track(part).unreserve(*self._inside(part))
+                self._file.drain(self._segments[part.segment])
+        self._file.notify()
+        self._file.scheduler.wake()
 
-    def _track(self, part: Part) -> Track:
-        return self._lanes[part.lane].track
+    def _track(self, part: DeltaPart) -> Track:
+        return self._segments[part.segment].track
 
-    def _inside(self, part: Part) -> Span:
-        """Where a part is in its segment."""
-        base = self._lanes[part.lane].base
+    def _inside(self, part: DeltaPart) -> Span:
+        """The offsets of a part in its segment."""
+        base = self._segments[part.segment].base
         return part.start - base, part.end - base

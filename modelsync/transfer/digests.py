@@ -1,4 +1,4 @@
-"""The digests of a file, computed as its bytes come by."""
+"""Computes the digests of a file from its bytes in order."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ class Digests:
     """The SHA-256 of a file, the BLAKE3 of each of its blocks, and the SHA-256 of each of its pieces.
 
     Args:
-        pieces: The sizes of the pieces that the file is joined from, in order; empty if it is one.
+        pieces: The sizes of the pieces that the file is joined from, in order; empty for a single file.
     """
 
     def __init__(self, pieces: Sequence[int] = ()) -> None:
@@ -38,7 +38,7 @@ class Digests:
                 self._end_piece()
 
     def copy(self) -> "Digests":
-        """The same as it is now, to go on from another time."""
+        """An independent copy in the current state."""
         other = copy(self)
         other.pieces = list(self.pieces)
         other._whole, other._blocks, other._piece = (
@@ -51,12 +51,12 @@ class Digests:
 
     @property
     def sha256(self) -> str:
-        """Of all bytes so far, in hex."""
+        """SHA-256 of all bytes so far, in hex."""
         return self._whole.hexdigest()
 
     @property
     def blocks(self) -> Blocks:
-        """Of all bytes so far."""
+        """BLAKE3 of all blocks so far."""
         return self._blocks.blocks
 
     def _end_piece(self) -> None:

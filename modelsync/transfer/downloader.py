@@ -1,4 +1,4 @@
-"""The downloader: many files, and ranges of the large ones, over one bounded set of streams."""
+"""Downloads many files, and ranges of large files, over a bounded number of streams."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -12,30 +12,29 @@ from modelsync.transfer.datafile import allocated
 from modelsync.transfer.jobs import Fetched, Job, segment_sizes
 from modelsync.transfer.partial import data_path
 from modelsync.transfer.progress import Event, Listener
-from modelsync.transfer.rate_limit import Limit
-from modelsync.transfer.scheduler import Run
+from modelsync.transfer.rate_limit import RateLimit
+from modelsync.transfer.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from modelsync.net.client import Client
 
-STREAMS = 16  # at most
-TICK = 0.02  # seconds between two looks at how fast the bytes come
-TELL_EVERY = 5  # looks; then the listener is told how far everything is
+STREAMS = 16  # the maximum by default
+TICK = 0.02  # seconds between two adjustments of the number of streams
+REPORT_EVERY = 5  # ticks between two reports to the listener
 
 
 class Downloader:
     """Fetches files into their partials and verifies them.
 
     Args:
-        client: Gives the client; called whenever bytes are wanted from the network, never for local files.
-        streams: The most connections that are read at one time, over all files. How many there are depends on
-            what they bring.
-        limit: Holds back the reading from the network; None: nothing does.
-        listener: Told how far each file is, about ten times a second, by the thread that called `run`. What it
-            raises ends the run and comes out of it.
-        cancel: Once set, `run` ends soon. It should be the client's own event, so that waits on a server end too;
-            `run` sets it itself when it is interrupted.
-        backoff: Makes the counter of tries of one segment.
+        client: Returns the client; called for each network request, never for local files.
+        streams: The most connections read at one time, over all files. Fewer are used if more bring nothing.
+        limit: Limits the bytes read from the network; None: no limit.
+        listener: Called about ten times a second with the progress of each file, in the thread that called `run`.
+            What it raises ends the run and is raised by it.
+        cancel: Once set, `run` ends soon. It should be the client's own event, so that waits for a server end too;
+            `run` sets it when it is interrupted.
+        backoff: Makes the retry counter of one segment.
     """
 
     def __init__(
@@ -43,7 +42,7 @@ class Downloader:
         client: Callable[[], "Client"],
         *,
         streams: int = STREAMS,
-        limit: Limit | None = None,
+        limit: RateLimit | None = None,
         listener: Listener | None = None,
         cancel: threading.Event | None = None,
         backoff: Callable[[], Backoff] = Backoff,
@@ -61,19 +60,18 @@ class Downloader:
         on_done: Callable[[Job, Fetched], None],
         on_error: Callable[[Job, ModelsyncError], None],
     ) -> None:
-        """Fetches all of `jobs`; others go on when one fails.
+        """Fetches all of `jobs`. When one fails, the others go on.
 
         Args:
             jobs: Each with a folder of its own.
-            on_done: Called for each file that is whole and right, in some thread, several calls side by side. The
-                file is its to move away, and its to bring to the disk. A `ModelsyncError` that it raises is the
-                job's failure.
-            on_error: Called in the same way for each that failed. Its partial is kept, unless it can never
-                become the file.
+            on_done: Called for each file that is whole and verified, in any thread, several calls at a time. It may
+                move the file, and is responsible for syncing it. A `ModelsyncError` that it raises fails the job.
+            on_error: Called in the same way for each failed job. Its partial is kept, unless it can never become the
+                file.
 
         Raises:
-            DiskFullError: there is not enough room for all of them; nothing was asked for.
-            CancelledError: `cancel` was set. What had arrived is kept.
+            DiskFullError: there is not enough room for all files; no request was made.
+            CancelledError: `cancel` was set. What has arrived is kept.
             ValueError: a job contradicts itself.
         """
         require_space(
@@ -83,7 +81,7 @@ class Downloader:
             )
             for job in jobs
         )
-        run = Run(
+        scheduler = Scheduler(
             self._client,
             jobs,
             streams=self._streams,
@@ -96,27 +94,27 @@ class Downloader:
             if self._listener is not None:
                 for job in jobs:
                     self._listener(Event("waiting", printable(job.label), 0, job.size))
-            run.start()
-            looks = 0
-            while not (run.over.wait(TICK) or self._cancel.is_set()):
-                run.tune()
-                looks += 1
-                if looks % TELL_EVERY == 0:
-                    self._tell(run)
+            scheduler.start()
+            ticks = 0
+            while not (scheduler.over.wait(TICK) or self._cancel.is_set()):
+                scheduler.tune()
+                ticks += 1
+                if ticks % REPORT_EVERY == 0:
+                    self._report(scheduler)
         except BaseException:
-            self._cancel.set()  # what waits for a server waits no longer
+            self._cancel.set()  # ends waits for a server
             raise
         finally:
-            if run.crash is not None:
+            if scheduler.crash is not None:
                 self._cancel.set()
-            run.stop()
-        if run.crash is not None and not isinstance(run.crash, CancelledError):
-            raise run.crash
-        self._tell(run)
-        if run.crash is not None or run.cut_short:
+            scheduler.stop()
+        if scheduler.crash is not None and not isinstance(scheduler.crash, CancelledError):
+            raise scheduler.crash
+        self._report(scheduler)
+        if scheduler.crash is not None or scheduler.incomplete:
             raise CancelledError("interrupted", hint="what had arrived is kept: run it again and it goes on")
 
-    def _tell(self, run: Run) -> None:
+    def _report(self, scheduler: Scheduler) -> None:
         if self._listener is not None:
-            for event in run.news():
+            for event in scheduler.events():
                 self._listener(event)

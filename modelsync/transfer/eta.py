@@ -1,33 +1,33 @@
-"""How fast bytes come, and how long the rest of them will take. Pure: the time is told, not looked at.
+"""Transfer rate and estimated time left. Pure; the clock is an argument.
 
-The rate is the mean over the last seconds, as a person would measure it. A time to go that stood on it would jump with
-every burst and every pause; it stands on a steadier one, which is measured second by second and believes each second a
-little: a pause lets the time to go grow by a tenth a second, and a burst shortens it within bounds.
+The rate is the mean over the last seconds. The time left uses a steadier rate, an exponential average of
+measurements of a second each, so that it does not jump: a pause lets it grow by a tenth a second, and a burst
+shortens it within bounds.
 """
 
 from collections import deque
 from math import exp
 
-WINDOW = 10.0  # seconds that the rate is taken over
-GRAIN = 0.25  # seconds between two samples of it
-STEP = 1.0  # seconds, at least, over which the steadier one is measured
-MEMORY = 10.0  # seconds after which a measurement counts for a third
-LEAP = 4.0  # times what it was, at most, that a measurement is believed to be
-FORGOTTEN = 60.0  # seconds without a byte, after which nobody can tell how long it will take
+WINDOW = 10.0  # seconds that the rate is the mean of
+GRAIN = 0.25  # seconds between two samples of the rate
+STEP = 1.0  # seconds, at least, of a measurement of the steady rate
+MEMORY = 10.0  # time constant of the steady rate, seconds
+LEAP = 4.0  # a measurement counts as at most so many times the steady rate
+FORGOTTEN = 60.0  # seconds without a byte after which the time left is unknown
 
 
-class Pace:
-    """What has come, and when."""
+class RateMeter:
+    """Measures the rate at which bytes arrive, and the time left."""
 
     def __init__(self) -> None:
         self._came = 0  # bytes
         self._samples: deque[tuple[float, int]] = deque()
-        self._first: float | None = None  # when bytes came for the first time, or again after a long pause
-        self._step = (0.0, 0)  # since when, and from what, the next measurement is taken
+        self._first: float | None = None  # when bytes first came, or came again after a long pause
+        self._step = (0.0, 0)  # time and bytes at the start of the next measurement
         self._steady = 0.0  # bytes a second; 0.0: not measured yet
 
-    def hear(self, now: float, more: int) -> None:
-        """So many bytes more have come by now; with 0 of them it is now that others begin to come."""
+    def add(self, now: float, more: int) -> None:
+        """Adds bytes that have arrived by now; 0 marks the start of a transfer."""
         self._came += more
         if not self._samples or now - self._samples[-1][0] >= GRAIN:
             self._samples.append((now, self._came))
@@ -56,9 +56,9 @@ class Pace:
         then, came = self._samples[0]
         return (self._came - came) / (now - then) if now - then > GRAIN else 0.0
 
-    def left(self, now: float, missing: int) -> float | None:
-        """Seconds that `missing` bytes will take, or None while that cannot be told."""
-        silent = now - self._step[0] - 2 * STEP  # that one is between two measurements is no silence
-        if not self._steady or silent > FORGOTTEN:
+    def seconds_left(self, now: float, missing: int) -> float | None:
+        """Seconds that `missing` bytes will take; None while that is unknown."""
+        silence = now - self._step[0] - 2 * STEP  # the time within a measurement is no silence
+        if not self._steady or silence > FORGOTTEN:
             return None
-        return missing / (self._steady * exp(-max(0.0, silent) / MEMORY))
+        return missing / (self._steady * exp(-max(0.0, silence) / MEMORY))

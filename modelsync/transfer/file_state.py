@@ -1,7 +1,7 @@
-"""The books of one file on its way: what its streams take, what they bring back, how they fail.
+"""Shared state of one download: which ranges its streams claim, what they have brought, how they fail.
 
-Its streams (`stream.py`), its own thread (`keeper.py`) and the run (`run.py`) share them, under the one lock of
-the run: every method here wants it held, unless it says otherwise.
+The streams (`stream.py`), the file's own thread (`file_worker.py`) and the scheduler share it. Every method needs the
+scheduler's lock held, unless it says otherwise.
 """
 
 import time
@@ -19,188 +19,199 @@ from modelsync.transfer.partial import Partial
 from modelsync.transfer.progress import Event, Phase
 from modelsync.transfer.ranges import Ranges
 from modelsync.transfer.remote import STALE
-from modelsync.transfer.responses import ChangedError, OtherSizeError, RangesRefusedError, Source
-from modelsync.transfer.track import MANY, MiB, Take, Track
+from modelsync.transfer.responses import ByteSource, ChangedError, OtherSizeError, RangesRefusedError
+from modelsync.transfer.track import MANY, Claim, MiB, Track
 
-CROWDED = frozenset({429, 503})  # what a server answers that has too much to do
-CHANGES = 3  # how often a source may have another version, or another size, before that is its last word
+CROWDED = frozenset({429, 503})  # statuses of an overloaded server
+CHANGES = 3  # how often a source may have another version, or another size, before the file fails
 
 
 @dataclass(slots=True, eq=False)
-class Lane:
-    """One segment inside its file; it begins at `base`."""
+class OpenSegment:
+    """A segment of a file that is being downloaded; `base` is its offset in the file."""
 
     index: int
     base: int
     track: Track
-    source: Source
+    source: ByteSource
 
 
-class Run(Protocol):
-    """What a file knows of the run that it is part of."""
+class SchedulerLike(Protocol):
+    """What a file uses of the scheduler."""
 
     lock: Lock
     streams: int
     stopped: bool
     backoff: Callable[[], Backoff]
 
-    def source(self, segment: Segment) -> Source:
-        """Where a segment's bytes come from."""
+    def source(self, segment: Segment) -> ByteSource:
+        """The source of a segment's bytes."""
 
     def wake(self) -> None:
-        """There may be something to do for a free stream."""
+        """Wakes a free stream: there may be work."""
 
     def received(self, count: int, worked: float) -> None:
-        """A stream has brought bytes, and worked so many seconds for them: did not wait for them."""
+        """Counts bytes of a stream, and the seconds in which it did not wait for them."""
 
     def crowded(self) -> None:
-        """A server turned a request away because there are too many."""
+        """Notes that a server rejected a request because of load."""
 
 
-class File:
-    """A job that is being worked on.
+class FileState:
+    """The state of one job.
 
     Attributes:
-        label: Its name for people, safe to print.
-        partial: Where its bytes go; there before the first lane is.
-        lanes: Its segments, in order.
+        label: The file's name for people, safe to print.
+        partial: Where the bytes go; set before the first segment is.
+        segments: Its segments, in order.
         phase: What is being done with it.
-        told: What was last told of it.
-        checked: Whether its first bytes have passed the job's check; until then one stream works on it.
+        last_event: The last event that was reported of it.
+        checked: Whether the first bytes have passed the job's check; until then one stream works on the file.
         fetched: Bytes that have come from the source in this run.
         reused: Bytes that were copied from other files in this run.
-        guessed: Which of all its bytes were copied, in this run or an earlier one, and not proved right yet.
-        pace: Bytes that one stream brought in a second, at its best; 0: none has brought enough to tell.
-        etag: What the URL's own server calls it, or None.
-        epoch: Goes up when bytes are thrown away that may have been hashed.
-        closed: Whether nothing may be taken any more.
+        unverified: Which bytes were copied, in this run or an earlier one, and are not verified yet.
+        stream_rate: The best rate of one stream, bytes a second; 0: unknown.
+        etag: The ETag that the URL's own server gave, or None.
+        epoch: Grows when bytes are discarded that may have been hashed.
+        closed: Whether no more ranges may be claimed.
         error: Why it failed, or None.
-        news: Notified when any of this changes.
-        spare: The digests of the first bytes, while its own thread waits and a stream may go on with them.
+        changed: Notified when any of this changes.
+        prefix_digests: The digests of the first bytes, while its own thread waits and a stream may continue them.
         lent: Whether a stream does.
     """
 
     partial: Partial
 
-    def __init__(self, job: Job, run: Run) -> None:
+    def __init__(self, job: Job, scheduler: SchedulerLike) -> None:
         self.job = job
-        self.run = run
+        self.scheduler = scheduler
         self.label = printable(job.label)
-        self.lanes: list[Lane] = []
+        self.segments: list[OpenSegment] = []
         self.phase: Phase = "fetching"
-        self.told: Event | None = None
+        self.last_event: Event | None = None
         self.checked = job.check is None
         self.fetched = self.reused = 0
-        self.guessed = Ranges()
-        self.pace = 0.0
+        self.unverified = Ranges()
+        self.stream_rate = 0.0
         self.etag: str | None = None
         self.epoch = 0
         self.closed = False
         self.error: ModelsyncError | None = None
-        self.news = Condition(run.lock)
-        self.spare: Digests | None = None
+        self.changed = Condition(scheduler.lock)
+        self.prefix_digests: Digests | None = None
         self.lent = False
 
     @property
     def over(self) -> bool:
-        """Whether nothing more is wanted; may be asked without the lock."""
-        return self.closed or self.error is not None or self.run.stopped
+        """Whether the file needs no more bytes. Needs no lock."""
+        return self.closed or self.error is not None or self.scheduler.stopped
 
     @property
     def busy(self) -> bool:
         """Whether a stream works on it."""
-        return any(lane.track.active for lane in self.lanes)
+        return any(segment.track.active for segment in self.segments)
 
     @property
     def here(self) -> int:
-        """Bytes that are here."""
-        return sum(lane.track.done.covered for lane in self.lanes)
+        """Bytes that have arrived, in this run and earlier ones."""
+        return sum(segment.track.done.covered for segment in self.segments)
 
     def prefix(self) -> tuple[int, bool]:
-        """How many bytes are here without a gap, and whether that is all."""
-        for lane in self.lanes:
-            if not lane.track.complete:
-                return lane.base + lane.track.done.prefix, False
-        last = self.lanes[-1]
+        """How many bytes there are from the start without a gap, and whether that is the whole file."""
+        for segment in self.segments:
+            if not segment.track.complete:
+                return segment.base + segment.track.done.prefix, False
+        last = self.segments[-1]
         return last.base + (last.track.size or 0), True
 
     def event(self) -> Event:
-        """How far it is. What no stream has taken up yet waits."""
-        sizes = [lane.track.size for lane in self.lanes]
+        """The file's progress. A file that no stream has worked on yet is waiting."""
+        sizes = [segment.track.size for segment in self.segments]
         known = bool(sizes) and None not in sizes
         total = sum(s or 0 for s in sizes) if known else self.job.size
         waits = self.phase == "fetching" and not (self.fetched or self.reused or self.busy)
         return Event("waiting" if waits else self.phase, self.label, self.here, total, self.reused)
 
-    def take(self, now: float, pace: float, streams: int) -> tuple[Lane, Take] | None:
-        """Something to do for a free stream, one of so many that bring `pace` bytes a second each, or None."""
-        lanes = [] if self.over else self.lanes
+    def claim(self, now: float, stream_rate: float, streams: int) -> tuple[OpenSegment, Claim] | None:
+        """Claims a range for a free stream.
+
+        Args:
+            now: The time.
+            stream_rate: Bytes a second of one stream; 0: unknown.
+            streams: How many streams share this file.
+
+        Returns:
+            The segment and the range; None if there is nothing to claim now.
+        """
+        segments = [] if self.over else self.segments
         if not self.checked:
-            lanes = [] if self.busy else [lane for lane in lanes if not lane.track.complete][:1]
-        for lane in lanes:
-            take = lane.track.take(now, pace, streams, in_order=not self.checked)
-            if take is not None:
-                return lane, take
+            segments = (
+                [] if self.busy else [segment for segment in segments if not segment.track.complete][:1]
+            )
+        for segment in segments:
+            claim = segment.track.claim(now, stream_rate, streams, in_order=not self.checked)
+            if claim is not None:
+                return segment, claim
         return None
 
-    def brought(self, count: int, seconds: float) -> None:
-        """A stream has brought so many bytes of one range in so many seconds."""
+    def measure(self, count: int, seconds: float) -> None:
+        """Takes the rate of one range into account."""
         if count >= MiB and seconds > 0:
-            self.pace = max(self.pace, count / seconds)
+            self.stream_rate = max(self.stream_rate, count / seconds)
 
-    def settle(self, lane: Lane, take: Take, error: ModelsyncError | None) -> None:
-        """A stream lets go of what it took, with or without an error."""
-        track = lane.track
-        track.release(take)
+    def release(self, segment: OpenSegment, claim: Claim, error: ModelsyncError | None) -> None:
+        """Releases a stream's claim, with or without an error."""
+        track = segment.track
+        track.release(claim)
         if isinstance(error, HttpStatusError) and error.status in CROWDED:
-            self.run.crowded()
-        if error is not None and not self.over and _is_final(error, track, take):
+            self.scheduler.crowded()
+        if error is not None and not self.over and _is_final(error, track, claim):
             self.error = error
-        self.drain(lane)
-        self.nudge()
-        self.run.wake()
+        self.drain(segment)
+        self.notify()
+        self.scheduler.wake()
 
-    def drain(self, lane: Lane) -> None:
-        """Throws away what is here of a segment, if that is to be done and nobody works on it any more."""
-        track = lane.track
-        if not track.draining or track.active or track.held:
+    def drain(self, segment: OpenSegment) -> None:
+        """Discards a draining segment's bytes, once no stream and no copy works on it."""
+        track = segment.track
+        if not track.draining or track.active or track.reserved:
             return
         try:
-            self.clear(lane)
+            self.clear(segment)
         except ModelsyncError as failure:
             self.error = self.error or failure
         track.restart()
 
-    def clear(self, lane: Lane) -> None:
-        """Nothing of a segment is here any more; no stream but the caller's works on it."""
-        length = MANY if lane.track.promised is None else lane.track.promised
-        self.partial.forget([(lane.base, lane.base + length)])
-        self.partial.set_validator(lane.index, None)
-        self.guessed = self.guessed.remove(lane.base, lane.base + length)
-        self.reused = min(self.reused, self.guessed.covered)
-        lane.track.clear()
+    def clear(self, segment: OpenSegment) -> None:
+        """Discards a segment's bytes. No stream but the caller's may work on it."""
+        length = MANY if segment.track.promised is None else segment.track.promised
+        self.partial.forget([(segment.base, segment.base + length)])
+        self.partial.set_validator(segment.index, None)
+        self.unverified = self.unverified.remove(segment.base, segment.base + length)
+        self.reused = min(self.reused, self.unverified.covered)
+        segment.track.clear()
         self.forget_hashes()
 
-    def borrow(self, offset: int) -> Digests | None:
-        """The digests of all bytes up to `offset`, for a stream that has the next ones at hand, if they can be had."""
-        if self.spare is None or self.lent or self.spare.position != offset:
+    def borrow_digests(self, offset: int) -> Digests | None:
+        """Lends the digests of all bytes up to `offset` to the stream that has the next bytes; None if it cannot."""
+        if self.prefix_digests is None or self.lent or self.prefix_digests.position != offset:
             return None
         self.lent = True
-        return self.spare
+        return self.prefix_digests
 
     def forget_hashes(self) -> None:
-        """What was hashed and checked so far is not there any more."""
-        self.spare, self.lent = None, False
+        """Notes that bytes which were hashed and checked are gone."""
+        self.prefix_digests, self.lent = None, False
         self.epoch += 1
         self.checked = self.job.check is None
 
-    def nudge(self) -> None:
-        """Makes the file's own thread look again."""
-        self.news.notify_all()
+    def notify(self) -> None:
+        """Wakes the threads that wait for a change."""
+        self.changed.notify_all()
 
 
-def _is_final(error: ModelsyncError, track: Track, take: Take) -> bool:
-    """Whether a stream's error is the file's; if not, the track now knows when and how to go on."""
+def _is_final(error: ModelsyncError, track: Track, claim: Claim) -> bool:
+    """Whether a stream's error fails the file; if not, updates the track for the next try."""
     now = time.monotonic()
     match error:
         case ChangedError():
@@ -208,16 +219,16 @@ def _is_final(error: ModelsyncError, track: Track, take: Take) -> bool:
             track.changes += 1
             return track.changes > CHANGES
         case OtherSizeError():
-            track.oddities += 1
-            return track.oddities >= CHANGES
+            track.wrong_sizes += 1
+            return track.wrong_sizes >= CHANGES
         case RangesRefusedError():
             track.plain = True
             return False
         case HttpStatusError(status=416) if not track.plain:
-            track.plain = not track.ranged  # a server that has given ranges before may do so again
-            return not track.failed(take, now)
+            track.plain = not track.ranged  # a server that has sent ranges before may do so again
+            return not track.failed(claim, now)
         case HttpStatusError():
             stale = error.redirected and error.status in STALE
-            return not ((stale or retryable(error)) and track.failed(take, now, error.retry_after))
+            return not ((stale or retryable(error)) and track.failed(claim, now, error.retry_after))
         case _:
-            return not (retryable(error) and track.failed(take, now))
+            return not (retryable(error) and track.failed(claim, now))

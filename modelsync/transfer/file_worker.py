@@ -1,16 +1,16 @@
-"""A file's own thread: opens its partial, hashes it as it grows, and says whether it is what was promised.
+"""Opens the partial of one file, hashes it as it grows, and verifies it. Runs in a thread per file.
 
-The bytes are read back as the contiguous prefix grows, out of the page cache and in bounded memory, while the
-streams write what lies behind.
+As the contiguous prefix grows, its bytes are read back from the page cache in bounded memory, while the streams write
+beyond it.
 """
 
 import time
 from pathlib import Path
 
 from modelsync.errors import HashMismatchError, ModelsyncError, StoreError
-from modelsync.transfer.delta_copy import Guessing
+from modelsync.transfer.delta_copy import DeltaCopy
 from modelsync.transfer.digests import Digests
-from modelsync.transfer.file_state import File, Lane
+from modelsync.transfer.file_state import FileState, OpenSegment
 from modelsync.transfer.jobs import HEAD, Fetched, identity, segment_sizes
 from modelsync.transfer.journal import Validator
 from modelsync.transfer.partial import Partial
@@ -18,41 +18,41 @@ from modelsync.transfer.provenance import sentence
 from modelsync.transfer.ranges import Ranges
 from modelsync.transfer.track import MANY, SMALLEST, Track
 
-READ = 2**18  # bytes read back and hashed at once; each open file has as many in memory
-SYNC_EVERY = 10.0  # seconds between the marks of what a power cut cannot take
+READ = 2**18  # bytes of the buffer to read back and hash; one per open file
+SYNC_EVERY = 10.0  # seconds between syncs; a power cut loses what came after the last
 
 
-class Keeper:
-    """Sees one file through.
+class FileWorker:
+    """Downloads and verifies one file.
 
     Args:
-        file: Its books; the caller has put them where streams find them.
+        file: Its state, already known to the scheduler.
     """
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: FileState) -> None:
         self._file = file
         self._job = file.job
-        self._lock = file.run.lock
+        self._lock = file.scheduler.lock
         self._sizes = segment_sizes(file.job)
         self._resumed = 0
-        self._anew = False  # whether it was started from zero already, after a wrong digest
+        self._restarted = False  # whether it was restarted already, after a wrong digest
         self._note: str | None = None
-        self._guessing: Guessing | None = None
-        self._doubtful_files: tuple[Path, ...] = ()
-        self._doubtful = MANY  # the offset of the first byte that was copied, or may be
-        self._sure: Digests | None = None  # what was hashed up to there
-        self._small = False  # one stream brings it all, and hashes it as it comes
-        self._useless = False  # what is here can never become the file
+        self._delta: DeltaCopy | None = None
+        self._wrong_copies: tuple[Path, ...] = ()
+        self._unverified_from = MANY  # offset of the first byte that was or may be copied
+        self._verified_digests: Digests | None = None  # the digests up to there
+        self._small = False  # one stream fetches it all, and hashes the bytes as they come
+        self._unusable = False  # what has arrived can never become the file
         self._last_sync = time.monotonic()
 
-    def keep(self) -> Fetched | None:
-        """Works until the file is whole or failed. No stream works on it any more then.
+    def run(self) -> Fetched | None:
+        """Works until the file is whole or failed, and no stream works on it.
 
         Returns:
             None if the run was stopped before the file was whole.
 
         Raises:
-            ModelsyncError: it cannot be had.
+            ModelsyncError: the file cannot be fetched.
         """
         file = self._file
         file.partial = Partial(self._job.folder, identity(self._job))
@@ -62,22 +62,22 @@ class Keeper:
                 self._job = self._job.prepare(self._job)
                 self._sizes = segment_sizes(self._job)
             self._open()
-            digests = self._attend()
+            digests = self._verify()
         except ModelsyncError as error:
             file.error = error
         finally:
             with self._lock:
                 file.closed = True
-                file.nudge()
-                file.run.wake()  # there is room for another one
+                file.notify()
+                file.scheduler.wake()  # there is room for another file
             try:
-                if self._guessing is not None:
-                    self._guessing.join()
+                if self._delta is not None:
+                    self._delta.join()
             finally:
                 self._wait_for_streams()
                 file.partial.close()
         if file.error is not None:
-            if self._useless:
+            if self._unusable:
                 file.partial.discard()
             raise file.error
         if digests is None:
@@ -89,45 +89,46 @@ class Keeper:
             blocks=digests.blocks,
             fetched=file.fetched,
             resumed=self._resumed,
-            etag=file.etag if len(file.lanes) == 1 else None,
+            etag=file.etag if len(file.segments) == 1 else None,
             pieces=tuple(digests.pieces),
             reused=file.reused,
             note=self._note,
-            doubtful=self._doubtful_files,
+            doubtful=self._wrong_copies,
         )
 
-    # --- what is here already ------------------------------------------------------------------------
+    # --- what an earlier run left --------------------------------------------------------------------
 
     def _open(self) -> None:
-        """Makes the lanes out of what is here, and lets the streams begin."""
+        """Makes the segments from what is in the partial, and lets the streams begin."""
         file = self._file
         self._allocate()
-        file.guessed = file.partial.guessed
-        here = self._with_head()
-        lanes: list[Lane] = []
+        file.unverified = file.partial.unverified
+        here = self._write_head()
+        segments: list[OpenSegment] = []
         base = 0
         small = sum(size or MANY for size in self._sizes) <= SMALLEST
         for index, (segment, size) in enumerate(zip(self._job.segments, self._sizes, strict=True)):
-            # What is large has many streams, which wait for that once; what is joined would wait for each piece.
-            source = file.run.source(
-                segment._replace(leads=segment.leads and small and len(self._sizes) == 1)
+            # A HEAD first pays off for small files alone: a large file waits for its redirect once,
+            # and a joined one would wait for each piece.
+            source = file.scheduler.source(
+                segment._replace(redirects=segment.redirects and small and len(self._sizes) == 1)
             )
-            streams = min(file.run.streams, source.widest)
+            streams = min(file.scheduler.streams, source.max_streams)
             done = here.within(base, base + (MANY if size is None else size))
-            lanes.append(Lane(index, base, self._track(index, base, size, done, streams), source))
+            segments.append(OpenSegment(index, base, self._track(index, base, size, done, streams), source))
             base += size or 0
-        self._guessing = Guessing(file, lanes, [size or 0 for size in self._sizes], self._job.guesses)
-        known = [start for start, _ in file.guessed.spans[:1]]
-        self._doubtful = min((*known, *self._guessing.starts), default=MANY)
-        self._small = self._doubtful == MANY and small
+        self._delta = DeltaCopy(file, segments, [size or 0 for size in self._sizes], self._job.guesses)
+        known = [start for start, _ in file.unverified.spans[:1]]
+        self._unverified_from = min((*known, *self._delta.starts), default=MANY)
+        self._small = self._unverified_from == MANY and small
         with self._lock:
-            file.lanes = lanes
+            file.segments = segments
             self._resumed = file.here - file.fetched
-            file.run.wake()
-        self._guessing.start()
+            file.scheduler.wake()
+        self._delta.start()
 
-    def _with_head(self) -> Ranges:
-        """Writes down what the job brings of the file's beginning, and says what is here then."""
+    def _write_head(self) -> Ranges:
+        """Writes the job's `head` to the partial; returns which bytes are there then."""
         file, here = self._file, self._file.partial.ranges
         head = self._job.head[: sum(size or 0 for size in self._sizes)]
         for start, end in here.within(0, len(head)).missing(len(head)):
@@ -148,7 +149,7 @@ class Keeper:
                     self._file.partial.set_validator(index, None)
                 validator, done = None, Ranges()
             else:
-                # the last byte is asked for again: the answer tells whether the others are still of that version
+                # fetch the last byte again: the response shows whether the version is still the same
                 done = done.remove(validator.total - 1, MANY)
         return Track(
             size,
@@ -156,7 +157,7 @@ class Keeper:
             streams=streams,
             done=done,
             validator=validator,
-            backoff=self._file.run.backoff,
+            backoff=self._file.scheduler.backoff,
         )
 
     def _allocate(self) -> None:
@@ -164,28 +165,28 @@ class Keeper:
         if known:
             self._file.partial.allocate(sum(known))
 
-    # --- what comes ----------------------------------------------------------------------------------
+    # --- hashing and verifying -----------------------------------------------------------------------
 
-    def _attend(self) -> Digests | None:
-        """Hashes until the file is whole and right. None: the run was stopped, or a stream failed for good."""
+    def _verify(self) -> Digests | None:
+        """Hashes until the file is whole and right. None: the run was stopped, or the file failed."""
         pieces = [size or 0 for size in self._sizes] if len(self._sizes) > 1 else []
         digests = Digests(pieces)
         while not self._file.over:
-            if not self._follow(digests, self._file.epoch):
-                digests, self._sure = Digests(pieces), None
+            if not self._hash_prefix(digests, self._file.epoch):
+                digests, self._verified_digests = Digests(pieces), None
             elif self._job.sha256 in (None, digests.sha256):
                 self._file.partial.finish(digests.position)
                 return digests
-            elif self._file.guessed:
-                self._forget_guesses()
-                digests, self._sure = self._sure or Digests(pieces), None
+            elif self._file.unverified:
+                self._discard_copies()
+                digests, self._verified_digests = self._verified_digests or Digests(pieces), None
             else:
-                self._begin_anew(digests.sha256)
+                self._restart(digests.sha256)
                 digests = Digests(pieces)
         return None
 
-    def _follow(self, digests: Digests, epoch: int) -> bool:
-        """Hashes the prefix as it grows, to its end. False: it is over, or what was hashed does not count any more."""
+    def _hash_prefix(self, digests: Digests, epoch: int) -> bool:
+        """Hashes the prefix as it grows, to the end of the file. False: it is over, or hashed bytes were discarded."""
         file = self._file
         buffer = memoryview(b"")
 
@@ -198,14 +199,14 @@ class Keeper:
         while True:
             with self._lock:
                 if self._small and not file.lent:
-                    file.spare = digests
-                file.news.wait_for(something_to_do, SYNC_EVERY)
+                    file.prefix_digests = digests
+                file.changed.wait_for(something_to_do, SYNC_EVERY)
                 if file.over or file.epoch != epoch:
                     return False
                 prefix, whole = file.prefix()
                 lent = file.lent
                 if not lent:
-                    file.spare = None
+                    file.prefix_digests = None
             if not file.checked and (prefix >= HEAD or whole):
                 self._check(min(prefix, HEAD), epoch)
             if not whole and time.monotonic() - self._last_sync > SYNC_EVERY:
@@ -217,12 +218,12 @@ class Keeper:
                 return True
             if whole:
                 file.phase = "checking"
-            if digests.position < self._doubtful < prefix:
-                prefix = self._doubtful
-            elif digests.position == self._doubtful and self._sure is None:
-                self._sure = digests.copy()
+            if digests.position < self._unverified_from < prefix:
+                prefix = self._unverified_from
+            elif digests.position == self._unverified_from and self._verified_digests is None:
+                self._verified_digests = digests.copy()
             if prefix > digests.position:
-                buffer = buffer or memoryview(bytearray(READ))  # where a stream hashes, none is needed
+                buffer = buffer or memoryview(bytearray(READ))  # not needed where a stream hashes
                 data = self._read_back(buffer[: prefix - digests.position], digests.position)
                 with self._lock:
                     if file.epoch != epoch:
@@ -232,69 +233,71 @@ class Keeper:
     def _check(self, count: int, epoch: int) -> None:
         head = bytes(self._read_back(memoryview(bytearray(count)), 0))
         with self._lock:
-            if self._file.epoch != epoch:  # other bytes may have been in their place already
+            if self._file.epoch != epoch:  # the bytes read may be those of another version
                 return
         if self._job.check is not None:
             try:
                 self._job.check(head)
             except ModelsyncError:
-                self._useless = True
+                self._unusable = True
                 raise
         with self._lock:
             if self._file.epoch == epoch:
                 self._file.checked = True
-                self._file.run.wake()
+                self._file.scheduler.wake()
 
     def _read_back(self, buffer: memoryview, offset: int) -> memoryview:
         count = self._file.partial.read_into(buffer, offset)
         if buffer and not count:
             raise StoreError(
-                f"{self._file.partial.path} became shorter while it was written",
-                hint="see that nothing else cleans that folder, then run it again",
+                f"{self._file.partial.path} was truncated during the download",
+                hint="make sure that no other program changes that folder, then run it again",
             )
         return buffer[:count]
 
-    def _forget_guesses(self) -> None:
-        """After a wrong digest: what was copied is fetched in its place. Nothing is copied any more by then."""
+    def _discard_copies(self) -> None:
+        """After a wrong digest, lets the streams fetch all copied bytes. No copy runs at this point."""
         file = self._file
         self._wait_for_streams()
-        file.partial.forget(file.guessed)
+        file.partial.forget(file.unverified)
         with self._lock:
-            for lane in file.lanes:
-                for start, end in file.guessed.within(lane.base, lane.base + (lane.track.size or 0)):
-                    lane.track.lose(start, end)
-            self._resumed -= file.guessed.covered - file.reused
+            for segment in file.segments:
+                for start, end in file.unverified.within(
+                    segment.base, segment.base + (segment.track.size or 0)
+                ):
+                    segment.track.lose(start, end)
+            self._resumed -= file.unverified.covered - file.reused
             self._note = (
-                f"{file.label}: bytes that were copied from another file were not its own, and fetched again"
+                f"{file.label}: bytes that were copied from another file were wrong and were fetched again"
             )
-            if self._guessing is not None:
-                self._doubtful_files = tuple(sorted(self._guessing.givers))
-            file.guessed, file.reused = Ranges(), 0
+            if self._delta is not None:
+                self._wrong_copies = tuple(sorted(self._delta.copied_from))
+            file.unverified, file.reused = Ranges(), 0
             file.phase = "fetching"
-            file.run.wake()
+            file.scheduler.wake()
 
-    def _begin_anew(self, got: str) -> None:
-        """After a wrong digest: from zero, once, if an earlier run may be to blame."""
+    def _restart(self, got: str) -> None:
+        """After a wrong digest, fetches everything again, once, if bytes of an earlier run may be the cause."""
         file = self._file
         self._wait_for_streams()
-        brought = sentence(file.partial.history())
-        if not self._resumed or self._anew:
-            self._useless = True
+        history = sentence(file.partial.history())
+        if not self._resumed or self._restarted:
+            self._unusable = True
             raise HashMismatchError(
-                f"{file.label} is not what was promised: expected sha256 {self._job.sha256}, got {got}; {brought}",
-                hint="nothing of it was kept; `modelsync lock --verify` tells whether it has changed upstream",
+                f"{file.label} is not what was promised: expected sha256 {self._job.sha256}, got {got}; {history}",
+                hint="nothing of it was kept; `modelsync lock --verify` shows whether it has changed upstream",
             )
-        self._note = f"{file.label}: what was there of it was wrong, and it was fetched anew ({brought})"
+        self._note = f"{file.label}: the partial file of an earlier run was wrong; fetched again ({history})"
         file.partial.reset()
         self._allocate()
         with self._lock:
-            for lane in file.lanes:
-                lane.track.restart()
+            for segment in file.segments:
+                segment.track.restart()
             file.forget_hashes()
             file.phase = "fetching"
-            self._anew, self._resumed, file.reused = True, 0, 0
-            file.run.wake()
+            self._restarted, self._resumed, file.reused = True, 0, 0
+            file.scheduler.wake()
 
     def _wait_for_streams(self) -> None:
         with self._lock:
-            self._file.news.wait_for(lambda: not self._file.busy)
+            self._file.changed.wait_for(lambda: not self._file.busy)

@@ -1,17 +1,16 @@
-"""What a partial's journal says: a text that is only ever appended to. Pure.
+"""The format of a partial's journal, an append-only text file. Pure.
 
-    modelsync-partial 1 <identity>     whose bytes these are; another identity: not ours
-    boot <id>                          what follows was written since this start of the machine (-: unknown)
-    @ <seconds> <words>                whence the bytes that follow came, and when their run began (Unix time)
+    modelsync-partial 1 <identity>     whose bytes these are; the journal of another identity is discarded
+    boot <id>                          the lines that follow were written in this boot of the machine (-: unknown)
+    @ <seconds> <source>               where the bytes that follow came from, and when that run began (Unix time)
     + <start> <end>                    these bytes were written
-    ? <start> <end>                    these too, but nothing has told yet that they are right: they were copied from
-                                       another file that seems to have them
-    - <start> <end>                    these do not count any more
-    = <segment> <json>                 which version of a segment the bytes are of, where no digest says so
-                                       (null: of none that could be named)
-    synced <n>                         what the first n lines of this file say is on the disk for good
+    ? <start> <end>                    these too, but unverified: copied from another file that probably has them
+    - <start> <end>                    these bytes count no longer
+    = <segment> <json>                 the version of a segment's bytes, where there is no digest
+                                       (null: of unknown version)
+    synced <n>                         the bytes of the first n lines have been synced to the disk
 
-A line counts once its newline is there, and nothing counts after a line that makes no sense.
+A line counts once it ends in a newline. Nothing counts after an invalid line.
 """
 
 import json
@@ -27,10 +26,10 @@ LARGEST = 2**63 - 1
 
 
 class Validator(NamedTuple):
-    """A strong validator: equal ones from one origin mean equal bytes.
+    """A strong validator: equal ones mean equal bytes.
 
     Attributes:
-        origin: Scheme, host and port of the server that gave it.
+        origin: Scheme, host and port of the server.
         etag: As the server wrote it, quotes included.
         total: Bytes of that version.
     """
@@ -40,24 +39,24 @@ class Validator(NamedTuple):
     total: int
 
 
-class Whence(NamedTuple):
-    """What brought bytes: when its run began, in seconds since 1970, and from where, in words."""
+class Provenance(NamedTuple):
+    """Where bytes came from, for people, and when that run began, in Unix time."""
 
     since: int
     words: str
 
 
-class Trusted(NamedTuple):
-    """What may be believed of a partial.
+class JournalState(NamedTuple):
+    """The state of a partial according to its journal.
 
     Attributes:
-        ranges: The bytes that are there.
+        ranges: The bytes that count.
         validators: By number of the segment.
         lines: How many lines the journal has.
-        length: Bytes of the journal that make sense; what follows is torn.
-        boot: The start of the machine that was written down last.
-        guessed: Those of the bytes that another file is only believed to have had.
-        history: What brought which of them, in the order in which that was first used.
+        length: Bytes of the journal's valid lines; what follows is torn.
+        boot: The last boot that it names.
+        unverified: Those of the bytes that were copied from another file.
+        history: Where which bytes came from, in order of first use.
     """
 
     ranges: Ranges = Ranges()
@@ -65,32 +64,35 @@ class Trusted(NamedTuple):
     lines: int = 0
     length: int = 0
     boot: str | None = None
-    guessed: Ranges = Ranges()
-    history: tuple[tuple[Whence, Ranges], ...] = ()
+    unverified: Ranges = Ranges()
+    history: tuple[tuple[Provenance, Ranges], ...] = ()
 
 
 class _Change(NamedTuple):
-    """A line about bytes: its number, its sign, the bytes, and what brought them."""
+    """A line about bytes: its number, its sign, the bytes, and where they came from."""
 
     line: int
     sign: str
     span: Span
-    whence: Whence
+    provenance: Provenance
 
 
-def read(data: bytes, identity: str, boot: str | None) -> Trusted | None:
-    """What a journal says to a machine that has been up since `boot` (None: nobody knows).
+def read(data: bytes, identity: str, boot: str | None) -> JournalState | None:
+    """Reads a journal.
 
-    Bytes that were written before the machine went down count only where they had been synced.
+    Args:
+        data: The journal.
+        identity: Whose bytes the partial must hold.
+        boot: The ID of the current boot; None: unknown. Bytes of another boot count only if they were synced.
 
     Returns:
-        None when the journal is not one of `identity`, or is none at all.
+        None if it is no journal, or one of another identity.
     """
     lines = _whole_lines(data)
     if next(lines, None) != f"{MAGIC} {identity}":
         return None
     changes: list[_Change] = []
-    whence = Whence(0, "")
+    provenance = Provenance(0, "")
     validators: dict[int, Validator | None] = {}
     since: str | None = None
     safe = 0
@@ -100,10 +102,10 @@ def read(data: bytes, identity: str, boot: str | None) -> Trusted | None:
         try:
             word, rest = line.split(" ", 1)
             if word in ("+", "?", "-"):
-                changes.append(_Change(number, word, _span(rest), whence))
+                changes.append(_Change(number, word, _span(rest), provenance))
             elif word == "@":
                 since_text, words = rest.split(" ", 1)
-                whence = Whence(int(since_text), words)
+                provenance = Provenance(int(since_text), words)
             elif word == "synced":
                 safe = max(safe, min(int(rest), number))
             elif word == "boot":
@@ -123,22 +125,24 @@ def read(data: bytes, identity: str, boot: str | None) -> Trusted | None:
     if boot is None or since != boot:
         changes = _survivors(changes, safe)
     named = {segment: validator for segment, validator in validators.items() if validator is not None}
-    guessed = _folded(changes, added="?")
-    return Trusted(_folded(changes, added="+?"), named, number, length, since, guessed, _history(changes))
+    unverified = _folded(changes, added="?")
+    return JournalState(
+        _folded(changes, added="+?"), named, number, length, since, unverified, _history(changes)
+    )
 
 
-def head(identity: str) -> str:
+def header_line(identity: str) -> str:
     """The first line."""
     return f"{MAGIC} {identity}\n"
 
 
-def whence_line(whence: Whence) -> str:
-    """The line that says what brings the bytes that follow."""
-    return f"@ {whence.since} {printable(whence.words)}\n"
+def provenance_line(provenance: Provenance) -> str:
+    """The line that says where the bytes that follow come from."""
+    return f"@ {provenance.since} {printable(provenance.words)}\n"
 
 
 def validator_line(segment: int, validator: Validator | None) -> str:
-    """The line that says which version of a segment the bytes are of."""
+    """The line that names the version of a segment's bytes."""
     return f"= {segment} {json.dumps(validator and validator._asdict())}\n"
 
 
@@ -168,24 +172,24 @@ def _validator(text: str) -> Validator | None:
 
 
 def _survivors(changes: list[_Change], safe: int) -> list[_Change]:
-    """The changes that hold after the machine went down: the synced bytes, and everything that was taken back."""
+    """The changes that count after a reboot: what was synced, and every removal."""
     return [change for change in changes if change.line < safe or change.sign == "-"]
 
 
 def _folded(changes: Iterable[_Change], added: str) -> Ranges:
-    """The bytes that lines of these signs added last; those of others take them away."""
+    """The bytes that lines of these signs add, less those of later lines of other signs."""
     ranges = Ranges()
     for change in changes:
         ranges = (ranges.add if change.sign in added else ranges.remove)(*change.span)
     return ranges
 
 
-def _history(changes: list[_Change]) -> tuple[tuple[Whence, Ranges], ...]:
-    brought: dict[Whence, Ranges] = {}
+def _history(changes: list[_Change]) -> tuple[tuple[Provenance, Ranges], ...]:
+    brought: dict[Provenance, Ranges] = {}
     for change in changes:
-        for whence, ranges in brought.items():
-            if whence != change.whence or change.sign == "-":
-                brought[whence] = ranges.remove(*change.span)
+        for provenance, ranges in brought.items():
+            if provenance != change.provenance or change.sign == "-":
+                brought[provenance] = ranges.remove(*change.span)
         if change.sign != "-":
-            brought[change.whence] = brought.get(change.whence, Ranges()).add(*change.span)
-    return tuple((whence, ranges) for whence, ranges in brought.items() if ranges)
+            brought[change.provenance] = brought.get(change.provenance, Ranges()).add(*change.span)
+    return tuple((provenance, ranges) for provenance, ranges in brought.items() if ranges)

@@ -1,4 +1,4 @@
-"""A `file:` segment: a local file that is read as if it came from a server."""
+"""Reads a local file as a source: the segments with a `file:` URL."""
 
 import os
 import stat
@@ -14,31 +14,31 @@ from modelsync.transfer.responses import ChangedError
 
 
 class LocalSource:
-    """A regular file of this machine.
+    """A regular file on this machine.
 
     Args:
         url: `file:///…`, an absolute path.
     """
 
-    widest = 1  # a disk gives one reader all it has
-    is_origin = False  # the validator of a local file means something on this machine alone
+    max_streams = 1  # one reader gets all that a disk gives
+    is_origin = False  # the validator of a local file is valid on this machine alone
     limit = None
 
     def __init__(self, url: str) -> None:
         self._path = path_of(url)
 
     @contextmanager
-    def open(self, start: int, end: int | None, if_range: str | None) -> Iterator["LocalBytes"]:
-        """Opens the file and answers as a server does: a range, or the whole where `if_range` fits no more.
+    def open(self, start: int, end: int | None, if_range: str | None) -> Iterator["LocalResponse"]:
+        """Opens the file and answers as a server does: a range, or the whole if `if_range` no longer matches.
 
         Raises:
             NotFoundError: there is no such file.
-            RefusedError: it is a device, a pipe, a folder: something other than a file.
+            RefusedError: it is a device, a pipe or a folder.
             StoreError: it cannot be read.
         """
         shown = printable(self._path)
         try:
-            # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever
+            # O_NONBLOCK: opening a pipe without a writer would block for ever
             flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
             fd = os.open(self._path, flags)
         except FileNotFoundError as error:
@@ -59,16 +59,16 @@ class LocalSource:
                 (0, status.st_size) if whole else (start, min(end or status.st_size, status.st_size))
             )
             os.lseek(fd, first, os.SEEK_SET)
-            yield LocalBytes(200 if whole else 206, {"etag": tag}, first, last, status.st_size, fd, shown)
+            yield LocalResponse(200 if whole else 206, {"etag": tag}, first, last, status.st_size, fd, shown)
         finally:
             os.close(fd)
 
-    def worked(self) -> None:
-        """Nothing to learn from that."""
+    def delivered(self) -> None:
+        """Does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class LocalBytes:
+class LocalResponse:
     """The bytes of an open file from `start` up to `end`."""
 
     status: int
@@ -82,10 +82,10 @@ class LocalBytes:
     waited: float = 0.0
 
     def read_into(self, buffer: memoryview) -> int:
-        """Reads the next bytes; 0 at the end, if nobody wrote to the file meanwhile.
+        """Reads the next bytes; returns how many, 0 at the end.
 
         Raises:
-            ChangedError: somebody did.
+            ChangedError: the file was written to meanwhile.
             StoreError: it cannot be read.
         """
         try:
@@ -97,7 +97,7 @@ class LocalBytes:
         if not unchanged:
             raise ChangedError(
                 f"{self.shown} is being written while it is read",
-                hint="wait until it is whole, then run it again",
+                hint="wait until it is written, then run it again",
             )
         return count
 
@@ -144,5 +144,5 @@ def _not_regular(shown: str) -> RefusedError:
 
 
 def _tag(status: os.stat_result) -> str:
-    """A strong validator: any write to the file, or another file in its place, makes it another."""
+    """A strong validator: it changes with any write to the file, and with another file in its place."""
     return f'"{status.st_dev:x}-{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"'

@@ -1,4 +1,4 @@
-"""What a transfer tells about itself while it runs."""
+"""The progress events of a transfer."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeAlias
@@ -7,14 +7,14 @@ Phase = Literal["waiting", "resolving", "fetching", "checking", "linking", "done
 
 
 class Event(NamedTuple):
-    """How far one file is.
+    """The progress of one file.
 
     Attributes:
         phase: What is being done with it now.
-        label: The file, in the words that the job was given.
-        done: Bytes that are here, those of earlier runs too. It can fall, when a file must start anew.
-        total: Bytes of the whole file, or None while nobody knows.
-        reused: Those of `done` that were copied from other files of this machine meanwhile.
+        label: The file, by the label of its job.
+        done: Bytes that have arrived, those of earlier runs too. It can fall, when a file starts again.
+        total: Bytes of the whole file; None: unknown.
+        reused: Those of `done` that were copied in this run from other files of this machine.
     """
 
     phase: Phase

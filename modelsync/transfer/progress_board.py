@@ -1,34 +1,34 @@
-"""What is known of the files on their way: states, sums, a rate and a time to go. Pure; the clock is an argument."""
+"""Adds up progress events: state per file, totals, rate and time left. Pure; the clock is an argument."""
 
 from typing import NamedTuple
 
-from modelsync.transfer.eta import Pace
+from modelsync.transfer.eta import RateMeter
 from modelsync.transfer.progress import Event, Phase
 
-ASIDE = frozenset({"resolving", "linking"})
+UNCOUNTED = frozenset({"resolving", "linking"})
 ENDED = frozenset({"done", "failed"})
 MOVING = frozenset({"fetching", "checking"})
 
 
-class File:
-    """One file.
+class FileProgress:
+    """The progress of one file.
 
     Attributes:
-        label: What it is called.
+        label: Its name.
         phase: What is being done with it.
-        done: Bytes that this phase has done.
-        here: Bytes that are here; looking at them again does not take them away.
-        total: Bytes of the whole, or None while that is not known.
-        begun: When it was first worked on, in seconds of the clock.
-        fetched: Bytes that have come since.
-        reused: Bytes that were copied from other files since.
-        aside: Whether nothing of it was moved so far: it is only looked up, or a folder that links are put into. It
-            does not count among all files.
+        done: Bytes done in this phase.
+        here: Bytes that have arrived. It does not fall while they are checked.
+        total: Bytes of the whole file; None: unknown.
+        begun: When work on it began, in seconds of the clock.
+        fetched: Bytes that have been fetched since.
+        reused: Bytes that have been copied from other files since.
+        uncounted: Whether it does not count among the files, because no bytes of it were moved: a lookup, or a folder
+            that gets links.
     """
 
-    __slots__ = ("aside", "begun", "done", "fetched", "here", "label", "phase", "reused", "total")
+    __slots__ = ("begun", "done", "fetched", "here", "label", "phase", "reused", "total", "uncounted")
 
-    def __init__(self, label: str, now: float, *, aside: bool) -> None:
+    def __init__(self, label: str, now: float, *, uncounted: bool) -> None:
         self.label = label
         self.phase: Phase = "waiting"
         self.done = 0
@@ -37,30 +37,30 @@ class File:
         self.begun = now
         self.fetched = 0
         self.reused = 0
-        self.aside = aside
+        self.uncounted = uncounted
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more is being done with it."""
+        """Whether it is done or failed."""
         return self.phase in ENDED
 
     @property
     def active(self) -> bool:
-        """Whether something is being done with it now."""
+        """Whether it is being worked on now."""
         return not self.ended and self.phase != "waiting"
 
 
-class All(NamedTuple):
-    """All files together, at one moment.
+class TotalProgress(NamedTuple):
+    """The progress of all files together.
 
     Attributes:
         files: How many there are.
-        ended: With how many of them nothing more is done.
-        failed: How many of those have failed.
-        done: Bytes that are here.
-        total: Bytes of all of them, or None while one's size is not known.
-        rate: Bytes a second over the last seconds, those that were fetched or only checked.
-        eta_seconds: Seconds to go, or None while that cannot be told. It does not jump.
+        ended: How many are done or failed.
+        failed: How many have failed.
+        done: Bytes that have arrived.
+        total: Bytes of all files; None while one's size is unknown.
+        rate: Bytes a second over the last seconds, fetched or checked.
+        eta_seconds: Seconds left; None: unknown. It does not jump.
     """
 
     files: int
@@ -73,28 +73,31 @@ class All(NamedTuple):
 
 
 class Board:
-    """All files that were heard of, in the order in which work on them began.
+    """Adds up the events of one call, as the terminal and `--events` do. For one thread at a time.
 
-    It hears events of one call, in one thread at a time: what the terminal and `--events` say of all files together.
+    Attributes:
+        files: By label, in the order in which work on them began.
     """
 
     def __init__(self) -> None:
-        self.files: dict[str, File] = {}
-        self._pace = Pace()  # of what is fetched, or only checked
-        self._progress = Pace()  # of that and of what is copied
+        self.files: dict[str, FileProgress] = {}
+        self._fetch_rate = RateMeter()  # without copied bytes
+        self._total_rate = RateMeter()  # with copied bytes
 
-    def hear(self, event: Event, now: float) -> File:
-        """Takes in an event, now in seconds of a clock; returns the file that it is about as it is now."""
+    def hear(self, event: Event, now: float) -> FileProgress:
+        """Takes an event; `now` is in seconds of any clock. Returns the updated file of the event."""
         file = self.files.get(event.label)
         if file is None:
-            file = self.files[event.label] = File(event.label, now, aside=event.phase in ASIDE)
+            file = self.files[event.label] = FileProgress(
+                event.label, now, uncounted=event.phase in UNCOUNTED
+            )
         elif file.phase == "waiting" and event.phase != "waiting":
-            self.files[event.label] = self.files.pop(event.label)  # it takes its place among those that began
+            self.files[event.label] = self.files.pop(event.label)  # ordered by the start of work
             file.begun = now
         goes_on = file.phase == event.phase
         was = file.here
         file.phase = event.phase
-        file.aside = file.aside and (file.ended or file.phase in ASIDE)
+        file.uncounted = file.uncounted and (file.ended or file.phase in UNCOUNTED)
         file.done = event.done
         file.total = event.total if event.total is not None else file.total
         if file.phase in ("linking", "done"):
@@ -102,40 +105,40 @@ class Board:
         else:
             file.here = max(file.here, file.done) if file.phase == "checking" else file.done
         if file.phase in MOVING:
-            # The first word on a file tells what earlier runs left: that was not fetched now.
+            # The first event of a file counts what earlier runs left, which was not fetched now.
             moved = max(0, file.here - was) if goes_on else 0
             more = max(0, moved - max(0, event.reused - file.reused))
             file.fetched += more if file.phase == "fetching" else 0
             file.reused = event.reused
-            self._pace.hear(now, more)
-            self._progress.hear(now, moved)
+            self._fetch_rate.add(now, more)
+            self._total_rate.add(now, moved)
         return file
 
-    def active(self) -> list[File]:
-        """The files that are being worked on, those that began first in front."""
+    def active(self) -> list[FileProgress]:
+        """The files that are being worked on, in the order in which that began."""
         return [file for file in self.files.values() if file.active]
 
-    def counted(self) -> list[File]:
-        """All files that count."""
-        return [file for file in self.files.values() if not file.aside]
+    def counted(self) -> list[FileProgress]:
+        """The files that count."""
+        return [file for file in self.files.values() if not file.uncounted]
 
     def rate(self, now: float) -> float:
-        """Bytes a second over the last seconds; 0.0 when nothing came."""
-        return self._pace.rate(now)
+        """Bytes a second over the last seconds, fetched or checked; 0.0 when nothing came."""
+        return self._fetch_rate.rate(now)
 
-    def all(self, now: float) -> All:
-        """All files together."""
+    def all(self, now: float) -> TotalProgress:
+        """The progress of all files together."""
         files = self.counted()
         going = [file for file in files if not file.ended]
         sized = [file for file in files if file.total is not None]
         whole = all(file.total is not None for file in going)
         missing = sum((file.total or 0) - file.here for file in going)
-        return All(
+        return TotalProgress(
             files=len(files),
             ended=len(files) - len(going),
             failed=sum(file.phase == "failed" for file in files),
             done=sum(file.here for file in sized),
             total=sum(file.total or 0 for file in sized) if whole else None,
             rate=self.rate(now),
-            eta_seconds=self._progress.left(now, max(0, missing)) if whole else None,
+            eta_seconds=self._total_rate.seconds_left(now, max(0, missing)) if whole else None,
         )

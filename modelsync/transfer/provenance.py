@@ -1,22 +1,22 @@
-"""What brought which bytes of a file that turned out to be wrong, in a sentence. Pure."""
+"""Says in a sentence where the bytes of a wrong file came from. Pure."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from modelsync.spec.names import printable
-from modelsync.transfer.journal import Whence
+from modelsync.transfer.journal import Provenance
 from modelsync.transfer.ranges import Ranges
 
-NAMED = 3  # ranges that are named of each; of the others, how many there are
-SOURCES = 6  # that are named
+NAMED = 3  # ranges of a source that are named; the others are counted
+SOURCES = 6  # sources that are named; the others are counted
 
 
-def sentence(history: Sequence[tuple[Whence, Ranges]]) -> str:
-    """Which bytes came from where, and when that run began; empty where nothing is known.
+def sentence(history: Sequence[tuple[Provenance, Ranges]]) -> str:
+    """Which bytes came from where, and when that run began; empty if nothing is recorded.
 
-    Each range is named by its first and its last byte, as in HTTP.
+    A range is given by its first and last byte, as in HTTP.
     """
-    told = [f"{_bytes(ranges)} came from {_source(whence)}" for whence, ranges in history[:SOURCES]]
+    told = [f"{_bytes(ranges)} came from {_source(provenance)}" for provenance, ranges in history[:SOURCES]]
     if len(history) > SOURCES:
         told.append(f"the rest from {len(history) - SOURCES} more")
     return "; ".join(told)
@@ -30,9 +30,9 @@ def _bytes(ranges: Ranges) -> str:
     return f"bytes {' and '.join([', '.join(named[:-1]), named[-1]] if named[1:] else named)}"
 
 
-def _source(whence: Whence) -> str:
+def _source(provenance: Provenance) -> str:
     try:
-        when = f"{datetime.fromtimestamp(whence.since, UTC):%Y-%m-%d %H:%M} UTC"
+        when = f"{datetime.fromtimestamp(provenance.since, UTC):%Y-%m-%d %H:%M} UTC"
     except (OverflowError, ValueError, OSError):
         when = "an unknown time"
-    return f"{printable(whence.words) or 'an unknown place'} ({when})"
+    return f"{printable(provenance.words) or 'an unknown place'} ({when})"

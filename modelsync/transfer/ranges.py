@@ -1,4 +1,4 @@
-"""Which bytes of a file are here: sorted, disjoint, half-open ranges. Pure values."""
+"""Sets of byte offsets as sorted, disjoint, half-open ranges. Pure values."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
@@ -12,9 +12,9 @@ _END: "itemgetter[int]" = itemgetter(1)
 
 
 class Ranges:
-    """A set of byte offsets, kept as few `(start, end)` spans as possible; it never changes.
+    """An immutable set of byte offsets, as few `(start, end)` spans as possible.
 
-    Empty spans mean nothing, overlapping and touching ones become one.
+    Empty spans are dropped; overlapping and touching ones are joined.
     """
 
     __slots__ = ("spans",)
@@ -46,27 +46,27 @@ class Ranges:
 
     @property
     def prefix(self) -> int:
-        """How many bytes there are from 0 on without a gap."""
+        """How many bytes there are from 0 without a gap."""
         return self.spans[0][1] if self.spans and self.spans[0][0] == 0 else 0
 
     def holds(self, start: int, end: int) -> bool:
-        """Whether all from `start` up to `end` are here."""
+        """Whether all bytes from `start` up to `end` are in the set."""
         index = bisect_right(self.spans, start, key=_START) - 1
         return start >= end or (index >= 0 and self.spans[index][1] >= end)
 
     def add(self, start: int, end: int) -> "Ranges":
-        """These and `start` up to `end`."""
+        """The set with `start` up to `end`."""
         if start >= end:
             return self
         spans = self.spans
         first = bisect_left(spans, start, key=_END)
         last = bisect_right(spans, end, lo=first, key=_START)
-        if first < last:  # these touch it
+        if first < last:
             start, end = min(start, spans[first][0]), max(end, spans[last - 1][1])
         return _made((*spans[:first], (start, end), *spans[last:]))
 
     def remove(self, start: int, end: int) -> "Ranges":
-        """These without `start` up to `end`."""
+        """The set without `start` up to `end`."""
         spans = self.spans
         first = bisect_right(spans, start, key=_END)
         last = bisect_left(spans, end, lo=first, key=_START)
@@ -77,14 +77,14 @@ class Ranges:
         return _made((*spans[:first], *left, *right, *spans[last:]))
 
     def within(self, start: int, end: int) -> "Ranges":
-        """What lies between `start` and `end`, counted from `start`."""
+        """The bytes between `start` and `end`, counted from `start`."""
         first = bisect_right(self.spans, start, key=_END)
         last = bisect_left(self.spans, end, lo=first, key=_START)
         spans = self.spans[first:last] if start < end else ()
         return _made(tuple((max(a, start) - start, min(b, end) - start) for a, b in spans))
 
     def missing(self, total: int) -> "Ranges":
-        """What a file of `total` bytes lacks."""
+        """The bytes of a file of `total` bytes that are not in the set."""
         starts = (0, *(end for _, end in self.spans))
         ends = (*(start for start, _ in self.spans), total)
         pairs = ((start, min(end, total)) for start, end in zip(starts, ends, strict=True))
@@ -92,7 +92,7 @@ class Ranges:
 
 
 def _made(spans: tuple[Span, ...]) -> Ranges:
-    """Ranges of spans that are sorted and apart already."""
+    """Ranges from spans that are sorted and disjoint."""
     ranges = Ranges.__new__(Ranges)
     ranges.spans = spans
     return ranges

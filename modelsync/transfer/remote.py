@@ -1,4 +1,4 @@
-"""An `https:` segment: where its canonical URL led is remembered, and asked for again when that runs out."""
+"""Reads an HTTP URL as a source, remembering the signed URL that it redirects to."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -6,152 +6,154 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from modelsync.errors import CancelledError, HttpStatusError, ModelsyncError
-from modelsync.transfer.rate_limit import Limit
+from modelsync.transfer.rate_limit import RateLimit
 
 if TYPE_CHECKING:
     from modelsync.net.body import Body
     from modelsync.net.client import Client
 
-STALE = frozenset({401, 403, 404, 410})  # what a signed URL answers when its hour is over
+STALE = frozenset({401, 403, 404, 410})  # statuses of an expired signed URL
 
 
 class RemoteSource:
-    """A URL, and the signed URL on another host that it redirects to for a while.
+    """A URL, and the signed URL on another host that it redirects to.
 
-    One thread at a time asks the canonical URL; the others wait for where it leads, so that a signature that
-    runs out under many streams costs one request.
+    One thread at a time requests the canonical URL; the others wait for its redirect, so that a signature that
+    expires under many streams costs one request.
 
     Args:
-        client: Gives the client when it is needed.
+        client: Returns the client when it is needed.
         url: The canonical URL.
-        stopped: Whether the work is over; waits end then.
-        limit: Holds back the reading, or None.
-        leading: Of each host of which that is known, whether it leads elsewhere and may be asked beforehand; shared by
-            all sources of a run.
+        stopped: Whether the run was stopped; waits end then.
+        limit: Limits the reading, or None.
+        redirecting: For each known host, whether it redirects, so that a HEAD can find the target before the bytes
+            are wanted. Shared by all sources of a run.
     """
 
-    widest = 2**16  # as many as there are
+    max_streams = 2**16  # no limit of its own
 
     def __init__(
         self,
         client: Callable[[], "Client"],
         url: str,
         stopped: Callable[[], bool],
-        limit: Limit | None = None,
-        leading: dict[str, bool] | None = None,
+        limit: RateLimit | None = None,
+        redirecting: dict[str, bool] | None = None,
     ) -> None:
         self._client = client
         self._url = url
         self._stopped = stopped
         self.limit = limit
-        self._turn = threading.Condition()
+        self._changed = threading.Condition()
         self._asking = False
         self._located: str | None = None
-        self._fruitful = False  # whether bytes came from where it is located now
+        self._delivered = False  # whether bytes came from the located URL
         self._host = url.split("/", 3)[2]
-        self._leading = {} if leading is None else leading
-        self._beforehand = False  # whether it was located so, and nothing has come from there yet
+        self._redirecting = {} if redirecting is None else redirecting
+        self._from_head = False  # whether a HEAD found the located URL, and no bytes have come from it yet
 
     def locate(self, *, likely: bool = False) -> None:
-        """Asks where it leads before any bytes are wanted, if its host's URLs lead elsewhere.
+        """Finds the redirect's target with a HEAD before bytes are wanted, if the host is known to redirect.
 
-        That is half of the waiting for a small file, and no stream waits meanwhile. What goes wrong will be found
-        out again.
+        That halves the wait for a small file, and no stream waits meanwhile. Errors are ignored: the request for the
+        bytes meets them again.
 
         Args:
-            likely: Whether it is asked where nothing is known of its host yet.
+            likely: Whether to do so for a host of which nothing is known yet.
         """
-        if not self._leading.get(self._host, likely) or not self._begin_to_ask():
+        if not self._redirecting.get(self._host, likely) or not self._take_turn():
             return
         found: str | None = None
         try:
             found = self._client().leads(self._url)
-            self._leading.setdefault(self._host, found is not None)
+            self._redirecting.setdefault(self._host, found is not None)
         except ModelsyncError:
-            self._leading.setdefault(self._host, False)  # it may not know the question
+            self._redirecting.setdefault(self._host, False)  # it may not support HEAD
         finally:
-            self._settle(found)
-            self._beforehand = found is not None
+            self._set_located(found)
+            self._from_head = found is not None
 
     @contextmanager
     def open(self, start: int, end: int | None, if_range: str | None) -> Iterator["Body"]:
-        """Asks for bytes, at the signed URL while that works.
+        """Requests bytes, from the signed URL while that works.
 
         Raises:
-            HttpStatusError: an error status; `redirected` if it is not the canonical URL's own. One of a signed
-                URL that has worked never comes out: the canonical URL is asked for another instead.
-            NetworkError: no answer, or one that makes no sense.
-            CancelledError: the work is over.
+            HttpStatusError: an error status; `redirected` if it is not the canonical URL's own. When a signed URL that
+                has worked expires, a new one is requested instead.
+            NetworkError: no response, or an invalid one.
+            CancelledError: the run was stopped.
         """
         with ExitStack() as stack:
-            yield self._entered(stack, start, end, if_range)
+            yield self._opened(stack, start, end, if_range)
 
     @property
     def is_origin(self) -> bool:
         """Whether the canonical URL itself answers."""
         return self._located == self._url
 
-    def worked(self) -> None:
-        """Bytes came from where it is located now."""
-        self._fruitful, self._beforehand = True, False
+    def delivered(self) -> None:
+        """Notes that bytes came from the located URL."""
+        self._delivered, self._from_head = True, False
 
-    def _entered(self, stack: ExitStack, start: int, end: int | None, if_range: str | None) -> "Body":
+    def _opened(self, stack: ExitStack, start: int, end: int | None, if_range: str | None) -> "Body":
         while True:
-            located = self._where()
+            located = self._wait_for_location()
             try:
                 if located is None:
-                    return self._ask(stack, start, end, if_range)
+                    return self._request_canonical(stack, start, end, if_range)
                 client = self._client()
                 return stack.enter_context(client.open(located, start=start, end=end, if_range=if_range))
             except HttpStatusError as error:
                 if located in (None, self._url) or error.status not in STALE:
                     raise
-                if not self._leave(located):
+                if not self._forget(located):
                     error.redirected = True
                     raise
 
-    def _where(self) -> str | None:
-        """The located URL; None: this thread is to ask for it."""
-        with self._turn:
+    def _wait_for_location(self) -> str | None:
+        """The located URL; None: this thread has to request the canonical URL."""
+        with self._changed:
             while self._located is None and self._asking:
                 if self._stopped():
                     raise CancelledError("interrupted")
-                self._turn.wait(0.2)
+                self._changed.wait(0.2)
             self._asking = self._located is None
             return self._located
 
-    def _begin_to_ask(self) -> bool:
-        """Whether this thread is to ask; then nobody else does."""
-        with self._turn:
+    def _take_turn(self) -> bool:
+        """Whether this thread has to request the canonical URL; the others wait then."""
+        with self._changed:
             if self._asking or self._located is not None:
                 return False
             self._asking = True
             return True
 
-    def _settle(self, found: str | None) -> None:
-        with self._turn:
-            self._located, self._fruitful, self._asking = found, False, False
-            self._turn.notify_all()
+    def _set_located(self, found: str | None) -> None:
+        with self._changed:
+            self._located, self._delivered, self._asking = found, False, False
+            self._changed.notify_all()
 
-    def _ask(self, stack: ExitStack, start: int, end: int | None, if_range: str | None) -> "Body":
+    def _request_canonical(
+        self, stack: ExitStack, start: int, end: int | None, if_range: str | None
+    ) -> "Body":
         found: str | None = None
         try:
             client = self._client()
             body = stack.enter_context(client.open(self._url, start=start, end=end, if_range=if_range))
             found = body.url if body.redirected else self._url
             if body.redirected:
-                self._leading.setdefault(self._host, True)
+                self._redirecting.setdefault(self._host, True)
             return body
         finally:
-            self._settle(found)
+            self._set_located(found)
 
-    def _leave(self, located: str) -> bool:
-        """Forgets a located URL; says whether asking anew at once is right, because it had worked or is gone."""
-        with self._turn:
+    def _forget(self, located: str) -> bool:
+        """Forgets a located URL; returns whether to try again at once, because it had worked or was replaced."""
+        with self._changed:
             if self._located != located:
                 return True
             self._located = None
-            if self._beforehand:  # an address that was given to a HEAD may be good for that alone
-                self._beforehand = self._leading[self._host] = False
+            if self._from_head:  # a URL that was signed for a HEAD may be valid for HEAD alone
+                self._from_head = self._redirecting[self._host] = False
                 return True
-            return self._fruitful
+            return self._delivered

@@ -1,4 +1,4 @@
-"""What a source answered to a question for bytes, and whether they may be joined to those that are here. Pure."""
+"""Decides whether the bytes of a response may be joined to those that are there already. Pure."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -6,25 +6,25 @@ from typing import Literal, NamedTuple, Protocol
 
 from modelsync.errors import HashMismatchError, ModelsyncError, NetworkError
 from modelsync.transfer.journal import Validator
-from modelsync.transfer.rate_limit import Limit
+from modelsync.transfer.rate_limit import RateLimit
 
 Verdict = Literal["join", "whole", "plain", "changed", "other-size"]
 
 
 class ChangedError(NetworkError):
-    """The source has another version now than the one that bytes are here of."""
+    """The source has another version now than the one whose bytes have arrived."""
 
 
 class OtherSizeError(HashMismatchError):
-    """The source has more or fewer bytes than were promised: another file."""
+    """The source has more or fewer bytes than promised: another file."""
 
 
 class RangesRefusedError(ModelsyncError):
-    """Only the whole can be asked of this source."""
+    """Only the whole file can be requested from this source."""
 
 
-class Bytes(Protocol):
-    """Bytes that are coming: those of `net.body.Body`, or of a local file."""
+class SourceResponse(Protocol):
+    """A response with bytes: `net.body.Body`, or a local file."""
 
     @property
     def status(self) -> int:
@@ -40,50 +40,52 @@ class Bytes(Protocol):
 
     @property
     def total(self) -> int | None:
-        """Bytes of the whole, where that was said."""
+        """Bytes of the whole file, if the response says so."""
 
     @property
     def origin(self) -> object:
-        """Who gave it."""
+        """Scheme, host and port of the server."""
 
     @property
     def waited(self) -> float:
         """Seconds that reading it has waited for bytes so far."""
 
     def read_into(self, buffer: memoryview) -> int:
-        """Waits for bytes and fills `buffer` with those that are there, in order; gives how many, 0 at the end."""
+        """Waits for bytes and reads those that are there into `buffer`; returns how many, 0 at the end."""
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """Where the bytes of one segment come from."""
 
     @property
-    def widest(self) -> int:
-        """How many streams at once make sense."""
+    def max_streams(self) -> int:
+        """The most streams that make sense at one time."""
 
     @property
     def is_origin(self) -> bool:
-        """Whether it is the URL's own server that answers, and its ETag the URL's."""
+        """Whether the URL's own server responds, so that the ETag is the URL's."""
 
     @property
-    def limit(self) -> Limit | None:
-        """What holds back the reading of its bytes, if anything does."""
+    def limit(self) -> RateLimit | None:
+        """The limit on reading its bytes, or None."""
 
-    def open(self, start: int, end: int | None, if_range: str | None) -> AbstractContextManager[Bytes]:
-        """Asks for the bytes from `start` up to `end`; for everything if that is from 0 and no end."""
+    def open(
+        self, start: int, end: int | None, if_range: str | None
+    ) -> AbstractContextManager[SourceResponse]:
+        """Requests the bytes from `start` up to `end`; the whole file if that is 0 and None."""
 
-    def worked(self) -> None:
-        """Bytes came."""
+    def delivered(self) -> None:
+        """Notes that bytes came."""
 
 
-class Known(NamedTuple):
-    """What is known of a segment before an answer to it is judged.
+class Expectation(NamedTuple):
+    """What is known of a segment before a response.
 
     Attributes:
         promised: The size that it must have, or None.
-        size: The size that earlier answers told, or None.
-        digest: Whether a digest will decide about the whole: then it does not matter who served which part.
-        validator: The version that the bytes here are of, or None.
+        size: The size according to earlier responses, or None.
+        digest: Whether the whole has a digest to verify, so that parts from several servers may be joined.
+        validator: The version of the bytes that have arrived, or None.
     """
 
     promised: int | None
@@ -92,31 +94,31 @@ class Known(NamedTuple):
     validator: Validator | None
 
 
-def judge(answer: Bytes, known: Known) -> Verdict:
-    """What to do with an answer.
+def judge(response: SourceResponse, expected: Expectation) -> Verdict:
+    """Decides what to do with a response.
 
     Returns:
-        `join`: its bytes belong to those that are here; `whole`: it is the whole file from its first byte;
-        `plain`: nothing proves that ranges from there belong together, so ask for the whole; `changed`: it is of
-        another version than the bytes that are here; `other-size`: it is not the file that was promised.
+        `join`: its bytes belong to those that have arrived; `whole`: it is the whole file from its first byte;
+        `plain`: nothing proves that ranges of this source belong together, so request the whole; `changed`: it is of
+        another version than the bytes that have arrived; `other-size`: it is not the promised file.
     """
-    if known.promised is not None and answer.total not in (None, known.promised):
+    if expected.promised is not None and response.total not in (None, expected.promised):
         return "other-size"
-    if answer.status != 206:
+    if response.status != 206:
         return "whole"
-    if known.digest and known.size is None:
-        return "plain" if answer.total is None else "join"
-    if known.digest:
-        return "join" if answer.total in (None, known.size) else "changed"
-    mine = validator_of(answer)
+    if expected.digest and expected.size is None:
+        return "plain" if response.total is None else "join"
+    if expected.digest:
+        return "join" if response.total in (None, expected.size) else "changed"
+    mine = validator_of(response)
     if mine is None:
         return "plain"
-    return "join" if known.validator in (None, mine) else "changed"
+    return "join" if expected.validator in (None, mine) else "changed"
 
 
-def validator_of(answer: Bytes) -> Validator | None:
-    """The strong validator of an answer; a weak one, or none, proves nothing."""
-    etag = answer.headers.get("etag", "").strip()
-    if answer.total is None or len(etag) < 2 or not (etag[0] == etag[-1] == '"'):
+def validator_of(response: SourceResponse) -> Validator | None:
+    """The strong validator of a response; None if it has none, or a weak one."""
+    etag = response.headers.get("etag", "").strip()
+    if response.total is None or len(etag) < 2 or not (etag[0] == etag[-1] == '"'):
         return None
-    return Validator(str(answer.origin), etag, answer.total)
+    return Validator(str(response.origin), etag, response.total)

@@ -1,4 +1,4 @@
-"""The threads of one run: streams that take ranges from whatever file has some, and a thread for each open file."""
+"""Schedules one run: streams that claim ranges of any file, and a thread for each open file."""
 
 import threading
 import time
@@ -8,35 +8,39 @@ from typing import TYPE_CHECKING
 
 from modelsync.errors import CancelledError, ModelsyncError
 from modelsync.net.retry import Backoff
-from modelsync.transfer.concurrency import Count, Tuner
-from modelsync.transfer.file_state import File, Lane
-from modelsync.transfer.file_worker import Keeper
+from modelsync.transfer.concurrency import StreamStats, Tuner
+from modelsync.transfer.file_state import FileState, OpenSegment
+from modelsync.transfer.file_worker import FileWorker
 from modelsync.transfer.jobs import Fetched, Job, Segment
 from modelsync.transfer.local import LocalSource
 from modelsync.transfer.progress import Event
-from modelsync.transfer.rate_limit import Limit
+from modelsync.transfer.rate_limit import RateLimit
 from modelsync.transfer.remote import RemoteSource
-from modelsync.transfer.responses import Source
-from modelsync.transfer.stream import BUFFER, Stream
-from modelsync.transfer.track import SMALLEST, Take
+from modelsync.transfer.responses import ByteSource
+from modelsync.transfer.stream import BUFFER, RangeDownload
+from modelsync.transfer.track import SMALLEST, Claim
 
 if TYPE_CHECKING:
     from modelsync.net.client import Client
 
-FIRST = 2  # streams to begin with, unless there are more small files: those are mostly waited for
-COMING = 2  # files that come at one time, for each stream: as many are asked about as are fetched
-OPEN = 3  # files that are open at one time, for each stream, with those that are whole and waited for on the disk
+FIRST_STREAMS = (
+    2  # streams to begin with, or as many as there are small files, which mostly wait for the server
+)
+INCOMPLETE_PER_STREAM = (
+    2  # open files per stream that are not whole yet: one is fetched while another is located
+)
+OPEN_PER_STREAM = 3  # open files per stream in all, those included that are being published
 
 
-class Run:
-    """All jobs of one call, until they have ended or the run is stopped.
+class Scheduler:
+    """Runs all jobs of one call until they have ended or it is stopped.
 
     Attributes:
-        lock: Guards what streams, files and the run share.
-        stopped: Whether everything is to end.
-        crash: What ended the run before its time, or None.
+        lock: Guards what streams, files and the scheduler share.
+        stopped: Whether all threads must end.
+        crash: The unexpected exception that ended the run, or None.
         over: Set when no job is left, or after a crash.
-        cut_short: Whether a job was left undone when the run was stopped.
+        incomplete: Whether a job was unfinished when the run was stopped.
     """
 
     def __init__(
@@ -45,7 +49,7 @@ class Run:
         jobs: Sequence[Job],
         *,
         streams: int,
-        limit: Limit | None,
+        limit: RateLimit | None,
         backoff: Callable[[], Backoff],
         on_done: Callable[[Job, Fetched], None],
         on_error: Callable[[Job, ModelsyncError], None],
@@ -56,28 +60,28 @@ class Run:
         self.stopped = False
         self.crash: BaseException | None = None
         self.over = threading.Event()
-        self.cut_short = False
+        self.incomplete = False
         self._client = client
         self._limit = limit
         self._on_done = on_done
         self._on_error = on_error
-        self._work = threading.Condition(self.lock)  # free streams wait for it
-        self._spare = threading.Condition(self.lock)  # and those that are too many
-        # The largest first: the small ones fill the time in which its last parts are still coming.
+        self._work = threading.Condition(self.lock)  # free streams wait for work
+        self._surplus = threading.Condition(self.lock)  # streams above the limit wait to be needed
+        # The largest first: the small ones fill the time in which its last ranges arrive.
         self._waiting = deque(sorted(jobs, key=_largest_first))
-        self._leading: dict[str, bool] = {}
-        self._files: list[File] = []
-        self._ended: list[File] = []
+        self._redirecting: dict[str, bool] = {}
+        self._files: list[FileState] = []
+        self._ended: list[FileState] = []
         self._threads: list[threading.Thread] = []
-        self._spawned = 0  # streams that there are, at work or not
-        self._busy = 0  # those that have something in hand
+        self._spawned = 0  # streams that exist, busy or not
+        self._busy = 0  # streams that have a claim
         self._received = 0  # bytes so far
         self._worked = 0.0  # seconds so far, over all streams
         small = sum(_is_small(job) for job in jobs) if limit is None else 0
-        self._tuner = Tuner(streams, max(FIRST, small))
+        self._tuner = Tuner(streams, max(FIRST_STREAMS, small))
 
     def start(self) -> None:
-        """Starts the streams; they open the files, and whoever has ended with a small one opens the next."""
+        """Starts the streams, which open the files. The thread of a file that has ended opens the next small one."""
         if not self._waiting:
             self.over.set()
             return
@@ -85,60 +89,62 @@ class Run:
             self._fill()
 
     def tune(self) -> None:
-        """Looks whether more or fewer streams would do better; to be called every few hundredths of a second."""
-        if self._limit is not None and self._limit.binds:  # however many there are, no more may come
+        """Adjusts the number of streams. To be called every few hundredths of a second."""
+        if self._limit is not None and self._limit.throttles:  # more streams would bring no more
             return
         with self.lock:
-            if self._tuner.look(time.monotonic(), Count(self._received, self._worked, self._busy)):
+            if self._tuner.update(time.monotonic(), StreamStats(self._received, self._worked, self._busy)):
                 self._fill()
-                self._spare.notify_all()
+                self._surplus.notify_all()
                 self.wake()
 
     def received(self, count: int, worked: float) -> None:
-        """A stream has brought bytes, and worked so many seconds for them; called with the lock held."""
+        """Counts bytes of a stream, and the seconds in which it did not wait for them. Needs the lock."""
         self._received += count
         self._worked += worked
 
     def crowded(self) -> None:
-        """A server turned a request away because there are too many; called with the lock held."""
+        """Notes that a server rejected a request because of load. Needs the lock."""
         self._tuner.crowded(time.monotonic())
 
     def stop(self) -> None:
-        """Ends everything soon, and returns when no thread is left."""
+        """Stops the run and waits for its threads."""
         with self.lock:
             self.stopped = True
             self._work.notify_all()
-            self._spare.notify_all()
+            self._surplus.notify_all()
             for file in self._files:
-                file.nudge()
-        # threads of files are started by streams: once those are gone, none is added to the list
+                file.notify()
+        # only streams start the threads of files: once those have ended, the list does not grow
         for thread in self._threads:
             thread.join()
-        self.cut_short = self.cut_short or bool(self._waiting)
+        self.incomplete = self.incomplete or bool(self._waiting)
 
-    def source(self, segment: Segment) -> Source:
-        """Where a segment's bytes come from."""
+    def source(self, segment: Segment) -> ByteSource:
+        """The source of a segment's bytes."""
         if segment.url[:5].lower() == "file:":
             return LocalSource(segment.url)
-        source = RemoteSource(self._client, segment.url, lambda: self.stopped, self._limit, self._leading)
-        source.locate(likely=segment.leads)
+        source = RemoteSource(self._client, segment.url, lambda: self.stopped, self._limit, self._redirecting)
+        source.locate(likely=segment.redirects)
         return source
 
     def wake(self) -> None:
-        """There may be something to do for a free stream; called with the lock held."""
+        """Wakes a free stream: there may be work. Needs the lock."""
         self._work.notify()
 
-    def news(self) -> list[Event]:
-        """How far each file is that has moved since the last call; of one that began, what was here before it."""
+    def events(self) -> list[Event]:
+        """Progress of the files that have changed since the last call; a file's first event says what it began with."""
         events = []
         with self.lock:
-            for file in (*self._ended, *(file for file in self._files if file.lanes)):
+            for file in (*self._ended, *(file for file in self._files if file.segments)):
                 event = file.event()
-                if event != file.told:
-                    if event.phase != "waiting" and (file.told is None or file.told.phase == "waiting"):
+                if event != file.last_event:
+                    if event.phase != "waiting" and (
+                        file.last_event is None or file.last_event.phase == "waiting"
+                    ):
                         before = max(0, event.done - file.fetched - file.reused)
                         events.append(event._replace(phase="fetching", done=before, reused=0))
-                    file.told = event
+                    file.last_event = event
                     events.append(event)
             self._ended.clear()
         return events
@@ -146,7 +152,7 @@ class Run:
     # --- the streams ---------------------------------------------------------------------------------
 
     def _fill(self) -> None:
-        """Makes as many streams as may be at work now. Those that are too many wait, once they have let go."""
+        """Starts streams up to the limit. Streams above the limit wait after their current claim."""
         while self._spawned < self._tuner.limit:
             number = self._spawned
             self._spawned += 1
@@ -156,77 +162,80 @@ class Run:
         buffer = memoryview(bytearray(BUFFER))
         try:
             while (work := self._next(number)) is not None:
-                file, lane, take = work
-                Stream(file, lane, take, buffer).work()
+                file, segment, claim = work
+                RangeDownload(file, segment, claim, buffer).run()
                 with self.lock:
                     self._busy -= 1
-        except BaseException as error:  # noqa: BLE001 - raised again by who waits for the run
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for the run
             self._fail(error)
 
-    def _next(self, number: int) -> tuple[File, Lane, Take] | None:
-        """What a free stream does next; None when there is nothing any more."""
+    def _next(self, number: int) -> tuple[FileState, OpenSegment, Claim] | None:
+        """Waits for the next claim of a free stream; None when no work is left."""
         with self.lock:
             while not self.stopped and (self._waiting or self._files):
                 if number >= self._tuner.limit:
                     self._work.notify()
-                    self._spare.wait()
+                    self._surplus.wait()
                     continue
                 now = time.monotonic()
                 large = sum(not (file.closed or _is_small(file.job)) for file in self._files)
                 share = max(1, self._tuner.limit // max(1, large))
                 for file in self._files:
-                    taken = file.take(now, self._tuner.pace, 1 if _is_small(file.job) else share)
-                    if taken is not None:
+                    claimed = file.claim(now, self._tuner.stream_rate, 1 if _is_small(file.job) else share)
+                    if claimed is not None:
                         self._busy += 1
                         self._work.notify()
-                        return file, *taken
+                        return file, *claimed
                 if self._waiting and self._room:
                     self._spawn_for(self._open(self._waiting.popleft()))
                     while (small := self._open_small()) is not None:
                         self._spawn_for(small)
                 else:
-                    self._work.wait(self._until_a_retry(now))
+                    self._work.wait(self._seconds_to_retry(now))
             return None
 
-    def _until_a_retry(self, now: float) -> float | None:
-        """Seconds until a segment that waits before it tries again may be taken; None if none does."""
-        times = [lane.track.not_before for file in self._files for lane in file.lanes]
+    def _seconds_to_retry(self, now: float) -> float | None:
+        """Seconds until the next segment may be retried; None if none waits."""
+        times = [segment.track.not_before for file in self._files for segment in file.segments]
         return min((then - now for then in times if then > now), default=None)
 
     # --- the files -----------------------------------------------------------------------------------
 
-    def _open(self, job: Job) -> File:
-        file = File(job, self)
+    def _open(self, job: Job) -> FileState:
+        file = FileState(job, self)
         self._files.append(file)
         return file
 
-    def _open_small(self) -> File | None:
-        """Opens the next file if it is a small one, before a stream is free for it: until then it costs but waiting."""
+    def _open_small(self) -> FileState | None:
+        """Opens the next file if it is small, before a stream is free for it, so that it can be located meanwhile."""
         if self.stopped or not (self._waiting and self._room and _is_small(self._waiting[0])):
             return None
         return self._open(self._waiting.popleft())
 
-    def _spawn_for(self, file: File) -> None:
-        self._spawn("file", lambda: self._keep(file))
+    def _spawn_for(self, file: FileState) -> None:
+        self._spawn("file", lambda: self._run_files(file))
 
     @property
     def _room(self) -> bool:
         """Whether one more file may be open."""
         coming = sum(not file.closed for file in self._files)
-        return coming < COMING * self.streams and len(self._files) < OPEN * self.streams
+        return (
+            coming < INCOMPLETE_PER_STREAM * self.streams
+            and len(self._files) < OPEN_PER_STREAM * self.streams
+        )
 
-    def _keep(self, first: File) -> None:
-        file: File | None = first
+    def _run_files(self, first: FileState) -> None:
+        file: FileState | None = first
         while file is not None:
             try:
-                self._see_through(file)
-            except BaseException as error:  # noqa: BLE001 - raised again by who waits for the run
+                self._run_file(file)
+            except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for the run
                 self._fail(error)
             finally:
-                file = self._ended_with(file)
+                file = self._finish(file)
 
-    def _ended_with(self, file: File) -> File | None:
-        """Closes the books of a file; gives the next one for its thread, or None."""
+    def _finish(self, file: FileState) -> FileState | None:
+        """Removes a file that has ended; returns the next one for its thread, or None."""
         with self.lock:
             self._files.remove(file)
             self._ended.append(file)
@@ -234,14 +243,14 @@ class Run:
             if not (self._files or self._waiting):
                 self.over.set()
                 self._work.notify_all()
-                self._spare.notify_all()
+                self._surplus.notify_all()
             return self._open_small()
 
-    def _see_through(self, file: File) -> None:
+    def _run_file(self, file: FileState) -> None:
         try:
-            fetched = Keeper(file).keep()
+            fetched = FileWorker(file).run()
             if fetched is None:
-                self.cut_short = True
+                self.incomplete = True
                 return
             self._on_done(file.job, fetched)
             if file.partial.folder.exists() and not fetched.path.exists():
@@ -256,7 +265,7 @@ class Run:
     def _fail(self, error: BaseException) -> None:
         with self.lock:
             self.crash = self.crash or error
-            self.stopped = True  # nothing is begun any more
+            self.stopped = True
             self.over.set()
 
     def _spawn(self, kind: str, target: Callable[[], None]) -> None:
@@ -267,10 +276,10 @@ class Run:
 
 
 def _is_small(job: Job) -> bool:
-    """Whether one stream brings it all in one go."""
+    """Whether one stream fetches the whole file with one request."""
     return job.size is not None and job.size <= SMALLEST
 
 
 def _largest_first(job: Job) -> tuple[bool, int]:
-    """Where a job stands in the queue; one whose size nobody knows may be the largest."""
+    """Sort key of the queue. A job of unknown size may be the largest."""
     return job.size is not None, -(job.size or 0)

@@ -1,12 +1,11 @@
-"""One segment's way from missing to whole: which bytes are asked for next, by how many streams. Pure.
+"""Keeps track of one segment: which bytes are there, which range is requested next, by how many streams. Pure.
 
-All offsets count from the segment's first byte; the time is told, not looked at. Nothing here locks: who shares a
-track between threads does.
+All offsets count from the segment's first byte; the clock is an argument. Nothing here locks: the caller does.
 
-While nothing is known of the server, one stream asks. Once it has answered with a range, up to `width` streams
-share the rest. A stream that is turned away while others go on gives its range back and the segment goes on with
-fewer; only the last one's failures count towards giving up, and they count anew when bytes come. What is held is
-not for streams: it may be copied from another file.
+Until the server has sent a range, one stream works. Then up to `width` streams share the rest. When a stream fails
+while others go on, it gives its range back and the segment goes on with fewer streams. Only failures of the last
+stream count towards giving up, and arriving bytes reset that count. Reserved bytes are not for streams: they may be
+copied from another file.
 """
 
 from collections.abc import Callable
@@ -17,24 +16,24 @@ from modelsync.transfer.journal import Validator
 from modelsync.transfer.ranges import Ranges
 
 MiB = 2**20
-SMALLEST = 8 * MiB  # of a range: below that a request costs more than its stream wins
+SMALLEST = 8 * MiB  # of a range: below that, the request costs more than the stream gains
 LARGEST = 64 * MiB
-AHEAD = 128 * MiB  # of the bytes that are hashed now, all streams together take about so many
-SMALL = MiB // 16  # a gap that is asked for before larger ones: somebody may wait for just that
-PROBE = 256 * MiB  # after so many bytes one stream more than the server liked last time is tried
-MANY = 2**62  # more than any file has
+AHEAD = 128 * MiB  # how far, about, all streams together may be ahead of the hashing
+SMALL = MiB // 16  # gaps up to this size come first: a copy may wait for one as its probe
+PROBE = 256 * MiB  # bytes after which one stream more is tried again
+MANY = 2**62  # bytes; more than any file has
 
 
 @dataclass(slots=True, eq=False)
-class Take:
-    """A range that one stream has in hand.
+class Claim:
+    """A range that one stream downloads.
 
     Attributes:
-        start: Where to ask from.
-        end: Up to where to ask, or None: to the end; with `start` 0 that is the plain question for everything.
-        position: How far the bytes have been recorded.
-        limit: The offset at which the answer must end, or None while nobody knows.
-        grew: Whether more of the segment is here than ever before because of it.
+        start: Offset of the first byte to request.
+        end: Offset after the last byte to request; None: to the end. With `start` 0, that is a request without a range.
+        position: Offset up to which bytes have been recorded.
+        limit: Offset at which the response must end; None: unknown.
+        grew: Whether its bytes made more of the segment complete than ever before.
     """
 
     start: int
@@ -53,11 +52,11 @@ class Track:
 
     Args:
         promised: The size that it must have, or None.
-        digest: Whether a digest will decide about it, so that bytes of different answers may be joined.
+        digest: Whether it has a digest to verify, so that bytes of different responses may be joined.
         streams: The most streams that may work on it.
-        done: What is here already.
-        validator: The version that those bytes are of, where no digest will tell.
-        backoff: Makes the counter of tries.
+        done: The bytes that are there already.
+        validator: The version of those bytes, where there is no digest.
+        backoff: Makes the retry counter.
     """
 
     def __init__(
@@ -75,14 +74,14 @@ class Track:
         self.size = promised if promised is not None or validator is None else validator.total
         self.done = done or Ranges()
         self.validator = validator
-        self.held = Ranges()
-        self.active: list[Take] = []
-        self.ranged = False  # the server has answered with ranges since its last failure
-        self.plain = False  # only the whole may be asked for
-        self.draining = False  # what is here will be thrown away once no stream works on it
+        self.reserved = Ranges()
+        self.active: list[Claim] = []
+        self.ranged = False  # the server has sent ranges since its last failure
+        self.plain = False  # only the whole may be requested
+        self.draining = False  # its bytes will be discarded once no stream works on it
         self.not_before = 0.0
         self.changes = 0  # how often the source had another version
-        self.oddities = 0  # how often it had another size than was promised
+        self.wrong_sizes = 0  # how often the source had another size than promised
         self._streams = self._ceiling = self.width = streams
         self._backoff = backoff()
         self._best = self.done.covered
@@ -91,26 +90,26 @@ class Track:
 
     @property
     def complete(self) -> bool:
-        """Whether every byte is here."""
+        """Whether all bytes are there."""
         return self.size is not None and self.done.prefix >= self.size and not self.draining
 
-    def take(
-        self, now: float, pace: float = LARGEST, streams: int | None = None, *, in_order: bool = False
-    ) -> Take | None:
-        """The next range for a stream that is free, or None if there is nothing for it now.
+    def claim(
+        self, now: float, stream_rate: float = LARGEST, streams: int | None = None, *, in_order: bool = False
+    ) -> Claim | None:
+        """Claims the next range for a free stream; None if there is nothing for it now.
 
         Args:
             now: The time.
-            pace: Bytes that one stream brings in a second; 0: nobody knows.
-            streams: How many there are for this file; None: as many as may be.
-            in_order: Whether what comes first in the segment is wanted first, whatever waits for the rest.
+            stream_rate: Bytes a second of one stream; 0: unknown.
+            streams: How many streams share this file; None: the maximum.
+            in_order: Whether the first gap comes first, even before small ones.
         """
         shared = self.ranged and not self.plain
         busy = len(self.active) >= self.width if shared else bool(self.active)
         if busy or self.complete or self.draining or now < self.not_before:
             return None
         if self.plain or (self.done and not self.digest and self.validator is None):
-            return None if self.held else self._begin(0, None)
+            return None if self.reserved else self._begin(0, None)
         gaps = self._free()
         if not gaps:
             return None
@@ -118,59 +117,59 @@ class Track:
         start, end = next(small, gaps.spans[0])
         if self.size is None:
             return self._begin(start, end if end < MANY else SMALLEST if start == 0 else None)
-        end = min(end, start + chunk(gaps.covered, min(streams or self._streams, self._streams), pace))
+        end = min(end, start + chunk(gaps.covered, min(streams or self._streams, self._streams), stream_rate))
         return self._begin(start, None if (start, end) == (0, self.size) else end)
 
     def began(self, *, ranged: bool) -> None:
-        """The first bytes of an answer are here."""
+        """Notes the first bytes of a response."""
         self.ranged = self.ranged or ranged
         if self.width < self._ceiling:
             self.width += 1
 
-    def arrived(self, take: Take, position: int) -> None:
-        """The bytes of `take` up to `position` are here and recorded."""
-        self._probe += position - take.position
-        self.done = self.done.add(take.position, position)
-        take.position = position
+    def arrived(self, claim: Claim, position: int) -> None:
+        """Notes that the bytes of `claim` up to `position` are recorded."""
+        self._probe += position - claim.position
+        self.done = self.done.add(claim.position, position)
+        claim.position = position
         covered = self.done.covered
         if covered > self._best:
             self._best = covered
-            take.grew = True
+            claim.grew = True
             self._backoff.progressed()
         if self._probe >= PROBE:
             self._probe = 0
             self._ceiling = min(self._ceiling + 1, self._streams)
 
-    def hold(self, start: int, end: int) -> None:
-        """Keeps bytes from the streams, until they are copied or let go."""
-        self.held = self.held.add(start, end)
+    def reserve(self, start: int, end: int) -> None:
+        """Reserves bytes for copying: streams do not claim them."""
+        self.reserved = self.reserved.add(start, end)
 
-    def let_go(self, start: int, end: int) -> None:
-        """Leaves bytes that were held to the streams."""
-        self.held = self.held.remove(start, end)
+    def unreserve(self, start: int, end: int) -> None:
+        """Ends the reservation of bytes: streams may claim them."""
+        self.reserved = self.reserved.remove(start, end)
 
     def copied(self, start: int, end: int) -> None:
-        """Bytes that were held are here now."""
-        self.held = self.held.remove(start, end)
+        """Notes that reserved bytes were copied."""
+        self.reserved = self.reserved.remove(start, end)
         self.done = self.done.add(start, end)
 
     def lose(self, start: int, end: int) -> None:
-        """Bytes that were here are to be fetched again."""
+        """Marks bytes as missing, to be fetched again."""
         self.done = self.done.remove(start, end)
         self._best = self.done.covered
 
-    def release(self, take: Take) -> None:
-        """The stream has let go of `take`; what is missing of it is free again."""
-        self.active.remove(take)
+    def release(self, claim: Claim) -> None:
+        """Releases a claim; what is missing of it can be claimed again."""
+        self.active.remove(claim)
 
-    def failed(self, take: Take, now: float, retry_after: float | None = None) -> bool:
-        """A released `take` has failed in a way that may pass.
+    def failed(self, claim: Claim, now: float, retry_after: float | None = None) -> bool:
+        """Handles a temporary failure of a released claim.
 
         Returns:
-            Whether it is worth trying again; when, the track knows.
+            Whether to try again, which `claim` allows from `not_before` on.
         """
         if self.active:
-            if not take.grew:
+            if not claim.grew:
                 self.width = self._ceiling = len(self.active)
             self.not_before = now + max(FIRST_WAIT, retry_after or 0.0)
             return True
@@ -181,43 +180,42 @@ class Track:
         return wait is not None
 
     def clear(self) -> None:
-        """Nothing of it is here any more; what was learnt about its version is forgotten."""
+        """Forgets all bytes, and what was learnt about the version."""
         self.done = Ranges()
         self.size = self.promised
         self.validator = None
         self.ranged = self.draining = False
 
     def restart(self) -> None:
-        """Clears it, and lets the same bytes count as progress again."""
+        """Clears the track, and lets the same bytes count as progress again."""
         self.clear()
         self._best = 0
 
     def _free(self) -> Ranges:
-        """What is missing and in nobody's hands."""
-        taken = [(take.position, MANY if take.limit is None else take.limit) for take in self.active]
-        state = (self.done, self.held, self.size, taken)
+        """The bytes that are missing and neither claimed nor reserved."""
+        claimed = [(claim.position, MANY if claim.limit is None else claim.limit) for claim in self.active]
+        state = (self.done, self.reserved, self.size, claimed)
         if self._gaps[0] != state:  # many streams look while nothing has changed
-            missing = Ranges((*self.done, *self.held, *taken)).missing(
+            missing = Ranges((*self.done, *self.reserved, *claimed)).missing(
                 MANY if self.size is None else self.size
             )
             self._gaps = state, missing
         return self._gaps[1]
 
-    def _begin(self, start: int, end: int | None) -> Take:
-        take = Take(start, end)
+    def _begin(self, start: int, end: int | None) -> Claim:
+        claim = Claim(start, end)
         if end is None:
-            take.limit = self.size
-        self.active.append(take)
-        return take
+            claim.limit = self.size
+        self.active.append(claim)
+        return claim
 
 
-def chunk(missing: int, streams: int, pace: float = LARGEST) -> int:
-    """How many bytes one of so many streams takes at once: what it brings in two seconds, and ever fewer in the end.
+def chunk(missing: int, streams: int, stream_rate: float = LARGEST) -> int:
+    """How many bytes a stream claims at once: those of about two seconds, and fewer towards the end.
 
-    All streams together never take so many that the follower, who waits for the bytes in front, could not catch up.
-
-    The last ones of several are what one brings in an eighth of a second, so that all end at about the same time.
+    All streams together are never so far ahead that the hashing thread could not catch up. The last ranges take about
+    an eighth of a second, so that all streams end at about the same time.
     """
-    most = min(LARGEST, max(SMALLEST, min(int(2 * pace), AHEAD // streams)))
-    least = min(SMALLEST, max(MiB, int(pace / 8))) if pace and streams > 1 else SMALLEST
+    most = min(LARGEST, max(SMALLEST, min(int(2 * stream_rate), AHEAD // streams)))
+    least = min(SMALLEST, max(MiB, int(stream_rate / 8))) if stream_rate and streams > 1 else SMALLEST
     return min(max(missing // (2 * streams * MiB) * MiB if streams > 1 else missing, least), most)

@@ -14,9 +14,9 @@ from modelsync.fetch import delta
 from modelsync.install import report as install_report
 from modelsync.ops import pull, sync
 from modelsync.store import blobs
-from modelsync.transfer.copy_source import Elsewhere
+from modelsync.transfer.copy_source import CopySources
 from modelsync.transfer.progress import Event
-from modelsync.transfer.scheduler import Run
+from modelsync.transfer.scheduler import Scheduler
 from tests.hub import Corrupt, Hub, IgnoreRange, Replaced, Request, Slow, Status
 from tests.support.content import damage, sha256
 from tests.support.project import Opened, Place
@@ -362,11 +362,11 @@ def test_an_interrupted_update_goes_on_where_it_was(
     sync.sync(opened(), project)
     repo.commit({NAME: new})
     context = opened()
-    copy, calls = Elsewhere.copy, 0
-    runs: list[Run] = []
-    start = Run.start
+    copy, calls = CopySources.copy, 0
+    runs: list[Scheduler] = []
+    start = Scheduler.start
 
-    def begin(run: Run) -> None:
+    def begin(run: Scheduler) -> None:
         runs.append(run)
         start(run)
 
@@ -380,8 +380,8 @@ def test_an_interrupted_update_goes_on_where_it_was(
 
     place.hub.clear()
     with monkeypatch.context() as patch:
-        patch.setattr(Elsewhere, "copy", stop)
-        patch.setattr(Run, "start", begin)
+        patch.setattr(CopySources, "copy", stop)
+        patch.setattr(Scheduler, "start", begin)
         with pytest.raises(CancelledError):
             sync.sync(context, project, upgrade=True)
     report = sync.sync(opened(), project)

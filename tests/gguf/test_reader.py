@@ -16,7 +16,7 @@ from modelsync.errors import NotAModelError
 from modelsync.gguf.bounds import MAX_COUNT, MAX_HEADER
 from modelsync.gguf.header import Header
 from modelsync.gguf.metadata import Array, plain
-from modelsync.gguf.reader import HeaderReader, Need, read_header
+from modelsync.gguf.reader import HeaderReader, NeedMore, read_header
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import write_header
 from tests.support.raw_header import array, entry, header, info, string
@@ -36,10 +36,10 @@ GOOD = write_header(
 )
 
 
-def fed(pieces: Iterable[bytes], size: int | None = None) -> Header | Need:
+def fed(pieces: Iterable[bytes], size: int | None = None) -> Header | NeedMore:
     """What the reader says after the last of the pieces that it needs."""
     reader = HeaderReader("model.gguf", size=size)
-    answer: Header | Need = Need(1)
+    answer: Header | NeedMore = NeedMore(1)
     for piece in pieces:
         answer = reader.feed(piece)
         if isinstance(answer, Header):
@@ -97,7 +97,7 @@ def test_a_need_is_never_too_large() -> None:
     reader = HeaderReader("model.gguf")
     for place, byte in enumerate(GOOD.header[:-1], 1):
         answer = reader.feed(bytes([byte]))
-        assert isinstance(answer, Need)
+        assert isinstance(answer, NeedMore)
         assert 1 <= answer.bytes <= len(GOOD.header) - place
     assert isinstance(reader.feed(GOOD.header[-1:]), Header)
 
@@ -156,7 +156,10 @@ BAD = {
     "half a block": (tensors(info("t", (128,), Q4_K, 0)), "rows of 128, not whole blocks of 256 (Q4_K)"),
     "an unknown type": (tensors(info("t", (1,), 99, 0)), "unknown type 99"),
     "a removed type": (tensors(info("t", (32,), 33, 0)), "Q4_0_8_8, a type that llama.cpp has removed"),
-    "an offset that skips": (tensors(info("t", (1,), F32, 32)), "begin at 32 of the data"),
+    "an offset that skips": (
+        tensors(info("t", (1,), F32, 32)),
+        "should begin at offset 0, after the tensors before it, and says 32",
+    ),
     "an offset that overlaps": (
         tensors(info("t", (8,), F32, 0), info("u", (1,), F32, 0)),
         "begin at 0 of the data; the tensors before it end at 32",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from modelsync.errors import NotAModelError
 from modelsync.gguf.header import Header
 from modelsync.gguf.metadata import plain
-from modelsync.gguf.reader import HeaderReader, Need
+from modelsync.gguf.reader import HeaderReader, NeedMore
 from tests.support.raw_header import array, entry, header, info, string
 
 EXTREMES = (
@@ -106,7 +106,7 @@ def test_no_input_harms_the_reader(data: bytes, draw: st.DataObject) -> None:
     try:
         reader = HeaderReader("model.gguf", size=size)
         answer = reader.feed(data[:cut])
-        if isinstance(answer, Need):
+        if isinstance(answer, NeedMore):
             assert answer.bytes > 0
             answer = reader.feed(data[cut:])
         if isinstance(answer, Header):

@@ -7,7 +7,7 @@ import pytest
 
 from modelsync.gguf.header import Header
 from modelsync.gguf.reader import read_header
-from modelsync.gguf.sibling import START_BYTES, gathered, sibling, window_of
+from modelsync.gguf.sibling import START_BYTES, merged_sibling, sibling, window_of
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import Info, write_header
 from tests.support.raw_header import array, entry, header, info, string
@@ -129,9 +129,9 @@ def test_the_parts_of_a_sibling_are_gathered(reference: Header) -> None:
         return read_header(file.header, "part", size=file.size)
 
     one, two = part(0, 5), part(5, 12)
-    found = gathered(reference, [one, two])
+    found = merged_sibling(reference, [one, two])
     assert found is not None
     assert (len(found.tensors), found.parts) == (12, 2)
     assert found.file_size == (one.file_size or 0) + (two.file_size or 0)
-    assert gathered(reference, [one]) is None
-    assert gathered(reference, [one, one, two]) is None
+    assert merged_sibling(reference, [one]) is None
+    assert merged_sibling(reference, [one, one, two]) is None

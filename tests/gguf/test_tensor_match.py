@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from modelsync.gguf.header import Header, Tensor, padded
 from modelsync.gguf.metadata import Metadata
-from modelsync.gguf.tensor_match import line_up
+from modelsync.gguf.tensor_match import match_tensors
 from modelsync.gguf.types import BY_NAME
 
 KINDS = [BY_NAME[name] for name in ("F32", "F16", "Q8_0")]
@@ -43,7 +43,7 @@ def test_what_lines_up_is_alike_and_lies_within_its_files(
     """Each tensor that some older file has is found there, in each of them; no two overlap; padding is in both."""
     new = header(names, alignment, nbytes)
     old = [header(other, its_alignment) for other in others]
-    found = line_up(new, old)
+    found = match_tensors(new, old)
     tensors = {new.data_at + tensor.offset: tensor for tensor in new.tensors}
     shared = [name for name in names if any(name in other for other in others)]
     assert sorted(tensors[one.at].name for one in found) == sorted(name for name, *_ in shared)
@@ -65,5 +65,5 @@ def test_a_file_that_was_cut_off_gives_what_it_has() -> None:
     whole = header([("a", 0, 1), ("b", 0, 1)])
     assert whole.file_size is not None
     cut = whole._replace(file_size=whole.file_size - 256)
-    assert [one.places for one in line_up(whole, [cut])] == [((0, 128),)]
-    assert line_up(whole, [header([("c", 0, 1)])]) == ()
+    assert [one.places for one in match_tensors(whole, [cut])] == [((0, 128),)]
+    assert match_tensors(whole, [header([("c", 0, 1)])]) == ()

@@ -12,7 +12,7 @@ from modelsync.gguf.header import Header
 from modelsync.gguf.metadata import Array
 from modelsync.gguf.reader import read_header
 from modelsync.gguf.types import BY_NAME
-from modelsync.gguf.writer import clean, vocabulary_size, write_header
+from modelsync.gguf.writer import minimal_header, vocabulary_size, write_header
 from tests.support import model_shapes
 from tests.support.raw_header import array, entry, header, info, string
 
@@ -76,7 +76,7 @@ def test_a_clean_header_keeps_what_decides_memory() -> None:
         ),
         (info("a", (8,), 0, 0), info("b", (32, 3), 8, 4096)),
     )
-    file = clean(read_header(data, "whole"))
+    file = minimal_header(read_header(data, "whole"))
     read = read_header(file.header, "clean", size=file.size)
     assert {key: list(v) if isinstance(v, Array) else v for key, v in read.metadata.items()} == {
         "general.architecture": "llama",
@@ -95,9 +95,9 @@ def test_a_clean_header_keeps_what_decides_memory() -> None:
 
 @pytest.mark.parametrize("name", model_shapes.ALL)
 def test_clean_headers_are_small(name: str) -> None:
-    """Whatever the model, its clean header has less than 100 KB and its file the size of the tensors and no more."""
+    """Whatever the model, its reduced header has less than 100 KB, and its file just the size of the tensors."""
     whole = model_shapes.ALL[name]().header()
-    file = clean(whole)
+    file = minimal_header(whole)
     assert len(file.header) < 100_000
     assert file.size - len(file.header) < sum(tensor.nbytes + 32 for tensor in whole.tensors)
 
@@ -121,5 +121,5 @@ def test_the_size_of_a_vocabulary_is_found_where_it_is() -> None:
 
 def test_a_header_without_an_architecture_has_no_clean_form() -> None:
     """What llama.cpp could not load is not offered to it."""
-    with pytest.raises(ValueError, match="no clean form"):
-        clean(read_header(header(), "model"))
+    with pytest.raises(ValueError, match="cannot be reduced"):
+        minimal_header(read_header(header(), "model"))

@@ -8,7 +8,7 @@ import pytest
 
 from modelsync.gguf.reader import read_header
 from modelsync.gguf.types import BY_NAME
-from modelsync.gguf.writer import HeaderFile, clean, write_header
+from modelsync.gguf.writer import HeaderFile, minimal_header, write_header
 from modelsync.llama.breakdown import Breakdown, sums_of
 from modelsync.llama.breakdown_check import (
     KNOWN,
@@ -59,8 +59,8 @@ def test_the_known_header_is_what_it_is_said_to_be() -> None:
         (KNOWN._replace(cache=0), LOG, "not 15738880 + 1048576"),
         (KNOWN._replace(compute=1), LOG, "buffer was read as 1 bytes"),
         (KNOWN, LOG.replace("15.51", "15.55"), "logged 15.55 MiB"),
-        (KNOWN, "", "does not tell the size of its cache"),
-        (KNOWN, LOG.splitlines()[0], "does not tell the size of its compute"),
+        (KNOWN, "", "does not give the size of its cache"),
+        (KNOWN, LOG.splitlines()[0], "does not give the size of its compute"),
     ],
 )
 def test_what_does_not_agree_is_not_believed(sums: Sums, log: str, words: str | None) -> None:
@@ -147,7 +147,7 @@ def test_a_header_that_kills_the_worker_hurts_no_other() -> None:
 
 @asks_llama_cpp
 def test_a_worker_that_does_not_answer_is_ended() -> None:
-    """Who takes too long is killed, and the question has no answer."""
+    """A worker that takes too long is killed, and the request has no answer."""
     with Breakdown(answer_seconds=0) as breakdown:
         assert breakdown.ask(known_header(), KNOWN_SETTINGS) is None
         assert breakdown._process is None
@@ -173,7 +173,7 @@ def test_what_llama_cpp_cannot_load_is_said(breakdown: Breakdown) -> None:
     model = Building("brandnew", 2, 256, 1024, context=512)
     model.heads(4, 2)
     model.ends()
-    assert breakdown.ask(clean(model.header()), LLAMA_CPP_PYTHON) is None
+    assert breakdown.ask(minimal_header(model.header()), LLAMA_CPP_PYTHON) is None
     assert "unknown model architecture: 'brandnew'" in (breakdown.why_not or "")
     found = estimator(model_of(model.header()), RAM, (), breakdown)(LLAMA_CPP_PYTHON)
     assert (found.source, found.bound) == ("formula", True)
@@ -188,7 +188,7 @@ def test_estimates_have_llama_cpps_numbers(breakdown: Breakdown) -> None:
     ask = estimator(model, RAM, (), breakdown)
     found = ask(LLAMA_SERVER._replace(context=8192))
     assert (found.source, found.bound, found.notes) == ("llama.cpp", False, ())
-    buffers = breakdown.ask(clean(model.header), found.settings)
+    buffers = breakdown.ask(minimal_header(model.header), found.settings)
     assert buffers is not None
     assert (found.weights, found.cache, found.compute) == sums_of(buffers)
     small = Device("RAM", "ram", 6 * GiB, 6 * GiB)
@@ -209,7 +209,7 @@ def test_many_sequences_states_are_not_allocated(breakdown: Breakdown) -> None:
 
 @asks_llama_cpp
 def test_a_gpu_in_exclusive_mode_is_left_alone(breakdown: Breakdown) -> None:
-    """Whoever has it would lose it; the formulas answer, and say why."""
+    """Asking would take it from its process; the formulas answer, and say why."""
     gpu = Device("GPU", "cuda", 24 * GiB, 23 * GiB, exclusive=True)
     found = estimator(model_of(model_shapes.ALL["llama3.1-8B"]().header()), RAM, (gpu,), breakdown)(
         LLAMA_CPP_PYTHON
@@ -227,4 +227,4 @@ def test_projectors_are_added_to_llama_cpps_numbers(breakdown: Breakdown) -> Non
     found = estimator(with_it, RAM, (), breakdown)(LLAMA_CPP_PYTHON)
     bare = estimator(model_of(header), RAM, (), breakdown)(LLAMA_CPP_PYTHON)
     assert found.weights - bare.weights == 4 << 20
-    assert found.notes == ("what a projector computes in is not counted",)
+    assert found.notes == ("the projector's compute buffer is not counted",)

@@ -79,4 +79,4 @@ def test_an_unknown_keyword_has_the_nearest_right_one(key: str, near: str | None
 )
 def test_a_value_fits_its_keyword(key: str, value: Any, fits: bool) -> None:
     """A value of another type is told, and what is expected; ctypes would take some for something else."""
-    assert (keywords.misfit(key, value, KNOWN) is None) is fits
+    assert (keywords.type_error(key, value, KNOWN) is None) is fits

@@ -164,8 +164,8 @@ def test_the_reason_is_llama_cpps_own(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert "martian" not in capfd.readouterr().err
 
 
-def test_who_listens_to_llama_cpp_hears_it_still(tiny_gguf: Path) -> None:
-    """A program's own log callback hears what is said while a model is loaded, and afterwards."""
+def test_an_earlier_log_callback_still_gets_everything(tiny_gguf: Path) -> None:
+    """A program's own log callback gets the messages while a model is loaded, and afterwards."""
     import ctypes
 
     import llama_cpp

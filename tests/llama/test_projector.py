@@ -57,13 +57,13 @@ def test_the_handler_fits(
 
 
 def test_what_no_handler_fits_is_an_error(tmp_path: Path) -> None:
-    """A kind that nobody knows, and one that hears: the error says what the program can do."""
+    """An unknown kind, and one for audio: the error says what the program can do."""
     with pytest.raises(ModelsyncError, match="martian") as strange:
         projector.chat_handler(
             header(tmp_path / "a.gguf", "martian"), Traits("llama", template=CHAT_TEMPLATE), verbose=False
         )
     assert "chat_handler=" in str(strange.value.hint)
-    with pytest.raises(ModelsyncError, match="hears"):
+    with pytest.raises(ModelsyncError, match="audio only"):
         projector.chat_handler(
             header(tmp_path / "b.gguf", "ultravox", sees=False), Traits("llama"), verbose=False
         )

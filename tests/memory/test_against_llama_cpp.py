@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelsync.gguf.reader import read_header
-from modelsync.gguf.writer import HeaderFile, clean
+from modelsync.gguf.writer import HeaderFile, minimal_header
 from modelsync.llama.breakdown import Breakdown, sums_of
 from modelsync.memory.estimate import estimate, model_of
 from modelsync.memory.load_settings import LLAMA_CPP_PYTHON, LLAMA_SERVER, LoadSettings, cache_type
@@ -47,7 +47,7 @@ def llama_cpp() -> Iterator[Breakdown]:
 def test_the_formulas_say_what_llama_cpp_says(name: str, llama_cpp: Breakdown) -> None:
     """Weights as the file has them and cache to the byte; the buffer within 15 %, of dense models within 10 %."""
     model = model_of(model_shapes.ALL[name]().header())
-    header = clean(model.header)
+    header = minimal_header(model.header)
     for profile, asked in SETTINGS.items():
         buffers = llama_cpp.ask(header, asked, repack=False)
         assert buffers is not None, llama_cpp.why_not
@@ -92,7 +92,7 @@ def test_any_dense_model_is_known(
         model.attention(block, heads * size, heads // grouped * size)
         model.feed_forward(block, int(width * feed))
     known = model_of(model.header())
-    buffers = llama_cpp.ask(clean(known.header), SETTINGS[asked], repack=False)
+    buffers = llama_cpp.ask(minimal_header(known.header), SETTINGS[asked], repack=False)
     assert buffers is not None, llama_cpp.why_not
     exact, ours = sums_of(buffers), estimate(known, SETTINGS[asked], RAM)
     assert (ours.weights, ours.cache) == (exact.weights, exact.cache)
@@ -140,13 +140,13 @@ def really_loaded(path: Path, asked: LoadSettings) -> list[int]:
 def test_a_model_that_is_loaded_takes_what_was_said(
     tiny_gguf: Path, llama_cpp: Breakdown, flash: bool
 ) -> None:
-    """Whole header, clean header, formulas, and the file really loaded: the same bytes everywhere."""
+    """Full header, reduced header, formulas, and the loaded file: the same bytes everywhere."""
     asked = LoadSettings("test", 512, ubatch=128, flash_attention=flash)
     size = tiny_gguf.stat().st_size
     data = tiny_gguf.read_bytes()
     header = read_header(data, tiny_gguf.name, size=size)
     loaded = really_loaded(tiny_gguf, asked)
-    for file in (HeaderFile(data[: header.nbytes], size), clean(header)):
+    for file in (HeaderFile(data[: header.nbytes], size), minimal_header(header)):
         buffers = llama_cpp.ask(file, asked, repack=False)
         assert buffers is not None, llama_cpp.why_not
         assert list(sums_of(buffers)) == loaded
@@ -177,7 +177,7 @@ def test_a_windowed_model_that_is_loaded_takes_what_was_said(llama_cpp: Breakdow
     path = with_a_hole(model, tmp_path / "gemma.gguf")
     for full in (False, True):
         asked = LoadSettings("test", 4096, ubatch=256, full_window=full)
-        buffers = llama_cpp.ask(clean(model.header()), asked, repack=False)
+        buffers = llama_cpp.ask(minimal_header(model.header()), asked, repack=False)
         assert buffers is not None, llama_cpp.why_not
         loaded = really_loaded(path, asked)
         assert list(sums_of(buffers)) == loaded

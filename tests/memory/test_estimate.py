@@ -5,7 +5,7 @@ import pytest
 from modelsync.gguf.reader import read_header
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import write_header
-from modelsync.memory.estimate import Model, estimate, model_of
+from modelsync.memory.estimate import EstimatedModel, estimate, model_of
 from modelsync.memory.load_settings import ALL_LAYERS, LoadSettings
 from modelsync.system.devices import Device
 from tests.support import model_shapes
@@ -29,7 +29,7 @@ PLACED = [
 ]
 
 
-def built(name: str) -> Model:
+def built(name: str) -> EstimatedModel:
     return model_of(model_shapes.ALL[name]().header())
 
 
@@ -89,7 +89,7 @@ def test_an_unknown_architecture_says_so_and_gives_a_bound() -> None:
     found = estimate(model_of(model.header()), FLASH, RAM)
     assert found.bound
     assert found.notes == (
-        "the formulas do not know the architecture `brandnew`: the cache is at most what is given here",
+        "the formulas do not know the architecture `brandnew`: the cache is an upper bound",
     )
     assert found.cache == 8 * 2 * 2 * 256 * 4096
 

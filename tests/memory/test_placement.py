@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelsync.errors import UsageError
-from modelsync.memory.estimate import Model, model_of
+from modelsync.memory.estimate import EstimatedModel, model_of
 from modelsync.memory.load_settings import (
     ALL_LAYERS,
     LLAMA_CPP_PYTHON,
@@ -112,7 +112,7 @@ def test_layers_go_where_there_is_room_for_them() -> None:
     assert remedies(LLAMA, asked, formula(LLAMA, ram(4))) == ()
 
 
-def placed(model: Model, asked: LoadSettings, memory: float, *gpus: Device) -> tuple[int, int]:
+def placed(model: EstimatedModel, asked: LoadSettings, memory: float, *gpus: Device) -> tuple[int, int]:
     """How many layers go to GPUs, and the context."""
     found = formula(model, ram(memory), gpus)(asked)
     return found.gpu_layers, found.context

@@ -90,7 +90,7 @@ def test_a_model_that_does_not_fit_is_told_what_would(
     ("asked", "words"),
     [
         (Asked(profile="llama-servr"), "no profile `llama-servr`; did you mean"),
-        (Asked(cache_type_k="q3_k"), "not a type that a cache can have"),
+        (Asked(cache_type_k="q3_k"), "not a cache type"),
         (Asked(cache_type_v="q8_0"), "needs flash attention"),
         (Asked(ubatch=0), "ubatch: 0 is not a number from 1"),
         (Asked(gpu_layers=-2), "gpu layers: -2 is not a number from -1"),

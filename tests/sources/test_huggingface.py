@@ -352,7 +352,7 @@ def test_what_is_in_lfs_most_likely_leads_to_a_cdn(hub: Hub, run: StartRun) -> N
         "hf:maker/Both:Q2_K": [False],
     }.items():
         (file,) = ask(uri).files
-        assert [each.leads for each in ask.sources[0].locate(file, hub.endpoint, ask.folder)] == leads
+        assert [each.redirects for each in ask.sources[0].locate(file, hub.endpoint, ask.folder)] == leads
 
 
 def test_renamed_repos_are_followed(hub: Hub, ask: Asker) -> None:

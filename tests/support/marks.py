@@ -7,5 +7,5 @@ import pytest
 
 asks_llama_cpp = pytest.mark.skipif(
     sys.platform != "linux" or find_spec("llama_cpp") is None,
-    reason="llama.cpp can be asked on Linux alone, where llama-cpp-python is installed",
+    reason="llama.cpp can be asked only on Linux, where llama-cpp-python is installed",
 )

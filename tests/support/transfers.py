@@ -12,7 +12,9 @@ from modelsync.net.retry import Backoff
 from modelsync.transfer.downloader import Downloader
 from modelsync.transfer.jobs import Fetched, Guess, Job, Segment
 from modelsync.transfer.progress import Event, Listener
-from modelsync.transfer.rate_limit import Limit
+from modelsync.transfer.rate_limit import RateLimit
+from tests.hub import Hub, Request, Status
+from tests.hub.wire import Where
 from tests.support.content import sha256
 
 
@@ -92,7 +94,7 @@ class Lab:
         self,
         *jobs: Job,
         streams: int = 4,
-        limit: Limit | None = None,
+        limit: RateLimit | None = None,
         timeout: float = 5.0,
         listener: Listener | None = None,
         cancel: threading.Event | None = None,
@@ -120,6 +122,28 @@ class Lab:
 def client(timeout: float, cancel: threading.Event | None) -> Iterator[Client]:
     with Client(timeout=timeout, cancel=cancel) as made:
         yield made
+
+
+@contextmanager
+def held(hub: Hub, which: Callable[[Request], bool], *, where: Where = "plain") -> Iterator[threading.Event]:
+    """Holds back the answers to some requests until the block ends, or until the event is set."""
+    release = threading.Event()
+
+    def hold(request: Request) -> bool:
+        if which(request):
+            release.wait(60)
+        return False
+
+    hub.misbehave(Status(500), where=where, times=None, when=hold)
+    try:
+        yield release
+    finally:
+        release.set()
+
+
+def ends(data: bytes) -> Callable[[Request], bool]:
+    """Whether a request is for the last range of a file."""
+    return lambda request: request.headers.get("range", "").endswith(f"-{len(data) - 1}")
 
 
 def running_threads() -> list[str]:

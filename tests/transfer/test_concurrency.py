@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from modelsync.errors import HttpStatusError
 from modelsync.net.retry import Backoff
-from modelsync.transfer.concurrency import Count, Tuner
-from modelsync.transfer.file_state import File, Lane
+from modelsync.transfer.concurrency import StreamStats, Tuner
+from modelsync.transfer.file_state import FileState, OpenSegment
 from modelsync.transfer.jobs import Job, Segment
 from modelsync.transfer.local import LocalSource
-from modelsync.transfer.responses import Source
+from modelsync.transfer.responses import ByteSource
 from modelsync.transfer.track import Track
 
 MB = 1_000_000
@@ -28,19 +28,19 @@ class World:
     def __init__(self, rate: Rate, share: Share, *, most: int = 16, first: int = 2) -> None:
         self.rate, self.share = rate, share
         self.tuner = Tuner(most, first)
-        self.now, self.count = 100.0, Count()
+        self.now, self.count = 100.0, StreamStats()
         self.limits: list[int] = []
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds / 0.02)):
             streams = self.tuner.limit
             self.now += 0.02
-            self.count = Count(
+            self.count = StreamStats(
                 self.count.received + int(self.rate(streams) * 0.02),
                 self.count.worked + self.share(streams) * streams * 0.02,
                 streams,
             )
-            self.tuner.look(self.now, self.count)
+            self.tuner.update(self.now, self.count)
             self.limits.append(self.tuner.limit)
 
     def mean(self) -> float:
@@ -111,7 +111,7 @@ def test_silence_is_not_waited_out() -> None:
 def test_too_little_to_do_says_nothing() -> None:
     """While fewer streams have something in hand than may have, nothing is concluded."""
     tuner = Tuner(16, 4)
-    assert not any(tuner.look(step * 0.02, Count(step * MB, 0.0, 3)) for step in range(1000))
+    assert not any(tuner.update(step * 0.02, StreamStats(step * MB, 0.0, 3)) for step in range(1000))
     assert tuner.limit == 4
 
 
@@ -123,14 +123,14 @@ def test_too_little_to_do_says_nothing() -> None:
 def test_the_limit_holds(most: int, first: int, steps: list[tuple[float, float, bool, float]]) -> None:
     """Whatever comes, there is at least one stream and never more than there may be."""
     tuner = Tuner(most, first)
-    now, count = 0.0, Count()
+    now, count = 0.0, StreamStats()
     for rate, share, crowded, seconds in steps:
         now += seconds
         received = count.received + int(rate * seconds)
-        count = Count(received, count.worked + share * seconds, tuner.limit)
+        count = StreamStats(received, count.worked + share * seconds, tuner.limit)
         if crowded:
             tuner.crowded(now)
-        tuner.look(now, count)
+        tuner.update(now, count)
         assert 1 <= tuner.limit <= most
 
 
@@ -140,8 +140,8 @@ def test_it_begins_within_its_bounds(first: int) -> None:
     assert Tuner(16, first).limit == min(16, max(1, first))
 
 
-class Told:
-    """A run of four streams that counts how often it is told that a server is crowded."""
+class CrowdedCounter:
+    """A scheduler of four streams that counts how often a server is crowded."""
 
     lock = threading.Lock()
     streams = 4
@@ -151,7 +151,7 @@ class Told:
     def __init__(self) -> None:
         self.times = 0
 
-    def source(self, segment: Segment) -> Source:
+    def source(self, segment: Segment) -> ByteSource:
         return LocalSource(segment.url)
 
     def wake(self) -> None: ...
@@ -165,14 +165,14 @@ class Told:
 @pytest.mark.parametrize(("status", "times"), [(429, 1), (503, 1), (500, 0), (403, 0)])
 def test_the_run_is_told_of_a_server_that_has_too_much_to_do(status: int, times: int) -> None:
     """A 429 and a 503 mean fewer streams for all files; what is one file's own trouble does not."""
-    run, track = Told(), Track(10, digest=True, streams=4)
-    file = File(Job("x.gguf", Path(), 10, "0" * 64, (Segment("https://hub.example/x"),)), run)
-    take = track.take(0.0)
-    assert take is not None
+    run, track = CrowdedCounter(), Track(10, digest=True, streams=4)
+    file = FileState(Job("x.gguf", Path(), 10, "0" * 64, (Segment("https://hub.example/x"),)), run)
+    claim = track.claim(0.0)
+    assert claim is not None
     with run.lock:
-        file.settle(
-            Lane(0, 0, track, run.source(Segment("file:///x"))),
-            take,
+        file.release(
+            OpenSegment(0, 0, track, run.source(Segment("file:///x"))),
+            claim,
             HttpStatusError("it has no time", status=status),
         )
     assert run.times == times

@@ -14,16 +14,18 @@ from hypothesis import strategies as st
 
 from modelsync.errors import CancelledError, HashMismatchError, NetworkError
 from modelsync.transfer import journal
-from modelsync.transfer.copy_source import Elsewhere
-from modelsync.transfer.delta_probes import first_looks, parts_of
+from modelsync.transfer.copy_source import CopySources
+from modelsync.transfer.delta_probes import delta_parts, first_probes
 from modelsync.transfer.jobs import Fetched, Guess, Job, Segment
 from modelsync.transfer.partial import Partial
 from modelsync.transfer.progress import Event
+from modelsync.transfer.scheduler import Scheduler
 from tests.hub import Corrupt, Delay, Hub, IgnoreRange, Replaced, Slow, Status
 from tests.support.content import noise, sha256
 from tests.support.processes import TREE
 from tests.support.transfers import Lab, is_gguf
 from tests.support.units import KiB, MiB
+from tests.support.waiting import wait_until
 
 HEAD = noise(1000)
 TENSORS = [random.Random(n).randbytes(500 * KiB + n) for n in range(12)]  # 6 MiB
@@ -305,7 +307,7 @@ def test_guesses_want_a_digest_and_a_size(hub: Hub, lab: Lab, old: Path) -> None
         lab.job(url, digest=sha256(NEW), guesses=guesses(old)),
         lab.job(url, head=HEAD),
     ):
-        with pytest.raises(ValueError, match="guessed"):
+        with pytest.raises(ValueError, match="guesses"):
             lab.run(job)
 
 
@@ -319,20 +321,26 @@ def test_progress_tells_what_was_copied_apart(hub: Hub, lab: Lab, old: Path) -> 
 
 
 def stopped_in_the_middle(lab: Lab, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs a job until some MiB were copied."""
-    cancel, copy, copied = threading.Event(), Elsewhere.copy, 0
+    """Runs a job until some MiB were copied; the next copy waits until the run is stopped."""
+    cancel, copy, copied = threading.Event(), CopySources.copy, 0
+    start, schedulers = Scheduler.start, list[Scheduler]()
 
-    def stop(self: Elsewhere, path: Path, at: int, partial: Partial, offset: int, count: int) -> int:
+    def started(self: Scheduler) -> None:
+        schedulers.append(self)
+        start(self)
+
+    def stop(self: CopySources, path: Path, at: int, partial: Partial, offset: int, count: int) -> int:
         nonlocal copied
         if copied > 2 * MiB:  # whichever parts were looked at first
             cancel.set()
-            threading.Event().wait(0.3)
+            wait_until(lambda: schedulers[0].stopped)
         done = copy(self, path, at, partial, offset, count)
         copied += done
         return done
 
     with monkeypatch.context() as patch:
-        patch.setattr(Elsewhere, "copy", stop)
+        patch.setattr(CopySources, "copy", stop)
+        patch.setattr(Scheduler, "start", started)
         with pytest.raises(CancelledError):
             lab.run(job, cancel=cancel)
 
@@ -340,7 +348,7 @@ def stopped_in_the_middle(lab: Lab, job: Job, monkeypatch: pytest.MonkeyPatch) -
 def test_after_a_cancel_nothing_is_copied_or_looked_at_twice(
     hub: Hub, lab: Lab, old: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The journal knows what was copied: it is doubtful still in the next run, which asks for what is missing."""
+    """The journal knows what was copied: it is still unverified in the next run, which fetches what is missing."""
     job = lab.job(hub.file("/x.gguf", NEW), NEW, guesses=guesses(old))
     stopped_in_the_middle(lab, job, monkeypatch)
     before = sent(hub)
@@ -380,7 +388,7 @@ def test_other_guesses_in_the_next_run_do_not_vouch_for_themselves(
     partial = Partial(lab.folder / "model.gguf", f"sha256:{sha256(NEW)}")
     partial.allocate(len(NEW))
     partial.write(wrong, len(HEAD))
-    partial.record(len(HEAD), len(HEAD) + len(wrong), "a copy", guessed=True)
+    partial.record(len(HEAD), len(HEAD) + len(wrong), "a copy", unverified=True)
     partial.close()
     one = [Guess(len(HEAD), len(wrong), other, 0), *guesses(old)[1:]]
     fetched = lab.run(lab.job(hub.file("/x.gguf", NEW), NEW, guesses=one)).only
@@ -394,10 +402,10 @@ def test_what_was_hashed_before_it_is_asked_for_again_is_hashed_again(hub: Hub, 
     partial.write(NEW, 0)
     partial.record(0, len(HEAD), "its source")
     for guess in guesses(old):
-        partial.record(guess.start, guess.start + guess.size - 500, "a copy", guessed=True)
+        partial.record(guess.start, guess.start + guess.size - 500, "a copy", unverified=True)
     partial.close()
-    parts = parts_of(guesses(old), [len(NEW)], sha256(NEW))
-    later = next(part.probe for part in parts if part not in first_looks(parts) and part.probe)
+    parts = delta_parts(guesses(old), [len(NEW)], sha256(NEW))
+    later = next(part.probe for part in parts if part not in first_probes(parts) and part.probe)
     hub.misbehave(Delay(0.3), where="plain", times=None)  # what is here is hashed meanwhile
     hub.misbehave(Corrupt(later[0]), where="plain", times=None)
     outcome = lab.run(lab.job(hub.file("/x.gguf", NEW), NEW, guesses=guesses(old)))
@@ -409,7 +417,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from modelsync.net.client import Client
-from modelsync.transfer.copy_source import Elsewhere
+from modelsync.transfer.copy_source import CopySources
 from modelsync.transfer.downloader import Downloader
 from modelsync.transfer.jobs import Guess, Job, Segment
 
@@ -418,13 +426,13 @@ count = int(size) - int(start)
 guesses = tuple(
     Guess(int(start) + at, min(2**20, count - at), Path(old), int(offset) + at) for at in range(0, count, 2**20)
 )
-copy = Elsewhere.copy
+copy = CopySources.copy
 
 def slowly(self, path, at, partial, offset, count):
     print(offset, flush=True)
     return copy(self, path, at, partial, offset, count)
 
-Elsewhere.copy = slowly
+CopySources.copy = slowly
 with Client() as client:
     Downloader(lambda: client).run(
         [Job("m", Path(folder), int(size), sha256, (Segment(url),), None, guesses)], lambda *_: None, lambda *_: None
@@ -452,7 +460,7 @@ def test_a_kill_in_the_middle_of_copying_loses_next_to_nothing(hub: Hub, lab: La
     text = (job.folder / "journal").read_bytes()
     trusted = journal.read(text, f"sha256:{job.sha256}", Partial(job.folder, f"sha256:{job.sha256}")._boot)
     assert trusted is not None
-    assert trusted.guessed.covered > 12 * MiB
+    assert trusted.unverified.covered > 12 * MiB
     parts = tuple(
         Guess(1000 + at, min(MiB, len(data) - 1000 - at), old, 5 + at)
         for at in range(0, len(data) - 1000, MiB)
@@ -504,13 +512,13 @@ def test_where_copying_crawls_the_network_is_tried_and_taken(
     hub: Hub, lab: Lab, old: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk of a megabyte a second: a few bytes show what the line does, and the rest comes over it."""
-    copy = Elsewhere.copy
+    copy = CopySources.copy
 
-    def crawl(self: Elsewhere, path: Path, at: int, partial: Partial, offset: int, count: int) -> int:
+    def crawl(self: CopySources, path: Path, at: int, partial: Partial, offset: int, count: int) -> int:
         threading.Event().wait(0.02)
         return copy(self, path, at, partial, offset, min(count, 20 * KiB))
 
-    monkeypatch.setattr(Elsewhere, "copy", crawl)
+    monkeypatch.setattr(CopySources, "copy", crawl)
     monkeypatch.setattr("modelsync.transfer.delta_probes.ENOUGH", 0.1)
     monkeypatch.setattr("modelsync.transfer.delta_copy.SMALLEST", 2 * MiB)
     one = [Guess(len(HEAD), len(NEW) - len(HEAD), old, 777)]
@@ -537,7 +545,7 @@ def test_a_mistake_while_copying_comes_out(
     def fail(*_: object) -> int:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Elsewhere, "copy", fail)
+    monkeypatch.setattr(CopySources, "copy", fail)
     with pytest.raises(ZeroDivisionError):
         lab.run(lab.job(hub.file("/x.gguf", NEW), NEW, guesses=guesses(old)))
 

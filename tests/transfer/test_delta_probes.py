@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsync.transfer.delta_probes import FIRST_LOOKS, MOST, crawls, first_looks, parts_of, too_slow
+from modelsync.transfer.delta_probes import FIRST_PROBES, MOST, delta_parts, first_probes, is_slow, too_slow
 from modelsync.transfer.jobs import Guess
 
 OLD = Path("old")
@@ -22,12 +22,12 @@ sizes = st.lists(st.integers(0, 200), min_size=1, max_size=4)
 @given(guesses, sizes)
 def test_parts_say_what_the_guesses_say_each_in_one_segment(given: list[Guess], sizes: list[int]) -> None:
     """No byte is guessed twice or beyond the file; where it is guessed to be is where some guess has it."""
-    parts = parts_of(given, sizes, "ab")
+    parts = delta_parts(given, sizes, "ab")
     for part, after in pairwise(parts):
         assert part.end <= after.start
     for part in parts:
-        base = sum(sizes[: part.lane])
-        assert base <= part.start < part.end <= base + sizes[part.lane]
+        base = sum(sizes[: part.segment])
+        assert base <= part.start < part.end <= base + sizes[part.segment]
         assert any(
             guess.start <= part.start
             and part.end <= guess.start + guess.size
@@ -48,21 +48,21 @@ def test_looks_are_few_and_the_first_ones_spread_over_the_bytes(lengths: list[in
     for length in lengths:
         given.append(Guess(start, length, OLD, 0))
         start += length
-    parts = parts_of(given, [start], "ab")
+    parts = delta_parts(given, [start], "ab")
     looks = [part.probe[1] - part.probe[0] for part in parts if part.probe]
     assert max(looks) <= 2 * MOST
     assert sum(looks) <= max(start // 64, 512 * len(looks))
-    chosen = first_looks(parts)
-    assert 0 < len(chosen) <= FIRST_LOOKS
+    chosen = first_probes(parts)
+    assert 0 < len(chosen) <= FIRST_PROBES
     assert {part for part in parts if (part.end - part.start) * 3 >= start} <= set(chosen)
 
 
 def test_a_look_is_at_one_place_in_each_run_and_at_another_for_another_digest() -> None:
     """So a resumed transfer has it already, and nobody knows it before the file is published."""
     guess = [Guess(0, 10**8, OLD, 0)]
-    places = {parts_of(guess, [10**8], f"{n}")[0].probe for n in range(20)}
+    places = {delta_parts(guess, [10**8], f"{n}")[0].probe for n in range(20)}
     assert len(places) == 20
-    assert parts_of(guess, [10**8], "7") == parts_of(guess, [10**8], "7")
+    assert delta_parts(guess, [10**8], "7") == delta_parts(guess, [10**8], "7")
 
 
 @given(st.integers(0, 2**33), st.floats(0, 100), st.floats(0, 1e10))
@@ -71,7 +71,7 @@ def test_copying_is_given_up_only_where_it_is_slow_and_the_network_clearly_faste
 ) -> None:
     """A fast disk is never given up, nor any before it is measured, nor for a network that is not known."""
     given_up = too_slow(copied, seconds, pace)
-    assert not given_up or (crawls(copied, seconds) and pace * seconds > 3 * copied)
+    assert not given_up or (is_slow(copied, seconds) and pace * seconds > 3 * copied)
     assert not too_slow(copied, seconds, 0.0)
     assert not too_slow(copied, 0.5, pace)
 

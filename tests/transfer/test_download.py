@@ -239,7 +239,7 @@ def test_files_are_published_side_by_side(hub: Hub, lab: Lab) -> None:
 
 
 def test_what_was_moved_away_leaves_no_folder(hub: Hub, lab: Lab, tmp_path: Path) -> None:
-    """Who publishes takes the data; what is left is cleaned up."""
+    """The publisher moves the data; what is left is cleaned up."""
     from modelsync.transfer.downloader import Downloader
     from tests.support.transfers import client
 

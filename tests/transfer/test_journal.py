@@ -7,10 +7,10 @@ from modelsync.transfer import journal
 from modelsync.transfer.journal import Validator
 from modelsync.transfer.ranges import Ranges
 
-HEAD = journal.head("sha256:me")
+HEAD = journal.header_line("sha256:me")
 
 
-def read(text: str, boot: str | None = "b1") -> journal.Trusted:
+def read(text: str, boot: str | None = "b1") -> journal.JournalState:
     trusted = journal.read(text.encode(), "sha256:me", boot)
     assert trusted is not None
     return trusted
@@ -28,7 +28,7 @@ def test_after_a_kill_everything_recorded_counts() -> None:
 
 
 def test_after_a_power_cut_only_synced_bytes_count() -> None:
-    """Another boot: what nobody had brought to the disk may not be there."""
+    """Another boot: what was not synced may be missing."""
     text = HEAD + "boot b1\n+ 0 5\nsynced 3\n+ 5 9\n"
     assert read(text, "b2").ranges == Ranges([(0, 5)])
     assert read(text, None).ranges == Ranges([(0, 5)])
@@ -41,7 +41,7 @@ def test_bytes_lost_in_a_power_cut_stay_lost() -> None:
 
 
 def test_two_unknown_boots_are_two_boots() -> None:
-    """Where nobody can tell one boot from another, unsynced bytes never count."""
+    """Without a boot ID, unsynced bytes never count."""
     text = HEAD + "boot -\n+ 0 5\nboot -\n+ 7 9\nsynced 5\n"
     assert read(text, None).ranges == Ranges([(7, 9)])
 

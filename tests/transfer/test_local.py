@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from modelsync.errors import ModelsyncError, NotFoundError, RefusedError, StoreError
-from modelsync.transfer.local import LocalBytes, LocalSource, path_of
+from modelsync.transfer.local import LocalResponse, LocalSource, path_of
 from modelsync.transfer.responses import ChangedError
 
 
-def everything(answer: LocalBytes) -> bytes:
+def everything(answer: LocalResponse) -> bytes:
     buffer = memoryview(bytearray(7))
     return b"".join(bytes(buffer[:count]) for count in iter(lambda: answer.read_into(buffer), 0))
 

@@ -33,7 +33,7 @@ def test_every_address_is_asked_once_and_mostly_beforehand(hub: Hub, lab: Lab) -
 
 
 def test_an_address_that_is_good_for_a_head_alone_is_asked_for_again(hub: Hub, lab: Lab) -> None:
-    """Where a CDN refuses what a HEAD was given, a GET gets another, and soon nothing is asked beforehand any more."""
+    """Where a CDN refuses the URL that a HEAD got, a GET gets another, and HEADs soon stop."""
     nowhere = Headers({"Location": f"{hub.cdn}/x?Signature=for-a-head"})
     hub.misbehave(nowhere, where="hub", method="HEAD", times=None)
     fetch(hub, lab)
@@ -58,9 +58,9 @@ def test_a_host_that_leads_nowhere_is_asked_for_the_bytes_at_once(hub: Hub, lab:
 def test_what_most_likely_leads_elsewhere_is_asked_beforehand_from_the_first_file_on(
     hub: Hub, lab: Lab
 ) -> None:
-    """Who knows that of a host says it: then no stream waits for the hub, and no file is asked for twice."""
+    """With `redirects`, no stream waits for the hub, and no file is requested twice."""
     jobs = [
-        lab.job([Segment(url, len(FILES[name]), leads=True)], FILES[name], label=name)
+        lab.job([Segment(url, len(FILES[name]), redirects=True)], FILES[name], label=name)
         for name, url in urls(hub).items()
     ]
     assert len(lab.run(*jobs, streams=2).done) == len(FILES)
@@ -71,7 +71,7 @@ def test_what_most_likely_leads_elsewhere_is_asked_beforehand_from_the_first_fil
 def test_a_mirror_that_gives_the_bytes_itself_is_soon_asked_for_nothing_else(hub: Hub, lab: Lab) -> None:
     """What was thought to lead elsewhere and does not costs a few questions, for the files that were open by then."""
     jobs = [
-        lab.job([Segment(hub.file(f"/{name}", data), len(data), leads=True)], data, label=name)
+        lab.job([Segment(hub.file(f"/{name}", data), len(data), redirects=True)], data, label=name)
         for name, data in FILES.items()
     ]
     assert len(lab.run(*jobs, streams=2).done) == len(FILES)
@@ -83,7 +83,7 @@ def test_a_mirror_that_knows_no_head_is_soon_asked_for_nothing_else(hub: Hub, la
     """A question that fails is not repeated for every file: the next ones are asked for their bytes at once."""
     hub.misbehave(Status(405), where="hub", method="HEAD", times=None)
     jobs = [
-        lab.job([Segment(url, len(FILES[name]), leads=True)], FILES[name], label=name)
+        lab.job([Segment(url, len(FILES[name]), redirects=True)], FILES[name], label=name)
         for name, url in urls(hub).items()
     ]
     assert len(lab.run(*jobs, streams=2).done) == len(FILES)
@@ -95,5 +95,5 @@ def test_a_large_file_has_its_redirect_followed(hub: Hub, lab: Lab) -> None:
     data = noise(9 * MiB)
     hub.repo("u/large").commit({"m.gguf": data}, lfs=None)
     url = f"{hub.endpoint}/u/large/resolve/main/m.gguf"
-    assert lab.run(lab.job([Segment(url, len(data), leads=True)], data)).only.fetched == len(data)
+    assert lab.run(lab.job([Segment(url, len(data), redirects=True)], data)).only.fetched == len(data)
     assert [seen.method for seen in hub.seen("hub")] == ["GET"]

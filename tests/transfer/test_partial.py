@@ -91,7 +91,7 @@ def test_a_torn_line_is_cut_off(folder: Path) -> None:
 
 
 def test_ranges_past_the_end_of_the_data_do_not_count(folder: Path) -> None:
-    """Whoever made the data shorter took those bytes away."""
+    """A truncated data file has lost the bytes beyond its end."""
     partial = opened(folder)
     fill(partial, 0, b"hello world")
     partial.close()

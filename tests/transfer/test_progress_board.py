@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsync.transfer.eta import FORGOTTEN, LEAP, MEMORY, Pace
+from modelsync.transfer.eta import FORGOTTEN, LEAP, MEMORY, RateMeter
 from modelsync.transfer.progress import Event
 from modelsync.transfer.progress_board import Board
 
@@ -90,7 +90,7 @@ def test_only_files_count() -> None:
 
 
 def test_where_a_size_is_not_known_neither_is_the_end() -> None:
-    """A sum of those that are known would be a promise that nobody can keep."""
+    """A sum of the known sizes alone would be wrong."""
     board = Board()
     for second in range(5):
         board.hear(Event("fetching", "a", second * MIB, 100 * MIB), float(second))
@@ -118,15 +118,15 @@ def test_no_order_of_events_breaks_the_board(heard: list[tuple[Event, float]]) -
 # --- the time to go ----------------------------------------------------------------------------------
 
 
-def heard(pace: Pace, rate: float, gaps: list[float], now: float = 0.0) -> tuple[float, int]:
+def heard(pace: RateMeter, rate: float, gaps: list[float], now: float = 0.0) -> tuple[float, int]:
     """Bytes that come evenly, told after each gap; gives the time and the count at the end."""
     begun, came = now, 0
-    pace.hear(now, 1)
+    pace.add(now, 1)
     for gap in gaps:
         now += gap
         more = int(rate * (now - begun)) - came
         came += more
-        pace.hear(now, more)
+        pace.add(now, more)
     return now, came
 
 
@@ -136,16 +136,16 @@ GAPS = st.lists(st.floats(0.05, 1.5), min_size=2, max_size=150)
 @given(st.floats(1e4, 1e10), GAPS)
 def test_at_an_even_rate_it_falls_as_time_goes_by(rate: float, gaps: list[float]) -> None:
     """From a second after the first bytes on: second by second, whenever they are told."""
-    pace, now, came = Pace(), 0.0, 0
+    pace, now, came = RateMeter(), 0.0, 0
     total = int(rate * (sum(gaps) + 10))
-    pace.hear(now, 1)
+    pace.add(now, 1)
     known: float | None = None
     for gap in gaps:
         now += gap
         more = int(rate * now) - came
         came += more
-        pace.hear(now, more)
-        left = pace.left(now, total - came)
+        pace.add(now, more)
+        left = pace.seconds_left(now, total - came)
         assert (left is not None) or now < 1 + 1.5
         if left is not None:
             assert left == pytest.approx((total - came) / rate, rel=1e-3)
@@ -155,12 +155,12 @@ def test_at_an_even_rate_it_falls_as_time_goes_by(rate: float, gaps: list[float]
 
 @given(st.floats(1e4, 1e10), GAPS, st.floats(0.01, FORGOTTEN + 30))
 def test_a_pause_lets_it_grow_slowly(rate: float, gaps: list[float], pause: float) -> None:
-    """By a tenth a second at the most; it is known for a minute more, and then nobody can tell."""
-    pace = Pace()
+    """By a tenth a second at the most; it is known for a minute more, and then unknown."""
+    pace = RateMeter()
     now, _ = heard(pace, rate, [*gaps, 2.0])
-    before = pace.left(now, 10**9)
+    before = pace.seconds_left(now, 10**9)
     assert before is not None
-    after = pace.left(now + pause, 10**9)
+    after = pace.seconds_left(now + pause, 10**9)
     if pause <= FORGOTTEN:
         assert after is not None
         assert before <= after <= before * exp(pause / MEMORY) * (1 + 1e-9)
@@ -171,13 +171,13 @@ def test_a_pause_lets_it_grow_slowly(rate: float, gaps: list[float], pause: floa
 @given(st.lists(st.tuples(st.floats(0.05, 3.0), st.integers(1, 10**9)), min_size=30, max_size=120))
 def test_whatever_comes_it_moves_within_bounds(arrivals: list[tuple[float, int]]) -> None:
     """After its first ten seconds: what is told anew makes it at most a third longer or half as long a second."""
-    pace, now = Pace(), 0.0
-    pace.hear(now, 1)
+    pace, now = RateMeter(), 0.0
+    pace.add(now, 1)
     looked: tuple[float, float] | None = None
     for gap, more in arrivals:
         now += gap
-        pace.hear(now, more)
-        left = pace.left(now, 10**9)
+        pace.add(now, more)
+        left = pace.seconds_left(now, 10**9)
         if now > MEMORY and looked is not None and left is not None:
             span = now - looked[0]
             most = exp((span + 2) / MEMORY)
@@ -188,13 +188,13 @@ def test_whatever_comes_it_moves_within_bounds(arrivals: list[tuple[float, int]]
 
 def test_bursts_do_not_shake_it() -> None:
     """A server that sends a second's bytes at once, every second: within a tenth of the truth."""
-    pace, total = Pace(), 100 * 10**6
+    pace, total = RateMeter(), 100 * 10**6
     seen = []
     for tick in range(400):
         now = tick / 10
-        pace.hear(now, 10**6 if tick % 10 == 0 else 0)
+        pace.add(now, 10**6 if tick % 10 == 0 else 0)
         came = (tick // 10 + 1) * 10**6
-        left = pace.left(now, total - came)
+        left = pace.seconds_left(now, total - came)
         if left is not None and now > 3:
             seen.append(left / ((total - came) / 1e6))
     assert 0.9 < min(seen) <= max(seen) < 1.1
@@ -202,19 +202,19 @@ def test_bursts_do_not_shake_it() -> None:
 
 def test_after_a_long_pause_it_is_measured_anew() -> None:
     """What was long before says nothing about what comes now: two seconds later the new rate is believed."""
-    pace = Pace()
+    pace = RateMeter()
     heard(pace, 100e6, [0.5] * 40)
     now, _ = heard(pace, 1e6, [0.25] * 12, now=300.0)
-    assert pace.left(now, 10**6) == pytest.approx(1.0, rel=0.05)
+    assert pace.seconds_left(now, 10**6) == pytest.approx(1.0, rel=0.05)
 
 
 def test_nothing_came_yet() -> None:
-    """Then nobody can tell, and there is no rate."""
-    pace = Pace()
-    assert (pace.rate(0.0), pace.left(0.0, 100)) == (0.0, None)
+    """Then the time left is unknown, and there is no rate."""
+    pace = RateMeter()
+    assert (pace.rate(0.0), pace.seconds_left(0.0, 100)) == (0.0, None)
     for second in range(5):
-        pace.hear(float(second), 0)
-    assert (pace.rate(5.0), pace.left(5.0, 100)) == (0.0, None)
+        pace.add(float(second), 0)
+    assert (pace.rate(5.0), pace.seconds_left(5.0, 100)) == (0.0, None)
 
 
 def test_what_is_copied_counts_as_done_and_not_as_speed() -> None:

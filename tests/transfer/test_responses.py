@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from modelsync.transfer.journal import Validator
-from modelsync.transfer.responses import Known, Verdict, judge, validator_of
+from modelsync.transfer.responses import Expectation, Verdict, judge, validator_of
 
 
 @dataclass
@@ -33,31 +33,31 @@ HERE = Validator("https://cdn", '"1"', 100)
     ("answer", "known", "verdict"),
     [
         # a digest decides about the whole: whoever served a range of the right file size
-        (Said(), Known(100, 100, True, None), "join"),
-        (Said(etag='"2"', origin="https://other"), Known(100, 100, True, None), "join"),
-        (Said(etag=None, total=None), Known(100, 100, True, None), "join"),
-        (Said(total=None), Known(None, None, True, None), "plain"),
-        (Said(), Known(None, None, True, None), "join"),
-        (Said(), Known(None, 100, True, None), "join"),
-        (Said(total=101), Known(None, 100, True, None), "changed"),
-        (Said(status=200), Known(100, 100, True, None), "whole"),
-        (Said(status=200, total=None), Known(None, None, True, None), "whole"),
+        (Said(), Expectation(100, 100, True, None), "join"),
+        (Said(etag='"2"', origin="https://other"), Expectation(100, 100, True, None), "join"),
+        (Said(etag=None, total=None), Expectation(100, 100, True, None), "join"),
+        (Said(total=None), Expectation(None, None, True, None), "plain"),
+        (Said(), Expectation(None, None, True, None), "join"),
+        (Said(), Expectation(None, 100, True, None), "join"),
+        (Said(total=101), Expectation(None, 100, True, None), "changed"),
+        (Said(status=200), Expectation(100, 100, True, None), "whole"),
+        (Said(status=200, total=None), Expectation(None, None, True, None), "whole"),
         # another size is another file
-        (Said(total=101), Known(100, 100, True, None), "other-size"),
-        (Said(status=200, total=99), Known(100, 100, False, HERE), "other-size"),
+        (Said(total=101), Expectation(100, 100, True, None), "other-size"),
+        (Said(status=200, total=99), Expectation(100, 100, False, HERE), "other-size"),
         # no digest: only the same server's same strong validator
-        (Said(), Known(None, None, False, None), "join"),
-        (Said(), Known(None, 100, False, HERE), "join"),
-        (Said(etag='"2"'), Known(None, 100, False, HERE), "changed"),
-        (Said(origin="https://other"), Known(None, 100, False, HERE), "changed"),
-        (Said(total=101), Known(None, 100, False, HERE), "changed"),
-        (Said(etag='W/"1"'), Known(None, 100, False, HERE), "plain"),
-        (Said(etag=None), Known(None, None, False, None), "plain"),
-        (Said(total=None), Known(100, 100, False, None), "plain"),
-        (Said(status=200, etag='"2"'), Known(None, 100, False, HERE), "whole"),
+        (Said(), Expectation(None, None, False, None), "join"),
+        (Said(), Expectation(None, 100, False, HERE), "join"),
+        (Said(etag='"2"'), Expectation(None, 100, False, HERE), "changed"),
+        (Said(origin="https://other"), Expectation(None, 100, False, HERE), "changed"),
+        (Said(total=101), Expectation(None, 100, False, HERE), "changed"),
+        (Said(etag='W/"1"'), Expectation(None, 100, False, HERE), "plain"),
+        (Said(etag=None), Expectation(None, None, False, None), "plain"),
+        (Said(total=None), Expectation(100, 100, False, None), "plain"),
+        (Said(status=200, etag='"2"'), Expectation(None, 100, False, HERE), "whole"),
     ],
 )
-def test_verdicts(answer: Said, known: Known, verdict: Verdict) -> None:
+def test_verdicts(answer: Said, known: Expectation, verdict: Verdict) -> None:
     """A digest joins what has the right size; without one only one version's own ranges are joined."""
     assert judge(answer, known) == verdict
 

@@ -8,9 +8,9 @@ import pytest
 from modelsync.errors import CancelledError, ModelsyncError
 from modelsync.transfer.downloader import Downloader
 from modelsync.transfer.jobs import Fetched, Job, Segment
-from tests.hub import Delay, Hub
+from tests.hub import Hub, Request, Status
 from tests.support.content import noise
-from tests.support.transfers import Lab, client, running_threads
+from tests.support.transfers import Lab, client, held, running_threads
 from tests.support.units import MiB
 
 FILES = {f"m{number:02}.gguf": noise(20_000, number) for number in range(24)}
@@ -20,7 +20,9 @@ LONG = 10.0  # seconds after which a test has failed
 def jobs(hub: Hub, lab: Lab) -> list[Job]:
     hub.repo("u/m").commit(FILES, lfs=None)
     return [
-        lab.job([Segment(f"{hub.endpoint}/u/m/resolve/main/{name}", len(data), leads=True)], data, label=name)
+        lab.job(
+            [Segment(f"{hub.endpoint}/u/m/resolve/main/{name}", len(data), redirects=True)], data, label=name
+        )
         for name, data in FILES.items()
     ]
 
@@ -62,16 +64,27 @@ def test_one_stream_brings_a_small_file_however_many_are_free(hub: Hub, lab: Lab
 
 
 def test_the_hub_is_asked_about_the_next_file_while_a_stream_waits_for_this_one(hub: Hub, lab: Lab) -> None:
-    """When the first file is here, it is known already where the second one is."""
-    hub.misbehave(Delay(0.5), where="cdn", times=None)
-    known: list[int] = []
+    """The first answer of the CDN waits for the question about the second file."""
+    asked: set[str] = set()
+    two = threading.Event()
+    waited: list[bool] = []
+    done: list[str] = []
 
-    def publish(_: Job, __: Fetched) -> None:
-        known.append(len(hub.seen("hub", method="HEAD")))
+    def count(request: Request) -> bool:
+        asked.add(request.path)
+        if len(asked) == 2:
+            two.set()
+        return False
 
-    run(jobs(hub, lab)[:4], publish, streams=1)
-    assert known[0] >= 2
-    assert len(known) == 4
+    def wait(_: Request) -> bool:
+        waited.append(two.wait(LONG))
+        return False
+
+    hub.misbehave(Status(500), where="hub", method="HEAD", times=None, when=count)
+    hub.misbehave(Status(500), where="cdn", times=None, when=wait)
+    run(jobs(hub, lab)[:4], lambda job, _: done.append(job.label), streams=1)
+    assert waited == [True] * 4
+    assert len(done) == 4
 
 
 def test_no_file_is_begun_after_the_run_has_broken(hub: Hub, lab: Lab) -> None:
@@ -117,8 +130,15 @@ def test_a_cancelled_run_leaves_what_the_next_one_goes_on_with(hub: Hub, lab: La
             cancel.set()
 
     work = jobs(hub, lab)
-    with client(5.0, cancel) as asker, pytest.raises(CancelledError):
+    answers = threading.Semaphore(after)  # of the CDN; the others are held until the run has ended
+    with (
+        held(hub, lambda _: not answers.acquire(blocking=False), where="cdn"),
+        client(60.0, cancel) as asker,
+        pytest.raises(CancelledError),
+    ):
         Downloader(lambda: asker, streams=2, cancel=cancel).run(work, publish, lambda *_: None)
+    hub.behave()
+    assert len(here) == after
     assert running_threads() == []
     rest = [job for job in work if job.label not in here]
     assert sorted(lab.run(*rest).done) == sorted(job.label for job in rest)

@@ -12,7 +12,7 @@ from modelsync.spec.names import printable
 if TYPE_CHECKING:
     from modelsync.fit.estimation import Asked, Estimation
     from modelsync.fit.quants import Quants
-    from modelsync.memory.estimate import Use
+    from modelsync.memory.estimate import DeviceUse
     from modelsync.spec.uri import Reference
 
 from typing import TYPE_CHECKING
@@ -163,7 +163,7 @@ def _report(found: "Estimation") -> Iterator[str]:
             yield "  no setting makes it fit: a smaller model or quant would need less"
 
 
-def _device(use: "Use") -> Iterator[str]:
+def _device(use: "DeviceUse") -> Iterator[str]:
     """A device's bar, drawn to scale, and its numbers."""
     import click
 
