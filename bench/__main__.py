@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,21 @@ def main() -> None:
     """
     parser = _parser()
     options = parser.parse_args()
-    if options.into is not None:
-        _measure_one(options)
-        return
     if options.pairs is not None and options.against is None:
         parser.error("--pairs needs --against")
-    table = _table(*(startup.rows() if options.against else ()))
+    if options.pairs is not None and options.pairs < 1:
+        parser.error("--pairs is at least 1")
+    compared = options.against is not None or options.builds is not None
+    table = {row.key: row for row in (*(startup.rows() if compared else ()), *rows.rows(), *updates.rows())}
     try:
         wanted = chosen(options.row or (pairs.ROWS if options.against else table), table)
     except KeyError as error:
         parser.error(f"no row {error.args[0]}; there are {', '.join(table)}")
+    if options.into is not None:  # `apart` started this process
+        builds = (INSTALLED,) if options.builds is None else pair(options.builds)
+        setting = Setting(options.place, options.rounds, builds)
+        options.into.write_text(json.dumps(measured(wanted[0], setting)))
+        return
     for name, how in rows.INSTALL.items():
         if not rows.installed(name):
             print(f"{name} is not here: {how}", file=sys.stderr)
@@ -44,12 +49,12 @@ def main() -> None:
         place = options.place or Path(scratch) / "files"
         place.mkdir(exist_ok=True)
         if options.against is not None:
-            builds = Path(scratch) / "builds"
+            folder = Path(scratch) / "builds"
             try:
-                make_pair(options.against, builds)
+                make_pair(options.against, folder)
             except NoSuchCommitError as error:
                 parser.error(str(error))
-            results = [apart(row, place, options.pairs or pairs.count(row), builds) for row in wanted]
+            results = [apart(row, place, options.pairs or pairs.count(row), folder) for row in wanted]
             print("\n".join(pairs.table(results, options.against)))
         else:
             results = [apart(row, place, options.rounds) for row in wanted]
@@ -71,14 +76,16 @@ def _parser() -> argparse.ArgumentParser:
         "--row",
         action="append",
         default=[],
-        help="measure only this row, or those whose names begin with it and a dash; writes no files",
+        help="measure only this row, or those whose names begin with it and a dash (startup: with --against alone, "
+        "else `python -m bench.startup`); writes no files",
     )
     parser.add_argument("--place", type=Path, help="where the files to serve are made and kept (11 GiB)")
     parser.add_argument(
         "--against",
         metavar="REF",
         help="compare this checkout with an older commit: each row runs with both, in pairs that alternate (A B, B A, "
-        f"…); prints the ratio of the medians and its 95 %% interval (bootstrap over pairs); {pairs.RULE}. "
+        f"…); prints the ratio of the medians and its 95 %% interval (bootstrap over pairs); {pairs.RULE}, "
+        "and then the exit status is 1. "
         f"Rows if none is named: {', '.join(pairs.ROWS)}",
     )
     parser.add_argument(
@@ -92,11 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _table(*more: Row) -> dict[str, Row]:
-    return {row.key: row for row in (*more, *rows.rows(), *updates.rows())}
-
-
-def chosen(names: "list[str] | tuple[str, ...] | Mapping[str, Row]", table: Mapping[str, Row]) -> list[Row]:
+def chosen(names: Iterable[str], table: Mapping[str, Row]) -> list[Row]:
     """The named rows, in the table's order; a name also stands for all that begin with it and a dash.
 
     Raises:
@@ -109,13 +112,6 @@ def chosen(names: "list[str] | tuple[str, ...] | Mapping[str, Row]", table: Mapp
             raise KeyError(name)
         found |= those
     return [row for key, row in table.items() if key in found]
-
-
-def _measure_one(options: argparse.Namespace) -> None:
-    """What `apart` starts: writes the runs of one row into a file."""
-    builds = (INSTALLED,) if options.builds is None else pair(options.builds)
-    row = _table(*startup.rows())[options.row[0]]
-    options.into.write_text(json.dumps(measured(row, Setting(options.place, options.rounds, builds))))
 
 
 def measured(row: Row, setting: Setting) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def table(results: Sequence[Result], ref: str) -> list[str]:
             continue
         new, old = ([run.wall for run in result.runs[name]] for name in (NEW, OLD))
         compared = ratio(result)
-        cells = [result.row.title, str(len(new)), seconds(spread(new)), seconds(spread(old))]
+        cells = [result.row.title, str(len(new)), seconds(spread(new), 3), seconds(spread(old), 3)]
         cells += [f"{compared.value:.3f}", f"{compared.low:.3f}-{compared.high:.3f}", compared.verdict]
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, "", f"Intervals: bootstrap over pairs; {RULE}."]

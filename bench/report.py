@@ -184,9 +184,9 @@ def drawing(results: Sequence[Result]) -> str:
     )
 
 
-def seconds(what: Spread) -> str:
+def seconds(what: Spread, digits: int = 2) -> str:
     """The median, and the range behind it."""
-    return f"{what.median:.2f} ({what.least:.2f}-{what.most:.2f})"
+    return f"{what.median:.{digits}f} ({what.least:.{digits}f}-{what.most:.{digits}f})"
 
 
 def _verdict(value: float, bound: float) -> str:
