@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.builds import NEW, OLD
-from bench.ratio import Ratio, ratio_of_medians
+from bench.ratio import WORSE, Ratio, ratio_of_medians
 from bench.report import Result, seconds
 from bench.rows import Row
 from bench.timing import spread
@@ -11,7 +11,7 @@ from bench.timing import spread
 ROWS = ("startup", "plain", "tls", "latency", "update-metadata")  # where no row is named
 PAIRS = 20
 STARTUP_PAIRS = 60
-RULE = "a row is worse only if the whole interval lies above 1.03"
+RULE = f"a row is worse only if the whole interval lies above {WORSE}"
 
 
 def count(row: Row) -> int:
