@@ -62,15 +62,17 @@ def test_a_seventh_slower_is_worse_and_a_hundredth_slower_is_not() -> None:
     steady = [1.0 + n / 1000 for n in range(20)]
     assert ratio_of_medians([time * 1.01 for time in steady], steady).verdict == "not worse"
     assert ratio_of_medians([time * 1.04 for time in steady], steady).verdict == "worse"
-    assert ratio_of_medians(steady, steady) == (1.0, 1.0, 1.0)
+    assert ratio_of_medians(steady, steady) == (1.0, 1.0, 1.0, 20)
 
 
 def test_few_or_wild_pairs_decide_nothing() -> None:
-    """An interval on both sides of the bound is no finding, however large the ratio."""
-    new, old = [1.0, 1.0, 1.5, 1.5, 1.6], [1.0, 1.1, 0.9, 1.2, 1.0]
+    """Neither an interval on both sides of the bound, however large the ratio, nor pairs that may agree by chance."""
+    new, old = [1.0, 1.0, 1.5, 1.5, 1.6, 1.6], [1.0, 1.1, 0.9, 1.2, 1.0, 1.0]
     found = ratio_of_medians(new, old)
     assert found.value > 1.4
     assert found.verdict == "undecided"
+    assert ratio_of_medians([2.0] * 5, [1.0] * 5).verdict == "undecided"
+    assert ratio_of_medians([2.0] * 6, [1.0] * 6).verdict == "worse"
 
 
 def test_one_slow_moment_makes_nothing_worse() -> None:
