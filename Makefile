@@ -25,11 +25,14 @@ test: $(VENV)/.test ## Install all that tests need (llama-cpp-python compiles on
 check: $(VENV)/.test ## The tests alone
 	$(BIN)/python -m pytest -n $(JOBS)
 
-lint: $(VENV)/.test ## Style, types and the layers of the house
+lint: $(VENV)/.test ## Style, types, the layers of the house, and CI's workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
 format: $(VENV)/.test ## Put the code into its shape
 	$(BIN)/ruff check --fix .

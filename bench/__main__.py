@@ -1,69 +1,143 @@
-"""`python -m bench`: every claim about speed, side by side with what people use today."""
+"""`python -m bench`: every claim about speed, side by side with what people use today.
+
+With `--against REF`: this checkout and an older commit of it, in pairs.
+"""
 
 import argparse
 import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import report, rows, startup, updates
-from bench.timing import Run
+from bench import pairs, report, rows, startup, updates
+from bench.builds import INSTALLED, NoSuchCommitError, make_pair, pair
+from bench.rows import Row
+from bench.timing import Run, Setting
 
 ROUNDS = 5
 
 
 def main() -> None:
-    """Measures, prints, and writes `bench/results.md` and `docs/bench.svg`."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each contender runs")
-    parser.add_argument(
-        "--row", action="append", default=[], help="measure only this row, and write no files"
-    )
-    parser.add_argument("--place", type=Path, help="where the files to serve are made and kept (11 GiB)")
-    parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
+    """Measures and prints; all rows also write `bench/results.md` and `docs/bench.svg`.
+
+    Ends with status 1 if a row failed, or if one is worse than the older commit.
+    """
+    parser = _parser()
     options = parser.parse_args()
-    table = {row.key: row for row in (*rows.rows(), *updates.rows())}
-    if unknown := set(options.row) - set(table):
-        parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(table)}")
-    if options.into is not None:
-        options.into.write_text(json.dumps(measured(table[options.row[0]], options.place, options.rounds)))
+    if options.pairs is not None and options.against is None:
+        parser.error("--pairs needs --against")
+    if options.pairs is not None and options.pairs < 1:
+        parser.error("--pairs is at least 1")
+    compared = options.against is not None or options.builds is not None
+    table = {row.key: row for row in (*(startup.rows() if compared else ()), *rows.rows(), *updates.rows())}
+    try:
+        wanted = chosen(options.row or (pairs.ROWS if options.against else table), table)
+    except KeyError as error:
+        parser.error(f"no row {error.args[0]}; there are {', '.join(table)}")
+    if options.into is not None:  # `apart` started this process
+        builds = (INSTALLED,) if options.builds is None else pair(options.builds)
+        setting = Setting(options.place, options.rounds, builds)
+        options.into.write_text(json.dumps(measured(wanted[0], setting)))
         return
     for name, how in rows.INSTALL.items():
         if not rows.installed(name):
             print(f"{name} is not here: {how}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="modelsync-bench-") as scratch:
-        place = options.place or Path(scratch)
+        place = options.place or Path(scratch) / "files"
         place.mkdir(exist_ok=True)
-        wanted = [table[key] for key in options.row] or list(table.values())
-        results = [apart(row, place, options.rounds) for row in wanted]
-    print("\n".join(report.tables(results)))
-    if not options.row:
+        if options.against is not None:
+            folder = Path(scratch) / "builds"
+            try:
+                make_pair(options.against, folder)
+            except NoSuchCommitError as error:
+                parser.error(str(error))
+            results = [apart(row, place, options.pairs or pairs.count(row), folder) for row in wanted]
+            print("\n".join(pairs.table(results, options.against)))
+        else:
+            results = [apart(row, place, options.rounds) for row in wanted]
+            print("\n".join(report.tables(results)))
+    if not options.row and not options.against:
         report.write(results, options.rounds)
         startup.main()
-    if failed := [result for result in results if result.failure]:
+    failed = [result for result in results if result.failure]
+    if failed:
         print("\n".join(report.failures(failed)), file=sys.stderr)
+    if failed or (options.against and any(pairs.is_worse(result) for result in results)):
         sys.exit(1)
 
 
-def measured(row: rows.Row, place: Path, rounds: int) -> dict[str, Any]:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each contender runs")
+    parser.add_argument(
+        "--row",
+        action="append",
+        default=[],
+        help="measure only this row, or those whose names begin with it and a dash (startup: with --against alone, "
+        "else `python -m bench.startup`); writes no files",
+    )
+    parser.add_argument("--place", type=Path, help="where the files to serve are made and kept (11 GiB)")
+    parser.add_argument(
+        "--against",
+        metavar="REF",
+        help="compare this checkout with an older commit: each row runs with both, in pairs that alternate (A B, B A, "
+        f"…); prints the ratio of the medians and its 95 %% interval (bootstrap over pairs); {pairs.RULE}, "
+        "and then the exit status is 1. "
+        f"Rows if none is named: {', '.join(pairs.ROWS)}",
+    )
+    parser.add_argument(
+        "--pairs",
+        type=int,
+        metavar="N",
+        help=f"with --against: how many pairs a row has ({pairs.STARTUP_PAIRS} for start-up, {pairs.PAIRS} for others)",
+    )
+    parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--builds", type=Path, help=argparse.SUPPRESS)
+    return parser
+
+
+def chosen(names: Iterable[str], table: Mapping[str, Row]) -> list[Row]:
+    """The named rows, in the table's order; a name also stands for all that begin with it and a dash.
+
+    Raises:
+        KeyError: There is no row of that name.
+    """
+    found: set[str] = set()
+    for name in names:
+        those = {key for key in table if key == name or key.startswith(f"{name}-")}
+        if not those:
+            raise KeyError(name)
+        found |= those
+    return [row for key, row in table.items() if key in found]
+
+
+def measured(row: Row, setting: Setting) -> dict[str, Any]:
     """A row's runs, or why there are none: one that fails takes no other with it."""
     try:
-        return {"runs": row.measure(place, rounds)}
+        return {"runs": row.measure(setting)}
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told and the others go on
         return {"failure": f"{type(error).__name__}: {error}"}
 
 
-def apart(row: rows.Row, place: Path, rounds: int) -> report.Result:
-    """Measures a row in a process of its own, so that no row's servers are there in another."""
+def apart(row: Row, place: Path, rounds: int, builds: Path | None = None) -> report.Result:
+    """Measures a row in a process of its own, so that no row's servers are there in another.
+
+    Args:
+        row: What.
+        place: Where the files to serve are made and kept.
+        rounds: How often each contender runs.
+        builds: The folder of the two builds to compare; None: the installed modelsync and its peers.
+    """
     print(f"{row.title} …", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         into = Path(folder) / "runs.json"
         command = [sys.executable, "-m", "bench", "--row", row.key, "--rounds", str(rounds)]
-        status = subprocess.run(
-            [*command, "--place", str(place), "--into", str(into)], check=False
-        ).returncode
+        command += ["--place", str(place), "--into", str(into)]
+        command += ["--builds", str(builds)] if builds is not None else []
+        status = subprocess.run(command, check=False).returncode
         found: dict[str, Any] = (
             json.loads(into.read_text()) if into.exists() else {"failure": f"it ended with {status}"}
         )

@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.rows import INSTALL, OURS, Row, installed, tool
+from bench.builds import OURS
+from bench.rows import INSTALL, Row, installed, tool
 from bench.timing import Run, Spread, spread
 
 MEMORY_BOUND = 80e6  # bytes, at 16 connections
@@ -58,7 +59,7 @@ def bytes_table(results: Sequence[Result]) -> list[str]:
             cells = [title, name, f"{sent / 1e6:.1f}", f"{share:.4f}"]
             ours = name == OURS and bound is not None
             cells += [f"{bound:.4f}", _verdict(share, bound)] if ours and bound is not None else ["", ""]
-            cells += [_seconds(spread([run.wall for run in runs])), *_against(result, name)]
+            cells += [seconds(spread([run.wall for run in runs])), *_against(result, name)]
             lines.append(f"| {' | '.join(cells)} |")
             title = ""
     return lines if results else []
@@ -85,7 +86,7 @@ def table(results: Sequence[Result]) -> list[str]:
         for name, runs in result.runs.items():
             wall, cpu = spread([run.wall for run in runs]), spread([run.cpu for run in runs])
             memory = max(run.memory for run in runs) / 1e6
-            cells = [title, name, _seconds(wall), f"{cpu.median:.2f}", f"{memory:.0f} MB"]
+            cells = [title, name, seconds(wall), f"{cpu.median:.2f}", f"{memory:.0f} MB"]
             cells += _against(result, name)
             lines.append(f"| {' | '.join(cells)} |")
             title = ""
@@ -183,8 +184,9 @@ def drawing(results: Sequence[Result]) -> str:
     )
 
 
-def _seconds(what: Spread) -> str:
-    return f"{what.median:.2f} ({what.least:.2f}-{what.most:.2f})"
+def seconds(what: Spread, digits: int = 2) -> str:
+    """The median, and the range behind it."""
+    return f"{what.median:.{digits}f} ({what.least:.{digits}f}-{what.most:.{digits}f})"
 
 
 def _verdict(value: float, bound: float) -> str:

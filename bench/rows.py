@@ -4,17 +4,18 @@ import hashlib
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.builds import Build
 from bench.serving import Serving
-from bench.timing import Contender, Run, in_turn
+from bench.timing import Contender, Run, Setting, timed
 
 GiB = 2**30
 MiB = 2**20
-OURS = "modelsync"
 REPO = "bench/models"
 SMALL_FILES = 200
 SMALL = 4 * MiB
@@ -53,7 +54,7 @@ class Row(NamedTuple):
     Attributes:
         key: For `--row`.
         title: What it is.
-        measure: Does it so many rounds; the runs of each contender.
+        measure: Does it in a setting; the runs of each contender.
         bounds: The most that modelsync may take of a contender's time.
         whole: Bytes of the files, where it counts how many of them the server sends; else 0.
         share: The most of those that it may send to modelsync.
@@ -61,7 +62,7 @@ class Row(NamedTuple):
 
     key: str
     title: str
-    measure: Callable[[Path, int], dict[str, list[Run]]]
+    measure: Callable[[Setting], dict[str, list[Run]]]
     bounds: Mapping[str, float]
     whole: int = 0
     share: float | None = None
@@ -117,12 +118,16 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def ours_on(hub: Serving, check: Callable[[Path], None], *words: str) -> Contender:
-    modelsync = str(Path(sys.executable).with_name("modelsync"))
-    environment = {"HF_ENDPOINT": hub.endpoint, "MODELSYNC_STORE": "{folder}/store", "HOME": "{folder}"}
+def ours_on(hub: Serving, build: Build, check: Callable[[Path], None], *words: str) -> Contender:
+    environment = {
+        "HF_ENDPOINT": hub.endpoint,
+        "MODELSYNC_STORE": "{folder}/store",
+        "HOME": "{folder}",
+        **build.environment,
+    }
     if hub.trusted:
         environment["SSL_CERT_FILE"] = str(hub.trusted)
-    return Contender(OURS, lambda _: [modelsync, "-q", *words], check, environment)
+    return Contender(build.name, lambda _: [*build.command, "-q", *words], check, environment)
 
 
 def _peers(hub: Serving, file: Path, check: Callable[[Path], None], *names: str) -> Iterator[Contender]:
@@ -162,33 +167,33 @@ def _peers(hub: Serving, file: Path, check: Callable[[Path], None], *names: str)
 
 def _one_file(
     names: Sequence[str],
-    place: Path,
-    rounds: int,
+    setting: Setting,
     *,
     tls: bool = False,
     cap: int | None = None,
     pace: int | None = None,
 ) -> dict[str, list[Run]]:
-    file = source(place, GiB)
+    file = source(setting.place, GiB)
     check = partial(same, {digest_of(file): GiB})
     with Serving(tls=tls, cap=cap, pace=pace) as hub:
         hub.offer(REPO, {"m.gguf": file})
-        ours = ours_on(hub, check, "pull", f"hf:{REPO}/m.gguf")
-        return in_turn([ours, *_peers(hub, file, check, *names)], rounds)
+        ours = [ours_on(hub, build, check, "pull", f"hf:{REPO}/m.gguf") for build in setting.builds]
+        return setting.in_turn(ours, _peers(hub, file, check, *names))
 
 
-def _many_files(place: Path, rounds: int) -> dict[str, list[Run]]:
-    files = {f"m{number}.gguf": source(place, SMALL, seed=number) for number in range(SMALL_FILES)}
+def _many_files(setting: Setting) -> dict[str, list[Run]]:
+    files = {f"m{number}.gguf": source(setting.place, SMALL, seed=number) for number in range(SMALL_FILES)}
     check = partial(same, {digest_of(file): SMALL for file in files.values()})
     manifest = "[models]\n" + "".join(f'm{n} = "hf:{REPO}/m{n}.gguf"\n' for n in range(SMALL_FILES))
     with Serving(delay=LATENCY) as hub:
         hub.offer(REPO, files)
-        contenders = [with_manifest(ours_on(hub, check, "sync"), manifest)]
+        ours = [with_manifest(ours_on(hub, build, check, "sync"), manifest) for build in setting.builds]
         first = next(iter(files.values()))
+        peers = []
         for peer in _peers(hub, first, check, "hf download"):
             whole = [word for word in peer.command(Path()) if word != "m.gguf"]
-            contenders.append(peer._replace(command=lambda _, whole=whole: whole))  # type: ignore[misc]
-        return in_turn(contenders, rounds)
+            peers.append(peer._replace(command=lambda _, whole=whole: whole))  # type: ignore[misc]
+        return setting.in_turn(ours, peers)
 
 
 def with_manifest(contender: Contender, manifest: str) -> Contender:
@@ -199,40 +204,52 @@ def with_manifest(contender: Contender, manifest: str) -> Contender:
     return contender._replace(command=command)
 
 
-def _same_file(place: Path, rounds: int) -> dict[str, list[Run]]:
-    file = source(place, GiB)
+def _same_file(setting: Setting) -> dict[str, list[Run]]:
+    file = source(setting.place, GiB)
     check = partial(same, {digest_of(file): GiB})
     with Serving() as hub:
         hub.offer(REPO, {"m.gguf": file})
-        ours = ours_on(hub, check, "sync")
+        ours = [ours_on(hub, build, check, "sync") for build in setting.builds]
         many = "[models]\n" + "".join(f'm{n} = "hf:{REPO}/m.gguf"\n' for n in range(SMALL_FILES))
         one = f'[models]\nm0 = "hf:{REPO}/m.gguf"\n'
-        return in_turn(
-            [with_manifest(ours, many), with_manifest(ours, one)._replace(name="one entry")], rounds
-        )
+        peer = with_manifest(ours[0], one)._replace(name="one entry")
+        return setting.in_turn([with_manifest(each, many) for each in ours], [peer])
 
 
-def _verify(place: Path, rounds: int) -> dict[str, list[Run]]:
-    file = source(place, 4 * GiB)
-    home = place / "verify"
-    with Serving() as hub:
+def _verify(setting: Setting) -> dict[str, list[Run]]:
+    file = source(setting.place, 4 * GiB)
+    with tempfile.TemporaryDirectory(prefix="verify-", dir=setting.place) as homes, Serving() as hub:
         hub.offer(REPO, {"m.gguf": file})
-        ours = with_manifest(ours_on(hub, lambda _: None, "sync"), f'[models]\nm = "hf:{REPO}/m.gguf"\n')
-        home.mkdir()
-        in_turn([ours], 0, place=home)
-    blob = next(
-        path for path in (home / "store").rglob("*") if path.is_file() and path.stat().st_size == 4 * GiB
+
+        def ours(build: Build) -> Contender:
+            home = Path(homes) / build.name
+            synced(hub, build, home)
+            return ours_on(hub, build, lambda _: None, "verify")._replace(place=home)
+
+        verify = [ours(build) for build in setting.builds]
+        home = Path(homes) / setting.builds[0].name
+        return setting.in_turn(verify, [_hash(blob_of(home, 4 * GiB))._replace(place=home)])
+
+
+def synced(hub: Serving, build: Build, home: Path) -> None:
+    """Makes a project in `home`, whose one model `m` is here."""
+    home.mkdir()
+    sync = ours_on(hub, build, lambda _: None, "sync")
+    timed(with_manifest(sync, f'[models]\nm = "hf:{REPO}/m.gguf"\n'), home)
+
+
+def blob_of(home: Path, size: int) -> Path:
+    """The file of that size in a project's store."""
+    return next(
+        path for path in (home / "store").rglob("*") if path.is_file() and path.stat().st_size == size
     )
+
+
+def _hash(file: Path) -> Contender:
+    """BLAKE3 of a file, and nothing else."""
     b3sum = [tool("b3sum") or ""] if installed("b3sum") else [sys.executable, "-c", BLAKE3]
     name = "b3sum" if installed("b3sum") else "blake3 over mmap"
-    peer = Contender(name, lambda _: [*b3sum, str(blob)], lambda _: None)
-    verify = ours._replace(
-        command=lambda _: [str(Path(sys.executable).with_name("modelsync")), "-q", "verify"]
-    )
-    try:
-        return in_turn([verify, peer], rounds, place=home)
-    finally:
-        shutil.rmtree(home)
+    return Contender(name, lambda _: [*b3sum, str(file)], lambda _: None)
 
 
 def rows() -> tuple[Row, ...]:

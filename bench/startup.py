@@ -4,6 +4,8 @@ Commands are timed as whole processes, in turn with `python -c pass`, and compar
 nothing to do of one model and of 1,000, and `import modelsync; modelsync.path(...)`. The models are a few bytes each:
 with nothing to do, their size does not matter. One more reads a header of 16 MB by ranges, from a URL on loopback whose
 header is never kept: what it takes over the interpreter's own start.
+
+Its rows are for `--against` alone: there modelsync is compared with itself.
 """
 
 import os
@@ -12,14 +14,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import gguf
 
+from bench.builds import Build
+from bench.rows import REPO, Row, ours_on, source, synced
+from bench.serving import Serving
+from bench.timing import Contender, Run, Setting
 from tests.hub import Hub
 
 ROUNDS = 15
 MANY = 1_000
+SMALL = 4096  # bytes of the model that is here
 
 
 def main() -> None:
@@ -88,6 +97,42 @@ def _in_turn(
             if turn:  # the first warms the caches
                 seconds[name].append(time.perf_counter() - start)
     return {name: (statistics.median(all_), min(all_), max(all_)) for name, all_ in seconds.items()}
+
+
+def rows() -> tuple[Row, ...]:
+    """A row for each way to start it with nothing to do."""
+    return (
+        Row("startup-sync", "start-up: sync with nothing to do", partial(_start, _sync), {}),
+        Row("startup-path", "start-up: `modelsync.path()`", partial(_start, _path), {}),
+        Row("startup-import", "start-up: `import modelsync`", partial(_start, _import), {}),
+    )
+
+
+def _sync(build: Build) -> Sequence[str]:
+    return [*build.command, "-q", "sync"]
+
+
+def _path(_: Build) -> Sequence[str]:
+    return [sys.executable, "-c", "import modelsync; modelsync.path('m')"]
+
+
+def _import(_: Build) -> Sequence[str]:
+    return [sys.executable, "-c", "import modelsync"]
+
+
+def _start(command: Callable[[Build], Sequence[str]], setting: Setting) -> dict[str, list[Run]]:
+    """Runs one command in projects whose model is here; each build has made its own."""
+    with tempfile.TemporaryDirectory(prefix="startup-", dir=setting.place) as homes, Serving() as hub:
+        hub.offer(REPO, {"m.gguf": source(setting.place, SMALL)})
+
+        def ours(build: Build) -> Contender:
+            home = Path(homes) / build.name
+            synced(hub, build, home)
+            words = command(build)
+            here = ours_on(hub, build, lambda _: None)
+            return here._replace(command=lambda _: words, place=home)
+
+        return setting.in_turn([ours(build) for build in setting.builds])
 
 
 def _promise(what: str, ratio: float, bound: float) -> None:

@@ -5,10 +5,12 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
+
+from bench.builds import Build
 
 TOUCHED = 1 << 20  # bytes of memory that are written to at once
 TOUCHES = 1280  # how often; a run brings at most about a GiB
@@ -22,7 +24,8 @@ class Contender(NamedTuple):
         command: From an empty folder to what is run in it.
         check: Raises if what lies in that folder afterwards is not what was asked for, byte by byte.
         environment: More variables; `{folder}` in a value is that folder.
-        prepare: Makes that folder what it is to be before the time runs; None: it is empty.
+        prepare: Makes that folder what it is to be before the time runs; None: it is left as it is.
+        place: A folder that it works in every time; None: a new, empty one each time.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Contender(NamedTuple):
     check: Callable[[Path], None]
     environment: Mapping[str, str] = {}
     prepare: Callable[[Path], None] | None = None
+    place: Path | None = None
 
 
 class Run(NamedTuple):
@@ -61,11 +65,10 @@ def in_turn(
     contenders: Sequence[Contender],
     rounds: int,
     *,
-    place: Path | None = None,
     warm: bool = True,
     meter: Callable[[], int] = lambda: 0,
 ) -> dict[str, list[Run]]:
-    """Runs each once a round, each time in a folder of its own, beginning with another every round.
+    """Runs each once a round, beginning with another every round: of two the order is A B, B A, A B, and so on.
 
     What a run leaves behind must not slow the next one: its files are emptied at once, so that the disk has room, and
     removed after the last, since some file systems take long to give out what was removed a moment ago.
@@ -73,7 +76,6 @@ def in_turn(
     Args:
         contenders: Who.
         rounds: How often.
-        place: A folder that all of them work in, instead of an empty one each time.
         warm: Whether one round goes before that warms the caches and does not count.
         meter: Counts something, from the beginning on: bytes that a server has sent.
     """
@@ -85,19 +87,45 @@ def in_turn(
         for turn in range(0 if warm else 1, rounds + 1):
             first = turn % len(contenders)
             for contender in (*contenders[first:], *contenders[:first]):
-                there = place or Path(tempfile.mkdtemp(dir=folders))
+                there = contender.place or Path(tempfile.mkdtemp(dir=folders))
                 if contender.prepare is not None:
                     contender.prepare(there)
-                if place is None:
+                if contender.place is None:
                     touch_memory(scratch)
                 before = meter()
                 run = timed(contender, there)
                 run = run._replace(sent=meter() - before)
-                if place is None:
+                if contender.place is None:
                     empty(there)
                 if turn:
                     runs[contender.name].append(run)
     return runs
+
+
+class Setting(NamedTuple):
+    """What a row is measured with.
+
+    Attributes:
+        place: Where the files to serve are made and kept.
+        rounds: How often each contender runs.
+        builds: The modelsyncs to run: one beside its peers, or two that are compared with each other alone.
+    """
+
+    place: Path
+    rounds: int
+    builds: Sequence[Build]
+
+    def in_turn(
+        self,
+        ours: Sequence[Contender],
+        peers: Iterable[Contender] = (),
+        *,
+        warm: bool = True,
+        meter: Callable[[], int] = lambda: 0,
+    ) -> dict[str, list[Run]]:
+        """Runs modelsync, a contender for each build, and its peers where there is one build."""
+        contenders = [*ours, *(peers if len(self.builds) == 1 else ())]
+        return in_turn(contenders, self.rounds, warm=warm, meter=meter)
 
 
 def touch_memory(scratch: FileIO) -> None:

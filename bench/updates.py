@@ -4,26 +4,29 @@ Over a line of 100 MB/s, all connections together: the bytes are those that the 
 """
 
 import os
-import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 
+from bench.builds import Build
 from bench.rows import (
     REPO,
     GiB,
     MiB,
     Row,
+    blob_of,
     digest_of,
     installed,
     ours_on,
     same,
     source,
+    synced,
     tool,
     with_manifest,
 )
 from bench.serving import Serving
-from bench.timing import Contender, Run, in_turn, timed
+from bench.timing import Contender, Run, Setting, timed
 from modelsync.gguf.types import TENSOR_TYPES
 from modelsync.gguf.writer import HeaderFile, Info, write_header
 
@@ -107,10 +110,10 @@ def version(place: Path, change: str) -> Path:
     return path
 
 
-def _update(change: str, place: Path, rounds: int) -> dict[str, list[Run]]:
+def _update(change: str, setting: Setting) -> dict[str, list[Run]]:
     """From the old version to the new one, or with `nothing` to itself, or with `back` from the new one again."""
-    old = version(place, "old")
-    new = old if change == "nothing" else version(place, "metadata" if change == "back" else change)
+    old = version(setting.place, "old")
+    new = old if change == "nothing" else version(setting.place, "metadata" if change == "back" else change)
     target = old if change == "back" else new
     check = partial(same, {digest_of(target): target.stat().st_size})
     with Serving(line=LINE) as hub:
@@ -131,12 +134,13 @@ def _update(change: str, place: Path, rounds: int) -> dict[str, list[Run]]:
             return contender._replace(prepare=lambda folder: go_through(folder, versions, contender))
 
         seen = [old, new] if change == "back" else [old]
-        ours = with_manifest(ours_on(hub, check, "sync", "-U"), MANIFEST)
-        contenders = [after(seen, ours)]
-        contenders.append(after([], ours._replace(name=WHOLE)))
+        ours = [with_manifest(ours_on(hub, build, check, "sync", "-U"), MANIFEST) for build in setting.builds]
+        peers = [after([], ours[0]._replace(name=WHOLE))]
         if installed("hf"):
-            contenders.append(after(seen, _hf(hub, check)))
-        return in_turn(contenders, rounds, warm=False, meter=lambda: line.sent)
+            peers.append(after(seen, _hf(hub, check)))
+        return setting.in_turn(
+            [after(seen, each) for each in ours], peers, warm=False, meter=lambda: line.sent
+        )
 
 
 def _hf(hub: Serving, check: Callable[[Path], None]) -> Contender:
@@ -151,29 +155,28 @@ def _hf(hub: Serving, check: Callable[[Path], None]) -> Contender:
     return Contender(HF, lambda _: command, check, environment)
 
 
-def _repair(place: Path, rounds: int) -> dict[str, list[Run]]:
+def _repair(setting: Setting) -> dict[str, list[Run]]:
     """A bit of a blob flips; `verify --repair` mends it."""
-    file = source(place, 4 * GiB)
+    file = source(setting.place, 4 * GiB)
     check = partial(same, {digest_of(file): 4 * GiB})
-    home = place / "repair"
-    with Serving(line=LINE) as hub:
+    with (
+        tempfile.TemporaryDirectory(prefix="repair-", dir=setting.place) as homes,
+        Serving(line=LINE) as hub,
+    ):
         hub.offer(REPO, {"m.gguf": file})
         line = hub.line
         assert line is not None
-        home.mkdir()
-        try:
+
+        def ours(build: Build) -> Contender:
+            home = Path(homes) / build.name
             line.free = True
-            timed(with_manifest(ours_on(hub, lambda _: None, "sync"), MANIFEST), home)
+            synced(hub, build, home)
             line.free = False
-            blob = next(
-                path
-                for path in (home / "store").rglob("*")
-                if path.is_file() and path.stat().st_size == 4 * GiB
-            )
-            repair = ours_on(hub, check, "verify", "--repair")._replace(prepare=lambda _: flip(blob))
-            return in_turn([repair], rounds, place=home, warm=False, meter=lambda: line.sent)
-        finally:
-            shutil.rmtree(home)
+            blob = blob_of(home, 4 * GiB)
+            repair = ours_on(hub, build, check, "verify", "--repair")
+            return repair._replace(prepare=lambda _: flip(blob), place=home)
+
+        return setting.in_turn([ours(build) for build in setting.builds], warm=False, meter=lambda: line.sent)
 
 
 def flip(blob: Path) -> None:

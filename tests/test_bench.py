@@ -1,23 +1,29 @@
 """The bench's own promises; what it measures is no test's business."""
 
+import os
+import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from bench import report
-from bench.__main__ import apart, measured
-from bench.rows import OURS, Row
-from bench.timing import Run
+from bench import builds, pairs, report
+from bench.__main__ import apart, chosen, measured
+from bench.builds import INSTALLED, NEW, OLD, OURS, Build, NoSuchCommitError, make_pair, pair
+from bench.ratio import ratio_of_medians
+from bench.rows import Row
+from bench.timing import Contender, Run, Setting
 
 
-def _breaks(_: Path, __: int) -> dict[str, list[Run]]:
+def _breaks(_: Setting) -> dict[str, list[Run]]:
     raise RuntimeError("hf download failed (1): 503")
 
 
 def test_a_row_that_fails_takes_no_other_with_it(tmp_path: Path) -> None:
     """Whether a contender fails or the whole process ends: the page has the other rows, and says what is missing."""
     broken, gone = Row("broken", "broken work", _breaks, {}), Row("no-such-row", "lost work", _breaks, {})
-    found = measured(broken, tmp_path, 1)
+    found = measured(broken, Setting(tmp_path, 1, (INSTALLED,)))
     good = report.Result(
         Row("good", "good work", _breaks, {"curl": 1.0}),
         {OURS: [Run(1.0, 1.0, 1)], "curl": [Run(2.0, 1.0, 1)]},
@@ -40,3 +46,139 @@ def test_a_contender_that_a_variable_names_is_asked_its_version(
     command.chmod(0o755)
     monkeypatch.setenv("NODE_LLAMA_CPP", str(command))
     assert "node-llama-cpp: 3.22.0" in report.machine()
+
+
+def _noisy(draw: random.Random, count: int, slower: float = 1.0) -> tuple[list[float], list[float]]:
+    """Times in pairs: both halves meet the same moment, and each has a little noise of its own."""
+    moments = [draw.lognormvariate(0, 0.2) for _ in range(count)]
+    new, old = ([moment * draw.lognormvariate(0, 0.02) for moment in moments] for _ in (NEW, OLD))
+    return [time * slower for time in new], old
+
+
+def test_a_seventh_slower_is_worse_and_a_hundredth_slower_is_not() -> None:
+    """Also on a machine whose moments differ by far more than that, and only beyond the 3 % of identical commands."""
+    draw = random.Random(1)
+    assert ratio_of_medians(*_noisy(draw, 60, 1.15)).verdict == "worse"
+    steady = [1.0 + n / 1000 for n in range(20)]
+    assert ratio_of_medians([time * 1.01 for time in steady], steady).verdict == "not worse"
+    assert ratio_of_medians([time * 1.04 for time in steady], steady).verdict == "worse"
+    assert ratio_of_medians(steady, steady) == (1.0, 1.0, 1.0, 20)
+
+
+def test_few_or_wild_pairs_decide_nothing() -> None:
+    """Neither an interval on both sides of the bound, however large the ratio, nor pairs that may agree by chance."""
+    new, old = [1.0, 1.0, 1.5, 1.5, 1.6, 1.6], [1.0, 1.1, 0.9, 1.2, 1.0, 1.0]
+    found = ratio_of_medians(new, old)
+    assert found.value > 1.4
+    assert found.verdict == "undecided"
+    assert ratio_of_medians([2.0] * 5, [1.0] * 5).verdict == "undecided"
+    assert ratio_of_medians([2.0] * 6, [1.0] * 6).verdict == "worse"
+
+
+def test_one_slow_moment_makes_nothing_worse() -> None:
+    """Medians: a run that took a hundred times as long is one run."""
+    old = [1.0 + n / 1000 for n in range(20)]
+    assert ratio_of_medians([100.0, *old[1:]], old).verdict == "not worse"
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+    """Of 40 comparisons with a known ratio, nearly all; the same times give the same interval."""
+    draw = random.Random(2)
+    times = [_noisy(draw, 20, 1.2) for _ in range(40)]
+    found = [ratio_of_medians(*each) for each in times]
+    assert sum(each.low <= 1.2 <= each.high for each in found) >= 34
+    assert all(each.low < each.high for each in found)
+    assert ratio_of_medians(*times[0]) == found[0]
+
+
+def test_pairs_that_lack_a_half_are_refused() -> None:
+    """No ratio from nothing, and none from times that do not belong together."""
+    with pytest.raises(ValueError, match="no pairs"):
+        ratio_of_medians([], [])
+    with pytest.raises(ValueError, match="zip"):
+        ratio_of_medians([1.0, 2.0], [1.0])
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="runs are timed by wait4")
+def test_two_builds_alternate_evenly(tmp_path: Path) -> None:
+    """A B, B A, A B: each is in every pair once, and goes first in every second one."""
+    log = tmp_path / "log"
+
+    def writes(build: Build) -> Contender:
+        words = [sys.executable, "-c", f"open({str(log)!r}, 'a').write({build.name!r} + ' ')"]
+        return Contender(build.name, lambda _: words, lambda _: None, place=tmp_path)
+
+    two = (Build(NEW, []), Build(OLD, []))
+    peer = writes(Build("peer", []))
+    runs = Setting(tmp_path, 6, two).in_turn([writes(build) for build in two], [peer])
+    assert {name: len(each) for name, each in runs.items()} == {NEW: 6, OLD: 6}
+    order = log.read_text().split()[2:]  # the first pair warms the caches
+    halves = list(zip(order[::2], order[1::2], strict=True))
+    assert all(set(half) == {NEW, OLD} for half in halves)
+    assert [first for first, _ in halves] == [OLD, NEW] * 3
+
+
+def _git(folder: Path, *words: str) -> None:
+    who = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
+
+
+def test_the_older_build_is_the_commit_and_the_newer_one_the_files_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each build's command and each Python with its variables run its own files, also those not committed."""
+    root = tmp_path / "root"
+    package = root / "modelsync"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "__main__.py").write_text("print('committed')")
+    _git(root, "init", "--quiet")
+    _git(root, "add", ".")
+    _git(root, "commit", "--quiet", "--message", "One")
+    (package / "__main__.py").write_text("print('changed since')")
+    monkeypatch.setattr(builds, "ROOT", root)
+    make_pair("HEAD", tmp_path / "pair")
+    said = {
+        build.name: subprocess.run(
+            build.command,
+            cwd=tmp_path,
+            env={**os.environ, **build.environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for build in pair(tmp_path / "pair")
+    }
+    assert said == {NEW: "changed since", OLD: "committed"}
+    for wrong in ("no-such-commit", "--help", "HEAD~7"):
+        with pytest.raises(NoSuchCommitError, match=wrong):
+            make_pair(wrong, tmp_path / wrong)
+
+
+def test_a_commit_that_does_not_exist_is_said_before_anything_runs(tmp_path: Path) -> None:
+    """One line that names it, status 2; nothing is measured."""
+    command = [sys.executable, "-m", "bench", "--against", "no-such-commit", "--place", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "git knows no commit 'no-such-commit'" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_stands_for_its_row_or_for_all_that_begin_with_it() -> None:
+    """`update` is five rows, `tls` is one, `t` is none."""
+    table = {key: Row(key, key, _breaks, {}) for key in ("tls", "update-one", "update-all")}
+    assert [row.key for row in chosen(["update", "tls"], table)] == ["tls", "update-one", "update-all"]
+    assert [row.key for row in chosen(["update-all"], table)] == ["update-all"]
+    with pytest.raises(KeyError, match="t"):
+        chosen(["t"], table)
+
+
+def test_the_table_of_pairs_names_what_is_worse_and_leaves_out_what_failed() -> None:
+    """A line for each row that was measured, with its verdict."""
+    slow, fast = ([Run(least + n / 100, 1.0, 1) for n in range(9)] for least in (1.5, 1.0))
+    worse = report.Result(Row("slow", "slow work", _breaks, {}), {NEW: slow, OLD: fast})
+    good = report.Result(Row("good", "good work", _breaks, {}), {NEW: fast, OLD: slow})
+    lost = report.Result(Row("lost", "lost work", _breaks, {}), {}, "RuntimeError: 503")
+    lines = pairs.table([worse, good, lost], "v1")
+    assert [line.rsplit("|", 2)[1].strip() for line in lines[2:] if "work" in line] == ["worse", "not worse"]
+    assert [pairs.is_worse(each) for each in (worse, good, lost)] == [True, False, False]
