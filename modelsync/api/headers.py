@@ -103,7 +103,7 @@ def estimate(
     from modelsync.fit import estimation
     from modelsync.ops import estimate as ops_estimate
 
-    asked = estimation.Asked(
+    asked = estimation.EstimateOptions(
         profile=profile,
         context=ctx,
         gpu_layers=gpu_layers,

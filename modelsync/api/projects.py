@@ -11,7 +11,7 @@ from modelsync.project.model_files import ModelFiles
 if TYPE_CHECKING:
     from modelsync.install.report import SyncReport
     from modelsync.ops.lock import LockReport
-    from modelsync.ops.verify import Row
+    from modelsync.ops.verify import VerifiedFile
     from modelsync.store.links import LinkMode
     from modelsync.transfer.progress import Event
 
@@ -164,7 +164,7 @@ def verify(
     offline: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
-) -> "tuple[Row, ...]":
+) -> "tuple[VerifiedFile, ...]":
     """Hashes what is here again: `modelsync verify`. Each file is one row with its status, and where it is damaged.
 
     Args:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from modelsync.context import Context
 from modelsync.errors import CancelledError, ModelsyncError
 from modelsync.fetch import headers
-from modelsync.fetch.wanted import Need
+from modelsync.fetch.wanted import WantedFile
 from modelsync.gguf.header import Header
 from modelsync.gguf.tensor_match import match_tensors
 from modelsync.spec.lock.model import LockedFile
@@ -31,7 +31,7 @@ from modelsync.transfer.jobs import Guess, Job
 if TYPE_CHECKING:
     from modelsync.sources.base import Found
 
-LEAST = 8 << 20  # bytes; who has fewer in common is fetched plainly
+LEAST = 8 << 20  # bytes; a file that has fewer in common with older ones is fetched whole
 PARTS = 64  # of one older model that are looked at
 OTHERS = 4  # further files that are looked at
 CLOSE = 64  # one in so many bytes may be more or fewer in a file that is like another but for its name
@@ -43,7 +43,7 @@ NAMESAKE, STRANGER = MAX_PARTS + 1, MAX_PARTS + 2
 _COMMIT = re.compile(r"/resolve/[0-9a-f]{40}/")
 
 
-class Bases:
+class OlderFiles:
     """What the store has that new files may be copied from; looked through once, when it is first asked.
 
     Args:
@@ -56,7 +56,7 @@ class Bases:
         self._headers: dict[str, Header | None] = {}
         self._room = threading.BoundedSemaphore(headers.READERS)
 
-    def prepare(self, need: Need, job: Job) -> Job:
+    def prepare(self, need: WantedFile, job: Job) -> Job:
         """The job with what can be guessed of it.
 
         Raises:
@@ -74,7 +74,7 @@ class Bases:
             return job
         return job._replace(guesses=guesses(header, olds), head=head)
 
-    def _olds(self, need: Need) -> "list[Old]":
+    def _olds(self, need: WantedFile) -> "list[Old]":
         """The older files that are here and can be read, the likeliest first."""
         out = []
         with self._turn:  # one thread looks through the store for all of them

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from modelsync.fetch.wanted import Need
+    from modelsync.fetch.wanted import WantedFile
     from modelsync.store.layout import Store
     from modelsync.store.links import LinkMode
 
 
-def require(store: "Store", needs: "Iterable[Need]", copies: Iterable[tuple[Path, int]] = ()) -> None:
+def require(store: "Store", needs: "Iterable[WantedFile]", copies: Iterable[tuple[Path, int]] = ()) -> None:
     """Checks that the disks have space for files that come into the store, and for copies of them elsewhere.
 
     Args:

@@ -18,12 +18,12 @@ from modelsync.errors import (
     NotAModelError,
     NotSyncedError,
 )
-from modelsync.fetch.wanted import Need
+from modelsync.fetch.wanted import WantedFile, blob_of
 from modelsync.gguf.header import Header
 from modelsync.gguf.reader import HeaderReader, NeedMore, read_header
 from modelsync.net.retry import TRIES
-from modelsync.store import blobs
 from modelsync.store import header_cache as kept
+from modelsync.store.layout import header_in
 from modelsync.system.parallel import run_all
 from modelsync.transfer.jobs import Segment
 from modelsync.transfer.progress import Event
@@ -39,7 +39,7 @@ READERS = 8  # files read at once
 _PIECE = 256 << 10  # bytes taken from a connection at once
 
 
-def read_all(context: Context, needs: Sequence[Need]) -> list[Header]:
+def read_all(context: Context, needs: Sequence[WantedFile]) -> list[Header]:
     """The headers of some files, in their order, read side by side.
 
     Raises:
@@ -54,13 +54,12 @@ def read_all(context: Context, needs: Sequence[Need]) -> list[Header]:
     )
 
 
-def read(context: Context, need: Need) -> Header:
+def read(context: Context, need: WantedFile) -> Header:
     """The header of one file: of its blob where that is here, else as it was kept, else of its source."""
     sha256 = need.file.sha256
+    if (blob := blob_of(context, need.file)) is not None:
+        return of_blob(context, need.label, blob)
     if sha256:
-        blob = blobs.find(context.store, sha256, need.file.size)
-        if blob is not None:
-            return of_blob(context, need.label, blob)
         known = kept.recall(context.store, sha256)
         if known is not None:
             with suppress(NotAModelError):
@@ -91,6 +90,15 @@ def read(context: Context, need: Need) -> Header:
     return header
 
 
+def is_local(context: Context, wanted: WantedFile) -> bool:
+    """Whether the header of a file with a digest can be read without a network."""
+    sha256 = wanted.file.sha256
+    return sha256 is not None and (
+        blob_of(context, wanted.file) is not None
+        or any(Path(header_in(place, sha256)).is_file() for place in context.store.places)
+    )
+
+
 def of_blob(context: Context, label: str, blob: Path) -> Header:
     """The header of a file that is here.
 
@@ -102,8 +110,8 @@ def of_blob(context: Context, label: str, blob: Path) -> Header:
     return _Reading(context, label, (Segment(blob.as_uri(), size),), size, known=True).run()
 
 
-def beginning(context: Context, need: Need, first: int) -> tuple[Header, bytes]:
-    """The header of a file that is to be fetched, asked for once, without patience.
+def beginning(context: Context, need: WantedFile, first: int) -> tuple[Header, bytes]:
+    """The header of a file that is to be fetched, in one attempt, no retry.
 
     Args:
         context: What to work with.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from modelsync.context import Context
 from modelsync.errors import NetworkError
 from modelsync.fetch.headers import pause
-from modelsync.fetch.wanted import Need
+from modelsync.fetch.wanted import WantedFile
 
 if TYPE_CHECKING:
     from modelsync.transfer.responses import SourceResponse
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class WindowReader:
     """Ranges of one file. Where its source redirects to is asked once."""
 
-    def __init__(self, context: Context, need: Need) -> None:
+    def __init__(self, context: Context, need: WantedFile) -> None:
         """A reader that has asked nothing yet; the file is one segment of known size, not on this machine."""
         (segment,) = need.segments
         self._context = context

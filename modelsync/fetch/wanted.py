@@ -8,14 +8,14 @@ from modelsync.context import Context
 from modelsync.errors import ModelsyncError
 from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.names import file_name, printable
-from modelsync.store import layout
+from modelsync.store import blobs, layout
 
 if TYPE_CHECKING:
     from modelsync.sources.base import Found, Source
     from modelsync.transfer.jobs import Guess, Segment
 
 
-class Need(NamedTuple):
+class WantedFile(NamedTuple):
     """A file that is wanted in the store.
 
     Attributes:
@@ -40,9 +40,9 @@ class Need(NamedTuple):
         return self.file.sha256 or layout.url_key(" ".join(segment.url for segment in self.segments))
 
 
-def needs_of(
+def wanted_files(
     context: Context, model: LockedModel, files: Iterable[LockedFile], folder: Path
-) -> Iterable[Need]:
+) -> Iterable[WantedFile]:
     """The needs for some files of a locked model; `folder` is the manifest's."""
     from modelsync.sources.request import owners
 
@@ -50,12 +50,21 @@ def needs_of(
     wanted = set(files)
     for file, _, source in owners(model.request, model.files, context.sources()):
         if file in wanted:
-            yield need_of(label(model.name, file.path), file, source, source.locate(file, endpoint, folder))
+            yield wanted_file(
+                label(model.name, file.path), file, source, source.locate(file, endpoint, folder)
+            )
 
 
-def need_of(name: str, file: "LockedFile | Found", source: "Source", segments: "tuple[Segment, ...]") -> Need:
+def wanted_file(
+    name: str, file: "LockedFile | Found", source: "Source", segments: "tuple[Segment, ...]"
+) -> WantedFile:
     """A file, as `name`, from its source, which explains what goes wrong."""
-    return Need(name, file, segments, lambda error: source.explain(error, segments[0].url))
+    return WantedFile(name, file, segments, lambda error: source.explain(error, segments[0].url))
+
+
+def blob_of(context: Context, file: "LockedFile | Found") -> Path | None:
+    """The path of the file's blob; None where it is missing or suspect, or the digest is not known."""
+    return blobs.find(context.store, file.sha256, file.size) if file.sha256 else None
 
 
 def label(name: str, path: str) -> str:

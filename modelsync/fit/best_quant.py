@@ -5,13 +5,13 @@ from typing import Any, Literal, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import MisfitError, OfflineError, UsageError
-from modelsync.fit.estimation import Asked, Estimation
+from modelsync.fit.estimation import EstimateOptions, Estimation
 from modelsync.fit.quants import estimate_quants
 from modelsync.sizes import size
 from modelsync.spec.names import printable
 from modelsync.spec.uri import HfUri, Reference
 
-CONTEXT = 4096  # tokens that a model should have room for, where nobody says how many
+CONTEXT = 4096  # tokens that a model should have room for, where no option says how many
 
 
 class Chosen(NamedTuple):
@@ -43,7 +43,7 @@ class Chosen(NamedTuple):
 def best_quant(
     context: Context,
     reference: Reference,
-    asked: Asked | None = None,
+    asked: EstimateOptions | None = None,
     *,
     mmproj: Reference | Literal[True] | None = None,
     loras: Sequence[Reference] = (),
@@ -85,7 +85,7 @@ def best_quant(
             f"--fit asks which quants hf:{uri.repo} has, and the network is ruled out",
             hint="leave out --offline, or name a quant",
         )
-    asked = asked or Asked()
+    asked = asked or EstimateOptions()
     asked = asked._replace(
         context=CONTEXT if asked.context is None else asked.context,
         gpu_layers="auto" if asked.gpu_layers is None else asked.gpu_layers,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import ModelsyncError
-from modelsync.fetch.wanted import Need, need_of
+from modelsync.fetch.wanted import WantedFile, wanted_file
 from modelsync.spec import choose
 from modelsync.spec.names import file_name, printable
 from modelsync.spec.request import Request
@@ -20,11 +20,11 @@ class _Quant(NamedTuple):
 
     name: str
     uri: HfUri
-    needs: tuple[Need, ...]
-    beside: tuple[Need, ...] = ()  # its projector and adapters
+    needs: tuple[WantedFile, ...]
+    beside: tuple[WantedFile, ...] = ()  # its projector and adapters
 
     @property
-    def all(self) -> tuple[Need, ...]:
+    def all(self) -> tuple[WantedFile, ...]:
         return (*self.needs, *self.beside)
 
     @property
@@ -74,7 +74,9 @@ def _listed(
         request = Request(uri, at.commit, mmproj, loras)
         answer = requests.resolve(request, sources, folder=Path.cwd(), endpoint=endpoint)
         needs = tuple(
-            need_of(printable(file_name(file.path)), file, owner, owner.locate(file, endpoint, Path.cwd()))
+            wanted_file(
+                printable(file_name(file.path)), file, owner, owner.locate(file, endpoint, Path.cwd())
+            )
             for file, _, owner in requests.owners(request.to_dict(), answer.files, sources)
         )
         model = tuple(need for need in needs if need.file.role == "model")

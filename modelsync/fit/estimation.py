@@ -17,11 +17,11 @@ from modelsync.memory.placement import Remedy, Verdict
 from modelsync.spec.names import did_you_mean, printable
 
 
-class Asked(NamedTuple):
-    """What a person asks, over the profile's defaults and the manifest's load settings; None: as they are.
+class EstimateOptions(NamedTuple):
+    """Options of an estimate, over the profile's defaults and the manifest's load settings; None: as they are.
 
     Attributes:
-        profile: Whose defaults they are: a key of `gguf.load_settings.PROFILES`.
+        profile: Whose defaults they are: a key of `memory.load_settings.PROFILES`.
         context: Tokens; 0: what the model was trained with.
         gpu_layers: How many; -1: all; `auto`: as many as fit.
         cache_type_k: The name of a type; `cache_type_v` too.
@@ -41,7 +41,7 @@ class Asked(NamedTuple):
     gpus: tuple[int, ...] | None = None
 
     def over(self, base: LoadSettings) -> LoadSettings:
-        """The settings, with what is asked in the place of theirs.
+        """The settings, overridden by what was asked.
 
         Raises:
             UsageError: a cache type that there is not, or a number below its least.

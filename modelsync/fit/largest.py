@@ -1,8 +1,8 @@
-"""What fits this machine: the variant that `auto` means, and a word before a download that could not be run.
+"""The variant that `auto` means: the largest that fits this machine.
 
-Both go by the machine's memory in total, less a part for the system, and by the formulas: so a machine gives the
-same answer every time, whatever else runs on it and whichever llama-cpp-python is installed. Layers go to GPUs as far
-as they fit there, unless the load settings say how many do.
+This goes by the machine's memory in total, less a part for the system, and by the formulas: a machine gives the same
+answer every time, whatever else runs on it and whichever llama-cpp-python is installed. Layers go to GPUs as far as
+they fit there, unless the load settings say how many do.
 """
 
 from collections.abc import Sequence
@@ -16,19 +16,16 @@ from modelsync.errors import (
     UsageError,
 )
 from modelsync.fit import machine
-from modelsync.fit.preflight import _HEADER, Wanted, _reckoned, _room, _rooms
+from modelsync.fit.model import PendingModel, estimate_pending
+from modelsync.gguf.bounds import MAX_HEADER
 from modelsync.install import present
-from modelsync.install import present as install_present
 from modelsync.memory import placement
 from modelsync.project import lookup
-from modelsync.project.lookup import Known
+from modelsync.project.lookup import LockedEntry
 from modelsync.project.project import Project
 from modelsync.spec.lock.model import Lock
 from modelsync.spec.manifest.model import Entry, Manifest
 from modelsync.spec.names import printable
-from modelsync.store import blobs
-
-# --- variants ----------------------------------------------------------------------------------------
 
 
 def largest(
@@ -55,7 +52,7 @@ def largest(
         ModelsyncError: a header cannot be read.
     """
     entries = [entry for entry in manifest.entries if entry.name == name]
-    known = [Known(manifest, lock, entry, lookup.locked(project, lock, entry)) for entry in entries]
+    known = [LockedEntry(manifest, lock, entry, lookup.locked(project, lock, entry)) for entry in entries]
     key = (name, *(file.sha256 for one in known for file in one.model.files))
     if key not in context.decided:
         context.decided[key] = _decided(context, project, known, name, fetch=fetch and not context.offline)
@@ -64,27 +61,27 @@ def largest(
 
 
 def _decided(
-    context: Context, project: Project, known: Sequence[Known], name: str, *, fetch: bool
+    context: Context, project: Project, known: Sequence[LockedEntry], name: str, *, fetch: bool
 ) -> tuple[str | None, bool]:
     """The variant, and whether all that could have been it were looked at."""
     here = machine.steady_machine()
     if here is None:
         raise UsageError(
-            f"this machine does not tell its memory, so nobody knows what variant of {printable(name)} fits",
+            f"this machine does not tell its memory, so it is not known what variant of {printable(name)} fits",
             hint="name one: --variant NAME",
         )
     sure, why = True, None
     for _, group in groupby(sorted(known, key=_bytes, reverse=True), key=_bytes):
-        fitting: list[tuple[int, Known]] = []
+        fitting: list[tuple[int, LockedEntry]] = []
         for one in group:
-            if _bytes(one) - _HEADER > _room(here):
+            if _bytes(one) - MAX_HEADER > here.room:
                 continue
             if not fetch and not _is_here(context, project, one):
                 sure = False
                 continue
             try:
-                needs = install_present.needs(context, project, one)
-                found = _reckoned(context, here, Wanted(one.entry.title, needs, one.entry.load))
+                needs = present.files_of(context, project, one)
+                found = estimate_pending(context, here, PendingModel(one.entry.title, needs, one.entry.load))
             except NetworkError as error:  # what is here can still be the answer
                 sure, why = False, error
                 continue
@@ -102,19 +99,15 @@ def _decided(
             hint="run `modelsync sync --variant auto`",
         )
     raise MisfitError(
-        f"no variant of {printable(name)} fits this machine, which has {_rooms(here)}",
+        f"no variant of {printable(name)} fits this machine, which has {here.room_in_words}",
         hint=f"`modelsync estimate {printable(name)}` says what one needs; --variant NAME takes one all the same",
     )
 
 
-def _bytes(one: Known) -> int:
+def _bytes(one: LockedEntry) -> int:
     return sum(file.size for file in one.model.files)
 
 
-def _is_here(context: Context, project: Project, one: Known) -> bool:
-    return present.here(context, project.folder(one.manifest), one.model) is not None or all(
-        blobs.find(context.store, file.sha256, file.size) is not None for file in one.model.files
-    )
-
-
-# --- before a download -------------------------------------------------------------------------------
+def _is_here(context: Context, project: Project, one: LockedEntry) -> bool:
+    ready = present.paths(context, project.folder(one.manifest), one.model)
+    return present.state(context, one.model, ready) == "here"

@@ -8,6 +8,7 @@ from modelsync.errors import UsageError
 from modelsync.memory import placement
 from modelsync.memory.estimate import EstimatedModel
 from modelsync.memory.load_settings import LLAMA_SERVER
+from modelsync.sizes import size
 from modelsync.system import devices
 from modelsync.system.devices import Device
 
@@ -20,7 +21,7 @@ _DRIVERS = 1 << 30  # bytes of a GPU: llama.cpp too leaves one free on each
 
 
 class Machine(NamedTuple):
-    """Devices, and who is asked about them.
+    """Devices, and llama.cpp where it can be asked about them.
 
     Attributes:
         ram: The memory.
@@ -33,6 +34,18 @@ class Machine(NamedTuple):
     gpus: tuple[Device, ...]
     breakdown: "Breakdown | None" = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def room(self) -> int:
+        """Bytes of all memory that models can have."""
+        return self.ram.free + sum(gpu.free for gpu in self.gpus if not gpu.shared)
+
+    @property
+    def room_in_words(self) -> str:
+        """That memory, RAM and GPUs apart, for messages."""
+        gpus = [gpu.free for gpu in self.gpus if not gpu.shared]
+        words = f"room for {size(self.ram.free)} in RAM"
+        return words + (f" and {size(sum(gpus))} on the GPU{'s' if len(gpus) > 1 else ''}" if gpus else "")
 
     def estimator(self, model: EstimatedModel) -> placement.Estimator:
         """What a model needs here: exactly, if llama.cpp can be asked."""
@@ -49,7 +62,7 @@ class Machine(NamedTuple):
 
 @contextmanager
 def machine(profile: str, *, ram: int | None = None, gpus: Sequence[int] | None = None) -> Iterator[Machine]:
-    """This machine, or a described one; who is asked about it is let go in the end.
+    """This machine, or a described one. A context manager: the process of llama.cpp ends with it.
 
     Args:
         profile: Which program would load models: only llama-cpp-python's own GPUs are what it is installed for.

@@ -1,25 +1,53 @@
-"""Reads a model from the headers of its files."""
+"""Reads a model from the headers of its files, and estimates one before it is fetched."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from modelsync.context import Context
 from modelsync.fetch import headers
-from modelsync.fetch.wanted import Need
+from modelsync.fetch.wanted import WantedFile
+from modelsync.fit.machine import Machine
 from modelsync.gguf.merge import merge
-from modelsync.memory.estimate import EstimatedModel, model_of
-from modelsync.spec.lock.model import Role
-
-ROLES: tuple[Role, ...] = ("model", "mmproj", "lora")
+from modelsync.memory.estimate import Estimate, EstimatedModel, model_of
+from modelsync.memory.load_settings import LoadSettings, from_load
 
 
-def read_model(
-    context: Context,
-    title: str,
-    parts: Sequence[Need],
-    projectors: Sequence[Need] = (),
-    adapters: Sequence[Need] = (),
-) -> EstimatedModel:
-    """A model from the headers of its files, all read side by side."""
-    read = headers.read_all(context, [*parts, *projectors, *adapters])
-    ends = len(parts), len(parts) + len(projectors)
-    return model_of(merge(read[: ends[0]], title), read[ends[0] : ends[1]], read[ends[1] :])
+class PendingModel(NamedTuple):
+    """A model that may be fetched: what it is called, its files, its load settings."""
+
+    title: str
+    files: Sequence[WantedFile]
+    load: Mapping[str, Any] = {}
+
+
+def read_model(context: Context, title: str, files: Sequence[WantedFile]) -> EstimatedModel:
+    """A model from the headers of its files, all read side by side.
+
+    Args:
+        context: What to work with.
+        title: What errors call the model.
+        files: Of every role; those of one role in order.
+
+    Raises:
+        ModelsyncError: whatever `headers.read_all` raises.
+    """
+    read = list(zip(files, headers.read_all(context, files), strict=True))
+    parts, projectors, adapters = (
+        [header for file, header in read if file.file.role == role] for role in ("model", "mmproj", "lora")
+    )
+    return model_of(merge(parts, title), projectors, adapters)
+
+
+def estimate_pending(context: Context, here: Machine, model: PendingModel) -> Estimate:
+    """What a model needs on a machine, by the formulas.
+
+    Raises:
+        ModelsyncError: a header cannot be read, or llama.cpp would refuse the load settings.
+    """
+    return here.formula(read_model(context, model.title, model.files))(_settings(model.load))
+
+
+def _settings(load: Mapping[str, Any]) -> LoadSettings:
+    """The load settings; unless they say otherwise, as many layers on the GPUs as fit."""
+    settings = from_load(load)
+    return settings if "n_gpu_layers" in load else settings._replace(gpu_layers="auto")

@@ -1,59 +1,76 @@
-"""The warning before a download that this machine could not run."""
+"""Warns of models that are about to be fetched and cannot run on this machine."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 from modelsync.context import Context
-from modelsync.errors import (
-    CancelledError,
-    MisfitError,
-    ModelsyncError,
-)
-from modelsync.fetch.wanted import Need
+from modelsync.errors import CancelledError, MisfitError, ModelsyncError
+from modelsync.fetch.wanted import WantedFile, wanted_files
 from modelsync.fit import machine
 from modelsync.fit.machine import Machine
-from modelsync.fit.model import ROLES, read_model
+from modelsync.fit.model import PendingModel, estimate_pending
+from modelsync.gguf.bounds import MAX_HEADER
+from modelsync.install.plan import Plan
 from modelsync.memory import placement
-from modelsync.memory.estimate import Estimate
-from modelsync.memory.load_settings import LoadSettings, from_load
 from modelsync.sizes import size
+from modelsync.spec.lock.model import LockedModel
 from modelsync.spec.names import printable
 from modelsync.system.parallel import run_all
 
-_HEADER = 64 << 20  # bytes of a file that may be none of its weights: the reader's bound
-
-
 _SMALL = 4  # a model of less than this part of RAM fits, with a cache and all
-
-
 _SHORT = 8192  # tokens of a context that such a model has room for
-
-
 _READERS = 8  # models looked at side by side
 
 
-class Wanted(NamedTuple):
-    """A model that is about to be fetched: what it is called, its files, its load settings."""
+def check_plan(
+    context: Context,
+    steps: Plan,
+    models: Iterable[tuple[str, LockedModel, Mapping[str, Any]]],
+    folder: Path,
+) -> tuple[str, ...]:
+    """Warns of the models that a plan fetches and this machine cannot run.
 
-    title: str
-    needs: Sequence[Need]
-    load: Mapping[str, Any] = {}
-
-
-def before(context: Context, wanted: Iterable[Wanted]) -> tuple[str, ...]:
-    """Looks at models that are about to be fetched, and warns of those that cannot fit this machine.
-
-    No header is read of what is small beside RAM, or larger than all memory. One that cannot be read, and an
-    architecture that is not known, tell nothing.
+    Args:
+        context: What to work with.
+        steps: The plan.
+        models: Its models, each with its title and its load settings; what is not fetched is left out.
+        folder: The manifest's, for relative `file:` paths.
 
     Returns:
         The warnings, which were told already.
 
     Raises:
-        MisfitError: the context requires a fit, and one does not.
+        MisfitError: the context requires a fit, and one does not fit.
+    """
+    fetched = {id(step.model) for step in steps.of("fetch")}
+    return _check(
+        context,
+        (
+            PendingModel(title, tuple(wanted_files(context, model, model.files, folder)), load)
+            for title, model, load in models
+            if id(model) in fetched
+        ),
+    )
+
+
+def check_files(context: Context, files: Sequence[tuple[str, WantedFile]]) -> tuple[str, ...]:
+    """Like `check_plan`, for files that are about to be read, each with the name of its model.
+
+    What is read for a model that is here but for a projector or an adapter tells nothing about the whole.
+    """
+    names = dict.fromkeys(name for name, wanted in files if wanted.file.role == "model")
+    return _check(context, (PendingModel(name, [each for of, each in files if of == name]) for name in names))
+
+
+def _check(context: Context, models: Iterable[PendingModel]) -> tuple[str, ...]:
+    """Warns of models that cannot fit this machine.
+
+    No header is read of what is small beside RAM, or larger than all memory. Of a header that cannot be read, and of
+    an unknown architecture, nothing is said.
     """
     ram = None if context.offline else machine.steady_memory()
-    doubtful = [] if ram is None else [one for one in wanted if not _surely_fits(context, one, ram.free)]
+    doubtful = [] if ram is None else [one for one in models if not _surely_fits(context, one, ram.free)]
     here = machine.steady_machine() if doubtful else None
     if here is None:
         return ()
@@ -73,55 +90,28 @@ def before(context: Context, wanted: Iterable[Wanted]) -> tuple[str, ...]:
     return told
 
 
-def _surely_fits(context: Context, one: Wanted, room: int) -> bool:
+def _surely_fits(context: Context, one: PendingModel, room: int) -> bool:
     """Whether no header is needed to know it: it is small and so is its context, or it was found to fit before."""
-    if all(need.file.sha256 in context.fitting for need in one.needs):
+    if all(wanted.file.sha256 in context.fitting for wanted in one.files):
         return True
     length = one.load.get("n_ctx", 0)
     short = isinstance(length, int) and 0 <= length <= _SHORT and not (length == 0 and "n_ctx" in one.load)
-    sizes = [need.file.size for need in one.needs]
+    sizes = [wanted.file.size for wanted in one.files]
     return short and all(size is not None for size in sizes) and _SMALL * sum(filter(None, sizes)) < room
 
 
-def _misfit(context: Context, here: Machine, one: Wanted) -> str | None:
+def _misfit(context: Context, here: Machine, one: PendingModel) -> str | None:
     """Why a model cannot run on this machine; None if it can, or nothing tells."""
-    count = sum(need.file.size or 0 for need in one.needs)
-    if count - _HEADER > _room(here):
-        return f"{one.title} does not fit this machine: it is {size(count)}, and there is {_rooms(here)}"
+    room = here.room_in_words
+    count = sum(wanted.file.size or 0 for wanted in one.files)
+    if count - MAX_HEADER > here.room:
+        return f"{one.title} does not fit this machine: it is {size(count)}, and there is {room}"
     try:
-        found = _reckoned(context, here, one)
+        found = estimate_pending(context, here, one)
     except CancelledError:
         raise
     except ModelsyncError:
         return None
     if found.bound or placement.verdict(found).fits:
         return None
-    return f"{one.title} does not fit this machine: it needs {size(found.need)}, and there is {_rooms(here)}"
-
-
-def _reckoned(context: Context, here: Machine, one: Wanted) -> Estimate:
-    """What a model needs by the formulas.
-
-    Raises:
-        ModelsyncError: a header cannot be read, or llama.cpp would refuse the load settings.
-    """
-    by_role = ([need for need in one.needs if need.file.role == role] for role in ROLES)
-    model = read_model(context, one.title, *by_role)
-    return here.formula(model)(settings_of(one.load))
-
-
-def settings_of(load: Mapping[str, Any]) -> LoadSettings:
-    """How a model would be loaded on a machine that it is to fit: with its load settings, GPUs used where they are."""
-    settings = from_load(load)
-    return settings if "n_gpu_layers" in load else settings._replace(gpu_layers="auto")
-
-
-def _room(here: Machine) -> int:
-    """Bytes of all memory that models can have."""
-    return here.ram.free + sum(gpu.free for gpu in here.gpus if not gpu.shared)
-
-
-def _rooms(here: Machine) -> str:
-    gpus = [gpu.free for gpu in here.gpus if not gpu.shared]
-    words = f"room for {size(here.ram.free)} in RAM"
-    return words + (f" and {size(sum(gpus))} on the GPU{'s' if len(gpus) > 1 else ''}" if gpus else "")
+    return f"{one.title} does not fit this machine: it needs {size(found.need)}, and there is {room}"

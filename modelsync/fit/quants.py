@@ -5,17 +5,16 @@ should be (`gguf.sibling`). Where that proves nothing, its header is read whole 
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import CancelledError, ModelsyncError, NetworkError, NotAModelError, UsageError
 from modelsync.fetch import headers
 from modelsync.fetch.range_reader import WindowReader
-from modelsync.fetch.wanted import Need
+from modelsync.fetch.wanted import WantedFile
 from modelsync.fit import machine as fit_machine
 from modelsync.fit.candidates import _listed, _Quant
-from modelsync.fit.estimation import Asked, Estimation, estimated, profile_of
+from modelsync.fit.estimation import EstimateOptions, Estimation, estimated, profile_of
 from modelsync.fit.machine import Machine, machine
 from modelsync.gguf.header import Header
 from modelsync.gguf.merge import merge
@@ -25,12 +24,7 @@ from modelsync.memory import placement
 from modelsync.memory.estimate import model_of
 from modelsync.memory.load_settings import LoadSettings
 from modelsync.spec.uri import HfUri, Reference
-from modelsync.store import blobs
-from modelsync.store.layout import header_in
 from modelsync.system.parallel import run_all
-
-if TYPE_CHECKING:
-    pass
 
 _PART_BYTES = 64 << 10  # of a part behind the first: it has a few keys and its own tensor infos
 _READERS = 8  # quants read at once
@@ -67,7 +61,7 @@ class Quants(NamedTuple):
 def estimate_quants(
     context: Context,
     reference: Reference,
-    asked: Asked | None = None,
+    asked: EstimateOptions | None = None,
     *,
     steady: bool = False,
     mmproj: Reference | Literal[True] | None = None,
@@ -92,7 +86,7 @@ def estimate_quants(
     uri = reference.uri
     if not isinstance(uri, HfUri):
         raise UsageError(f"{reference} is no repo: it has no quants to choose among")
-    asked = asked or Asked()
+    asked = asked or EstimateOptions()
     settings = asked.over(profile_of(asked.profile))
     commit, found = _listed(context, Reference(HfUri(uri.repo), reference.revision), mmproj, tuple(loras))
     read = _read(context, found)
@@ -141,7 +135,7 @@ def _read(context: Context, quants: Sequence[_Quant]) -> list[Header | NotAModel
     """
     found: dict[str, Header | NotAModelError] = {}
     reference: Header | None = None
-    for quant in sorted(quants, key=lambda quant: not _is_at_hand(context, quant)):
+    for quant in sorted(quants, key=lambda quant: not _is_local(context, quant)):
         try:
             parts = headers.read_all(context, quant.needs)
             found[quant.name] = whole = merge(parts, str(quant.uri))
@@ -157,10 +151,7 @@ def _read(context: Context, quants: Sequence[_Quant]) -> list[Header | NotAModel
         if quant.name in found:
             return found[quant.name]
         try:
-            if (
-                not _is_at_hand(context, quant)
-                and (near := _by_windows(context, quant, reference)) is not None
-            ):
+            if not _is_local(context, quant) and (near := _by_windows(context, quant, reference)) is not None:
                 return near
             return merge(headers.read_all(context, quant.needs), str(quant.uri))
         except NotAModelError as error:
@@ -175,16 +166,9 @@ def _beside(context: Context, quants: Sequence[_Quant]) -> dict[str, Header]:
     return dict(zip(needs, headers.read_all(context, list(needs.values())), strict=True))
 
 
-def _is_at_hand(context: Context, quant: _Quant) -> bool:
-    """Whether its headers can be had without a network."""
-    return all(
-        need.file.sha256 is not None
-        and (
-            blobs.find(context.store, need.file.sha256, need.file.size) is not None
-            or any(Path(header_in(place, need.file.sha256)).is_file() for place in context.store.places)
-        )
-        for need in quant.needs
-    )
+def _is_local(context: Context, quant: _Quant) -> bool:
+    """Whether its headers can be read without a network."""
+    return all(headers.is_local(context, need) for need in quant.needs)
 
 
 def _by_windows(context: Context, quant: _Quant, reference: Header) -> Header | None:
@@ -207,7 +191,7 @@ def _by_windows(context: Context, quant: _Quant, reference: Header) -> Header | 
     return merged_sibling(reference, [first, *(part for part in rest if part is not None)])
 
 
-def _first_part(context: Context, need: Need, reference: Header) -> Header | None:
+def _first_part(context: Context, need: WantedFile, reference: Header) -> Header | None:
     size = need.file.size
     assert size is not None
     window = window_of(reference, size)
@@ -219,7 +203,7 @@ def _first_part(context: Context, need: Need, reference: Header) -> Header | Non
     return sibling(reference, start, window, data, size) if start is not None and data is not None else None
 
 
-def _part(context: Context, need: Need) -> Header | None:
+def _part(context: Context, need: WantedFile) -> Header | None:
     """The header of a part behind the first, which has no vocabulary."""
     assert need.file.size is not None
     data = WindowReader(context, need).read(0, min(_PART_BYTES, need.file.size))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from modelsync.context import Context
-    from modelsync.project.lookup import Known
+    from modelsync.project.lookup import LockedEntry
     from modelsync.project.project import Project
     from modelsync.project.selection import Groups
     from modelsync.spec.lock.model import Lock
@@ -25,7 +25,7 @@ def selected(
     lock: "Lock | None" = None,
     fetch: bool = False,
 ) -> "tuple[Entry, ...]":
-    """`selecting.select`, with the environment's variant where none is given, and with `auto`.
+    """Like `selection.select`, with the environment's variant where none is given, and with `auto`.
 
     Args:
         context: What to work with.
@@ -38,7 +38,7 @@ def selected(
         fetch: Whether what is not here may be chosen.
 
     Raises:
-        ModelsyncError: whatever `selecting.select` and, with `auto`, `fitting.largest` raise.
+        ModelsyncError: whatever `selection.select` and, with `auto`, `largest.largest` raise.
     """
     from modelsync.project import selection
 
@@ -62,7 +62,7 @@ def entry(
 
     Raises:
         NotFoundError: the manifest has no such name or variant.
-        ModelsyncError: with `auto`, whatever `fitting.largest` raises.
+        ModelsyncError: with `auto`, whatever `largest.largest` raises.
     """
     wanted = variant or context.settings.variant
     if wanted == AUTO:
@@ -85,15 +85,15 @@ def _largest(
     if not any(entry.variant for entry in manifest.entries if entry.name == base.name):
         return base
     from modelsync.fit import largest
-    from modelsync.spec.lock.model import Lock
+    from modelsync.project.lookup import require_lock
 
-    lock = lock or project.read_lock() or Lock()
+    lock = require_lock(project, lock or project.read_lock())
     return largest.largest(context, project, manifest, lock, base.name, fetch=fetch)
 
 
 def find(
     context: "Context", project: "Project", name: str, variant: str | None = None, *, fetch: bool = True
-) -> "Known":
+) -> "LockedEntry":
     """The entry of that name, and what the lock says of it.
 
     Args:
@@ -106,11 +106,10 @@ def find(
     Raises:
         NotFoundError: the manifest has no such name or variant.
         StaleLockError: the lock does not answer the entry.
-        ModelsyncError: with `auto`, whatever `fitting.largest` raises.
+        ModelsyncError: with `auto`, whatever `largest.largest` raises.
     """
     from modelsync.project.lookup import answered
-    from modelsync.spec.lock.model import Lock
 
-    manifest, lock = project.read_manifest(), project.read_lock() or Lock()
+    manifest, lock = project.read_manifest(), project.read_lock()
     wanted = entry(context, project, manifest, name, variant, fetch=fetch)
     return answered(project, manifest, lock, wanted)

@@ -2,19 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from modelsync.context import Context
-from modelsync.errors import StoreError
-from modelsync.fetch import blobs as fetch_blobs
 from modelsync.fetch import disk_space
 from modelsync.fetch import wanted as fetch_wanted
+from modelsync.fetch.blobs import FetchTotals, fetch
 from modelsync.install import plan
+from modelsync.install.check import check_blob
+from modelsync.install.link import link
 from modelsync.install.plan import Plan, Step
 from modelsync.install.target import Target
 from modelsync.spec.blocks import describe_damage
 from modelsync.spec.lock.model import LockedFile, LockedModel
-from modelsync.store import blobs, links, verify, views
+from modelsync.store import blobs, links, views
 from modelsync.store.verify import Finding
 
 if TYPE_CHECKING:
@@ -24,14 +25,6 @@ if TYPE_CHECKING:
 Damage: TypeAlias = tuple[Step, Finding]  # the check of a blob, and what came of it
 
 
-class Done(NamedTuple):
-    """What carrying out a plan came to, in bytes, with notes."""
-
-    fetched: int = 0
-    reused: int = 0
-    notes: tuple[str, ...] = ()
-
-
 def carry_out(
     context: Context,
     steps: Plan,
@@ -39,7 +32,7 @@ def carry_out(
     target: Target | None,
     known: Mapping[str, Finding] = {},
     copies: Sequence[tuple[Path, int]] = (),
-) -> Done:
+) -> FetchTotals:
     """Takes the steps of a plan, in their order.
 
     Args:
@@ -48,13 +41,13 @@ def carry_out(
         folder: The manifest's, for relative `file:` paths.
         target: Where links go.
         known: What suspect blobs were found to be, by digest; others are hashed.
-        copies: What else will be written afterwards; see `room.require`.
+        copies: What else will be written afterwards; see `disk_space.require`.
     """
     fetched, reused = 0, 0
     notes: tuple[str, ...] = ()
     damaged: list[Damage] = []
     for step in steps.of("check"):
-        finding = known.get(step.target) or check(context, step)
+        finding = known.get(step.target) or check_blob(context, step)
         if finding.state == "good":
             reused += step.bytes
         else:
@@ -63,7 +56,7 @@ def carry_out(
         damaged = _with_room(context, damaged, sum(step.bytes for step in missing))
         needs = list(_needs(context, missing, folder, target, damaged))
         copies = (*copies, *_copies(context, steps.of("link"), target))
-        brought = fetch_blobs.bring(context, needs, copies=copies)
+        brought = fetch(context, needs, copies=copies)
         fetched, reused, notes = fetched + brought.fetched, reused + brought.reused, brought.notes
     for step in steps.of("view"):
         assert step.model is not None
@@ -76,15 +69,7 @@ def carry_out(
         notes += tuple(
             f"{path} stays: modelsync did not put it there, or it was changed since" for path in sorted(left)
         )
-    return Done(fetched, reused, notes + tuple(_told(*each) for each in damaged))
-
-
-def check(context: Context, step: Step) -> Finding:
-    """Hashes a suspect blob again."""
-    assert step.model is not None
-    assert step.file is not None
-    label = fetch_wanted.label(step.model.name, step.file.path)
-    return verify.recheck(context.store, step.target, on_bytes=context.teller(label, step.bytes, "checking"))
+    return FetchTotals(fetched, reused, notes + tuple(_told(*each) for each in damaged))
 
 
 def _with_room(context: Context, damaged: Sequence[Damage], size: int) -> list[Damage]:
@@ -116,7 +101,7 @@ def _needs(
     folder: Path,
     target: Target | None,
     damaged: Sequence[Damage],
-) -> list[fetch_wanted.Need]:
+) -> list[fetch_wanted.WantedFile]:
     by_model: dict[int, tuple[LockedModel, list[LockedFile]]] = {}
     for step in steps:
         assert step.model is not None
@@ -127,7 +112,7 @@ def _needs(
     needs = []
     for model, files in by_model.values():
         places = {file.sha256: path for file, path in plan.link_targets(model)}
-        for need in fetch_wanted.needs_of(context, model, files, folder):
+        for need in fetch_wanted.wanted_files(context, model, files, folder):
             sha256 = need.file.sha256 or ""
             copy = (target.folder / places[sha256],) if target is not None and sha256 in adopted else ()
             needs.append(need._replace(copies=copy, guesses=good.get(sha256, ())))
@@ -151,25 +136,9 @@ def _copies(context: Context, steps: Sequence[Step], target: Target | None) -> l
 
 
 def _link(context: Context, steps: Sequence[Step], target: Target) -> tuple[str, ...]:
-    if not steps:
-        return ()
-    wanted = []
-    for step in steps:
-        assert step.file is not None
-        blob = blobs.find(context.store, step.file.sha256, step.file.size)
-        if blob is None:
-            raise StoreError(
-                f"{step.file.path} went from the store while it was linked", hint="run `modelsync sync`"
-            )
-        wanted.append(links.Wanted(step.target, blob, step.file.sha256, step.file.size))
-    used = links.place(
-        target.folder,
-        wanted,
-        mode=target.mode,
-        inside=target.inside,
-        owner=target.owner,
-        on_bytes=context.teller(f"{target.folder.name}/", sum(want.size for want in wanted), "linking"),
-    )
+    """Links the files of the steps; returns notes."""
+    files = [(step.file, step.target) for step in steps if step.file is not None]
+    used = link(context, target, files) if files else ()
     if target.mode == "auto" and "copy" in used:
         return (f"{target.folder.name}/ is on another file system than the store: the files are copies",)
     return ()

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelsync.context import Context
-from modelsync.install import plan
+from modelsync.install import plan, present
 from modelsync.install.plan import BlobState, Here
 from modelsync.install.target import Target
 from modelsync.spec.lock.model import LockedModel
-from modelsync.store import blobs, links, views
+from modelsync.store import blobs, links
 
 
 def look(context: Context, models: Sequence[LockedModel], target: Target | None) -> Here:
@@ -17,7 +17,7 @@ def look(context: Context, models: Sequence[LockedModel], target: Target | None)
     ready: set[int] = set()
     shown: dict[str, Path] = {}
     for index, model in enumerate(models):
-        paths = views.ready(context.store, model.files)
+        paths = present.in_store(context, model.files)
         if paths is not None:
             ready.add(index)
             shown.update(zip((file.sha256 for file in model.files), paths, strict=True))

@@ -6,9 +6,8 @@ from typing import Any
 
 from modelsync.context import Context
 from modelsync.errors import HashMismatchError, NotSyncedError
-from modelsync.install import plan
-from modelsync.install.present import here
-from modelsync.project.lookup import Known
+from modelsync.install import plan, present
+from modelsync.project.lookup import LockedEntry
 from modelsync.project.model_files import ModelFiles, arranged
 from modelsync.project.project import Project
 from modelsync.spec.lock.model import LockedModel
@@ -41,7 +40,8 @@ def obtain(
         HashMismatchError: what is here is damaged, and nothing was to be fetched.
     """
     from modelsync.install import snapshot
-    from modelsync.install.execute import carry_out, check
+    from modelsync.install.check import check_blob
+    from modelsync.install.execute import carry_out
 
     def plan_now() -> plan.Plan:
         return plan.make([model], snapshot.look(context, [model], None), linked=False, exact=False)
@@ -54,7 +54,7 @@ def obtain(
                 f"{model.title} is not on this machine, and {why}", hint="run `modelsync sync`"
             )
         for step in steps.of("check"):
-            finding = check(context, step)
+            finding = check_blob(context, step)
             if finding.state != "good":
                 got = f": expected sha256 {step.target}, got {finding.found}" if finding.found else ""
                 raise HashMismatchError(
@@ -63,20 +63,18 @@ def obtain(
                 )
         steps = plan_now()
     if steps.of("fetch"):
-        from modelsync.fetch import wanted as fetch_wanted
         from modelsync.fit import preflight
 
-        needs = tuple(fetch_wanted.needs_of(context, model, model.files, folder))
-        preflight.before(context, [preflight.Wanted(model.title, needs, load)])
+        preflight.check_plan(context, steps, [(model.title, model, load)], folder)
     keep()
     carry_out(context, steps, folder, None)
-    return views.ready(context.store, model.files) or views.view_paths(context.store, model.files)
+    return present.in_store(context, model.files) or views.view_paths(context.store, model.files)
 
 
 def files(
     context: Context,
     project: Project,
-    known: Known,
+    known: LockedEntry,
     *,
     download: bool = True,
     records: Mapping[str, Record] | None = None,
@@ -94,7 +92,7 @@ def files(
         NotSyncedError: it is not here, and was not to be fetched.
         HashMismatchError: what is here is damaged, and nothing was to be fetched.
     """
-    ready = here(context, project.folder(known.manifest), known.model, records)
+    ready = present.paths(context, project.folder(known.manifest), known.model, records)
     if ready is None:
         from modelsync.store import roots
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from modelsync.context import Context
 from modelsync.errors import ManifestError, NotFoundError
 from modelsync.fit import variants
-from modelsync.fit.estimation import Asked, Estimation, estimated, profile_of
+from modelsync.fit.estimation import EstimateOptions, Estimation, estimated, profile_of
 from modelsync.fit.machine import machine
-from modelsync.fit.model import ROLES, read_model
+from modelsync.fit.model import read_model
 from modelsync.memory import placement
 from modelsync.memory.load_settings import (
     LoadSettings,
@@ -27,7 +27,7 @@ def estimate(
     find_project: Callable[[], Project],
     *,
     variant: str | None = None,
-    asked: Asked | None = None,
+    asked: EstimateOptions | None = None,
 ) -> Estimation:
     """What a model will need, here or on a machine that is described.
 
@@ -43,10 +43,10 @@ def estimate(
         UsageError: llama.cpp would refuse the settings.
         ModelsyncError: whatever `subjects.find` and `headers.read_all` raise.
     """
-    asked = asked or Asked()
+    asked = asked or EstimateOptions()
     settings = settings_of(context, text, find_project, variant, asked)
     subject = ops_subject.find(context, text, find_project, variant=variant)
-    model = read_model(context, subject.title, *map(subject.of, ROLES))
+    model = read_model(context, subject.title, subject.needs)
     with machine(settings.profile, ram=asked.ram, gpus=asked.gpus) as here:
         found = estimated(subject.title, quant_of(subject.of("model")[0].file.path), model, settings, here)
     found = found._replace(notes=(*subject.notes, *here.notes, *found.notes))
@@ -61,7 +61,11 @@ def estimate(
 
 
 def settings_of(
-    context: Context, text: str, find_project: Callable[[], Project], variant: str | None, asked: Asked
+    context: Context,
+    text: str,
+    find_project: Callable[[], Project],
+    variant: str | None,
+    asked: EstimateOptions,
 ) -> LoadSettings:
     """How a model would be loaded: the profile, the manifest's load settings of a name, what is asked over both."""
     base = profile_of(asked.profile)

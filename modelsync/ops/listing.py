@@ -1,20 +1,19 @@
 """What is wanted, locked and here: one row for each entry of the manifest. No network, no hashing."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from modelsync.context import Context
 from modelsync.install import present
+from modelsync.project import freshness
 from modelsync.project.project import Project
 from modelsync.spec.choose import quant_of
-from modelsync.spec.lock.model import LockedModel
-from modelsync.store import blobs, link_record
+from modelsync.store import link_record
 
-State = Literal["here", "missing", "partial", "stale", "unlocked"]
+State = Literal[present.State, "stale", "unlocked"]
 
 
-class Row(NamedTuple):
+class ModelStatus(NamedTuple):
     """One entry.
 
     Attributes:
@@ -40,7 +39,7 @@ class Row(NamedTuple):
     path: Path | None = None
 
 
-def rows(context: Context, project: Project) -> tuple[Row, ...]:
+def rows(context: Context, project: Project) -> tuple[ModelStatus, ...]:
     """A row for each entry of the manifest, in its order, variants behind what they vary."""
     manifest, lock = project.read_manifest(), project.read_lock()
     folder = project.folder(manifest)
@@ -49,25 +48,18 @@ def rows(context: Context, project: Project) -> tuple[Row, ...]:
     found = []
     for entry in manifest.entries:
         model = locked.get((entry.name, entry.variant))
-        row = Row(
+        row = ModelStatus(
             entry.name, entry.variant, str(entry.request.uri), None, None, None, entry.groups, "unlocked"
         )
         if model is not None:
-            state, path = _state(context, model, present.here(context, folder, model, records))
-            fresh = model.request == entry.request.to_dict()
+            ready = present.paths(context, folder, model, records)
+            state: State = present.state(context, model, ready)
             row = row._replace(
                 quant=quant_of(model.files[0].path),
                 size=sum(file.size for file in model.files),
                 revision=model.revision,
-                state=state if fresh else "stale",
-                path=path,
+                state=state if freshness.answers(model, entry) else "stale",
+                path=ready[0] if ready is not None else None,
             )
         found.append(row)
     return tuple(found)
-
-
-def _state(context: Context, model: LockedModel, ready: Sequence[Path] | None) -> tuple[State, Path | None]:
-    if ready is not None:
-        return "here", ready[0]
-    here = [blobs.find(context.store, file.sha256, file.size) is not None for file in model.files]
-    return ("here" if all(here) else "partial" if any(here) else "missing"), None

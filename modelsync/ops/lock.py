@@ -1,19 +1,20 @@
 """The lock: requests that it no longer answers are resolved, and the answers are written down."""
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import DriftError, NotFoundError, UsageError
-from modelsync.project import freshness
+from modelsync.errors import DriftError, UsageError
+from modelsync.project import freshness, lookup
 from modelsync.project.lock_diff import Change, compare_locks
 from modelsync.project.project import Project
 from modelsync.project.write import replace_text
-from modelsync.resolve.pin import Asked, Reading, settle
+from modelsync.resolve.pin import Reading, ResolvedRequest, settle
 from modelsync.resolve.resolver import Query, resolve_all
 from modelsync.spec.lock import text as lock_text
 from modelsync.spec.lock.model import Lock, LockedFile, LockedModel
 from modelsync.spec.manifest.model import Entry, Manifest
+from modelsync.spec.roles import COMPANIONS
 
 if TYPE_CHECKING:
     from modelsync.sources.base import Resolution
@@ -104,7 +105,7 @@ def check(project: Project, manifest: Manifest | None = None) -> Lock:
     """
     manifest = project.read_manifest() if manifest is None else manifest
     old = project.read_lock()
-    freshness.require(freshness.compare(manifest, old), project.lock_path.name)
+    lookup.require_fresh(project, freshness.compare(manifest, old))
     return old or Lock()
 
 
@@ -121,17 +122,16 @@ def verify(context: Context, project: Project) -> Lock:
     """
     manifest = project.read_manifest()
     current = check(project, manifest)
-    pinned = [_at_locked_commit(entry, current) for entry in manifest.entries]
+    models = lookup.locked_models(project, current, manifest.entries)
+    pinned = [_at_locked_commit(*pair) for pair in zip(manifest.entries, models, strict=True)]
     answers = resolve_all(context, [Query(entry.request) for entry in pinned], project.root)
     asked = [
-        Asked(entry.name, entry.request.to_dict(), answer)
+        ResolvedRequest(entry.name, entry.request.to_dict(), answer)
         for entry, answer in zip(pinned, answers, strict=True)
     ]
     reading = settle(context, asked, project.root)
     wrong: list[str] = []
-    for entry, answer, files in zip(pinned, answers, reading.files, strict=True):
-        model = current.find(entry.name, entry.variant)
-        assert model is not None  # check() held the names against each other
+    for entry, model, answer, files in zip(pinned, models, answers, reading.files, strict=True):
         wrong += [f"{entry.title}: {difference}" for difference in differences(model, answer.revision, files)]
     if wrong:
         raise DriftError(
@@ -183,25 +183,22 @@ def _query(entry: Entry, known: dict[tuple[str, str | None], LockedModel]) -> Qu
     return Query(entry.request, before.files if before else ())
 
 
-def _at_locked_commit(entry: Entry, current: Lock) -> Entry:
+def _at_locked_commit(entry: Entry, model: LockedModel) -> Entry:
     """The entry with the lock's commits in place of branches and tags."""
-    model = current.find(entry.name, entry.variant)
-    if model is None:
-        raise NotFoundError(f"{entry.title} is not in the lock", hint="run `modelsync lock`")
     request = entry.request
     if model.revision is not None:
         request = request._replace(revision=model.revision)
-    projector = next((file for file in model.files if file.role == "mmproj"), None)
-    if request.mmproj is not None and request.mmproj is not True:
-        request = request._replace(mmproj=request.mmproj._replace(revision=_commit(projector, model)))
-    adapters = [file for file in model.files if file.role == "lora"]
-    if len(adapters) == len(request.loras):
-        request = request._replace(
-            loras=tuple(
-                lora._replace(revision=_commit(file, model))
-                for lora, file in zip(request.loras, adapters, strict=True)
-            )
-        )
+    for companion in COMPANIONS:
+        files = [file for file in model.files if file.role == companion.role]
+        asked: Any = getattr(request, companion.key)
+        if companion.many:
+            if len(files) == len(asked):
+                pairs = zip(asked, files, strict=True)
+                at_commits = tuple(each._replace(revision=_commit(file, model)) for each, file in pairs)
+                request = request._replace(**{companion.key: at_commits})  # type: ignore[arg-type]
+        elif asked is not None and asked is not True:
+            at_commit = asked._replace(revision=_commit(next(iter(files), None), model))
+            request = request._replace(**{companion.key: at_commit})
     return entry._replace(request=request)
 
 
@@ -228,7 +225,9 @@ def _settle(
     asked = []
     for entry, answer in zip(entries, answers, strict=True):
         before = previous.get((entry.name, entry.variant))
-        asked.append(Asked(entry.name, entry.request.to_dict(), answer, before.files if before else ()))
+        asked.append(
+            ResolvedRequest(entry.name, entry.request.to_dict(), answer, before.files if before else ())
+        )
     reading = settle(
         context,
         asked,

@@ -1,14 +1,14 @@
 """Models by their URIs, without a manifest: into the store, or as plain files under a folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from modelsync.context import Context
-from modelsync.errors import NotSyncedError, StoreError, UsageError
+from modelsync.errors import NotSyncedError, UsageError
 from modelsync.fetch import disk_space
-from modelsync.install import plan
+from modelsync.install import link, plan, present
 from modelsync.install.snapshot import look
 from modelsync.install.target import Target
 from modelsync.ops import ensure
@@ -18,9 +18,11 @@ from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.names import file_name, safe_path
 from modelsync.spec.request import Request
 from modelsync.spec.uri import FileUri, HfUri, Reference, WebUri
-from modelsync.store import blobs, links, views
 from modelsync.store import pulled as store_pulled
+from modelsync.store import views
 from modelsync.store.links import LinkMode
+
+_NO_LOAD: Mapping[str, Any] = {}  # what is pulled has no load settings
 
 
 class Pulled(NamedTuple):
@@ -92,7 +94,11 @@ def pull(
     if steps.steps:
         from modelsync.install.execute import carry_out
 
-        warnings = _weighed(context, references, models, steps)
+        if steps.of("fetch"):
+            from modelsync.fit import preflight
+
+            described = [(str(each), model, _NO_LOAD) for each, model in zip(references, models, strict=True)]
+            warnings = preflight.check_plan(context, steps, described, Path.cwd())
         # Prune must know the digests before the first byte; but what a URI meant before stays known while it is here.
         _remember(context, references, models, unless_here=True)
         done = carry_out(context, steps, Path.cwd(), None, copies=_copies(context, models, places, target))
@@ -106,33 +112,15 @@ def pull(
             where, placed = arranged(roles, views.view_paths(context.store, model.files)), False
         else:
             where = arranged(roles, [target.folder / place for place in places[index]])
-            placed = _place(context, model, places[index], target)
+            linked = list(zip(model.files, places[index], strict=True))
+            placed = not link.is_linked(target, linked)
+            if placed:
+                link.link(context, target, linked)
         wire = sum(step.bytes for step in mine if step.verb == "fetch")
         pulled[reference] = Pulled(str(reference), model, where, wire, bool(mine) or placed)
     changed = (one.model for one in pulled.values() if one.changed)
     reused += max(0, plan.bytes_here(changed, here) - meant.fetched)
     return PullReport(tuple(pulled[reference] for reference in asked), fetched, reused, notes, warnings)
-
-
-def _weighed(
-    context: Context, references: Sequence[Reference], models: Sequence[LockedModel], steps: plan.Plan
-) -> tuple[str, ...]:
-    """Warns of models that are to be fetched and cannot fit this machine; see `fitting.before`."""
-    if not (fetched := {id(step.model) for step in steps.of("fetch")}):
-        return ()
-    from modelsync.fetch import wanted as fetch_wanted
-    from modelsync.fit import preflight
-
-    return preflight.before(
-        context,
-        (
-            preflight.Wanted(
-                str(reference), tuple(fetch_wanted.needs_of(context, model, model.files, Path.cwd()))
-            )
-            for reference, model in zip(references, models, strict=True)
-            if id(model) in fetched
-        ),
-    )
 
 
 def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
@@ -145,7 +133,7 @@ def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
     known = store_pulled.recall(context.store, str(reference))
     if known is not None:
         model = _model(reference, known)
-        ready: Sequence[Path] | None = views.ready(context.store, known)
+        ready: Sequence[Path] | None = present.in_store(context, known)
         if ready is None:
             ready = ensure.obtain(context, model, Path.cwd(), keep=lambda: None, download=download)
         return arranged([file.role for file in known], ready)
@@ -163,7 +151,7 @@ class _Meant(NamedTuple):
 
 
 def _resolve(context: Context, references: Sequence[Reference]) -> _Meant:
-    from modelsync.resolve.pin import Asked, settle
+    from modelsync.resolve.pin import ResolvedRequest, settle
     from modelsync.resolve.resolver import Query, resolve_all
 
     known = [store_pulled.recall(context.store, str(reference)) or () for reference in references]
@@ -173,7 +161,7 @@ def _resolve(context: Context, references: Sequence[Reference]) -> _Meant:
     ]
     answers = resolve_all(context, queries, Path.cwd())
     asked = [
-        Asked(_name(reference), query.request.to_dict(), answer, query.previous)
+        ResolvedRequest(_name(reference), query.request.to_dict(), answer, query.previous)
         for reference, query, answer in zip(references, queries, answers, strict=True)
     ]
     reading = settle(context, asked, Path.cwd())
@@ -204,7 +192,7 @@ def _remember(
 ) -> None:
     for reference, model in zip(references, models, strict=True):
         known = store_pulled.recall(context.store, str(reference)) if unless_here else None
-        if known is None or views.ready(context.store, known) is None:
+        if known is None or present.in_store(context, known) is None:
             store_pulled.remember(context.store, str(reference), model.files)
 
 
@@ -262,26 +250,6 @@ def _copies(
         for place, file in zip(own, model.files, strict=True)
     ]
     return disk_space.of_copies(context.store, target.folder, target.mode, files)
-
-
-def _place(context: Context, model: LockedModel, places: Sequence[str], target: Target) -> bool:
-    """Puts the model's files where they are to be; says whether that was needed."""
-    wanted = []
-    for file, place in zip(model.files, places, strict=True):
-        blob = blobs.find(context.store, file.sha256, file.size)
-        if blob is None:
-            raise StoreError(f"{file.path} went from the store meanwhile", hint="run the same command again")
-        wanted.append(links.Wanted(place, blob, file.sha256, file.size))
-    records = links.owned(target.folder)
-    if all(
-        (record := records.get(want.path)) is not None
-        and record.sha256 == want.sha256
-        and links.intact(target.folder, want.path, record)
-        for want in wanted
-    ):
-        return False
-    links.place(target.folder, wanted, mode=target.mode)
-    return True
 
 
 def _place_of(model: LockedModel, file: LockedFile) -> str:

@@ -14,13 +14,11 @@ from modelsync.install.report import SyncReport
 from modelsync.install.snapshot import look
 from modelsync.install.stale_links import left_behind
 from modelsync.install.target import Target, target_of
-from modelsync.project import freshness, selection
+from modelsync.project import freshness, lookup, selection
 from modelsync.project.lock_diff import Action, Change
-from modelsync.project.lookup import _no_lock, locked_models
 from modelsync.project.project import Project
 from modelsync.project.selection import Groups
 from modelsync.spec.lock.model import Lock, LockedModel
-from modelsync.spec.manifest.model import Entry
 from modelsync.store.links import LinkMode
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ def reconcile(
     upgrade_models: Collection[str] = (),
     replace: bool = False,
 ) -> SyncReport:
-    """`syncing.sync`, which see, with nothing remembered."""
+    """Like `sync.sync`, without the up-to-date check."""
     if locked and frozen:
         raise UsageError(
             "--locked and --frozen do not go together", hint="--frozen alone takes the lock as it is"
@@ -57,12 +55,12 @@ def reconcile(
     entries = selection.select(manifest, names, groups, None if auto else variant)
     report: LockReport | None = None
     if frozen:
-        current = current or _no_lock(project)
+        current = lookup.require_lock(project, current)
     elif upgrade or upgrade_models or not (fresh := freshness.compare(manifest, current)).fresh:
         if check:
             raise DriftError("; ".join(fresh.reasons), hint="run `modelsync sync`")
         if locked or (project.package and not (upgrade or upgrade_models)):
-            freshness.require(fresh, project.lock_path.name)
+            lookup.require_fresh(project, fresh)
         from modelsync.ops import lock
 
         report = lock.lock(context, project, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run)
@@ -72,7 +70,7 @@ def reconcile(
         entries = variants.selected(
             context, project, manifest, names, groups, variant, lock=current, fetch=True
         )
-    models = locked_models(entries, current, project)
+    models = lookup.locked_models(project, current, entries)
     target = target_of(project, manifest, directory, link_mode)
     exact = not (inexact or names or (groups is not None and groups.given))
     here = look(context, models, target)
@@ -89,9 +87,14 @@ def reconcile(
     if check or dry_run:
         return SyncReport(changes, steps, notes=notes, lock_written=False)
 
-    warnings = _weighed(context, project, entries, models, steps)
-    if replace and steps.of("fetch"):
-        _free_old(context, project, todo, target)
+    warnings: tuple[str, ...] = ()
+    if steps.of("fetch"):
+        from modelsync.fit import preflight
+
+        described = ((model.title, model, entry.load) for entry, model in zip(entries, models, strict=True))
+        warnings = preflight.check_plan(context, steps, described, project.root)
+        if replace:
+            _free_old(context, project, todo, target)
     linked = target.folder if target is not None and directory is None else None
     _root(context, project, current, linked, needed=bool(steps.of("fetch", "adopt", "check", "view")))
     fetched = report.bytes_fetched if report else 0
@@ -111,34 +114,6 @@ def reconcile(
         notes=notes + done.notes + gone,
         lock_written=report.written if report else False,
         warnings=warnings,
-    )
-
-
-def _weighed(
-    context: Context,
-    project: Project,
-    entries: Sequence[Entry],
-    models: Sequence[LockedModel],
-    steps: Plan,
-) -> tuple[str, ...]:
-    """Warns of models that are to be fetched and cannot fit this machine; see `fitting.before`."""
-    fetched = {step.model.name for step in steps.of("fetch") if step.model is not None}
-    if not fetched:
-        return ()
-    from modelsync.fetch import wanted as fetch_wanted
-    from modelsync.fit import preflight
-
-    return preflight.before(
-        context,
-        (
-            preflight.Wanted(
-                model.title,
-                tuple(fetch_wanted.needs_of(context, model, model.files, project.root)),
-                entry.load,
-            )
-            for entry, model in zip(entries, models, strict=True)
-            if model.name in fetched
-        ),
     )
 
 

@@ -10,13 +10,15 @@ from typing import NamedTuple
 
 from modelsync.context import OFFLINE_HINT, Context
 from modelsync.errors import CancelledError, ModelsyncError, OfflineError, StoreError
-from modelsync.install import plan
+from modelsync.fetch.blobs import FetchTotals
+from modelsync.install import plan, present
 from modelsync.install import target as install_target
-from modelsync.install.execute import Done, carry_out
+from modelsync.install.execute import carry_out
 from modelsync.install.snapshot import look
 from modelsync.install.target import Target
 from modelsync.ops import verify
-from modelsync.ops.verify import Checked, Row
+from modelsync.ops.verify import Checked, VerifiedFile
+from modelsync.project import lookup
 from modelsync.project.project import Project
 from modelsync.spec.lock.model import LockedModel
 from modelsync.store import blobs, links, roots
@@ -34,7 +36,7 @@ class Repaired(NamedTuple):
         error: Why something could not be repaired, or None.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[VerifiedFile, ...]
     fetched: int = 0
     reused: int = 0
     notes: tuple[str, ...] = ()
@@ -49,17 +51,17 @@ def repair(
     full: bool = False,
     variant: str | None = None,
 ) -> Repaired:
-    """Verifies as `verifying.verify` does, which see, and repairs what is damaged or missing.
+    """Like `verify.verify`; then repairs what is damaged or missing.
 
     Others are repaired when one cannot be.
 
     Raises:
-        StaleLockError: there is no lock.
-        NotSyncedError: a model that was named is not in the lock.
+        StaleLockError: there is no lock, or a model that is meant is not in it.
         StoreError: a file cannot be read.
     """
     manifest = project.read_manifest()
-    models = verify.locked(context, project, manifest, names, variant)
+    lock = lookup.require_lock(project, project.read_lock())
+    models = verify.locked(context, project, manifest, lock, names, variant)
     folder = project.folder(manifest)
     checked = verify.check(context, models, folder, full=full)
     if not checked.ill:
@@ -67,9 +69,8 @@ def repair(
     target = install_target.target_of(project, manifest, None, "auto")
     if target is not None:
         _claim(target, checked)
-    lock = project.read_lock()
-    roots.write(context.store, project.lock_path, lock.digests if lock is not None else ())
-    done, error = Done(), None
+    roots.write(context.store, project.lock_path, lock.digests)
+    done, error = FetchTotals(), None
     try:
         done = _mend(context, project, checked.ill, target, checked.findings)
     except CancelledError:
@@ -81,7 +82,7 @@ def repair(
                 "what is damaged has to be fetched, and the network is ruled out", hint=OFFLINE_HINT
             )
         for model in checked.ill:  # those that came all the same
-            if all(blobs.find(context.store, file.sha256, file.size) for file in model.files):
+            if present.state(context, model, None) == "here":
                 with suppress(StoreError):
                     _mend(context, project, [model], target, {})
     rows = tuple(_after(context, row, target) for row in checked.rows)
@@ -94,7 +95,7 @@ def _mend(
     models: Sequence[LockedModel],
     target: Target | None,
     findings: Mapping[str, Finding],
-) -> Done:
+) -> FetchTotals:
     """Does for the models what a sync would, but hashes nothing again of which there is a finding."""
     here = look(context, models, target)
     steps = plan.make(models, here, linked=target is not None, exact=False)
@@ -102,7 +103,7 @@ def _mend(
 
 
 def _claim(target: Target, checked: Checked) -> None:
-    """Makes links that are one more name of a damaged blob ours to be put anew, whatever was written to them."""
+    """Marks links to damaged blobs for replacement."""
     for model in checked.ill:
         for file, path in plan.link_targets(model):
             finding = checked.findings[file.sha256]
@@ -111,7 +112,7 @@ def _claim(target: Target, checked: Checked) -> None:
                 links.distrust(target.folder, path, blob=damaged)
 
 
-def _after(context: Context, row: Row, target: Target | None) -> Row:
+def _after(context: Context, row: VerifiedFile, target: Target | None) -> VerifiedFile:
     """A row as it is after the repair."""
     if row.status == "ok":
         return row

@@ -10,7 +10,6 @@ from modelsync.ops import ensure
 from modelsync.project import lookup, model_files
 from modelsync.project.project import Project
 from modelsync.project.selection import Groups
-from modelsync.spec.lock.model import Lock
 from modelsync.store import link_record
 
 
@@ -31,7 +30,7 @@ def environment(
         NotSyncedError: one is not here.
         UsageError: two have the same variable.
     """
-    manifest, lock = project.read_manifest(), project.read_lock() or Lock()
+    manifest, lock = project.read_manifest(), project.read_lock()
     entries = variants.selected(context, project, manifest, names, groups, variant, lock=lock)
     names_of: dict[str, list[str]] = {}
     for entry in entries:

@@ -11,18 +11,18 @@ from urllib.parse import urlsplit
 
 from modelsync.context import Context
 from modelsync.errors import ManifestError, NotFoundError, NotSyncedError, StaleLockError
-from modelsync.fetch.wanted import Need, need_of
+from modelsync.fetch.wanted import WantedFile, wanted_file
 from modelsync.fit import variants
-from modelsync.install.present import _local, needs
+from modelsync.install import present
 from modelsync.project import model_files
-from modelsync.project.model_files import ModelFiles
 from modelsync.project.project import Project
 from modelsync.sources.base import Found, FoundPiece
 from modelsync.spec import uri as uris
-from modelsync.spec.lock.model import LockedFile, Role
+from modelsync.spec.lock.model import LockedFile
 from modelsync.spec.names import file_name, printable, safe_path
 from modelsync.spec.parts import joined_name, siblings
 from modelsync.spec.request import Request
+from modelsync.spec.roles import Role
 from modelsync.spec.uri import FileUri, Reference, WebUri
 from modelsync.store import pulled
 
@@ -38,11 +38,11 @@ class Subject(NamedTuple):
     """
 
     title: str
-    needs: tuple[Need, ...]
+    needs: tuple[WantedFile, ...]
     license: str | None = None
     notes: tuple[str, ...] = ()
 
-    def of(self, role: Role) -> tuple[Need, ...]:
+    def of(self, role: Role) -> tuple[WantedFile, ...]:
         """The files of one role."""
         return tuple(need for need in self.needs if need.file.role == role)
 
@@ -67,7 +67,9 @@ def find(
         return _by_uri(context, uris.parse(text))
     named = model_files.from_environment(text)
     if named is not None:
-        return Subject(text, tuple(_local(text, role, path) for role, path in _roles(named)))
+        return Subject(
+            text, tuple(present.local_file(text, role, path) for role, path in model_files.with_roles(named))
+        )
     try:
         return _by_name(context, find_project(), text, variant)
     except StaleLockError as error:
@@ -81,7 +83,7 @@ def find(
 
 def _by_name(context: Context, project: Project, name: str, variant: str | None) -> Subject:
     known = variants.find(context, project, name, variant)
-    return Subject(known.model.title, needs(context, project, known), known.model.license)
+    return Subject(known.model.title, present.files_of(context, project, known), known.model.license)
 
 
 def _by_uri(context: Context, reference: Reference) -> Subject:
@@ -111,17 +113,17 @@ def _by_uri(context: Context, reference: Reference) -> Subject:
     return Subject(str(reference), tuple(_needs(context, request, files)), license_, notes)
 
 
-def _needs(context: Context, request: Request, files: Sequence[Found | LockedFile]) -> Iterable[Need]:
+def _needs(context: Context, request: Request, files: Sequence[Found | LockedFile]) -> Iterable[WantedFile]:
     from modelsync.sources.request import owners
 
     folder = Path.cwd()
     for file, _, source in owners(request.to_dict(), files, context.sources()):
         segments = source.locate(file, context.endpoint(), folder)
-        yield need_of(printable(file_name(file.path)), file, source, segments)
+        yield wanted_file(printable(file_name(file.path)), file, source, segments)
 
 
 def _at_url(uri: WebUri) -> tuple[Found, ...]:
-    """The file at a URL with those that belong together with it. Nobody is asked: the first range tells the size."""
+    """The file at a URL with those that belong together with it. Makes no request: the first range tells the size."""
     base, mark, query = uri.url.partition("?")
     pieces = tuple(
         FoundPiece(safe_path(WebUri(part).name), f"{part}{mark}{query}", None, None)
@@ -131,10 +133,3 @@ def _at_url(uri: WebUri) -> tuple[Found, ...]:
     if joined is not None:
         return (Found("model", safe_path(WebUri(joined).name), None, None, None, pieces=pieces),)
     return tuple(Found("model", piece.path, piece.url, None, None) for piece in pieces)
-
-
-def _roles(files: ModelFiles) -> Iterable[tuple[Role, Path]]:
-    yield from (("model", path) for path in files.parts)
-    if files.mmproj is not None:
-        yield "mmproj", files.mmproj
-    yield from (("lora", path) for path in files.loras)

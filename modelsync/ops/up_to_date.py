@@ -48,10 +48,10 @@ def keep(context: Context, project: Project, variant: str | None) -> None:
 
 def _made(context: Context, project: Project, variant: str | None) -> sync_memo.Memo | None:
     """The memo of a bare sync, if it has nothing to do. Stamps are taken before what they stamp is looked at."""
-    from modelsync.install import plan, snapshot, stale_links
+    from modelsync.install import plan, present, snapshot, stale_links
     from modelsync.install import target as install_target
     from modelsync.project import freshness, lookup
-    from modelsync.store import link_record, roots, views
+    from modelsync.store import link_record, roots
 
     inputs = sync_memo.stamps((project.manifest_path, project.lock_path))
     manifest, lock = project.read_manifest(), project.read_lock()
@@ -65,11 +65,11 @@ def _made(context: Context, project: Project, variant: str | None) -> sync_memo.
     chosen = variants.selected(context, project, manifest, variant=variant, lock=lock, fetch=True)
     if not all(sure for _, sure in context.decided.values()):
         return None
-    models = lookup.locked_models(chosen, lock, project)
+    models = lookup.locked_models(project, lock, chosen)
     known = {}
     outputs = [roots.place(context.store, project.lock_path, lock.digests)]
     for model in models:
-        shown = views.ready(context.store, model.files) or ()
+        shown = present.in_store(context, model.files) or ()
         linked = shown
         if target is not None:
             linked = tuple((target.folder / path).absolute() for _, path in plan.link_targets(model))

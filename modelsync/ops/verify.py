@@ -1,27 +1,28 @@
 """Verify: what is on this machine is hashed again, against the seals or against the lock's own digests."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import NotSyncedError, StaleLockError
 from modelsync.fetch.wanted import label
 from modelsync.fit import variants
 from modelsync.install import plan
+from modelsync.install.check import check_copy
+from modelsync.project import lookup
 from modelsync.project.project import Project
 from modelsync.project.selection import Groups
-from modelsync.spec.blocks import Span, count
-from modelsync.spec.lock.model import LockedFile, LockedModel
+from modelsync.spec.blocks import Span
+from modelsync.spec.lock.model import Lock, LockedModel
 from modelsync.spec.manifest.model import Manifest
-from modelsync.store import blobs, hashing, links, receipts
+from modelsync.store import links
 from modelsync.store import verify as store_verify
 from modelsync.store.verify import Finding
 
 Status = Literal["ok", "missing", "damaged", "repaired"]
 
 
-class Row(NamedTuple):
+class VerifiedFile(NamedTuple):
     """One file that was looked at.
 
     Attributes:
@@ -54,7 +55,7 @@ class Checked(NamedTuple):
         ill: The models of which a file is not as it should be.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[VerifiedFile, ...]
     findings: Mapping[str, Finding]
     ill: tuple[LockedModel, ...]
 
@@ -66,7 +67,7 @@ def verify(
     *,
     full: bool = False,
     variant: str | None = None,
-) -> tuple[Row, ...]:
+) -> tuple[VerifiedFile, ...]:
     """Hashes the files of models that are here, in the store and in the project's folder.
 
     A damaged file is not trusted from then on: the next sync fetches what of a blob is damaged, and puts a link there
@@ -80,32 +81,27 @@ def verify(
         variant: The variant of the models that have it.
 
     Raises:
-        StaleLockError: there is no lock.
-        NotSyncedError: a model that was named is not in the lock.
+        StaleLockError: there is no lock, or a model that is meant is not in it.
         StoreError: a file cannot be read.
     """
     manifest = project.read_manifest()
-    models = locked(context, project, manifest, names, variant)
+    lock = lookup.require_lock(project, project.read_lock())
+    models = locked(context, project, manifest, lock, names, variant)
     return check(context, models, project.folder(manifest), full=full).rows
 
 
 def locked(
-    context: Context, project: Project, manifest: Manifest, names: Sequence[str], variant: str | None
+    context: Context,
+    project: Project,
+    manifest: Manifest,
+    lock: Lock,
+    names: Sequence[str],
+    variant: str | None,
 ) -> tuple[LockedModel, ...]:
     """What the lock says of the models that are meant. Arguments and errors as with `verify`."""
-    lock = project.read_lock()
-    if lock is None:
-        raise StaleLockError(f"there is no {project.lock_path}", hint="run `modelsync sync`")
     groups = None if names else Groups(everything=True)
-    models = []
-    for entry in variants.selected(context, project, manifest, names, groups, variant, lock=lock):
-        model = lock.find(entry.name, entry.variant)
-        if model is None:
-            raise NotSyncedError(
-                f"{entry.name} is not in {project.lock_path.name}", hint="run `modelsync sync`"
-            )
-        models.append(model)
-    return tuple(models)
+    entries = variants.selected(context, project, manifest, names, groups, variant, lock=lock)
+    return lookup.locked_models(project, lock, entries)
 
 
 def check(
@@ -116,26 +112,26 @@ def check(
     Raises:
         StoreError: a file cannot be read.
     """
-    rows: list[Row] = []
+    rows: list[VerifiedFile] = []
     findings: dict[str, Finding] = {}
     ill: list[LockedModel] = []
     for model in models:
         seen = len(rows)
         for file, target in plan.link_targets(model):
             told = context.teller(label(model.name, file.path), file.size, "checking")
-            blob = blobs.look(context.store, file.sha256).path
             if file.sha256 not in findings:
                 findings[file.sha256] = store_verify.verify(
                     context.store, file.sha256, full=full, on_bytes=told
                 )
             found = findings[file.sha256]
+            blob = found.path
             status: Status = "ok" if found.state == "good" else found.state
-            row = Row(
+            row = VerifiedFile(
                 model.name, model.variant, file.path, status, file.size, blob, found.damaged, file.sha256
             )
             rows.append(row)
             if folder is not None and (linked := folder / target).is_file() and not _same(linked, blob):
-                good, where = _is(context, linked, file, full=full, told=told)
+                good, where = check_copy(context, linked, file, full=full, on_bytes=told)
                 if not good:
                     links.distrust(folder, target)
                 status = "ok" if good else "damaged"
@@ -143,22 +139,6 @@ def check(
         if any(row.status != "ok" for row in rows[seen:]):
             ill.append(model)
     return Checked(tuple(rows), findings, tuple(ill))
-
-
-def _is(
-    context: Context, path: Path, file: LockedFile, *, full: bool, told: Callable[[int], None]
-) -> tuple[bool, tuple[Span, ...]]:
-    """Whether a file in the project's folder has the bytes that the lock names, and where not, if that is known."""
-    known = receipts.blocks(context.store, file.sha256)
-    if known is not None and known.size == file.size and not full:
-        where = known.damaged(hashing.blocks_of(path, length=file.size, on_bytes=told))
-        return not where and path.stat().st_size == file.size, where
-    if path.stat().st_size != file.size:
-        return False, ()
-    receipt = receipts.read(context.store.root, file.sha256)
-    if not full and receipt is not None and receipt.blake3 is not None and count(file.size) == 1:
-        return hashing.blocks_of(path, on_bytes=told).seal == receipt.blake3, ()
-    return hashing.sha256_of(path, on_bytes=told) == file.sha256, ()
 
 
 def _same(path: Path, blob: Path | None) -> bool:

@@ -1,16 +1,20 @@
-"""What the lock says of a manifest's entry: the one place that says `not locked` and `stale`."""
+"""What the lock says of the manifest's entries: the one place that raises `StaleLockError`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from modelsync.errors import NotSyncedError, StaleLockError
+from modelsync.errors import StaleLockError
+from modelsync.project import freshness
+from modelsync.project.freshness import Freshness
 from modelsync.project.project import Project
 from modelsync.spec.lock.model import Lock, LockedModel
 from modelsync.spec.manifest.model import Entry, Manifest
 
+SHOWN = 3  # reasons that an error names
 
-class Known(NamedTuple):
-    """A model of the manifest: its entry, what the lock says of it, and what it needs to be found."""
+
+class LockedEntry(NamedTuple):
+    """An entry of the manifest with its model in the lock, and the manifest and the lock themselves."""
 
     manifest: Manifest
     lock: Lock
@@ -18,51 +22,64 @@ class Known(NamedTuple):
     model: LockedModel
 
 
-def locked(project: Project, lock: Lock, wanted: Entry) -> LockedModel:
-    """What the lock says of an entry, whether it still answers it or not.
+def require_lock(project: Project, lock: Lock | None) -> Lock:
+    """The lock.
 
     Raises:
-        StaleLockError: it says nothing.
+        StaleLockError: there is none.
     """
-    model = lock.find(wanted.name, wanted.variant)
-    if model is None:
+    if lock is None:
         raise StaleLockError(
-            f"{wanted.title} is not in {project.lock_path.name}", hint="run `modelsync sync`"
+            f"there is no {project.lock_path}", hint="run `modelsync sync` and commit the lock that it writes"
         )
+    return lock
+
+
+def require_fresh(project: Project, fresh: Freshness) -> None:
+    """Checks that the lock answers the whole manifest and nothing else.
+
+    Raises:
+        StaleLockError: it does not, with the first reasons.
+    """
+    if not fresh.fresh:
+        raise _stale(project, fresh.reasons, "run `modelsync lock` and commit the result")
+
+
+def locked(project: Project, lock: Lock | None, entry: Entry) -> LockedModel:
+    """The entry's model in the lock, whether or not it still answers the entry's request.
+
+    Raises:
+        StaleLockError: there is none, or no lock.
+    """
+    model = require_lock(project, lock).find(entry.name, entry.variant)
+    if model is None:
+        raise _stale(project, [freshness.missing(entry)], "run `modelsync sync`")
     return model
 
 
-def answered(project: Project, manifest: Manifest, lock: Lock, wanted: Entry) -> Known:
-    """An entry with what the lock says of it.
+def locked_models(project: Project, lock: Lock, entries: Iterable[Entry]) -> tuple[LockedModel, ...]:
+    """The model in the lock of each entry, whether or not it still answers the entry's request.
 
     Raises:
-        StaleLockError: the lock does not answer the entry.
+        StaleLockError: the lock lacks one.
     """
-    model = locked(project, lock, wanted)
-    if model.request != wanted.request.to_dict():
-        raise StaleLockError(
-            f"{wanted.title} changed in {project.manifest_path.name} since {project.lock_path.name} was written",
-            hint="run `modelsync sync`",
-        )
-    return Known(manifest, lock, wanted, model)
+    models = {(model.name, model.variant): model for model in lock.models}
+    return tuple(models.get((entry.name, entry.variant)) or locked(project, lock, entry) for entry in entries)
 
 
-def locked_models(entries: Sequence[Entry], current: Lock, project: Project) -> list[LockedModel]:
-    """What the lock says of each entry.
+def answered(project: Project, manifest: Manifest, lock: Lock | None, entry: Entry) -> LockedEntry:
+    """The entry with its model in the lock.
 
     Raises:
-        NotSyncedError: it lacks one.
+        StaleLockError: the lock does not answer the entry, or there is no lock.
     """
-    locked = {(model.name, model.variant): model for model in current.models}
-    for entry in entries:
-        if (entry.name, entry.variant) not in locked:
-            raise NotSyncedError(
-                f"{entry.title} is not in {project.lock_path.name}", hint="run `modelsync lock`"
-            )
-    return [locked[entry.name, entry.variant] for entry in entries]
+    lock = require_lock(project, lock)
+    model = locked(project, lock, entry)
+    if not freshness.answers(model, entry):
+        raise _stale(project, [freshness.changed(entry, model)], "run `modelsync sync`")
+    return LockedEntry(manifest, lock, entry, model)
 
 
-def _no_lock(project: Project) -> Lock:
-    raise StaleLockError(
-        f"there is no {project.lock_path}", hint="run `modelsync lock` and commit the result"
-    )
+def _stale(project: Project, reasons: Sequence[str], hint: str) -> StaleLockError:
+    more = f"; and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
+    return StaleLockError(f"{project.lock_path.name} is stale: {'; '.join(reasons[:SHOWN])}{more}", hint=hint)

@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from modelsync.errors import NotFoundError
+from modelsync.spec.roles import COMPANIONS, ROLES, Role
 
 PREFIX = "MODELSYNC_PATH_"
 
@@ -62,8 +63,20 @@ def from_environment(name: str) -> ModelFiles | None:
 
 def arranged(roles: Sequence[str], paths: Sequence[Path]) -> ModelFiles:
     """Paths in the lock's order, by the roles of their files."""
-    by_role: dict[str, list[Path]] = {"model": [], "mmproj": [], "lora": []}
+    by_role: dict[str, list[Path]] = {role: [] for role in ROLES}
     for role, path in zip(roles, paths, strict=True):
         by_role[role].append(path)
     parts = tuple(by_role["model"])
-    return ModelFiles(parts[0], parts, next(iter(by_role["mmproj"]), None), tuple(by_role["lora"]))
+    companions: dict[str, Any] = {
+        each.key: tuple(by_role[each.role]) if each.many else next(iter(by_role[each.role]), None)
+        for each in COMPANIONS
+    }
+    return ModelFiles(parts[0], parts, **companions)
+
+
+def with_roles(files: ModelFiles) -> Iterator[tuple[Role, Path]]:
+    """Every file with its role, in the lock's order."""
+    yield from (("model", path) for path in files.parts)
+    for each in COMPANIONS:
+        value = getattr(files, each.key)
+        yield from ((each.role, path) for path in (value if each.many else filter(None, (value,))))

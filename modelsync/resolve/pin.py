@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import HashMismatchError
-from modelsync.fetch.blobs import bring
-from modelsync.fetch.wanted import Need, label, need_of
+from modelsync.fetch.blobs import fetch
+from modelsync.fetch.wanted import WantedFile, blob_of, label, wanted_file
 from modelsync.spec.lock.model import LockedFile, Piece
 from modelsync.spec.names import printable
-from modelsync.store import blobs
 
 if TYPE_CHECKING:
     from modelsync.sources.base import Found, FoundPiece, Resolution
     from modelsync.transfer.jobs import Fetched
 
 
-class Asked(NamedTuple):
+class ResolvedRequest(NamedTuple):
     """One request with its answer; `request` is as the lock writes it."""
 
     name: str
@@ -37,7 +36,7 @@ class Reading(NamedTuple):
 
 def settle(
     context: Context,
-    asked: Sequence[Asked],
+    asked: Sequence[ResolvedRequest],
     folder: Path,
     *,
     read: bool = True,
@@ -60,17 +59,20 @@ def settle(
     needs = _unknown(context, asked, folder) if read else ()
     learnt: dict[str, Fetched] = {}
 
-    def on_read(need: Need, fetched: "Fetched") -> None:
+    def on_read(need: WantedFile, fetched: "Fetched") -> None:
         _check_pieces(need.file, fetched)
         if keep is not None:
             keep(fetched.sha256)
         learnt[need.key] = fetched
 
-    _weigh(context, needs)
-    brought = bring(context, [need for _, need in needs], on_read=on_read)
+    if needs:
+        from modelsync.fit import preflight
+
+        preflight.check_files(context, needs)
+    totals = fetch(context, [need for _, need in needs], on_read=on_read)
     by_file = {(name, need.file): need for name, need in needs}
 
-    def settled(ask: Asked, file: "Found") -> LockedFile:
+    def settled(ask: ResolvedRequest, file: "Found") -> LockedFile:
         if file.sha256 is not None and file.size is not None:
             return _locked(file, file.size, file.sha256, tuple(piece.sha256 or "" for piece in file.pieces))
         need = by_file.get((ask.name, file))
@@ -79,7 +81,7 @@ def settle(
         fetched = learnt.get(need.key)
         if fetched is not None:
             return _locked(file, fetched.size, fetched.sha256, fetched.pieces)
-        path = blobs.find(context.store, file.sha256 or "")  # pinned, and here before it was asked for
+        path = blob_of(context, file)  # pinned, and here before it was asked for
         assert path is not None
         return _locked(file, path.stat().st_size, file.sha256 or "", ())
 
@@ -89,22 +91,12 @@ def settle(
         if need.key in learnt
     )
     files = tuple(tuple(settled(ask, file) for file in ask.answer.files) for ask in asked)
-    return Reading(files, notes, brought.fetched)
+    return Reading(files, notes, totals.fetched)
 
 
-def _weigh(context: Context, needs: Sequence[tuple[str, Need]]) -> None:
-    """Warns of models that are to be read and cannot fit this machine; see `fitting.before`."""
-    names = dict.fromkeys(name for name, need in needs if need.file.role == "model")
-    if names:
-        from modelsync.fit import preflight
-
-        preflight.before(
-            context,
-            (preflight.Wanted(name, [need for of, need in needs if of == name]) for name in names),
-        )
-
-
-def _unknown(context: Context, asked: Sequence[Asked], folder: Path) -> "tuple[tuple[str, Need], ...]":
+def _unknown(
+    context: Context, asked: Sequence[ResolvedRequest], folder: Path
+) -> "tuple[tuple[str, WantedFile], ...]":
     from modelsync.sources.request import owners
 
     needs = []
@@ -113,7 +105,7 @@ def _unknown(context: Context, asked: Sequence[Asked], folder: Path) -> "tuple[t
         endpoint = context.endpoint(ask.request.get("endpoint"))
         for file, _, source in owners(ask.request, ask.answer.files, sources):
             if file.sha256 is None or file.size is None:
-                need = need_of(
+                need = wanted_file(
                     label(ask.name, file.path), file, source, source.locate(file, endpoint, folder)
                 )
                 needs.append((ask.name, need))

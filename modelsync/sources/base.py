@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelsync.errors import ModelsyncError
-    from modelsync.spec.lock.model import LockedFile, Role
+    from modelsync.spec.lock.model import LockedFile
+    from modelsync.spec.roles import Role
     from modelsync.spec.uri import Reference, Uri
     from modelsync.transfer.jobs import Segment
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from modelsync.sources.base import Question
     from modelsync.sources.hub import RemoteFile, Repo
     from modelsync.spec.choose import Choice
-    from modelsync.spec.lock.model import LockedFile, Role
+    from modelsync.spec.lock.model import LockedFile
+    from modelsync.spec.roles import Role
     from modelsync.spec.uri import Uri
 
 _RESOLVE = re.compile(

@@ -9,6 +9,7 @@ from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.sources import source_for
 from modelsync.sources.base import Question, Resolution
 from modelsync.spec.names import file_name, printable
+from modelsync.spec.roles import BY_ROLE, COMPANIONS
 from modelsync.spec.uri import HfUri, Reference, parse
 
 if TYPE_CHECKING:
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelsync.sources.base import Found, Source
-    from modelsync.spec.lock.model import LockedFile, Role
+    from modelsync.spec.lock.model import LockedFile
     from modelsync.spec.request import Request
+    from modelsync.spec.roles import Role
     from modelsync.spec.uri import Uri
 
 
@@ -51,18 +53,16 @@ def resolve(
         )
         answer = source_for(reference.uri, sources).resolve(question)
         if role != "model" and len(answer.files) > 1:
-            what = "a projector" if role == "mmproj" else "an adapter"
-            raise UsageError(f"{reference} is {len(answer.files)} files; {what} is one file")
+            raise UsageError(f"{reference} is {len(answer.files)} files; {BY_ROLE[role].noun} is one file")
         return answer
 
     model = ask(request.reference, "model")
     answers = [model]
     beside = tuple(file.path for file in model.files)
-    if request.mmproj is True:
-        answers.append(ask(_beside(request.uri, model.revision), "mmproj", beside))
-    elif request.mmproj is not None:
-        answers.append(ask(request.mmproj, "mmproj", beside))
-    answers.extend(ask(lora, "lora") for lora in request.loras)
+    for role, reference in request.companions():
+        if reference is True:
+            reference = _beside(request.uri, model.revision)
+        answers.append(ask(reference, role, beside if BY_ROLE[role].beside else ()))
 
     home = (request.uri.repo if isinstance(request.uri, HfUri) else None, model.revision)
     files = tuple(
@@ -163,15 +163,14 @@ def owners(
         UsageError: no source reads a URI, or there are adapters that no URI asks for.
     """
     own = str(request["uri"])
-    mmproj = request.get("mmproj")
-    loras = iter(request.get("loras", ()))
+    texts = {each.role: iter(request.get(each.key, ())) for each in COMPANIONS if each.many}
     owned = []
     for file in files:
         text = own
-        if file.role == "lora":
-            text = str(next(loras, ""))
-        elif file.role == "mmproj" and isinstance(mmproj, str):
-            text = mmproj
+        if file.role in texts:
+            text = str(next(texts[file.role], ""))
+        elif file.role != "model" and isinstance(named := request.get(BY_ROLE[file.role].key), str):
+            text = named
         uri = parse(text).uri
         owned.append(Owned(file, uri, source_for(uri, sources)))
     return tuple(owned)

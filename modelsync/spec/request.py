@@ -1,9 +1,12 @@
 """A request: what one manifest entry asks of a source, in canonical form. It alone decides the bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
+from modelsync.spec.roles import COMPANIONS, Role
 from modelsync.spec.uri import Reference, Uri
+
+_COMPANION_KEYS = tuple((companion.key, companion.many) for companion in COMPANIONS)
 
 
 class Request(NamedTuple):
@@ -25,15 +28,22 @@ class Request(NamedTuple):
         """The model's own URI with its revision."""
         return Reference(self.uri, self.revision)
 
+    def companions(self) -> Iterator[tuple[Role, Reference | Literal[True]]]:
+        """Each companion with its role, in the order of a lock; True: the one beside the model."""
+        for companion in COMPANIONS:
+            value = getattr(self, companion.key)
+            for each in value if companion.many else (value,) if value is not None else ():
+                yield companion.role, each
+
     def to_dict(self) -> Mapping[str, Any]:
         """The request as the lock writes it: canonical strings, defaults left out, keys in a fixed order."""
         out: dict[str, Any] = {"uri": str(self.uri)}
         if self.revision is not None:
             out["revision"] = self.revision
-        if self.mmproj is not None:
-            out["mmproj"] = True if self.mmproj is True else str(self.mmproj)
-        if self.loras:
-            out["loras"] = [str(lora) for lora in self.loras]
+        for key, many in _COMPANION_KEYS:
+            value = getattr(self, key)
+            if value:
+                out[key] = [str(each) for each in value] if many else True if value is True else str(value)
         if isinstance(self.sha256, str):
             out["sha256"] = self.sha256
         elif self.sha256:

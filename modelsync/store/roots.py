@@ -181,9 +181,10 @@ def _file(value: Mapping[str, Any]) -> "LockedFile":
     from modelsync.spec.digest import sha256_hex
     from modelsync.spec.lock.model import LockedFile, Piece
     from modelsync.spec.names import safe_path
+    from modelsync.spec.roles import ROLES
 
     pieces = tuple(Piece(**piece) for piece in value.get("pieces", ()))
     file = LockedFile(**{**value, "pieces": pieces})
-    if file.role not in ("model", "mmproj", "lora") or type(file.size) is not int:
+    if file.role not in ROLES or type(file.size) is not int:
         raise ValueError(value)
     return file._replace(path=safe_path(file.path), sha256=sha256_hex(file.sha256, "a remembered file"))

@@ -6,7 +6,7 @@ from modelsync.context import Context
 from modelsync.errors import MisfitError, OfflineError, UsageError
 from modelsync.fit import best_quant
 from modelsync.fit.best_quant import Chosen, reasons
-from modelsync.fit.estimation import Asked
+from modelsync.fit.estimation import EstimateOptions
 from modelsync.spec.uri import parse
 from tests.support.machines import Sized
 from tests.support.project import REPO, Opened, Place, put
@@ -24,7 +24,7 @@ def repo(place: Place) -> str:
 
 
 def best(given: Context, text: str, **asked: object) -> Chosen:
-    return best_quant.best_quant(given, parse(text), Asked(**asked))  # type: ignore[arg-type]
+    return best_quant.best_quant(given, parse(text), EstimateOptions(**asked))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_projectors_and_adapters_need_room_too(repo: str, place: Place, context:
     """What is loaded beside the model is counted in, by its header."""
     place.repo.commit({"mmproj-F16.gguf": quant("F16", vocabulary=WORDS[:1000])})
     bare = best(context, repo, ram=90 * MiB, gpus=())
-    seen = best_quant.best_quant(context, parse(repo), Asked(ram=90 * MiB, gpus=()), mmproj=True)
+    seen = best_quant.best_quant(context, parse(repo), EstimateOptions(ram=90 * MiB, gpus=()), mmproj=True)
     assert bare.best.quant == seen.best.quant == "F16"
     assert 0 < seen.best.estimate.weights - bare.best.estimate.weights < 5 * MiB
 

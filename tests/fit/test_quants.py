@@ -5,7 +5,7 @@ import pytest
 from modelsync.context import Context
 from modelsync.errors import NotAModelError, NotFoundError, UsageError
 from modelsync.fit import quants
-from modelsync.fit.estimation import Asked
+from modelsync.fit.estimation import EstimateOptions
 from modelsync.fit.quants import Quants
 from modelsync.ops import estimate as ops_estimate
 from modelsync.ops import sync
@@ -17,7 +17,7 @@ from tests.support.quant_files import STORED, WORDS, parts, quant
 from tests.support.units import MiB
 
 
-def table(context: Context, asked: Asked = DESCRIBED) -> Quants:
+def table(context: Context, asked: EstimateOptions = DESCRIBED) -> Quants:
     return quants.estimate_quants(context, parse(f"hf:{REPO}"), asked)
 
 
@@ -50,12 +50,12 @@ def test_the_best_quant_is_the_largest_that_fits(place: Place, context: Context)
     place.repo.commit(
         {f"tiny-{name}.gguf": quant(name, vocabulary=WORDS) for name in ("Q2_K", "Q4_K_M", "F16")}
     )
-    rows = {row.quant: row.estimate.need for row in table(context, Asked(ram=64 << 30)).rows}
-    some = table(context, Asked(ram=rows["Q4_K_M"] + MiB))
+    rows = {row.quant: row.estimate.need for row in table(context, EstimateOptions(ram=64 << 30)).rows}
+    some = table(context, EstimateOptions(ram=rows["Q4_K_M"] + MiB))
     assert some.best is not None
     assert (some.best.quant, some.to_dict()["best"]) == ("Q4_K_M", "Q4_K_M")
     assert [row.verdict.fits for row in some.rows] == [True, True, False]
-    assert table(context, Asked(ram=MiB)).best is None
+    assert table(context, EstimateOptions(ram=MiB)).best is None
 
 
 def test_what_its_sibling_does_not_prove_is_read_whole(place: Place, context: Context) -> None:

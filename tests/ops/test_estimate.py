@@ -7,7 +7,7 @@ import pytest
 
 from modelsync.context import Context
 from modelsync.errors import NotAModelError, UsageError
-from modelsync.fit.estimation import Asked, Estimation
+from modelsync.fit.estimation import EstimateOptions, Estimation
 from modelsync.memory.load_settings import ALL_LAYERS
 from modelsync.ops import estimate as ops_estimate
 from modelsync.ops import lock
@@ -24,7 +24,7 @@ def estimate(place: Place, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> C
     monkeypatch.chdir(place.folder)
 
     def run(
-        text: str, asked: Asked = DESCRIBED, context: Context | None = None, **options: Any
+        text: str, asked: EstimateOptions = DESCRIBED, context: Context | None = None, **options: Any
     ) -> Estimation:
         return ops_estimate.estimate(context or opened(), text, lambda: place.project, asked=asked, **options)
 
@@ -78,26 +78,26 @@ def test_a_model_that_does_not_fit_is_told_what_would(
         {f"tiny-{name}.gguf": quant(name, vocabulary=WORDS) for name in ("Q2_K", "Q4_K_M", "F16")}
     )
     whole = estimate(f"hf:{REPO}:F16").estimate
-    found = estimate(f"hf:{REPO}:F16", Asked(ram=whole.uses[0].need - 10 * MiB))
+    found = estimate(f"hf:{REPO}:F16", EstimateOptions(ram=whole.uses[0].need - 10 * MiB))
     assert (found.verdict.word, found.smaller) == ("does-not-fit", "Q4_K_M")
     assert [each.text for each in found.remedies] == ["a context of 256 tokens"]
     assert found.max_context == 256
-    none = estimate(f"hf:{REPO}:Q2_K", Asked(ram=MiB))
+    none = estimate(f"hf:{REPO}:Q2_K", EstimateOptions(ram=MiB))
     assert (none.verdict.fits, none.smaller, none.remedies) == (False, None, ())
 
 
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (Asked(profile="llama-servr"), "no profile `llama-servr`; did you mean"),
-        (Asked(cache_type_k="q3_k"), "not a cache type"),
-        (Asked(cache_type_v="q8_0"), "needs flash attention"),
-        (Asked(ubatch=0), "ubatch: 0 is not a number from 1"),
-        (Asked(gpu_layers=-2), "gpu layers: -2 is not a number from -1"),
+        (EstimateOptions(profile="llama-servr"), "no profile `llama-servr`; did you mean"),
+        (EstimateOptions(cache_type_k="q3_k"), "not a cache type"),
+        (EstimateOptions(cache_type_v="q8_0"), "needs flash attention"),
+        (EstimateOptions(ubatch=0), "ubatch: 0 is not a number from 1"),
+        (EstimateOptions(gpu_layers=-2), "gpu layers: -2 is not a number from -1"),
     ],
 )
 def test_what_means_nothing_is_refused(
-    place: Place, estimate: Callable[..., Estimation], asked: Asked, words: str
+    place: Place, estimate: Callable[..., Estimation], asked: EstimateOptions, words: str
 ) -> None:
     """A profile, a cache type or a number that there is not, or that llama.cpp would refuse."""
     put(place, {"tiny-Q8_0.gguf": quant("Q8_0")})
@@ -110,7 +110,7 @@ def test_what_means_nothing_is_refused(
 def test_on_this_machine_llama_cpp_is_asked(place: Place, estimate: Callable[..., Estimation]) -> None:
     """Nothing described: the numbers are llama.cpp's own, for the devices that it sees here."""
     put(place, {"tiny-Q8_0.gguf": quant("Q8_0", vocabulary=WORDS)})
-    found = estimate(f"hf:{REPO}:Q8_0", Asked(context=2048))
+    found = estimate(f"hf:{REPO}:Q8_0", EstimateOptions(context=2048))
     assert found.estimate.source == "llama.cpp"
     assert found.estimate.cache == 2048 * 2 * (128 + 128) * 2
     assert found.estimate.uses[0].device.total > 0

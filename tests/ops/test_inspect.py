@@ -22,7 +22,7 @@ from modelsync.errors import (
     StaleLockError,
 )
 from modelsync.fetch.range_reader import WindowReader
-from modelsync.fetch.wanted import Need
+from modelsync.fetch.wanted import WantedFile
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import Info, write_header
 from modelsync.ops import inspect as ops_inspect
@@ -116,7 +116,7 @@ def test_a_header_is_read_no_faster_than_the_limit(
     context = opened(max_rate=rate)
     begun = time.monotonic()
     assert inspect(url, context).header_bytes == size
-    need = Need(
+    need = WantedFile(
         "big",
         Found("model", "big.gguf", url, len(data), None),
         (Segment(url, len(data)),),

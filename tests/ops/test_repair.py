@@ -50,7 +50,7 @@ def sent(hub: Hub) -> int:
     return sum(each.sent for each in hub.seen("cdn"))
 
 
-def statuses(rows: Sequence[verify.Row]) -> list[str]:
+def statuses(rows: Sequence[verify.VerifiedFile]) -> list[str]:
     return [row.status for row in rows]
 
 

@@ -9,9 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from modelsync.errors import RefusedError, UsageError
-from modelsync.spec.lock.model import LockedFile, Role
+from modelsync.spec.lock.model import LockedFile
 from modelsync.spec.names import check_name, did_you_mean, file_name, printable, safe_path
 from modelsync.spec.parts import siblings
+from modelsync.spec.roles import Role
 from modelsync.spec.view_names import shown_names
 from tests.support.strategies import HOSTILE_TEXTS, PATHS
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from modelsync.fit.estimation import Asked
+from modelsync.fit.estimation import EstimateOptions
 from modelsync.system import devices
 from modelsync.system.devices import Device, Memory
 from tests.support.units import GiB, MiB
 
-DESCRIBED = Asked(ram=64 * GiB, gpus=(8 * GiB,))
+DESCRIBED = EstimateOptions(ram=64 * GiB, gpus=(8 * GiB,))
 RAM = Device("RAM", "ram", 64 * GiB, 60 * GiB)
 HUGE = 2_000_000_000  # tokens of a context that no machine has room for
 

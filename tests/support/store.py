@@ -5,8 +5,9 @@ from pathlib import Path
 from blake3 import blake3
 
 from modelsync.spec.blocks import SIZE, Blocks
-from modelsync.spec.lock import model, text
+from modelsync.spec.lock import text
 from modelsync.spec.lock.model import Lock, LockedFile, LockedModel
+from modelsync.spec.roles import Role
 from modelsync.store import atomic, blobs
 from modelsync.store.layout import Store
 from modelsync.store.receipts import Origin
@@ -39,7 +40,7 @@ def publish(store: Store, data: bytes, origin: Origin | None = None) -> Path:
     )
 
 
-def locked(data: bytes, path: str = "model.gguf", role: model.Role = "model") -> LockedFile:
+def locked(data: bytes, path: str = "model.gguf", role: Role = "model") -> LockedFile:
     return LockedFile(role, path, len(data), sha256(data), url=f"https://files.example/{path}")
 
 

@@ -5,10 +5,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from modelsync.net.origin import Origin
-from modelsync.spec.lock.model import Lock, LockedFile, LockedModel, Piece, Role
+from modelsync.spec.lock.model import Lock, LockedFile, LockedModel, Piece
 from modelsync.spec.lock.origin import hf_url
 from modelsync.spec.names import path_fault
 from modelsync.spec.request import Request
+from modelsync.spec.roles import Role
 from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, WebUri
 
 HEX64 = st.integers(0, 2**256 - 1).map("{:064x}".format)

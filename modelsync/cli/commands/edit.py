@@ -105,13 +105,13 @@ def add(
 
     def choose(context: "Context", reference: "Reference") -> "Reference":
         from modelsync.fit import best_quant
-        from modelsync.fit.estimation import Asked
+        from modelsync.fit.estimation import EstimateOptions
         from modelsync.spec import uri as uris
 
         found = best_quant.best_quant(
             context,
             reference,
-            Asked(context=ctx, ram=ram, gpus=gpus or (() if ram is not None else None)),
+            EstimateOptions(context=ctx, ram=ram, gpus=gpus or (() if ram is not None else None)),
             mmproj=True if mmproj == "" else uris.parse(mmproj) if mmproj else None,
             loras=[uris.parse(lora) for lora in loras],
         )

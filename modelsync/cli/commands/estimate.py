@@ -10,7 +10,7 @@ from modelsync.memory import placement
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
-    from modelsync.fit.estimation import Asked, Estimation
+    from modelsync.fit.estimation import EstimateOptions, Estimation
     from modelsync.fit.quants import Quants
     from modelsync.memory.estimate import DeviceUse
     from modelsync.spec.uri import Reference
@@ -78,9 +78,9 @@ def estimate(
 
     Of a model that is not here only the header is fetched. A repo without a quant gives a table of all its quants.
     """
-    from modelsync.fit.estimation import Asked
+    from modelsync.fit.estimation import EstimateOptions
 
-    asked = Asked(
+    asked = EstimateOptions(
         profile=profile,
         context=ctx,
         gpu_layers=gpu_layers,
@@ -105,7 +105,7 @@ PARTS = (
 SOURCES = {"llama.cpp": "llama.cpp's own numbers", "formula": "reckoned by formulas"}
 
 
-def show(invocation: Invocation, model: str, asked: "Asked", *, variant: str | None) -> None:
+def show(invocation: Invocation, model: str, asked: "EstimateOptions", *, variant: str | None) -> None:
     """Prints what a model needs; of a repo without a quant, what each of its quants does."""
     from modelsync.fit import quants
     from modelsync.ops import estimate as ops_estimate

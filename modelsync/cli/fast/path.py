@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 def show(invocation: Invocation, model: str, *, variant: str | None = None, every: bool = False) -> None:
     """Prints the path of a model, by its name or URI, or of every file it has."""
     from modelsync.ops import path
+    from modelsync.project.model_files import with_roles
 
     with invocation.context() as context:
         files = path.files(context, model, invocation.project, variant=variant)
     output = invocation.output
-    parts = (*files.parts, *([files.mmproj] if files.mmproj else []), *files.loras)
-    output.paths(parts if every else [files.model])
+    output.paths([path for _, path in with_roles(files)] if every else [files.model])
     output.result(path=str(files.model), files=value(files))
 
 

@@ -11,7 +11,7 @@ from modelsync.spec import blocks
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
-    from modelsync.ops.verify import Row
+    from modelsync.ops.verify import VerifiedFile
 
 
 def perform(
@@ -57,7 +57,7 @@ def perform(
     return 0
 
 
-def complaint(rows: "Sequence[Row]") -> ModelsyncError | None:
+def complaint(rows: "Sequence[VerifiedFile]") -> ModelsyncError | None:
     """What is wrong with the files, or None."""
     damaged = [row.file for row in rows if row.status == "damaged"]
     missing = [row.file for row in rows if row.status == "missing"]
@@ -75,7 +75,7 @@ def complaint(rows: "Sequence[Row]") -> ModelsyncError | None:
     return None
 
 
-def _value(row: "Row") -> dict[str, Any]:
+def _value(row: "VerifiedFile") -> dict[str, Any]:
     """A row as programs read it."""
     return row._asdict() | {
         "path": None if row.path is None else str(row.path),
@@ -83,7 +83,7 @@ def _value(row: "Row") -> dict[str, Any]:
     }
 
 
-def _lines(rows: "Sequence[Row]") -> list[str]:
+def _lines(rows: "Sequence[VerifiedFile]") -> list[str]:
     titles = ["name", "variant", "file", "size", "status", "damaged"]
     return titled(
         titles,

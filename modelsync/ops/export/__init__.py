@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from modelsync.ops.export import env, json_, llama_server, ollama, sha256sums
-from modelsync.ops.export.models import Exported, Model
+from modelsync.ops.export.models import Exported, ExportedModel
 
-WRITERS: Mapping[str, Callable[[Sequence[Model], Path], list[Exported]]] = {
+WRITERS: Mapping[str, Callable[[Sequence[ExportedModel], Path], list[Exported]]] = {
     "llama-server": llama_server.write,
     "ollama": ollama.write,
     "env": env.write,

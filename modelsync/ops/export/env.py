@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelsync.ops.export.models import Exported, Model, paths_of
+from modelsync.ops.export.models import Exported, ExportedModel, paths_of
 from modelsync.project import model_files
 
 
-def write(chosen: Sequence[Model], root: Path) -> list[Exported]:  # noqa: ARG001
+def write(chosen: Sequence[ExportedModel], root: Path) -> list[Exported]:  # noqa: ARG001
     """`export MODELSYNC_PATH_<NAME>=…` lines, for a shell to evaluate."""
     from shlex import quote
 

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modelsync.ops.export.models import Exported, Model, paths_of
+from modelsync.ops.export.models import Exported, ExportedModel, paths_of
 
 
-def write(chosen: Sequence[Model], root: Path) -> list[Exported]:  # noqa: ARG001
+def write(chosen: Sequence[ExportedModel], root: Path) -> list[Exported]:  # noqa: ARG001
     """Everything that is known of the models, as one object."""
     text = json.dumps({"schema": 1, "models": [_value(model) for model in chosen]}, indent=2)
     return [Exported("", text + "\n")]
 
 
-def _value(model: Model) -> dict[str, Any]:
+def _value(model: ExportedModel) -> dict[str, Any]:
     entry, locked = model.known.entry, model.known.model
     places = paths_of(model) if model.files is not None else (None,) * len(locked.files)
     return {

@@ -9,13 +9,13 @@ from typing import Any
 
 from modelsync.errors import UsageError
 from modelsync.gguf.types import TENSOR_TYPES
-from modelsync.ops.export.models import Exported, Model, files_of, left_out
+from modelsync.ops.export.models import Exported, ExportedModel, files_of, left_out
 from modelsync.spec.names import printable
 
 LLAMA_SERVER_HEAD = "; Written by modelsync: llama-server --models-preset THIS-FILE\nversion = 1\n"
 
 
-def write(chosen: Sequence[Model], root: Path) -> list[Exported]:  # noqa: ARG001
+def write(chosen: Sequence[ExportedModel], root: Path) -> list[Exported]:  # noqa: ARG001
     """The presets file of llama-server's router mode: a section a model, the load settings under their flags' names."""
     sections = [LLAMA_SERVER_HEAD]
     notes: list[str] = []

@@ -9,17 +9,16 @@ from modelsync.errors import NotSyncedError
 from modelsync.fit import variants
 from modelsync.ops import ensure
 from modelsync.project import lookup
-from modelsync.project.lookup import Known
-from modelsync.project.model_files import ModelFiles
+from modelsync.project.lookup import LockedEntry
+from modelsync.project.model_files import ModelFiles, with_roles
 from modelsync.project.project import Project
 from modelsync.project.selection import Groups
-from modelsync.spec.lock.model import Lock
 
 
-class Model(NamedTuple):
+class ExportedModel(NamedTuple):
     """A model of the project, and its files where they are here."""
 
-    known: Known
+    known: LockedEntry
     files: ModelFiles | None
 
     @property
@@ -57,7 +56,7 @@ def models(
     groups: Groups | None = None,
     variant: str | None = None,
     missing: bool = False,
-) -> tuple[Model, ...]:
+) -> tuple[ExportedModel, ...]:
     """The selected models, sorted by name; nothing is fetched.
 
     Args:
@@ -72,7 +71,7 @@ def models(
         StaleLockError: the lock does not answer a selected model.
         NotSyncedError: one is not here.
     """
-    manifest, lock = project.read_manifest(), project.read_lock() or Lock()
+    manifest, lock = project.read_manifest(), project.read_lock()
     found = []
     for entry in variants.selected(context, project, manifest, names, groups, variant, lock=lock):
         known = lookup.answered(project, manifest, lock, entry)
@@ -82,23 +81,23 @@ def models(
             if not missing:
                 raise
             files = None
-        found.append(Model(known, files))
+        found.append(ExportedModel(known, files))
     return tuple(sorted(found, key=lambda model: model.name))
 
 
-def files_of(model: Model) -> ModelFiles:
+def files_of(model: ExportedModel) -> ModelFiles:
     """The files of a model that is here."""
     assert model.files is not None
     return model.files
 
 
-def paths_of(model: Model) -> tuple[Path, ...]:
+def paths_of(model: ExportedModel) -> tuple[Path, ...]:
     """The paths of a model's files, in the order of its lock."""
     files = files_of(model)
-    return (*files.parts, *([files.mmproj] if files.mmproj else []), *files.loras)
+    return tuple(path for _, path in with_roles(files))
 
 
-def left_out(model: Model, program: str, keys: Sequence[str]) -> tuple[str, ...]:
+def left_out(model: ExportedModel, program: str, keys: Sequence[str]) -> tuple[str, ...]:
     """A note about load settings that a program has no word for; empty without any."""
     if not keys:
         return ()

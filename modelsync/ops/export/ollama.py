@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from modelsync.errors import UsageError
-from modelsync.ops.export.models import Exported, Model, files_of, left_out
+from modelsync.ops.export.models import Exported, ExportedModel, files_of, left_out
 from modelsync.spec.names import printable
 
 
-def write(chosen: Sequence[Model], root: Path) -> list[Exported]:  # noqa: ARG001
+def write(chosen: Sequence[ExportedModel], root: Path) -> list[Exported]:  # noqa: ARG001
     """A Modelfile each."""
     made = []
     for model in chosen:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelsync.ops.export.models import Exported, Model, paths_of
+from modelsync.ops.export.models import Exported, ExportedModel, paths_of
 
 
-def write(chosen: Sequence[Model], root: Path) -> list[Exported]:
+def write(chosen: Sequence[ExportedModel], root: Path) -> list[Exported]:
     """What `sha256sum -c` reads: a digest and a path a line, relative to the project's folder where it is in there."""
     lines = {}
     for model in chosen:

@@ -5,10 +5,11 @@ from typing import Any
 
 from modelsync.errors import LockfileError, ModelsyncError, RefusedError
 from modelsync.spec.lock.model import Lock, LockedFile, LockedModel, Piece
-from modelsync.spec.lock.origin import Asked, asked, check_hashes, check_origin
+from modelsync.spec.lock.origin import RequestReferences, asked, check_hashes, check_origin
 from modelsync.spec.lock.text import REQUEST_KEYS, VERSION
 from modelsync.spec.names import check_name, path_fault, printable
 from modelsync.spec.parts import joined_name, siblings
+from modelsync.spec.roles import ROLES
 
 MAX_MODELS = 20_000
 MAX_FILES = 2_000  # of one model, and pieces of one file
@@ -16,7 +17,6 @@ MAX_SIZE = 1 << 50  # bytes
 MAX_TEXT = 4_096  # characters of a url, a license, …
 
 _HEX = "0123456789abcdef"
-_ROLES = ("model", "mmproj", "lora")
 _AGAIN = "restore it; or delete it, and `modelsync lock` writes a new one"
 
 
@@ -67,10 +67,10 @@ def _model(table: Mapping[str, Any], name: str, variant: str | None) -> LockedMo
     return LockedModel(name, request, files, variant, revision, _optional(table, "license"))
 
 
-def _file(table: Mapping[str, Any], wanted: Asked, revision: str | None) -> LockedFile:
+def _file(table: Mapping[str, Any], wanted: RequestReferences, revision: str | None) -> LockedFile:
     role = table.get("role")
-    if role not in _ROLES:
-        raise LockfileError(f"files: a role is one of {', '.join(_ROLES)}")
+    if role not in ROLES:
+        raise LockfileError(f"files: a role is one of {', '.join(ROLES)}")
     path = _path(table)
     try:
         pieces = tuple(map(_piece, _tables(table, "pieces", MAX_FILES))) if "pieces" in table else ()
@@ -111,11 +111,11 @@ def _check_pieces(file: LockedFile) -> None:
         raise LockfileError("its pieces do not have its size")
 
 
-def _check_whole(files: tuple[LockedFile, ...], wanted: Asked) -> None:
+def _check_whole(files: tuple[LockedFile, ...], wanted: RequestReferences) -> None:
     """Checks that everything the request asks for is there once: one model with all its parts, each companion."""
     roles = [file.role for file in files]
     models = tuple(file.path for file in files if file.role == "model")
-    if not models or roles.count("lora") != len(wanted.loras) or roles.count("mmproj") != bool(wanted.mmproj):
+    if not models or any(roles.count(role) != len(found) for role, found in wanted.companions.items()):
         raise LockfileError("files: not all, or not only, what the request asks for")
     if len({file[:2] + file[4:8] for file in files}) < len(files):
         raise LockfileError("files: one is there twice")

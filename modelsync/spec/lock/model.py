@@ -1,9 +1,9 @@
 """`models.lock`: what each request resolved to, as values."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
-Role: TypeAlias = Literal["model", "mmproj", "lora"]
+from modelsync.spec.roles import Role
 
 
 class Piece(NamedTuple):

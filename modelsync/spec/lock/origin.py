@@ -13,30 +13,29 @@ from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.spec.lock.model import LockedFile
 from modelsync.spec.names import file_name, printable
 from modelsync.spec.parts import joined_name, siblings
+from modelsync.spec.roles import COMPANIONS, Companion, Role
 from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, parse
 from modelsync.spec.uri_forms import check_endpoint
 
-MAX_LORAS = 64
+MAX_COMPANIONS = 64  # of one role
+_NO_COMPANIONS: Mapping[Role, tuple[Reference, ...]] = {each.role: () for each in COMPANIONS}
 _COMMIT = r"[0-9a-f]{40}"
 
 
-class Asked(NamedTuple):
+class RequestReferences(NamedTuple):
     """The request of a locked model, read and checked."""
 
     model: Reference
-    mmproj: Reference | None
-    loras: tuple[Reference, ...]
+    companions: Mapping[Role, tuple[Reference, ...]]
     sha256: str | Mapping[str, str] | None
     endpoint: str
 
-    def of_role(self, role: str) -> tuple[Reference, ...]:
+    def of_role(self, role: Role) -> tuple[Reference, ...]:
         """The references that a file of that role may come from."""
-        if role == "model":
-            return (self.model,)
-        return self.loras if role == "lora" else (self.mmproj,) if self.mmproj else ()
+        return (self.model,) if role == "model" else self.companions[role]
 
 
-def asked(request: Mapping[str, Any]) -> Asked:
+def asked(request: Mapping[str, Any]) -> RequestReferences:
     """Reads a request as `Request.to_dict` writes it.
 
     Raises:
@@ -46,29 +45,36 @@ def asked(request: Mapping[str, Any]) -> Asked:
     if "revision" in request:
         model = model._replace(revision=_text(request, "revision"))
     if len(request) == 1:
-        return Asked(model, None, (), None, DEFAULT_ENDPOINT)
-    mmproj = None
-    if request.get("mmproj") is True:
-        beside = HfUri(model.uri.repo) if isinstance(model.uri, HfUri) else model.uri
-        mmproj = model._replace(uri=beside)
-    elif "mmproj" in request:
-        mmproj = parse(_text(request, "mmproj"))
-    loras = request.get("loras", [])
-    if (
-        not isinstance(loras, list)
-        or len(loras) > MAX_LORAS
-        or not all(isinstance(lora, str) for lora in loras)
-    ):
-        raise LockfileError(f"request: loras: a list of up to {MAX_LORAS} URIs is expected")
+        return RequestReferences(model, _NO_COMPANIONS, None, DEFAULT_ENDPOINT)
+    companions = {each.role: _companions(each, request, model) for each in COMPANIONS}
     sha256 = request.get("sha256")
     pins = list(sha256.values()) if isinstance(sha256, dict) else [] if sha256 is None else [sha256]
     if not all(isinstance(pin, str) for pin in pins):
         raise LockfileError("request: sha256: a SHA-256, or a table of them, is expected")
     endpoint = check_endpoint(_text(request, "endpoint")) if "endpoint" in request else DEFAULT_ENDPOINT
-    return Asked(model, mmproj, tuple(map(parse, loras)), sha256, endpoint)
+    return RequestReferences(model, companions, sha256, endpoint)
 
 
-def check_origin(file: LockedFile, wanted: Asked, revision: str | None) -> None:
+def _companions(companion: Companion, request: Mapping[str, Any], model: Reference) -> tuple[Reference, ...]:
+    """The references of one role in a request."""
+    key = companion.key
+    if companion.many:
+        texts = request.get(key, [])
+        if (
+            not isinstance(texts, list)
+            or len(texts) > MAX_COMPANIONS
+            or not all(isinstance(text, str) for text in texts)
+        ):
+            raise LockfileError(f"request: {key}: a list of up to {MAX_COMPANIONS} URIs is expected")
+        return tuple(map(parse, texts))
+    if key not in request:
+        return ()
+    if companion.beside and request[key] is True:
+        return (model._replace(uri=HfUri(model.uri.repo) if isinstance(model.uri, HfUri) else model.uri),)
+    return (parse(_text(request, key)),)
+
+
+def check_origin(file: LockedFile, wanted: RequestReferences, revision: str | None) -> None:
     """Refuses a file that the request does not ask for.
 
     Args:
@@ -88,7 +94,7 @@ def check_origin(file: LockedFile, wanted: Asked, revision: str | None) -> None:
     raise RefusedError(str(fault))
 
 
-def check_hashes(files: tuple[LockedFile, ...], wanted: Asked) -> None:
+def check_hashes(files: tuple[LockedFile, ...], wanted: RequestReferences) -> None:
     """Refuses hashes other than those that the request pins.
 
     Raises:
@@ -106,7 +112,9 @@ def check_hashes(files: tuple[LockedFile, ...], wanted: Asked) -> None:
             raise RefusedError(f"{printable(file.path)}: its sha256 is not the one that the request pins")
 
 
-def _fault(file: LockedFile, reference: Reference, wanted: Asked, revision: str | None) -> str | None:
+def _fault(
+    file: LockedFile, reference: Reference, wanted: RequestReferences, revision: str | None
+) -> str | None:
     """Why the file is not one that the reference means; None if it is."""
     uri = reference.uri
     if isinstance(uri, HfUri):
@@ -124,7 +132,7 @@ def _fault(file: LockedFile, reference: Reference, wanted: Asked, revision: str 
 
 
 def _hub_fault(
-    file: LockedFile, uri: HfUri, pin: str | None, wanted: Asked, revision: str | None
+    file: LockedFile, uri: HfUri, pin: str | None, wanted: RequestReferences, revision: str | None
 ) -> str | None:
     model = wanted.model.uri
     repo = file.repo or (model.repo if isinstance(model, HfUri) else "")

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from modelsync.spec.roles import KEYS as COMPANION_KEYS
 from modelsync.spec.toml import toml_string, toml_value
 
 if TYPE_CHECKING:
     from modelsync.spec.lock.model import Lock, LockedFile, LockedModel
 
 VERSION = 1
-REQUEST_KEYS = ("uri", "revision", "mmproj", "loras", "sha256", "endpoint")
+REQUEST_KEYS = ("uri", "revision", *COMPANION_KEYS, "sha256", "endpoint")
 _PIECE_KEYS = ("path", "url", "etag", "size", "sha256")
 _FILE_KEYS = ("role", "repo", "revision", *_PIECE_KEYS)
 _HEADER = "# Written by modelsync. Commit it; do not edit it.\nversion = "

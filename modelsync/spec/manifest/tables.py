@@ -10,16 +10,18 @@ from modelsync.spec.load_values import LoadValue, load_value
 from modelsync.spec.manifest.model import MAX_ENTRIES, Entry, Manifest
 from modelsync.spec.names import check_name, did_you_mean, path_fault, printable, safe_path
 from modelsync.spec.request import Request
+from modelsync.spec.roles import COMPANIONS, Companion
+from modelsync.spec.roles import KEYS as COMPANION_KEYS
 from modelsync.spec.toml import Fault
 from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, WebUri, check_revision, parse
 from modelsync.spec.uri_forms import check_endpoint
 
 Path: TypeAlias = tuple[str | int, ...]
 
-MAX_LORAS = 64
+MAX_COMPANIONS = 64  # of one role
 _TOP_KEYS = ("modelsync", "models")
 _PROJECT_KEYS = ("dir", "default-groups", "endpoint", "mirrors")
-_VARIANT_KEYS = ("uri", "revision", "mmproj", "loras", "sha256", "endpoint", "load")
+_VARIANT_KEYS = ("uri", "revision", *COMPANION_KEYS, "sha256", "endpoint", "load")
 _ENTRY_KEYS = (*_VARIANT_KEYS, "groups", "variants")
 _KINDS: Mapping[type, str] = {str: "text in quotes", dict: "a table", list: "a list"}
 _T = TypeVar("_T")
@@ -107,11 +109,10 @@ def _request(table: Mapping[str, Any], base: Request | None, at: Path) -> Reques
         request = request._replace(
             revision=_checked(here, check_revision, _typed(table["revision"], str, here))
         )
-    if "mmproj" in table:
-        request = request._replace(mmproj=_mmproj(table["mmproj"], (*at, "mmproj")))
-    if "loras" in table:
-        texts = _texts(table["loras"], (*at, "loras"), MAX_LORAS)
-        request = request._replace(loras=tuple(_uri(text, here) for text, here in texts))
+    for companion in COMPANIONS:
+        if companion.key in table:
+            value: Any = _companion(companion, table[companion.key], (*at, companion.key))
+            request = request._replace(**{companion.key: value})
     if "sha256" in table:
         request = request._replace(sha256=_sha256(table["sha256"], (*at, "sha256")))
     if "endpoint" in table:
@@ -121,15 +122,15 @@ def _request(table: Mapping[str, Any], base: Request | None, at: Path) -> Reques
 
 def _finished(request: Request, endpoint: str | None, at: Path) -> Request:
     """The request as the lock has it: with the project's endpoint where it matters and is not the default."""
-    if request.mmproj is True and isinstance(request.uri, (WebUri, FileUri)):
-        raise Fault(
-            (*at, "mmproj"), f"nothing stands beside `{request.uri}`", "give the URI of the projector"
-        )
+    for companion in COMPANIONS:
+        if getattr(request, companion.key) is True and isinstance(request.uri, (WebUri, FileUri)):
+            noun = companion.noun.partition(" ")[2]
+            raise Fault(
+                (*at, companion.key), f"nothing stands beside `{request.uri}`", f"give the URI of the {noun}"
+            )
     if request.endpoint is None and endpoint is None:
         return request
-    uris = [request.uri, *(lora.uri for lora in request.loras)]
-    if isinstance(request.mmproj, Reference):
-        uris.append(request.mmproj.uri)
+    uris = [request.uri, *(each.uri for _, each in request.companions() if each is not True)]
     asks_hub = any(isinstance(uri, HfUri) for uri in uris)
     wanted = request.endpoint or endpoint
     return request._replace(endpoint=wanted if asks_hub and wanted != DEFAULT_ENDPOINT else None)
@@ -142,12 +143,17 @@ def _uri(value: Any, at: Path) -> Reference:
     return _checked(at, parse, _typed(value, str, at))
 
 
-def _mmproj(value: Any, at: Path) -> Reference | Literal[True] | None:
-    if isinstance(value, bool):
-        return True if value else None  # false: a variant without the projector of its base
+def _companion(
+    companion: Companion, value: Any, at: Path
+) -> tuple[Reference, ...] | Reference | Literal[True] | None:
+    if companion.many:
+        return tuple(_uri(text, here) for text, here in _texts(value, at, MAX_COMPANIONS))
+    if companion.beside and isinstance(value, bool):
+        return True if value else None  # false: a variant without the companion of its base
     if isinstance(value, str):
         return _uri(value, at)
-    raise Fault(at, "`true` or the URI of a projector is expected")
+    either = "`true` or " if companion.beside else ""
+    raise Fault(at, f"{either}the URI of {companion.noun} is expected")
 
 
 def _sha256(value: Any, at: Path) -> str | tuple[tuple[str, str], ...]:

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from modelsync.errors import LockfileError, ModelsyncError, RefusedError
 from modelsync.spec.lock.check import lock as check
-from modelsync.spec.lock.model import Lock, LockedFile, LockedModel, Role
+from modelsync.spec.lock.model import Lock, LockedFile, LockedModel
 from modelsync.spec.lock.origin import hf_url
 from modelsync.spec.lock.read import parse
 from modelsync.spec.lock.text import dumps
 from modelsync.spec.parts import siblings
+from modelsync.spec.roles import Role
 from tests.support.locks import HUB, ONE, TEXT, TWO, A, B, C
 from tests.support.refused import tried
 from tests.support.strategies import HOSTILE_TEXTS, hostile_values, locks

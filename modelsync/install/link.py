@@ -1,0 +1,56 @@
+"""Links blobs of the store into a folder: the project's `dir`, or that of `pull --dir`."""
+
+from collections.abc import Iterable, Sequence
+
+from modelsync.context import Context
+from modelsync.errors import StoreError
+from modelsync.fetch.wanted import blob_of
+from modelsync.install.target import Target
+from modelsync.spec.lock.model import LockedFile
+from modelsync.store import links
+from modelsync.store.links import UsedMode
+
+
+def link(context: Context, target: Target, files: Sequence[tuple[LockedFile, str]]) -> tuple[UsedMode, ...]:
+    """Links files into the target's folder; what is there and right already is left as it is.
+
+    Args:
+        context: What to work with.
+        target: The folder, and how files are linked.
+        files: Each with its path in the folder. Their blobs are in the store.
+
+    Returns:
+        How each was linked.
+
+    Raises:
+        StoreError: a blob is gone, a file that is not ours is in the way, the folder cannot be written.
+        RefusedError: a path leaves the folder.
+        DiskFullError: there is no space for copies; nothing was begun.
+    """
+    wanted = []
+    for file, path in files:
+        blob = blob_of(context, file)
+        if blob is None:
+            raise StoreError(
+                f"{file.path} went from the store while it was linked", hint="run the same command again"
+            )
+        wanted.append(links.Wanted(path, blob, file.sha256, file.size))
+    return links.place(
+        target.folder,
+        wanted,
+        mode=target.mode,
+        inside=target.inside,
+        owner=target.owner,
+        on_bytes=context.teller(f"{target.folder.name}/", sum(file.size for file, _ in files), "linking"),
+    )
+
+
+def is_linked(target: Target, files: Iterable[tuple[LockedFile, str]]) -> bool:
+    """Whether each file stands in the folder as it was linked there, by the folder's record."""
+    records = links.owned(target.folder)
+    return all(
+        (record := records.get(path)) is not None
+        and record.sha256 == file.sha256
+        and links.intact(target.folder, path, record)
+        for file, path in files
+    )

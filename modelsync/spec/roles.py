@@ -1,0 +1,32 @@
+"""The roles of a model's files, as one table. Light."""
+
+from typing import Literal, NamedTuple, TypeAlias
+
+Role: TypeAlias = Literal["model", "mmproj", "lora"]
+
+
+class Companion(NamedTuple):
+    """A role of files that go with a model.
+
+    Attributes:
+        role: As a lock names it.
+        key: In the manifest, in a request, and the attribute of `Request` and `ModelFiles`.
+        many: Whether a model may have several: then the values are a list, else one or none.
+        beside: Whether `true` in the place of a URI means the one in the model's own repo.
+        noun: What messages call one such file, with its article.
+    """
+
+    role: Role
+    key: str
+    many: bool
+    beside: bool
+    noun: str
+
+
+COMPANIONS = (  # in the order of a lock, behind the model's own files
+    Companion("mmproj", "mmproj", many=False, beside=True, noun="a projector"),
+    Companion("lora", "loras", many=True, beside=False, noun="an adapter"),
+)
+ROLES: tuple[Role, ...] = ("model", *(each.role for each in COMPANIONS))
+KEYS = tuple(each.key for each in COMPANIONS)
+BY_ROLE = {each.role: each for each in COMPANIONS}
