@@ -161,9 +161,8 @@ class FileWorker:
         )
 
     def _allocate(self) -> None:
-        known = [size for size in self._sizes if size is not None]
-        if known:
-            self._file.partial.allocate(sum(known))
+        if None not in self._sizes:
+            self._file.partial.allocate(sum(size or 0 for size in self._sizes))
 
     # --- hashing and verifying -----------------------------------------------------------------------
 

@@ -162,7 +162,7 @@ BAD = {
     ),
     "an offset that overlaps": (
         tensors(info("t", (8,), F32, 0), info("u", (1,), F32, 0)),
-        "begin at 0 of the data; the tensors before it end at 32",
+        "should begin at offset 32, after the tensors before it, and says 0",
     ),
 }
 

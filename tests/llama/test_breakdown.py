@@ -154,7 +154,7 @@ def test_a_worker_that_does_not_answer_is_ended() -> None:
 
 
 @asks_llama_cpp
-def test_no_worker_outlives_who_asked() -> None:
+def test_no_worker_outlives_its_parent() -> None:
     """Closing ends the process, if there ever was one."""
     with Breakdown():
         pass

@@ -107,7 +107,7 @@ from modelsync.llama import breakdown_worker as worker
 quiet = llama_cpp.llama_log_callback(lambda *_: None)
 llama_cpp.llama_log_set(quiet, None)
 settings = json.loads(sys.argv[2])
-library = worker._bound(llama_cpp)
+library = worker._bind(llama_cpp)
 model_params = llama_cpp.llama_model_default_params()
 model_params.load_mode = llama_cpp.LLAMA_LOAD_MODE_NONE
 model_params.use_extra_bufts = False
