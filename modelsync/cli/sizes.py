@@ -10,7 +10,7 @@ from modelsync import sizes
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Size(click.ParamType[int]):
+class SizeParam(click.ParamType[int]):
     """`24GB` or `24GiB`, as bytes."""
 
     name = "size"
@@ -26,12 +26,12 @@ class Size(click.ParamType[int]):
 def machine(function: Function) -> Function:
     """`--gpu` and `--ram`, as `gpus` and `ram`: bytes of another machine."""
     function = click.option(
-        "--ram", type=Size(), metavar="SIZE", help="Another machine's memory: 64GB or 64GiB."
+        "--ram", type=SizeParam(), metavar="SIZE", help="Another machine's memory: 64GB or 64GiB."
     )(function)
     return click.option(
         "--gpu",
         "gpus",
-        type=Size(),
+        type=SizeParam(),
         multiple=True,
         metavar="SIZE",
         help="Another machine's GPU: 24GB (decimal) or 24GiB (binary).",
