@@ -1,8 +1,8 @@
-"""What one call works with: settings, store, sources and, once something needs it, a client."""
+"""What one call works with: settings, options, store, sources and, once something needs it, a client."""
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from modelsync import settings as environment
 from modelsync.errors import CancelledError, OfflineError
@@ -21,6 +21,31 @@ if TYPE_CHECKING:
 OFFLINE_HINT = "leave out --offline, and unset MODELSYNC_OFFLINE and HF_HUB_OFFLINE"
 
 
+class CallOptions(NamedTuple):
+    """What one call was asked that several of its steps need.
+
+    Attributes:
+        endpoint: The hub to ask, over every other setting.
+        token: A token for that hub.
+        headers: Pairs of a URL and a `Name: value` header that belongs to the URL's origin.
+        offline: True rules the network out; None leaves it to the settings.
+        jobs: The most connections that files come over at once; None leaves it to the transfer.
+        max_rate: The most bytes a second that are read from the network; None leaves it to the settings.
+        require_fit: Whether a model that cannot fit this machine is not fetched; None leaves it to the settings.
+    """
+
+    endpoint: str | None = None
+    token: str | None = None
+    headers: Sequence[tuple[str, str]] = ()
+    offline: bool | None = None
+    jobs: int | None = None
+    max_rate: int | None = None
+    require_fit: bool | None = None
+
+
+NO_OPTIONS = CallOptions()
+
+
 class Context:
     """Shared by the steps of one call; a context manager that closes its connections.
 
@@ -28,46 +53,33 @@ class Context:
 
     Args:
         settings: Where defaults come from; the process's environment when None.
-        endpoint: The hub to ask, over every other setting.
-        token: A token for that hub.
-        headers: Pairs of a URL and a `Name: value` header that belongs to the URL's origin.
-        offline: True rules the network out; None leaves it to the settings.
-        streams: The most connections that files come over at once; None leaves it to the transfer.
-        max_rate: The most bytes a second that are read from the network; None leaves it to the settings.
-        require_fit: Whether a model that cannot fit this machine is not fetched; None leaves it to the settings.
-        listener: Is told of progress.
-        warn: Is told what a person should know before the call goes on; None: the log `modelsync` is.
+        options: What the call was asked, over the settings.
+        listener: Called with each progress event.
+        warn: Called with what a person should know before the call goes on; None: it goes to the log `modelsync`.
         cancel: Set by another thread to interrupt the work.
     """
 
     def __init__(
         self,
         settings: Settings | None = None,
+        options: CallOptions = NO_OPTIONS,
         *,
-        endpoint: str | None = None,
-        token: str | None = None,
-        headers: Sequence[tuple[str, str]] = (),
-        offline: bool | None = None,
-        streams: int | None = None,
-        max_rate: int | None = None,
-        require_fit: bool | None = None,
         listener: "Listener | None" = None,
         warn: Callable[[str], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> None:
-        self.settings = environment.from_environment() if settings is None else settings
-        self.offline = self.settings.offline if offline is None else offline
-        self.streams = streams
-        self.max_rate = self.settings.max_rate if max_rate is None else max_rate
-        self.require_fit = self.settings.require_fit if require_fit is None else require_fit
+        self.settings = said = environment.from_environment() if settings is None else settings
+        self.options = options
+        self.offline = said.offline if options.offline is None else options.offline
+        self.max_rate = said.max_rate if options.max_rate is None else options.max_rate
+        self.require_fit = said.require_fit if options.require_fit is None else options.require_fit
         self.listener = listener
         self.fitting: set[str] = set()  # digests of models that were found to fit this machine
-        self.decided: dict[tuple[str, ...], tuple[str | None, bool]] = {}  # what `auto` means: see `fitting`
+        self.decided: dict[tuple[str, ...], tuple[str | None, bool]] = {}  # what `auto` means: `fit.largest`
         self._warn = warn
         self.cancel = cancel or threading.Event()
-        self._endpoint = environment.check_endpoint("--endpoint", endpoint).rstrip("/") if endpoint else None
-        self._token = token
-        self._headers = tuple(headers)
+        hub = options.endpoint
+        self._endpoint = environment.check_endpoint("--endpoint", hub).rstrip("/") if hub else None
         self._store: Store | None = None
         self._client: Client | None = None
         self._limit: RateLimit | None = None
@@ -95,13 +107,13 @@ class Context:
         return self._store
 
     def tell(self, event: "Event") -> None:
-        """Tells the listener, in one thread at a time."""
+        """Calls the listener, in one thread at a time."""
         if self.listener is not None:
             with self._telling:
                 self.listener(event)
 
     def warn(self, words: str) -> None:
-        """Tells a person, now, what they may want to stop the call for."""
+        """Warns a person, now, of something they may want to stop the call for."""
         if self._warn is not None:
             self._warn(words)
             return
@@ -110,10 +122,10 @@ class Context:
         logging.getLogger("modelsync").warning("%s", words)
 
     def teller(self, label: str, total: int, phase: "Phase") -> Callable[[int], None]:
-        """Takes how many more bytes of something were read, and tells the listener how far it is.
+        """Makes a function that counts bytes of one thing and reports progress.
 
         Returns:
-            What raises `CancelledError` when the call is cancelled.
+            A function of the number of further bytes; it raises `CancelledError` when the call is cancelled.
         """
         done = 0
 
@@ -151,7 +163,11 @@ class Context:
                 user = config.load(self.settings.config_file)
                 self._client = Client(
                     credentials=credentials.gather(
-                        self.settings, user, token=self._token, endpoint=self._endpoint, headers=self._headers
+                        self.settings,
+                        user,
+                        token=self.options.token,
+                        endpoint=self._endpoint,
+                        headers=self.options.headers,
                     ),
                     insecure_hosts=user.insecure_hosts,
                     timeout=self.settings.http_timeout,
@@ -160,10 +176,10 @@ class Context:
             return self._client
 
     def downloader(self) -> "Downloader":
-        """Fetches with this call's client. However many there are, one limit holds for all that they read."""
+        """A downloader with this call's client. All downloaders of a call share its limit."""
         from modelsync.transfer.downloader import STREAMS, Downloader
 
-        streams = self.streams or STREAMS
+        streams = self.options.jobs or STREAMS
         return Downloader(
             self.client, streams=streams, limit=self.limit, listener=self.listener, cancel=self.cancel
         )
@@ -184,11 +200,11 @@ class Context:
 
         with self._guard:
             if self._limit is None:
-                self._limit = RateLimit(self.max_rate, self.streams or STREAMS)
+                self._limit = RateLimit(self.max_rate, self.options.jobs or STREAMS)
             return self._limit
 
     def sources(self) -> "tuple[Source, ...]":
-        """All sources, over this call's client, with nothing remembered yet: what they say is one moment's truth."""
+        """All sources, over this call's client, with nothing remembered yet: their answers are of one moment."""
         from modelsync import sources
 
         return sources.sources(self.client)

@@ -6,9 +6,9 @@ Hugging Face tools, llama.cpp and other programs.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from modelsync.errors import ConfigError
 from modelsync.sizes import parse_rate
@@ -16,27 +16,6 @@ from modelsync.sizes import parse_rate
 DEFAULT_ENDPOINT = "https://huggingface.co"
 DEFAULT_HTTP_TIMEOUT = 10.0
 TRUE_WORDS = frozenset({"1", "ON", "YES", "TRUE"})
-
-# All that are read here; command-line options have more.
-VARIABLES = (
-    "HF_ENDPOINT",
-    "HF_HOME",
-    "HF_HUB_DISABLE_IMPLICIT_TOKEN",
-    "HF_HUB_OFFLINE",
-    "HF_TOKEN",
-    "HF_TOKEN_PATH",
-    "HUGGING_FACE_HUB_TOKEN",
-    "MODELSYNC_CONFIG",
-    "MODELSYNC_HTTP_TIMEOUT",
-    "MODELSYNC_MANIFEST",
-    "MODELSYNC_MAX_RATE",
-    "MODELSYNC_OFFLINE",
-    "MODELSYNC_READONLY_STORES",
-    "MODELSYNC_REQUIRE_FIT",
-    "MODELSYNC_STORE",
-    "MODELSYNC_VARIANT",
-    "MODEL_ENDPOINT",
-)
 
 
 class Settings(NamedTuple):
@@ -57,9 +36,9 @@ class Settings(NamedTuple):
     config_file: Path | None = None  # MODELSYNC_CONFIG; None: the platform's user config folder
 
 
-def truth(word: str | None) -> bool:
+def truth(word: str) -> bool:
     """Whether a variable's value is one of the true words, in any case."""
-    return word is not None and word.strip().upper() in TRUE_WORDS
+    return word.strip().upper() in TRUE_WORDS
 
 
 def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
@@ -69,33 +48,21 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         ConfigError: a variable has an invalid value; the message begins with its name.
     """
     env = os.environ if environ is None else environ
+    found: dict[str, Any] = {}
+    for field, variable in _VARIABLES.items():
+        for name in variable.names:
+            if text := env.get(name, "").strip():
+                found[field] = variable.read(name, text)
+                if found[field]:
+                    break
+    if "token_path" not in found:
+        found["token_path"] = _token_path(env)
+    return Settings(**found)
 
-    def text(*names: str) -> str | None:
-        return next((env[name].strip() for name in names if env.get(name, "").strip()), None)
 
-    def path(name: str) -> Path | None:
-        value = text(name)
-        return _path(name, value) if value else None
-
-    readonly = "MODELSYNC_READONLY_STORES"
-    hub = next((name for name in ("MODEL_ENDPOINT", "HF_ENDPOINT") if text(name)), None)
-    return Settings(
-        store=path("MODELSYNC_STORE"),
-        readonly_stores=tuple(
-            _path(readonly, part) for part in (text(readonly) or "").split(os.pathsep) if part
-        ),
-        manifest=path("MODELSYNC_MANIFEST"),
-        variant=text("MODELSYNC_VARIANT"),
-        endpoint=check_endpoint(hub, env[hub].strip()) if hub else None,
-        token=text("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
-        token_path=path("HF_TOKEN_PATH") or _token_path(env),
-        implicit_token=not truth(env.get("HF_HUB_DISABLE_IMPLICIT_TOKEN")),
-        offline=truth(env.get("MODELSYNC_OFFLINE")) or truth(env.get("HF_HUB_OFFLINE")),
-        http_timeout=_seconds("MODELSYNC_HTTP_TIMEOUT", text("MODELSYNC_HTTP_TIMEOUT")),
-        max_rate=_rate("MODELSYNC_MAX_RATE", text("MODELSYNC_MAX_RATE")),
-        require_fit=truth(env.get("MODELSYNC_REQUIRE_FIT")),
-        config_file=path("MODELSYNC_CONFIG"),
-    )
+def variable_of(field: str) -> str:
+    """The variable of a setting, for an option that overrides it."""
+    return _VARIABLES[field].names[0]
 
 
 def check_endpoint(name: str, value: str) -> str:
@@ -140,16 +107,30 @@ def _path(name: str, value: str) -> Path:
         ) from None
 
 
-def _rate(name: str, value: str | None) -> int | None:
+def _paths(name: str, value: str) -> tuple[Path, ...]:
+    return tuple(_path(name, part) for part in value.split(os.pathsep) if part)
+
+
+def _text(_: str, value: str) -> str:
+    return value
+
+
+def _flag(_: str, value: str) -> bool:
+    return truth(value)
+
+
+def _no_flag(_: str, value: str) -> bool:
+    return not truth(value)
+
+
+def _rate(name: str, value: str) -> int:
     try:
-        return None if value is None else parse_rate(value)
+        return parse_rate(value)
     except ValueError as error:
         raise ConfigError(f"{name}: {error}", hint=f"unset {name} for no limit") from None
 
 
-def _seconds(name: str, value: str | None) -> float:
-    if value is None:
-        return DEFAULT_HTTP_TIMEOUT
+def _seconds(name: str, value: str) -> float:
     try:
         seconds = float(value)
     except ValueError:
@@ -157,3 +138,43 @@ def _seconds(name: str, value: str | None) -> float:
     if not 0 < seconds < 86_400:
         raise ConfigError(f"{name}={value!r} is not a number of seconds", hint=f"for example {name}=30")
     return seconds
+
+
+class _Variable(NamedTuple):
+    """Where a setting is read from.
+
+    Attributes:
+        names: The first of these that is not empty counts; of flags, the first that is true.
+        read: Makes the setting of the name and the text.
+        option: Whether the command line has an option for it too, with the same variable.
+    """
+
+    names: tuple[str, ...]
+    read: Callable[[str, str], Any]
+    option: bool = False
+
+
+# Each setting, by its field in `Settings`. A new one is a line there and a line here.
+_VARIABLES: Mapping[str, _Variable] = {
+    "store": _Variable(("MODELSYNC_STORE",), _path),
+    "readonly_stores": _Variable(("MODELSYNC_READONLY_STORES",), _paths),
+    "manifest": _Variable(("MODELSYNC_MANIFEST",), _path, option=True),
+    "variant": _Variable(("MODELSYNC_VARIANT",), _text, option=True),
+    "endpoint": _Variable(("MODEL_ENDPOINT", "HF_ENDPOINT"), check_endpoint, option=True),
+    "token": _Variable(("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"), _text),
+    "token_path": _Variable(("HF_TOKEN_PATH",), _path),
+    "implicit_token": _Variable(("HF_HUB_DISABLE_IMPLICIT_TOKEN",), _no_flag),
+    "offline": _Variable(("MODELSYNC_OFFLINE", "HF_HUB_OFFLINE"), _flag, option=True),
+    "http_timeout": _Variable(("MODELSYNC_HTTP_TIMEOUT",), _seconds),
+    "max_rate": _Variable(("MODELSYNC_MAX_RATE",), _rate, option=True),
+    "require_fit": _Variable(("MODELSYNC_REQUIRE_FIT",), _flag, option=True),
+    "config_file": _Variable(("MODELSYNC_CONFIG",), _path),
+}
+_NAMES = [name for variable in _VARIABLES.values() for name in variable.names]
+
+# All variables that are read here; options of the command line have some of their own beside these.
+VARIABLES = (*_NAMES, "HF_HOME")
+# Those without an option: a command line that is read without click may leave them to the settings.
+SETTINGS_ALONE = frozenset(
+    name for variable in _VARIABLES.values() if not variable.option for name in variable.names
+)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from modelsync.context import CallOptions
 from modelsync.errors import NetworkError
 from modelsync.ops import sync
 from tests.hub import Delay, Stall
@@ -27,6 +28,6 @@ def test_files_come_over_as_many_connections_as_were_asked_for(
     place.repo.commit({name: gguf(name) for name in names})
     project = place.write("[models]\n" + "".join(f'{name[:-5]} = "hf:{REPO}/{name}"\n' for name in names))
     place.hub.misbehave(Delay(0.05), where="cdn", times=None)
-    sync.sync(opened(streams=streams), project)
+    sync.sync(opened(CallOptions(jobs=streams)), project)
     assert len(place.hub.seen("cdn")) == 12
     assert len({seen.connection for seen in place.hub.seen("cdn")}) <= streams

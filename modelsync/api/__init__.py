@@ -1,4 +1,4 @@
-"""The Python API: what `import modelsync` gives. Each call may be made from any thread, and from a notebook.
+"""The Python API: what `import modelsync` offers. Calls are safe from any thread, and from a notebook.
 
 A server that runs an event loop calls these in a thread: `await asyncio.to_thread(modelsync.path, "llama3")`.
 """

@@ -1,4 +1,4 @@
-"""What every call of the API begins with: its context and its project."""
+"""The context and the project of an API call."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from modelsync.context import Context
+from modelsync.context import CallOptions, Context
 from modelsync.errors import UsageError
 from modelsync.project import discovery, project
 
@@ -19,7 +19,7 @@ AnyPath = str | os.PathLike[str]
 
 
 def find(context: Context, manifest: AnyPath | None, package: str | None = None) -> project.Project:
-    """The project of a call: what its arguments say wins over `MODELSYNC_MANIFEST`."""
+    """Finds the project of a call; its arguments win over `MODELSYNC_MANIFEST`."""
     if manifest is None and package is None:
         manifest = context.settings.manifest
     return discovery.find(manifest_path=manifest, package=package)
@@ -27,31 +27,27 @@ def find(context: Context, manifest: AnyPath | None, package: str | None = None)
 
 @contextmanager
 def context(
-    token: str | None,
-    endpoint: str | None,
-    offline: bool | None,
+    options: CallOptions,
     on_progress: "Callable[[Event], None] | None",
     cancel: threading.Event | None,
-    max_rate: int | str | None = None,
-    require_fit: bool | None = None,
 ) -> Iterator[Context]:
-    """What one call works with, as its arguments say; bars are drawn where stderr is a terminal."""
+    """What one call works with; bars are drawn where stderr is a terminal."""
     with ExitStack() as stack:
         bar = None if on_progress else _bar(stack)
         made = Context(
-            endpoint=endpoint,
-            token=token,
-            offline=offline,
-            max_rate=None if max_rate is None else _rate(max_rate),
-            require_fit=require_fit,
-            listener=on_progress or bar,
-            warn=bar.say if bar else None,
-            cancel=cancel,
+            options=options, listener=on_progress or bar, warn=bar.say if bar else None, cancel=cancel
         )
         yield stack.enter_context(made)
 
 
-def _rate(said: int | str) -> int:
+def rate(said: int | str | None) -> int | None:
+    """The argument `max_rate` as bytes a second; None: no limit but the settings'.
+
+    Raises:
+        UsageError: it is not a rate.
+    """
+    if said is None:
+        return None
     from modelsync.sizes import parse_rate
 
     try:
@@ -80,7 +76,7 @@ def _bar(stack: ExitStack) -> "_Bar | None":
 
 
 class _Bar:
-    """Draws bars, once there is something to draw: before that, nothing is imported for it."""
+    """Draws bars. Nothing is imported for it before the first event."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack

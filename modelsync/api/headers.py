@@ -1,10 +1,11 @@
-"""What a header alone tells of a model: `inspect`, `estimate`."""
+"""Public functions that need only a model's header: `inspect`, `estimate`."""
 
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from modelsync.api import calls
+from modelsync.context import CallOptions
 
 if TYPE_CHECKING:
     from modelsync.fit.estimation import Estimation
@@ -24,7 +25,7 @@ def inspect(
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
 ) -> "Inspection":
-    """Reads what a model's GGUF header says: `modelsync inspect`. Of a model that is not here only that is fetched.
+    """Reads what a model's GGUF header says: `modelsync inspect`. If the model is not here, only its header is fetched.
 
     Args:
         name_or_uri: A name of the manifest, a URI, or a path with a separator in it.
@@ -40,11 +41,12 @@ def inspect(
     Raises:
         NotAModelError: it is no good GGUF file.
         NotSyncedError: neither it nor its header is here, and the network is ruled out.
-        ModelsyncError: anything else that has a name.
+        ModelsyncError: any other failure.
     """
     from modelsync.ops import inspect as ops_inspect
 
-    with calls.context(token, endpoint, offline, on_progress, cancel) as context:
+    call = CallOptions(endpoint=endpoint, token=token, offline=offline)
+    with calls.context(call, on_progress, cancel) as context:
         return ops_inspect.inspect(
             context, name_or_uri, lambda: calls.find(context, manifest, package), variant=variant
         )
@@ -98,7 +100,7 @@ def estimate(
     Raises:
         NotAModelError: it is no good GGUF file.
         UsageError: llama.cpp would refuse the settings, or a size has no unit.
-        ModelsyncError: anything else that has a name.
+        ModelsyncError: any other failure.
     """
     from modelsync.fit import estimation
     from modelsync.ops import estimate as ops_estimate
@@ -119,7 +121,8 @@ def estimate(
         if ram is not None
         else None,
     )
-    with calls.context(token, endpoint, offline, on_progress, cancel) as context:
+    call = CallOptions(endpoint=endpoint, token=token, offline=offline)
+    with calls.context(call, on_progress, cancel) as context:
         return ops_estimate.estimate(
             context, name_or_uri, lambda: calls.find(context, manifest, package), variant=variant, asked=asked
         )

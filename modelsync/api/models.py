@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelsync.api import calls
+from modelsync.context import CallOptions
 from modelsync.ops import path as ops_path
 from modelsync.project.model_files import ModelFiles
 
@@ -31,8 +32,8 @@ def path(
 ) -> Path:
     """The local path of a model, for llama.cpp to load: the file, or the first part of a split model.
 
-    A file that is here is answered without a network and without hashing. One that is not is fetched as the lock
-    says, checked, and kept in the store.
+    A file that is here needs no network and no hashing. Any other is fetched as the lock says, checked, and kept
+    in the store.
 
     Args:
         name_or_uri: A name of the manifest, or a URI (`hf:user/model:Q4_K_M`), resolved once and remembered.
@@ -45,13 +46,13 @@ def path(
         endpoint: A hub, over every other setting.
         offline: True rules the network out; None leaves it to the environment.
         max_rate: The most bytes a second from the network, a number or as in `5MB`; None: `MODELSYNC_MAX_RATE`.
-        on_progress: Told how far things are, in one thread at a time; None: a bar, where stderr is a terminal.
+        on_progress: Called with each progress event, in one thread at a time; None: a bar, where stderr is a terminal.
         cancel: Set it in another thread to interrupt the call.
 
     Raises:
-        NotSyncedError: it is not here, and was not to be fetched.
-        StaleLockError: the lock does not answer the manifest; the hint names `modelsync sync`.
-        ModelsyncError: anything else that has a name: see `modelsync.errors`.
+        NotSyncedError: it is not here, and `download` is False or the network is ruled out.
+        StaleLockError: the lock is not up to date with the manifest; the hint names `modelsync sync`.
+        ModelsyncError: any other failure: see `modelsync.errors`.
     """
     return files(
         name_or_uri,
@@ -82,8 +83,9 @@ def files(
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
 ) -> ModelFiles:
-    """All local files of a model: its parts, its projector, its adapters. As `path`, which see."""
-    with calls.context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
+    """All local files of a model: its parts, its projector, its adapters. Its arguments are those of `path`."""
+    call = CallOptions(endpoint=endpoint, token=token, offline=offline, max_rate=calls.rate(max_rate))
+    with calls.context(call, on_progress, cancel) as context:
         return ops_path.files(
             context,
             name_or_uri,
@@ -136,7 +138,8 @@ def load(
     """
     from modelsync.ops import load as ops_load
 
-    with calls.context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
+    call = CallOptions(endpoint=endpoint, token=token, offline=offline, max_rate=calls.rate(max_rate))
+    with calls.context(call, on_progress, cancel) as context:
         return ops_load.load(
             context,
             name_or_uri,

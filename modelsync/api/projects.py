@@ -1,4 +1,4 @@
-"""What brings models to this machine and keeps them right: `sync`, `pull`, `lock`, `verify`."""
+"""Public functions about projects and their files: `sync`, `pull`, `lock`, `verify`."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelsync.api import calls
+from modelsync.context import CallOptions
 from modelsync.project.model_files import ModelFiles
 
 if TYPE_CHECKING:
@@ -52,32 +53,36 @@ def sync(
         What became of each model, the plan, and the bytes that were fetched and reused.
 
     Raises:
-        StaleLockError: `locked`, and the lock does not answer the manifest.
+        StaleLockError: `locked`, and the lock is not up to date with the manifest.
         DriftError: `check`, and something would have to be done.
         MisfitError: no variant fits, with `variant="auto"`; or a model does not, with `require_fit`.
-        ModelsyncError: anything else that has a name.
+        ModelsyncError: any other failure.
     """
     from modelsync.ops import sync as ops_sync
-    from modelsync.project.selection import Groups
+    from modelsync.ops.options import SyncOptions, Upgrade
+    from modelsync.project.selection import Groups, Selection
 
-    with calls.context(token, endpoint, offline, on_progress, cancel, max_rate, require_fit) as context:
-        return ops_sync.sync(
-            context,
-            calls.find(context, manifest, package),
-            names,
-            locked=locked,
-            frozen=frozen,
-            check=check,
-            dry_run=dry_run,
-            groups=Groups(tuple(groups), tuple(only_groups), tuple(no_groups), all_groups),
-            variant=variant,
-            directory=Path(dir) if dir is not None else None,
-            link_mode=link_mode,
-            inexact=inexact,
-            upgrade=upgrade,
-            upgrade_models=upgrade_models,
-            replace=replace,
-        )
+    options = SyncOptions(
+        Selection(names, Groups(tuple(groups), tuple(only_groups), tuple(no_groups), all_groups), variant),
+        locked=locked,
+        frozen=frozen,
+        check=check,
+        dry_run=dry_run,
+        directory=Path(dir) if dir is not None else None,
+        link_mode=link_mode,
+        inexact=inexact,
+        replace=replace,
+        upgrade=Upgrade(upgrade, upgrade_models),
+    )
+    call = CallOptions(
+        endpoint=endpoint,
+        token=token,
+        offline=offline,
+        max_rate=calls.rate(max_rate),
+        require_fit=require_fit,
+    )
+    with calls.context(call, on_progress, cancel) as context:
+        return ops_sync.sync(context, calls.find(context, manifest, package), options)
 
 
 def pull(
@@ -111,7 +116,8 @@ def pull(
     """
     from modelsync.ops import pull as ops_pull
 
-    with calls.context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
+    call = CallOptions(endpoint=endpoint, token=token, offline=offline, max_rate=calls.rate(max_rate))
+    with calls.context(call, on_progress, cancel) as context:
         report = ops_pull.pull(
             context, uris, directory=Path(dir) if dir is not None else None, filename=filename
         )
@@ -135,7 +141,7 @@ def lock(
 
     Args:
         manifest: See `path`.
-        upgrade: Ask upstream about every model, not only about what the lock does not answer.
+        upgrade: Ask upstream about every model, not only about those that the lock lacks.
         upgrade_models: Ask upstream about these.
         dry_run: Write nothing.
         token: See `path`.
@@ -146,10 +152,12 @@ def lock(
         cancel: See `path`.
     """
     from modelsync.ops import lock as ops_lock
+    from modelsync.ops.options import Upgrade
 
-    with calls.context(token, endpoint, offline, on_progress, cancel, max_rate) as context:
+    call = CallOptions(endpoint=endpoint, token=token, offline=offline, max_rate=calls.rate(max_rate))
+    with calls.context(call, on_progress, cancel) as context:
         found = calls.find(context, manifest)
-        return ops_lock.lock(context, found, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run)
+        return ops_lock.lock(context, found, Upgrade(upgrade, upgrade_models), dry_run=dry_run)
 
 
 def verify(
@@ -183,15 +191,19 @@ def verify(
     Raises:
         ModelsyncError: with `repair`, the first that could not be repaired; the others were.
     """
-    with calls.context(token, endpoint, offline if repair else True, on_progress, cancel) as context:
+    from modelsync.project.selection import Selection
+
+    selection = Selection(names, variant=variant)
+    call = CallOptions(endpoint=endpoint, token=token, offline=offline if repair else True)
+    with calls.context(call, on_progress, cancel) as context:
         found = calls.find(context, manifest, package)
         if not repair:
             from modelsync.ops import verify as ops_verify
 
-            return ops_verify.verify(context, found, names, full=full, variant=variant)
+            return ops_verify.verify(context, found, selection, full=full)
         from modelsync.ops import repair as ops_repair
 
-        done = ops_repair.repair(context, found, names, full=full, variant=variant)
+        done = ops_repair.repair(context, found, selection, full=full)
     if done.error is not None:
         raise done.error
     return done.rows

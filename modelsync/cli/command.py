@@ -1,4 +1,4 @@
-"""How commands are declared: click's, with the global options on each, and modules imported when they run."""
+"""Commands of click's that take the global options, in modules that are imported when they run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -30,7 +30,7 @@ class Command(click.Command):
         ctx.ensure_object(Invocation).enter()
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:  # click would say something of its own
+        except KeyboardInterrupt:  # click would print a message of its own
             raise InterruptedRunError from None
 
 
@@ -52,7 +52,7 @@ class Group(click.Group):
         name: Its name.
         sections: The commands under the headings of the help page, each with the module that has it, as
             `module:attribute`.
-        elsewhere: What other tools call things, with the command that is meant.
+        elsewhere: Names that other tools use, with the command that is meant.
         settings: As of `click.Group`.
     """
 
@@ -88,7 +88,7 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Finds the command that the next word means; a word that is none gets an answer with the nearest."""
+        """Finds the command of the next word; the error for an unknown one names the nearest."""
         word = args[0]
         if word not in self.places and not word.startswith("-") and not ctx.resilient_parsing:
             raise self._unknown(word, ctx)

@@ -1,4 +1,4 @@
-"""What the shell offers while a command is typed: names, groups and variants of the nearest manifest.
+"""Shell completion: names, groups and variants of the nearest manifest.
 
 Completion must be quick and must never fail, so the manifest is read without being checked.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def names(context: "click.Context", _: "click.Parameter", incomplete: str) -> list[str]:
-    """Names of models that are not on the command line yet."""
+    """Names of models, without those that were typed already."""
     typed = {word for value in context.params.values() if isinstance(value, tuple) for word in value}
     return [name for name in _matching(_models(context), incomplete) if name not in typed]
 
@@ -24,7 +24,7 @@ def groups(context: "click.Context", _: "click.Parameter", incomplete: str) -> l
 
 
 def variants(context: "click.Context", _: "click.Parameter", incomplete: str) -> list[str]:
-    """Variants that any model has; and `auto`, where one is chosen and none is made."""
+    """Variants that any model has; and `auto`, except where a new variant is named."""
     words = _words(context, "variants")
     made = context.info_name == "add"
     return _matching(words if made or not words else {*words, "auto"}, incomplete)
@@ -52,7 +52,7 @@ def _models(context: "click.Context") -> dict[str, Any]:
     invocation = context.find_object(Invocation) or Invocation()
     try:
         invocation.enter()
-        models = tomllib.loads(invocation.project().manifest_text()).get("models")
+        models = tomllib.loads(invocation.project().read_manifest_text()).get("models")
     except (ModelsyncError, ValueError, OSError):
         return {}
     return models if isinstance(models, dict) else {}

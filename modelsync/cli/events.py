@@ -1,6 +1,6 @@
-"""What happens, for programs: one JSON object a line, as it happens.
+"""Events for programs: one JSON object a line, as they happen.
 
-Each has the event of one file, and under `all` what the terminal would say of all files together.
+Each line has the event of one file, and under `all` the totals of all files, as a terminal shows them.
 """
 
 import sys
@@ -22,9 +22,9 @@ STDERR = "-"
 def writer(
     place: str | None, beside: "Listener | None", warn: Callable[[str], None]
 ) -> "Iterator[Listener | None]":
-    """A listener that writes events to a file, and tells `beside` too; just `beside` where no file is named.
+    """A listener that writes events to a file and passes them on to `beside`; `beside` alone without a file.
 
-    Where nobody reads any more, or the disk is full, the work goes on without them: a person is told once.
+    If the reader has closed, or the disk is full, the work goes on without events, after one warning.
 
     Args:
         place: A path (a FIFO or `/dev/fd/3` too), or `-` for stderr; None: no events are written.
@@ -72,7 +72,7 @@ def writer(
         yield tell
     finally:
         if place != STDERR:
-            with suppress(OSError):  # what could not be written is tried once more
+            with suppress(OSError):  # closing writes what is left, and may fail as before
                 stream.close()
 
 

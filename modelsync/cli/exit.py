@@ -1,4 +1,4 @@
-"""How whatever a command comes to becomes words and an exit status. No run ends with a bare traceback."""
+"""Turns the result or the error of a command into words and an exit status; never a bare traceback."""
 
 import os
 import sys
@@ -24,13 +24,13 @@ class InterruptedRunError(CancelledError):
 
 
 class UnexpectedError(ModelsyncError):
-    """A mistake of the program's own."""
+    """A bug in modelsync."""
 
     code = "internal"
 
 
 def finish(work: Callable[[Invocation], object], invocation: Invocation) -> int:
-    """Does the work, tells what went wrong with it, and returns the exit status."""
+    """Runs the command, tells its error, and returns the exit status."""
     try:
         try:
             status = work(invocation)
@@ -38,14 +38,14 @@ def finish(work: Callable[[Invocation], object], invocation: Invocation) -> int:
                 sys.stdout.flush()
         except BrokenPipeError:
             return _unread()
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (whatever it is, a person is told)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (whatever the error is, a person is told)
             status = _fail(invocation, error)
             _flush_or_drop(sys.stdout)
             return status
         return status if isinstance(status, int) else 0
-    except KeyboardInterrupt:  # once more, while the first was being told
+    except KeyboardInterrupt:  # a second Ctrl-C, while the first was being reported
         return CancelledError.exit_code
-    except OSError:  # there is nowhere to tell it
+    except OSError:  # stderr was closed too
         return _unread()
 
 
@@ -68,7 +68,7 @@ def _fail(invocation: Invocation, cause: BaseException) -> int:
 
 
 def _reread(invocation: Invocation) -> None:
-    """Finds how errors are to be told on a command line that could not be read whole."""
+    """Finds the output format in a command line that could not be parsed."""
     words = sys.argv[1:]
     words = words[: words.index("--")] if "--" in words else words
     pairs = list(pairwise(words))
@@ -80,10 +80,10 @@ def _reread(invocation: Invocation) -> None:
 
 
 def _named(cause: BaseException) -> ModelsyncError:
-    """What ended a run, as an error that has a name."""
+    """The error that ended a run, as a `ModelsyncError`."""
     if isinstance(cause, ModelsyncError):
         return cause
-    if isinstance(cause, KeyboardInterrupt) or type(cause).__name__ == "Abort":  # click's word for it
+    if isinstance(cause, KeyboardInterrupt) or type(cause).__name__ == "Abort":  # click's name for it
         return InterruptedRunError()
     if "click" in sys.modules and (usage := _usage(cause)) is not None:
         return usage
@@ -102,7 +102,7 @@ def _named(cause: BaseException) -> ModelsyncError:
 
 
 class _PageError(UsageError):
-    """A help page, which answers a command line that lacks a command."""
+    """Shows the help page: the command line has no command."""
 
     def __init__(self, page: "click.UsageError") -> None:
         super().__init__("there is no command", hint=f"`{NAME} --help` lists them")
@@ -110,7 +110,7 @@ class _PageError(UsageError):
 
 
 def _usage(cause: BaseException) -> UsageError | None:
-    """What click says about a command line, in our words."""
+    """An error of click's as a `UsageError`; None for another error."""
     import click
 
     from modelsync.spec.names import printable
@@ -133,14 +133,14 @@ def _usage(cause: BaseException) -> UsageError | None:
 
 
 def _unread() -> int:
-    """Nobody reads any more."""
+    """Handles a closed stdout: drops what is left, and returns the exit status."""
     for stream in (sys.stdout, sys.stderr):
         _drop(stream)
     return 1
 
 
 def _flush_or_drop(stream: TextIO | None) -> None:
-    """Writes out what was said; what cannot be written has been an error already, and is none again."""
+    """Flushes a stream. A failed write was reported before and is not reported again."""
     try:
         if stream is not None:
             stream.flush()
@@ -149,6 +149,6 @@ def _flush_or_drop(stream: TextIO | None) -> None:
 
 
 def _drop(stream: TextIO | None) -> None:
-    """Gives the interpreter's flush at the very end somewhere to go: its failure would be the exit status."""
+    """Points a stream at the null device: the interpreter flushes it at exit, and a failure changes the exit status."""
     if stream is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

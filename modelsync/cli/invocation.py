@@ -1,8 +1,8 @@
-"""One run of the program: what its global options say, and what a command builds from them."""
+"""One run of the program: its global options, and what a command builds from them."""
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from modelsync.cli.output import Color, Format, Output
 from modelsync.display.terminal import wants_color
 
 if TYPE_CHECKING:
-    from modelsync.context import Context
+    from modelsync.context import CallOptions, Context
     from modelsync.display.progress import Shown
     from modelsync.project.project import Project
 
@@ -24,12 +24,12 @@ class Invocation:
         directory: Where to run, as if started there.
         endpoint: The hub to ask, over every other setting.
         offline: Whether the network is ruled out; None leaves it to the settings.
-        quiet: 1: only errors are said; 2: nothing is.
-        verbose: Above 0: what is of use to few.
+        quiet: 1: only errors are shown; 2: nothing is.
+        verbose: Above 0: more details are shown.
         no_progress: Whether progress is not shown.
         color: Whether words are coloured.
-        format: What stdout takes.
-        entered: Whether the whole line was read, and the command began.
+        format: What is written to stdout.
+        entered: Whether the command line was parsed, and the command began.
     """
 
     manifest: str | None = None
@@ -52,7 +52,7 @@ class Invocation:
     def take(self, name: str, value: Any, *, typed: bool) -> None:
         """Takes the value of an option: typed before or after the command, or from its variable.
 
-        What is typed wins over a variable, what stands nearer to the end over what stands before; counts add up.
+        What is typed wins over a variable, and a later option over an earlier one; counts add up.
         """
         if typed:
             if name in self._typed and name in ("quiet", "verbose"):
@@ -64,7 +64,7 @@ class Invocation:
 
     @property
     def output(self) -> Output:
-        """Where the command's words and data go."""
+        """Where the command writes words and data."""
         return Output(format=self.format, quiet=self.quiet, color=self.color)
 
     @property
@@ -84,18 +84,17 @@ class Invocation:
 
     @contextmanager
     def context(
-        self,
-        *,
-        headers: Sequence[tuple[str, str]] = (),
-        jobs: int | None = None,
-        max_rate: int | None = None,
-        events: str | None = None,
-        require_fit: bool | None = None,
-        progress: bool = True,
+        self, call: "CallOptions | None" = None, *, events: str | None = None, progress: bool = True
     ) -> "Iterator[Context]":
-        """What the engine works with, and a display of its progress for as long."""
+        """What the command works with, and a display of its progress for as long.
+
+        Args:
+            call: The command's own options; the global ones are added.
+            events: Where the events are written.
+            progress: Whether progress may be shown.
+        """
         from modelsync.cli.events import writer
-        from modelsync.context import Context
+        from modelsync.context import NO_OPTIONS, Context
         from modelsync.display.progress import listener
 
         show = progress and not (self.quiet or self.no_progress)
@@ -103,12 +102,7 @@ class Invocation:
             listener(sys.stderr, show=show, color=wants_color(sys.stderr, self.color)) as shown,
             writer(events, shown, self._warn) as tell,
             Context(
-                endpoint=self.endpoint,
-                headers=headers,
-                offline=self.offline,
-                streams=jobs,
-                max_rate=max_rate,
-                require_fit=require_fit,
+                options=(call or NO_OPTIONS)._replace(endpoint=self.endpoint, offline=self.offline),
                 listener=tell,
                 warn=self._warn,
             ) as context,
@@ -120,7 +114,7 @@ class Invocation:
                 self._shown = None
 
     def say(self, *lines: str) -> None:
-        """Tells a person something now: above the progress, while that is shown."""
+        """Shows lines now; above the progress bars, while there are any."""
         if self.quiet:
             return
         if self._shown is None:
@@ -139,7 +133,7 @@ class Invocation:
         self.say(f"{click.style('warning', fg='yellow', bold=True)}: {safe(words)}")
 
     def enter(self) -> None:
-        """Begins the command, in the folder that it is to run in."""
+        """Enters the folder of `--directory`; called when the command begins."""
         self.entered = True
         if self.directory is None:
             return

@@ -1,21 +1,52 @@
 """Options that more than one command takes."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import click
 
 from modelsync.cli import completion
 from modelsync.cli.invocation import Invocation
-from modelsync.errors import UsageError
-
-if TYPE_CHECKING:
-    from modelsync.project.selection import Groups
+from modelsync.context import CallOptions
+from modelsync.ops.options import SyncOptions, Upgrade
+from modelsync.project.selection import Groups
+from modelsync.settings import variable_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-PREFIX = "global_"  # of what click calls them: a command may have a `directory` of its own
+def value(
+    keyword: str, kind: Callable[..., Any], *declared: Callable[[Function], Function]
+) -> Callable[[Function], Function]:
+    """Declares options that a command gets as one value.
+
+    Args:
+        keyword: The argument that the command gets it as. What is declared again for the same keyword is laid into the
+            same value.
+        kind: Makes the value. A keyword of it is an option's own name.
+        declared: The options, in the order of the help page.
+    """
+
+    def declare(function: Function) -> Function:
+        @wraps(function)
+        def called(*args: Any, **given: Any) -> Any:
+            mine = {name: given.pop(name) for name in names}
+            made = given.get(keyword)
+            given[keyword] = kind(**mine) if made is None else made._replace(**mine)
+            return function(*args, **given)
+
+        parameters: list[click.Parameter] = called.__dict__.setdefault("__click_params__", [])
+        before = len(parameters)
+        for option in reversed(declared):
+            option(called)
+        names = [str(parameter.name) for parameter in parameters[before:]]
+        return cast("Function", called)
+
+    return declare
+
+
+PREFIX = "global_"  # of their names in click: a command may have a `directory` of its own
 
 
 def _take(context: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -27,7 +58,7 @@ def _take(context: click.Context, parameter: click.Parameter, value: Any) -> Non
 
 
 class GlobalOption(click.Option):
-    """An option of every command. Its variable is named where it is to blame, and not on every help page."""
+    """An option of every command. Its variable is named in errors about it, and not on every help page."""
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
         """The option, and its variable if the value came from there."""
@@ -48,7 +79,7 @@ GLOBAL: tuple[click.Option, ...] = (
     _global(
         "--manifest",
         metavar="PATH",
-        envvar="MODELSYNC_MANIFEST",
+        envvar=variable_of("manifest"),
         type=click.Path(),
         help="The models.toml, or NAME.toml, to work with.",
     ),
@@ -66,7 +97,7 @@ GLOBAL: tuple[click.Option, ...] = (
         help="Run as if started in this folder.",
     ),
     _global("--endpoint", metavar="URL", help="The model hub to ask."),
-    _global("--offline", is_flag=True, envvar="MODELSYNC_OFFLINE", help="Use no network at all."),
+    _global("--offline", is_flag=True, envvar=variable_of("offline"), help="Use no network at all."),
     _global(
         "-q", "--quiet", count=True, envvar="MODELSYNC_QUIET", help="Say only what went wrong; -qq: nothing."
     ),
@@ -96,7 +127,7 @@ def variant(function: Function) -> Function:
         "--variant",
         metavar="V",
         shell_complete=completion.variants,
-        # no envvar=: what is typed must be there, what the environment says only where a model has it
+        # no envvar=: a variant that is typed must exist; one of the environment applies only to models that have it
         help="Take this variant of the models that have it; auto: the largest that fits this machine.  "
         "[env var: MODELSYNC_VARIANT]",
     )(function)
@@ -108,7 +139,7 @@ class Rate(click.ParamType[int]):
     name = "rate"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """What the words mean."""
+        """Parses the rate."""
         from modelsync.sizes import parse_rate
 
         try:
@@ -117,120 +148,111 @@ class Rate(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
-def transfer(function: Function) -> Function:
-    """`--jobs`, `--max-rate` and `--events`: how files are fetched, and who is told."""
-    function = click.option(
-        "--events",
-        metavar="FILE",
-        envvar="MODELSYNC_EVENTS",
-        show_envvar=True,
-        type=click.Path(dir_okay=False, allow_dash=True),
-        help="Write what happens to FILE, one JSON object a line; - is stderr.",
-    )(function)
-    function = click.option(
-        "--max-rate",
-        metavar="RATE",
-        type=Rate(),
-        envvar="MODELSYNC_MAX_RATE",
-        show_envvar=True,
-        help="The most bytes a second, over all connections: 5MB, 800K, 2.5MiB/s.",
-    )(function)
-    return click.option(
+events = click.option(
+    "--events",
+    metavar="FILE",
+    envvar="MODELSYNC_EVENTS",
+    show_envvar=True,
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="Write what happens to FILE, one JSON object a line; - is stderr.",
+)
+transfer = value(
+    "call",
+    CallOptions,
+    click.option(
         "--jobs",
         metavar="N",
         type=click.IntRange(1, 64),
         envvar="MODELSYNC_JOBS",
         show_envvar=True,
         help="The most connections that files come over at once.",
-    )(function)
-
-
-def require_fit(function: Function) -> Function:
-    """`--require-fit`."""
-    return click.option(
+    ),
+    click.option(
+        "--max-rate",
+        metavar="RATE",
+        type=Rate(),
+        envvar=variable_of("max_rate"),
+        show_envvar=True,
+        help="The most bytes a second, over all connections: 5MB, 800K, 2.5MiB/s.",
+    ),
+)
+require_fit = value(
+    "call",
+    CallOptions,
+    click.option(
         "--require-fit",
         is_flag=True,
         default=None,
-        envvar="MODELSYNC_REQUIRE_FIT",
+        envvar=variable_of("require_fit"),
         show_envvar=True,
         help="Fetch no model that cannot fit this machine.",
-    )(function)
-
-
-def upgrades(function: Function) -> Function:
-    """`--upgrade` and `--upgrade-model`, as `upgrade` and `upgrade_models`."""
-    function = click.option(
+    ),
+)
+upgrades = value(
+    "upgrade",
+    Upgrade,
+    click.option(
+        "-U", "--upgrade", "every_model", is_flag=True, help="Ask upstream about every model again."
+    ),
+    click.option(
         "-P",
         "--upgrade-model",
-        "upgrade_models",
+        "models",
         metavar="NAME",
         multiple=True,
         shell_complete=completion.names,
         help="Ask upstream about this model again.",
-    )(function)
-    return click.option("-U", "--upgrade", is_flag=True, help="Ask upstream about every model again.")(
-        function
-    )
+    ),
+)
+groups = value(
+    "groups",
+    Groups,
+    click.option("--all-groups", "everything", is_flag=True, help="Take all groups."),
+    *(
+        click.option(name, key, metavar="G", multiple=True, shell_complete=completion.groups, help=words)
+        for name, key, words in (
+            ("--group", "plus", "Take this group too."),
+            ("--only-group", "only", "Take only this group, without the ungrouped."),
+            ("--no-group", "minus", "Leave this group out."),
+        )
+    ),
+)
 
 
-def freezing(function: Function) -> Function:
-    """`--locked` and `--frozen`. One that is typed wins over the other's variable."""
-    function = click.option(
-        "--frozen",
-        is_flag=True,
-        envvar="MODELSYNC_FROZEN",
-        show_envvar=True,
-        callback=_beside("locked"),
-        help="Take the lock as it is, and do not compare it with the manifest.",
-    )(function)
-    return click.option(
+def _beside(other: str) -> Callable[[click.Context, click.Parameter, bool], bool]:
+    """Lets a flag that is typed win over the variable of `other`, which it contradicts."""
+
+    def settle(context: click.Context, parameter: click.Parameter, given: bool) -> bool:
+        typed = click.core.ParameterSource.COMMANDLINE
+        if given and context.params.get(other):
+            mine = context.get_parameter_source(str(parameter.name)) is typed
+            theirs = context.get_parameter_source(other) is typed
+            if theirs and not mine:
+                return False
+            if mine and not theirs:
+                context.params[other] = False
+        return given
+
+    return settle
+
+
+freezing = value(
+    "options",
+    SyncOptions,
+    click.option(
         "--locked",
         is_flag=True,
         envvar="MODELSYNC_LOCKED",
         show_envvar=True,
         callback=_beside("frozen"),
         help="Fail if the lock is stale.",
-    )(function)
-
-
-def _beside(other: str) -> Callable[[click.Context, click.Parameter, bool], bool]:
-    def settle(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
-        typed = click.core.ParameterSource.COMMANDLINE
-        if value and context.params.get(other):
-            mine = context.get_parameter_source(str(parameter.name)) is typed
-            theirs = context.get_parameter_source(other) is typed
-            if mine == theirs:
-                raise UsageError(
-                    "--locked and --frozen do not go together", hint="--frozen alone takes the lock as it is"
-                )
-            if theirs:
-                return False
-            context.params[other] = False
-        return value
-
-    return settle
-
-
-def groups(function: Function) -> Function:
-    """The group flags, which `grouped` makes one value of."""
-    for name, key, words in (
-        ("--no-group", "minus_groups", "Leave this group out."),
-        ("--only-group", "only_groups", "Take only this group, without the ungrouped."),
-        ("--group", "plus_groups", "Take this group too."),
-    ):
-        function = click.option(
-            name, key, metavar="G", multiple=True, shell_complete=completion.groups, help=words
-        )(function)
-    return click.option("--all-groups", is_flag=True, help="Take all groups.")(function)
-
-
-def grouped(
-    plus_groups: tuple[str, ...],
-    only_groups: tuple[str, ...],
-    minus_groups: tuple[str, ...],
-    all_groups: bool,
-) -> "Groups":
-    """The group flags of a command line as one value."""
-    from modelsync.project.selection import Groups
-
-    return Groups(plus_groups, only_groups, minus_groups, all_groups)
+    ),
+    click.option(
+        "--frozen",
+        is_flag=True,
+        envvar="MODELSYNC_FROZEN",
+        show_envvar=True,
+        callback=_beside("locked"),
+        help="Take the lock as it is, and do not compare it with the manifest.",
+    ),
+)

@@ -1,4 +1,4 @@
-"""What a command says: words for people to stderr, data to stdout, or one JSON object there."""
+"""Output of a command: words for people on stderr, data or one JSON object on stdout."""
 
 import os
 import re
@@ -21,7 +21,7 @@ Format: TypeAlias = Literal["text", "json"]
 
 
 class Output:
-    """The two streams, and how they are written to.
+    """Writes to stdout and stderr.
 
     Args:
         format: `json`: stdout takes one object, and nothing else.
@@ -40,7 +40,7 @@ class Output:
             self._write(sys.stderr, lines)
 
     def notes(self, notes: Iterable[str]) -> None:
-        """What the engine has to say to a person, on stderr."""
+        """Notes for a person, on stderr."""
         self.words(*map(safe, notes))
 
     def lines(self, lines: Iterable[str]) -> None:
@@ -79,13 +79,13 @@ class Output:
 
     def _write(self, stream: TextIO | None, lines: Iterable[str]) -> None:
         text = "".join(f"{line}\n" for line in lines)
-        if not text or stream is None:  # None: closed by whoever started us
+        if not text or stream is None:  # None: closed by the parent process
             return
         text = encodable(text, stream)
         if "\033" in text and wants_color(stream, self.color):
             import click
 
-            click.echo(text, file=stream, nl=False, color=True)  # it knows the consoles of Windows
+            click.echo(text, file=stream, nl=False, color=True)  # it handles the consoles of Windows
             return
         stream.write(_COLORS.sub("", text))
         stream.flush()
@@ -102,7 +102,7 @@ def error_lines(message: str, hint: str | None) -> list[str]:
 
 
 def safe(text: str) -> str:
-    """`text` without what a terminal obeys. Whoever took it in from outside has seen to that; this is the last door."""
+    """`text` without control characters. Text from outside is cleaned where it is read; this is the last check."""
     from modelsync.spec.names import printable
 
     return "\n".join(printable(line, limit=10_000) for line in text.split("\n"))

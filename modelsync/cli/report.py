@@ -1,4 +1,4 @@
-"""What a lock or a sync came to, as lines for a person and as values for a program."""
+"""The result of a lock or a sync, as lines for a person and as values for a program."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ COLORS = {"added": "green", "updated": "yellow", "removed": "red"}
 
 
 def changed(changes: Sequence["Change"]) -> list["Change"]:
-    """The changes that are any, sorted by name."""
+    """The models that changed, sorted by name."""
     return sorted(
         (change for change in changes if change.action != "unchanged"),
         key=lambda change: (change.name, change.variant or ""),
@@ -49,7 +49,7 @@ def change_lines(changes: Sequence["Change"]) -> list[str]:
 
 
 def brought_lines(models: Sequence[tuple[str, "LockedModel"]]) -> list[str]:
-    """` + hf:user/model:Q4_K_M  4.6 GiB`: what is here now, under the words it was asked for with."""
+    """` + hf:user/model:Q4_K_M  4.6 GiB`: what is here now, each under its URI as it was given."""
     mark = click.style("+", fg=COLORS["added"], bold=True)
     lines = table([(title, _size(model)) for title, model in models], right=[1])
     return [f" {mark} {line}" for line in lines]

@@ -1,13 +1,13 @@
 """`--gpu` and `--ram`: the memory of another machine."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from modelsync import sizes
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from modelsync.fit.estimation import EstimateOptions
 
 
 class SizeParam(click.ParamType[int]):
@@ -23,16 +23,22 @@ class SizeParam(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
-def machine(function: Function) -> Function:
-    """`--gpu` and `--ram`, as `gpus` and `ram`: bytes of another machine."""
-    function = click.option(
-        "--ram", type=SizeParam(), metavar="SIZE", help="Another machine's memory: 64GB or 64GiB."
-    )(function)
-    return click.option(
+# `--gpu` and `--ram`, as `gpus` and `ram`: bytes of another machine.
+MACHINE = (
+    click.option(
         "--gpu",
         "gpus",
         type=SizeParam(),
         multiple=True,
         metavar="SIZE",
         help="Another machine's GPU: 24GB (decimal) or 24GiB (binary).",
-    )(function)
+    ),
+    click.option("--ram", type=SizeParam(), metavar="SIZE", help="Another machine's memory: 64GB or 64GiB."),
+)
+
+
+def asked_of(gpus: tuple[int, ...], ram: int | None, **given: Any) -> "EstimateOptions":
+    """The options of an estimate; a machine that is described by its memory alone has no GPU."""
+    from modelsync.fit.estimation import EstimateOptions
+
+    return EstimateOptions(ram=ram, gpus=gpus or (() if ram is not None else None), **given)

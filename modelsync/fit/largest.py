@@ -22,15 +22,13 @@ from modelsync.install import present
 from modelsync.memory import placement
 from modelsync.project import lookup
 from modelsync.project.lookup import LockedEntry
-from modelsync.project.project import Project
+from modelsync.project.project import LoadedProject, Project
 from modelsync.spec.lock.model import Lock
-from modelsync.spec.manifest.model import Entry, Manifest
+from modelsync.spec.manifest.model import Entry
 from modelsync.spec.names import printable
 
 
-def largest(
-    context: Context, project: Project, manifest: Manifest, lock: Lock, name: str, *, fetch: bool
-) -> Entry:
+def largest(context: Context, project: LoadedProject, lock: Lock, name: str, *, fetch: bool) -> Entry:
     """The largest of a model's variants, the entry itself among them, that fits this machine.
 
     The largest is the one with the most bytes; of two with as many, the one that needs more memory. Headers are read
@@ -40,7 +38,6 @@ def largest(
     Args:
         context: What to work with.
         project: The manifest and its lock.
-        manifest: What is wanted.
         lock: What is locked.
         name: The model.
         fetch: Whether what is not here may be chosen.
@@ -51,6 +48,7 @@ def largest(
         StaleLockError: the lock lacks one of them.
         ModelsyncError: a header cannot be read.
     """
+    manifest = project.manifest
     entries = [entry for entry in manifest.entries if entry.name == name]
     known = [LockedEntry(manifest, lock, entry, lookup.locked(project, lock, entry)) for entry in entries]
     key = (name, *(file.sha256 for one in known for file in one.model.files))

@@ -1,72 +1,65 @@
 """Which entry of a model is meant: the one that is asked for, or with `auto` the largest that fits here. Light."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from modelsync.context import Context
     from modelsync.project.lookup import LockedEntry
-    from modelsync.project.project import Project
-    from modelsync.project.selection import Groups
+    from modelsync.project.project import LoadedProject, Project
+    from modelsync.project.selection import Selection
     from modelsync.spec.lock.model import Lock
-    from modelsync.spec.manifest.model import Entry, Manifest
+    from modelsync.spec.manifest.model import Entry
 
 AUTO = "auto"
 
 
 def selected(
     context: "Context",
-    project: "Project",
-    manifest: "Manifest",
-    names: Sequence[str] = (),
-    groups: "Groups | None" = None,
-    variant: str | None = None,
+    project: "LoadedProject",
+    selection: "Selection",
     *,
     lock: "Lock | None" = None,
     fetch: bool = False,
 ) -> "tuple[Entry, ...]":
-    """Like `selection.select`, with the environment's variant where none is given, and with `auto`.
+    """The selected entries, with the settings' variant where none is given, and with what `auto` means.
 
     Args:
         context: What to work with.
         project: The manifest and its lock.
-        manifest: What is wanted.
-        names: The models; empty: those of the groups.
-        groups: The group flags.
-        variant: The variant of the models that have it, or `auto`.
-        lock: What is locked, if it was read: `auto` chooses among locked variants.
+        selection: Which models.
+        lock: What is locked; None: what the project's lock says. `auto` chooses among locked variants.
         fetch: Whether what is not here may be chosen.
 
     Raises:
         ModelsyncError: whatever `selection.select` and, with `auto`, `largest.largest` raise.
     """
-    from modelsync.project import selection
+    from modelsync.project.selection import select
 
-    wanted = variant or context.settings.variant
+    wanted = selection.variant or context.settings.variant
     if wanted != AUTO:
-        return selection.select(manifest, names, groups, wanted)
-    entries = selection.select(manifest, names, groups)
-    return tuple(_largest(context, project, manifest, entry, lock, fetch=fetch) for entry in entries)
+        return select(project.manifest, selection._replace(variant=wanted))
+    entries = select(project.manifest, selection._replace(variant=None))
+    return tuple(_largest(context, project, entry, lock, fetch=fetch) for entry in entries)
 
 
 def entry(
     context: "Context",
-    project: "Project",
-    manifest: "Manifest",
+    project: "LoadedProject",
     name: str,
     variant: str | None = None,
     *,
     fetch: bool = False,
 ) -> "Entry":
-    """The entry of that name and variant; without one, of the environment's variant where the model has it.
+    """The entry of that name and variant; without one, of the settings' variant where the model has it.
 
     Raises:
         NotFoundError: the manifest has no such name or variant.
         ModelsyncError: with `auto`, whatever `largest.largest` raises.
     """
+    manifest = project.manifest
     wanted = variant or context.settings.variant
     if wanted == AUTO:
-        return _largest(context, project, manifest, manifest.entry(name), None, fetch=fetch)
+        return _largest(context, project, manifest.entry(name), None, fetch=fetch)
     found = manifest.entry(name, variant)
     if variant is not None or wanted is None:
         return found
@@ -75,20 +68,19 @@ def entry(
 
 def _largest(
     context: "Context",
-    project: "Project",
-    manifest: "Manifest",
+    project: "LoadedProject",
     base: "Entry",
     lock: "Lock | None",
     *,
     fetch: bool,
 ) -> "Entry":
-    if not any(entry.variant for entry in manifest.entries if entry.name == base.name):
+    if not any(entry.variant for entry in project.manifest.entries if entry.name == base.name):
         return base
     from modelsync.fit import largest
     from modelsync.project.lookup import require_lock
 
-    lock = require_lock(project, lock or project.read_lock())
-    return largest.largest(context, project, manifest, lock, base.name, fetch=fetch)
+    lock = require_lock(project, lock or project.lock)
+    return largest.largest(context, project, lock, base.name, fetch=fetch)
 
 
 def find(
@@ -100,7 +92,7 @@ def find(
         context: What to work with.
         project: The manifest and its lock.
         name: The model's name.
-        variant: Its variant; None: the environment's, where the model has it; `auto`: the largest that fits.
+        variant: Its variant; None: the settings', where the model has it; `auto`: the largest that fits.
         fetch: Whether `auto` may mean one that is not here.
 
     Raises:
@@ -110,6 +102,6 @@ def find(
     """
     from modelsync.project.lookup import answered
 
-    manifest, lock = project.read_manifest(), project.read_lock()
-    wanted = entry(context, project, manifest, name, variant, fetch=fetch)
-    return answered(project, manifest, lock, wanted)
+    project = project.loaded()
+    wanted = entry(context, project, name, variant, fetch=fetch)
+    return answered(project, project.manifest, project.lock, wanted)

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from modelsync.context import Context
-from modelsync.errors import ManifestError, StoreError, UsageError
+from modelsync.errors import ManifestError, StoreError
 from modelsync.ops.lock import LockReport, lock
-from modelsync.project.project import MANIFEST, Project
+from modelsync.project.project import MANIFEST, LoadedProject, Project
 from modelsync.project.write import replace_text
-from modelsync.spec import uri as uris
 from modelsync.spec.manifest import edit as manifest_edit
 from modelsync.spec.manifest import read as manifest_reader
+from modelsync.spec.manifest.edit import NewModel
 from modelsync.spec.uri import Reference
 
 ATTRIBUTES = ".gitattributes"
@@ -48,16 +48,8 @@ def init(folder: Path) -> tuple[Path, ...]:
 def add(
     context: Context,
     project: Project,
-    name: str,
-    text: str,
+    model: NewModel,
     *,
-    revision: str | None = None,
-    mmproj: str | bool | None = None,
-    loras: Sequence[str] = (),
-    groups: Sequence[str] = (),
-    endpoint: str | None = None,
-    sha256: str | None = None,
-    variant: str | None = None,
     frozen: bool = False,
     choose: Callable[[Reference], Reference] | None = None,
 ) -> LockReport | None:
@@ -66,17 +58,10 @@ def add(
     Args:
         context: What to work with.
         project: The manifest and its lock.
-        name: The model's name.
-        text: Its URI, in any form.
-        revision: A branch, tag or commit.
-        mmproj: True for the projector beside the model, or the projector's URI.
-        loras: URIs of adapters.
-        groups: The model's groups.
-        endpoint: A hub for this model.
-        sha256: What the file must be.
-        variant: Add this variant of the model instead.
+        model: The model to add.
         frozen: Edit the manifest alone.
-        choose: Makes another URI of it, with its revision, once it is known that the model can be added.
+        choose: Makes another reference of the model's, revision included, once it is known that the model can be
+            added.
 
     Returns:
         What the lock came to, or None when `frozen`.
@@ -85,29 +70,14 @@ def add(
         UsageError: the name, or the variant, is taken; nothing was changed.
         ModelsyncError: it cannot be locked; manifest and lock are as they were.
     """
-    reference = uris.parse(text)
-    if revision is not None and reference.revision not in (None, revision):
-        raise UsageError(f"{text} names the revision {reference.revision!r}, and --revision {revision!r}")
-    before = project.manifest_text()
-    revision = revision or reference.revision
-
-    def edited(reference: Reference) -> str:
-        return manifest_edit.add(
-            before,
-            name,
-            reference._replace(revision=None),
-            revision=revision,
-            mmproj=uris.parse(mmproj) if isinstance(mmproj, str) else mmproj or None,
-            loras=tuple(uris.parse(lora) for lora in loras),
-            groups=tuple(groups),
-            endpoint=endpoint,
-            sha256=sha256,
-            variant=variant,
-        )
-
-    after = edited(reference)
+    project = project.loaded()
+    before = project.manifest_text
+    after = manifest_edit.add(before, model)
     if choose is not None:
-        after = edited(choose(reference._replace(revision=revision)))
+        revision = model.revision or model.reference.revision
+        chosen = choose(model.reference._replace(revision=revision))
+        model = model._replace(reference=chosen._replace(revision=None), revision=revision)
+        after = manifest_edit.add(before, model)
     return _change(context, project, before, after, frozen=frozen)
 
 
@@ -122,7 +92,8 @@ def remove(
     Raises:
         NotFoundError: the manifest has no such name; nothing was changed.
     """
-    before = project.manifest_text()
+    project = project.loaded()
+    before = project.manifest_text
     current = manifest_reader.parse(before, where=project.manifest_path.name)
     for name in names:
         current.entry(name)
@@ -130,17 +101,17 @@ def remove(
 
 
 def _change(
-    context: Context, project: Project, before: str, after: str, *, frozen: bool
+    context: Context, project: LoadedProject, before: str, after: str, *, frozen: bool
 ) -> LockReport | None:
     """Writes the manifest and locks; puts the manifest back if that fails and nobody else has written it since."""
     manifest_reader.parse(after, where=project.manifest_path.name)
     if after != before:
-        replace_text(project.manifest_path, after)
+        project.write_manifest(after)
     if frozen:
         return None
     try:
         return lock(context, project)
     except BaseException:
-        if after != before and project.manifest_text() == after:
-            replace_text(project.manifest_path, before)
+        if after != before and project.read_manifest_text() == after:
+            project.write_manifest(before)
         raise

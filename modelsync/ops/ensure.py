@@ -100,7 +100,9 @@ def files(
             context,
             known.model,
             project.root,
-            keep=lambda: roots.write(context.store, project.lock_path, known.lock.digests),
+            keep=lambda: roots.write(
+                context.store, project.lock_path, known.lock.digests, named=known.lock.digests
+            ),
             download=download,
             load=known.entry.load,
         )

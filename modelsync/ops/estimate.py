@@ -1,6 +1,7 @@
 """What a model will need, from its header alone: `modelsync estimate`."""
 
 from collections.abc import Callable
+from functools import cache
 
 from modelsync.context import Context
 from modelsync.errors import ManifestError, NotFoundError
@@ -15,7 +16,7 @@ from modelsync.memory.load_settings import (
 )
 from modelsync.ops import subject as ops_subject
 from modelsync.project import model_files
-from modelsync.project.project import Project
+from modelsync.project.project import LoadedProject, Project
 from modelsync.spec import uri as uris
 from modelsync.spec.choose import quant_of
 from modelsync.spec.uri import Reference
@@ -44,8 +45,9 @@ def estimate(
         ModelsyncError: whatever `subjects.find` and `headers.read_all` raise.
     """
     asked = asked or EstimateOptions()
-    settings = settings_of(context, text, find_project, variant, asked)
-    subject = ops_subject.find(context, text, find_project, variant=variant)
+    find = cache(lambda: find_project().loaded())
+    settings = settings_of(context, text, find, variant, asked)
+    subject = ops_subject.find(context, text, find, variant=variant)
     model = read_model(context, subject.title, subject.needs)
     with machine(settings.profile, ram=asked.ram, gpus=asked.gpus) as here:
         found = estimated(subject.title, quant_of(subject.of("model")[0].file.path), model, settings, here)
@@ -54,7 +56,7 @@ def estimate(
     if missing and found.file_size:
         from modelsync.fit import candidates
 
-        reference = _reference(context, text, find_project, variant)
+        reference = _reference(context, text, find, variant)
         if reference is not None:
             found = found._replace(smaller=candidates.smaller(context, reference, found.file_size, missing))
     return found
@@ -63,7 +65,7 @@ def estimate(
 def settings_of(
     context: Context,
     text: str,
-    find_project: Callable[[], Project],
+    find: Callable[[], LoadedProject],
     variant: str | None,
     asked: EstimateOptions,
 ) -> LoadSettings:
@@ -71,8 +73,7 @@ def settings_of(
     base = profile_of(asked.profile)
     if asked.profile is None and model_files.is_name(text):
         try:
-            project = find_project()
-            entry = variants.entry(context, project, project.read_manifest(), text, variant, fetch=True)
+            entry = variants.entry(context, find(), text, variant, fetch=True)
         except (ManifestError, NotFoundError):
             if model_files.from_environment(text) is None:
                 raise
@@ -82,13 +83,11 @@ def settings_of(
 
 
 def _reference(
-    context: Context, text: str, find_project: Callable[[], Project], variant: str | None
+    context: Context, text: str, find: Callable[[], LoadedProject], variant: str | None
 ) -> Reference | None:
     """The URI that a model is from; None where only the environment names it."""
     if not model_files.is_name(text):
         return uris.parse(text)
     if model_files.from_environment(text) is not None:
         return None
-    project = find_project()
-    entry = variants.entry(context, project, project.read_manifest(), text, variant, fetch=True)
-    return entry.request.reference
+    return variants.entry(context, find(), text, variant, fetch=True).request.reference

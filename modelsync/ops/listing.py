@@ -41,7 +41,8 @@ class ModelStatus(NamedTuple):
 
 def rows(context: Context, project: Project) -> tuple[ModelStatus, ...]:
     """A row for each entry of the manifest, in its order, variants behind what they vary."""
-    manifest, lock = project.read_manifest(), project.read_lock()
+    project = project.loaded()
+    manifest, lock = project.manifest, project.lock
     folder = project.folder(manifest)
     records = link_record.owned(folder) if folder is not None else {}
     locked = {(model.name, model.variant): model for model in lock.models} if lock else {}

@@ -4,6 +4,7 @@ Light: the check of a manifest whose keywords are all well known imports nothing
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from modelsync.context import Context
@@ -11,7 +12,7 @@ from modelsync.errors import CancelledError, ManifestError, NotFoundError, Usage
 from modelsync.ops import path
 from modelsync.project import model_files
 from modelsync.project.load_settings import located
-from modelsync.project.project import Project
+from modelsync.project.project import LoadedProject, Project
 
 if TYPE_CHECKING:
     from llama_cpp import Llama
@@ -49,14 +50,15 @@ def load(
     from modelsync.llama import load as loading
 
     known = keywords.signature(installed.llama_class())
+    find_once = cache(lambda: find().loaded())
     overrides = overrides or {}
     for key in overrides:
         if (why := keywords.unknown(key, known)) is not None:
             raise UsageError(why, hint="these are the arguments of llama_cpp.Llama")
     settings: Mapping[str, Any] = {}
     if model_files.is_name(text):
-        settings = _settings(context, text, find, variant, download, known)
-    files = path.files(context, text, find, variant=variant, download=download)
+        settings = _settings(context, text, find_once, variant, download, known)
+    files = path.files(context, text, find_once, variant=variant, download=download)
     if context.cancel.is_set():  # llama.cpp cannot be interrupted once it loads
         raise CancelledError("interrupted")
     merged = {**settings, **overrides}
@@ -68,7 +70,7 @@ def load(
 def _settings(
     context: Context,
     name: str,
-    find: Callable[[], Project],
+    find: Callable[[], LoadedProject],
     variant: str | None,
     download: bool,
     known: Mapping[str, frozenset[str]],
@@ -86,9 +88,9 @@ def _settings(
         if model_files.from_environment(name) is None:
             raise
         return {}
-    manifest = project.read_manifest()
+    manifest = project.manifest
     try:
-        entry = variants.entry(context, project, manifest, name, variant, fetch=download)
+        entry = variants.entry(context, project, name, variant, fetch=download)
     except NotFoundError:
         if model_files.from_environment(name) is None:
             raise
@@ -96,5 +98,5 @@ def _settings(
     for key, value in entry.load.items():
         why = keywords.unknown(key, known) or keywords.type_error(key, value, known)
         if why is not None:
-            raise located(manifest, entry, key, why, project.manifest_text(), project.manifest_path.name)
+            raise located(manifest, entry, key, why, project.manifest_text, project.manifest_path.name)
     return entry.load

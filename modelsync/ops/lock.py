@@ -1,23 +1,25 @@
 """The lock: requests that it no longer answers are resolved, and the answers are written down."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import DriftError, UsageError
+from modelsync.ops.options import Upgrade
 from modelsync.project import freshness, lookup
 from modelsync.project.lock_diff import Change, compare_locks
-from modelsync.project.project import Project
-from modelsync.project.write import replace_text
+from modelsync.project.project import LoadedProject, Project
 from modelsync.resolve.pin import Reading, ResolvedRequest, settle
 from modelsync.resolve.resolver import Query, resolve_all
 from modelsync.spec.lock import text as lock_text
 from modelsync.spec.lock.model import Lock, LockedFile, LockedModel
-from modelsync.spec.manifest.model import Entry, Manifest
+from modelsync.spec.manifest.model import Entry
 from modelsync.spec.roles import COMPANIONS
 
 if TYPE_CHECKING:
     from modelsync.sources.base import Resolution
+
+NO_UPGRADE = Upgrade()
 
 
 class LockReport(NamedTuple):
@@ -33,9 +35,8 @@ class LockReport(NamedTuple):
 def lock(
     context: Context,
     project: Project,
+    upgrade: Upgrade = NO_UPGRADE,
     *,
-    upgrade: bool = False,
-    upgrade_models: Collection[str] = (),
     dry_run: bool = False,
 ) -> LockReport:
     """Brings the lock up to date with the manifest.
@@ -46,22 +47,22 @@ def lock(
     Args:
         context: What to work with.
         project: The manifest and its lock.
-        upgrade: Ask upstream about every model.
-        upgrade_models: Ask upstream about these.
+        upgrade: The models that upstream is asked about, though the lock has an answer.
         dry_run: Write nothing, and read no file only to learn its hash.
 
     Raises:
         UsageError: the lock belongs to a package.
         NotFoundError: a name to upgrade that the manifest does not have.
     """
-    manifest, old = project.read_manifest(), project.read_lock()
+    project = project.loaded()
+    manifest, old = project.manifest, project.lock
     if project.package and not dry_run:
         raise UsageError(
             f"the lock of the package {project.package} is part of that package and is not written here",
             hint="lock in the package's own source tree, with --manifest",
         )
     known = {entry.name for entry in manifest.entries}
-    for name in upgrade_models:
+    for name in upgrade.models:
         if name not in known:
             manifest.entry(name)  # raises, with the nearest name
     fresh = freshness.compare(manifest, old)
@@ -69,7 +70,7 @@ def lock(
     moving = [
         entry
         for entry in manifest.entries
-        if (entry.name, entry.variant) not in kept or upgrade or entry.name in upgrade_models
+        if (entry.name, entry.variant) not in kept or upgrade.every_model or entry.name in upgrade.models
     ]
     if not moving and not fresh.extra and old is not None:
         return LockReport(old, _unchanged(old), written=False)
@@ -87,7 +88,7 @@ def lock(
     text = lock_text.dumps(new)
     unwritten = old is not None and text == lock_text.dumps(old)
     if not dry_run and not unwritten:
-        replace_text(project.lock_path, text)
+        project.write_lock(new, text)
     return LockReport(
         new,
         changes,
@@ -97,15 +98,15 @@ def lock(
     )
 
 
-def check(project: Project, manifest: Manifest | None = None) -> Lock:
-    """The lock, if it answers the manifest.
+def check(project: Project) -> Lock:
+    """The lock, if it is up to date with the manifest.
 
     Raises:
         StaleLockError: it does not, with the first reasons.
     """
-    manifest = project.read_manifest() if manifest is None else manifest
-    old = project.read_lock()
-    lookup.require_fresh(project, freshness.compare(manifest, old))
+    project = project.loaded()
+    old = project.lock
+    lookup.require_fresh(project, freshness.compare(project.manifest, old))
     return old or Lock()
 
 
@@ -120,8 +121,8 @@ def verify(context: Context, project: Project) -> Lock:
         StaleLockError: the lock does not answer the manifest.
         DriftError: upstream says otherwise than the lock; the message names each difference.
     """
-    manifest = project.read_manifest()
-    current = check(project, manifest)
+    project = project.loaded()
+    manifest, current = project.manifest, check(project)
     models = lookup.locked_models(project, current, manifest.entries)
     pinned = [_at_locked_commit(*pair) for pair in zip(manifest.entries, models, strict=True)]
     answers = resolve_all(context, [Query(entry.request) for entry in pinned], project.root)
@@ -143,7 +144,7 @@ def verify(context: Context, project: Project) -> Lock:
 
 def outdated(context: Context, project: Project) -> LockReport:
     """What `lock --upgrade` would move, without writing anything."""
-    return lock(context, project, upgrade=True, dry_run=True)
+    return lock(context, project, Upgrade(every_model=True), dry_run=True)
 
 
 def differences(model: LockedModel, revision: str | None, files: Sequence[LockedFile]) -> list[str]:
@@ -211,7 +212,7 @@ def _commit(file: LockedFile | None, model: LockedModel) -> str | None:
 
 def _settle(
     context: Context,
-    project: Project,
+    project: LoadedProject,
     entries: Sequence[Entry],
     answers: "Sequence[Resolution]",
     previous: dict[tuple[str, str | None], LockedModel],
@@ -228,12 +229,13 @@ def _settle(
         asked.append(
             ResolvedRequest(entry.name, entry.request.to_dict(), answer, before.files if before else ())
         )
+    named = project.lock.digests if project.lock is not None else ()
     reading = settle(
         context,
         asked,
         project.root,
         read=not dry_run,
-        keep=lambda sha256: roots.write(context.store, project.lock_path, {sha256}),
+        keep=lambda sha256: roots.write(context.store, project.lock_path, {sha256}, named=named),
     )
     settled: dict[tuple[str, str | None], LockedModel] = {}
     for entry, ask, files in zip(entries, asked, reading.files, strict=True):

@@ -1,12 +1,12 @@
 """Reconciling this machine with the lock: lock x what is here -> plan -> root -> blobs -> views -> links."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelsync.context import Context
-from modelsync.errors import DriftError, StoreError, UsageError
+from modelsync.errors import DriftError, StoreError
 from modelsync.fit import variants
 from modelsync.install import plan, stale_links
 from modelsync.install.plan import Here, Plan
@@ -14,12 +14,12 @@ from modelsync.install.report import SyncReport
 from modelsync.install.snapshot import look
 from modelsync.install.stale_links import left_behind
 from modelsync.install.target import Target, target_of
-from modelsync.project import freshness, lookup, selection
+from modelsync.ops.options import SyncOptions
+from modelsync.project import freshness, lookup
 from modelsync.project.lock_diff import Action, Change
-from modelsync.project.project import Project
-from modelsync.project.selection import Groups
+from modelsync.project.project import LoadedProject, Project
+from modelsync.project.selection import select
 from modelsync.spec.lock.model import Lock, LockedModel
-from modelsync.store.links import LinkMode
 
 if TYPE_CHECKING:
     from modelsync.ops.lock import LockReport
@@ -27,64 +27,44 @@ if TYPE_CHECKING:
 
 def reconcile(
     context: Context,
-    project: Project,
-    names: Sequence[str] = (),
-    *,
-    locked: bool = False,
-    frozen: bool = False,
-    check: bool = False,
-    dry_run: bool = False,
-    groups: Groups | None = None,
-    variant: str | None = None,
-    directory: Path | None = None,
-    link_mode: LinkMode = "auto",
-    inexact: bool = False,
-    upgrade: bool = False,
-    upgrade_models: Collection[str] = (),
-    replace: bool = False,
+    project: LoadedProject,
+    options: SyncOptions,
 ) -> SyncReport:
-    """Like `sync.sync`, without the up-to-date check."""
-    if locked and frozen:
-        raise UsageError(
-            "--locked and --frozen do not go together", hint="--frozen alone takes the lock as it is"
-        )
-    if (locked or frozen or check) and (upgrade or upgrade_models):
-        raise UsageError("an upgrade writes the lock, which --locked, --frozen and --check rule out")
-    manifest, current = project.read_manifest(), project.read_lock()
-    auto = variant == variants.AUTO  # what it means depends on what is locked, so that comes first
-    entries = selection.select(manifest, names, groups, None if auto else variant)
+    """Like `sync.sync`, without the up-to-date check; the settings' variant is in the options already."""
+    selection, upgrade = options.selection, options.upgrade
+    manifest, current = project.manifest, project.lock
+    auto = selection.variant == variants.AUTO  # what it means depends on what is locked, so that comes first
+    entries = select(manifest, selection._replace(variant=None) if auto else selection)
     report: LockReport | None = None
-    if frozen:
+    if options.frozen:
         current = lookup.require_lock(project, current)
-    elif upgrade or upgrade_models or not (fresh := freshness.compare(manifest, current)).fresh:
-        if check:
+    elif upgrade.wanted or not (fresh := freshness.compare(manifest, current)).fresh:
+        if options.check:
             raise DriftError("; ".join(fresh.reasons), hint="run `modelsync sync`")
-        if locked or (project.package and not (upgrade or upgrade_models)):
+        if options.locked or (project.package and not upgrade.wanted):
             lookup.require_fresh(project, fresh)
         from modelsync.ops import lock
 
-        report = lock.lock(context, project, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run)
+        report = lock.lock(context, project, upgrade, dry_run=options.dry_run)
         current = report.lock
     current = current or Lock()  # a manifest that wants nothing needs none
     if auto:
-        entries = variants.selected(
-            context, project, manifest, names, groups, variant, lock=current, fetch=True
-        )
+        entries = variants.selected(context, project, selection, lock=current, fetch=True)
     models = lookup.locked_models(project, current, entries)
-    target = target_of(project, manifest, directory, link_mode)
-    exact = not (inexact or names or (groups is not None and groups.given))
+    target = target_of(project, manifest, options.directory, options.link_mode)
+    exact = not (options.inexact or selection.partial)
     here = look(context, models, target)
     steps = plan.make(models, here, linked=target is not None, exact=exact)
     notes = report.notes if report else ()
     changes = _changes(report, models, steps, here)
-    left = left_behind(context, project, target) if exact and directory is None else ()
+    left = left_behind(context, project, target) if exact and options.directory is None else ()
     todo, steps = steps, Plan((*steps.steps, *stale_links.steps(left, project.root)))
-    if check and steps.steps:
+    if options.check and steps.steps:
         raise DriftError(
             "not as the lock says: " + "; ".join(plan.describe(step) for step in steps.steps),
             hint="run `modelsync sync`",
         )
-    if check or dry_run:
+    if not options.writes:
         return SyncReport(changes, steps, notes=notes, lock_written=False)
 
     warnings: tuple[str, ...] = ()
@@ -93,9 +73,9 @@ def reconcile(
 
         described = ((model.title, model, entry.load) for entry, model in zip(entries, models, strict=True))
         warnings = preflight.check_plan(context, steps, described, project.root)
-        if replace:
+        if options.replace:
             _free_old(context, project, todo, target)
-    linked = target.folder if target is not None and directory is None else None
+    linked = target.folder if target is not None and options.directory is None else None
     _root(context, project, current, linked, needed=bool(steps.of("fetch", "adopt", "check", "view")))
     fetched = report.bytes_fetched if report else 0
     changed = {change.name for change in changes}
@@ -132,7 +112,7 @@ def _root(context: Context, project: Project, current: Lock, linked: Path | None
     from modelsync.store import roots
 
     with nullcontext() if needed else suppress(StoreError):
-        roots.write(context.store, project.lock_path, current.digests, folder=linked)
+        roots.write(context.store, project.lock_path, current.digests, folder=linked, named=current.digests)
 
 
 def _changes(

@@ -17,9 +17,10 @@ from modelsync.install.execute import carry_out
 from modelsync.install.snapshot import look
 from modelsync.install.target import Target
 from modelsync.ops import verify
-from modelsync.ops.verify import Checked, VerifiedFile
+from modelsync.ops.verify import ALL, Checked, VerifiedFile
 from modelsync.project import lookup
 from modelsync.project.project import Project
+from modelsync.project.selection import Selection
 from modelsync.spec.lock.model import LockedModel
 from modelsync.store import blobs, links, roots
 from modelsync.store.verify import Finding
@@ -46,10 +47,9 @@ class Repaired(NamedTuple):
 def repair(
     context: Context,
     project: Project,
-    names: Sequence[str] = (),
+    selection: Selection = ALL,
     *,
     full: bool = False,
-    variant: str | None = None,
 ) -> Repaired:
     """Like `verify.verify`; then repairs what is damaged or missing.
 
@@ -59,17 +59,17 @@ def repair(
         StaleLockError: there is no lock, or a model that is meant is not in it.
         StoreError: a file cannot be read.
     """
-    manifest = project.read_manifest()
-    lock = lookup.require_lock(project, project.read_lock())
-    models = verify.locked(context, project, manifest, lock, names, variant)
-    folder = project.folder(manifest)
+    project = project.loaded()
+    lock = lookup.require_lock(project, project.lock)
+    models = verify.locked(context, project, selection)
+    folder = project.folder(project.manifest)
     checked = verify.check(context, models, folder, full=full)
     if not checked.ill:
         return Repaired(checked.rows)
-    target = install_target.target_of(project, manifest, None, "auto")
+    target = install_target.target_of(project, project.manifest, None, "auto")
     if target is not None:
         _claim(target, checked)
-    roots.write(context.store, project.lock_path, lock.digests)
+    roots.write(context.store, project.lock_path, lock.digests, named=lock.digests)
     done, error = FetchTotals(), None
     try:
         done = _mend(context, project, checked.ill, target, checked.findings)

@@ -1,7 +1,6 @@
 """The environment of a program that is run with its models."""
 
 import os
-from collections.abc import Sequence
 
 from modelsync.context import Context
 from modelsync.errors import UsageError
@@ -9,17 +8,14 @@ from modelsync.fit import variants
 from modelsync.ops import ensure
 from modelsync.project import lookup, model_files
 from modelsync.project.project import Project
-from modelsync.project.selection import Groups
+from modelsync.project.selection import Selection
 from modelsync.store import link_record
 
 
 def environment(
     context: Context,
     project: Project,
-    names: Sequence[str] = (),
-    *,
-    groups: Groups | None = None,
-    variant: str | None = None,
+    selection: Selection,
 ) -> dict[str, str]:
     """`MODELSYNC_PATH_<NAME>` for each selected model that is here: where llama.cpp finds it.
 
@@ -30,8 +26,9 @@ def environment(
         NotSyncedError: one is not here.
         UsageError: two have the same variable.
     """
-    manifest, lock = project.read_manifest(), project.read_lock()
-    entries = variants.selected(context, project, manifest, names, groups, variant, lock=lock)
+    project = project.loaded()
+    manifest, lock = project.manifest, project.lock
+    entries = variants.selected(context, project, selection)
     names_of: dict[str, list[str]] = {}
     for entry in entries:
         names_of.setdefault(model_files.variable(entry.name), []).append(entry.name)

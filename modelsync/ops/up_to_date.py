@@ -7,7 +7,8 @@ from modelsync.context import Context
 from modelsync.fit import variants
 from modelsync.fit.variants import AUTO
 from modelsync.project.model_files import ModelFiles, arranged
-from modelsync.project.project import Project
+from modelsync.project.project import LoadedProject, Project
+from modelsync.project.selection import Selection
 from modelsync.store import sync_memo
 
 
@@ -36,7 +37,7 @@ def nothing_to_do(context: Context, project: Project, variant: str | None) -> bo
     return memo is not None and memo.variant == _asked(variant) and sync_memo.still(memo.outputs)
 
 
-def keep(context: Context, project: Project, variant: str | None) -> None:
+def keep(context: Context, project: LoadedProject, variant: str | None) -> None:
     """Keeps a memo, if a bare sync has nothing to do now. That none can be kept is no error."""
     from modelsync.errors import ModelsyncError
 
@@ -46,15 +47,15 @@ def keep(context: Context, project: Project, variant: str | None) -> None:
             sync_memo.write(context.store, memo)
 
 
-def _made(context: Context, project: Project, variant: str | None) -> sync_memo.Memo | None:
-    """The memo of a bare sync, if it has nothing to do. Stamps are taken before what they stamp is looked at."""
+def _made(context: Context, project: LoadedProject, variant: str | None) -> sync_memo.Memo | None:
+    """The memo of a bare sync, if it has nothing to do. Stamps are taken before what they stamp is read."""
     from modelsync.install import plan, present, snapshot, stale_links
     from modelsync.install import target as install_target
     from modelsync.project import freshness, lookup
     from modelsync.store import link_record, roots
 
-    inputs = sync_memo.stamps((project.manifest_path, project.lock_path))
-    manifest, lock = project.read_manifest(), project.read_lock()
+    manifest, lock = project.manifest, project.lock
+    inputs = dict(project.stamps)
     target = install_target.target_of(project, manifest, None, "auto")
     if target is not None:
         inputs |= sync_memo.stamps((target.folder / link_record.RECORD,))
@@ -62,7 +63,7 @@ def _made(context: Context, project: Project, variant: str | None) -> sync_memo.
         return None
     if lock is None or not freshness.compare(manifest, lock).fresh:
         return None
-    chosen = variants.selected(context, project, manifest, variant=variant, lock=lock, fetch=True)
+    chosen = variants.selected(context, project, Selection(variant=variant), fetch=True)
     if not all(sure for _, sure in context.decided.values()):
         return None
     models = lookup.locked_models(project, lock, chosen)

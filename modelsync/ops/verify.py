@@ -1,6 +1,6 @@
 """Verify: what is on this machine is hashed again, against the seals or against the lock's own digests."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -10,14 +10,15 @@ from modelsync.fit import variants
 from modelsync.install import plan
 from modelsync.install.check import check_copy
 from modelsync.project import lookup
-from modelsync.project.project import Project
-from modelsync.project.selection import Groups
+from modelsync.project.project import LoadedProject, Project
+from modelsync.project.selection import Groups, Selection
 from modelsync.spec.blocks import Span
-from modelsync.spec.lock.model import Lock, LockedModel
-from modelsync.spec.manifest.model import Manifest
+from modelsync.spec.lock.model import LockedModel
 from modelsync.store import links
 from modelsync.store import verify as store_verify
 from modelsync.store.verify import Finding
+
+ALL = Selection()
 
 Status = Literal["ok", "missing", "damaged", "repaired"]
 
@@ -63,10 +64,9 @@ class Checked(NamedTuple):
 def verify(
     context: Context,
     project: Project,
-    names: Sequence[str] = (),
+    selection: Selection = ALL,
     *,
     full: bool = False,
-    variant: str | None = None,
 ) -> tuple[VerifiedFile, ...]:
     """Hashes the files of models that are here, in the store and in the project's folder.
 
@@ -76,31 +76,24 @@ def verify(
     Args:
         context: What to work with.
         project: The manifest and its lock.
-        names: The models; empty: all that the lock has and that were synced, each with any of its variants.
+        selection: Which models; without names: all groups.
         full: Hash with SHA-256 against the lock, not with BLAKE3 against the seal.
-        variant: The variant of the models that have it.
 
     Raises:
         StaleLockError: there is no lock, or a model that is meant is not in it.
         StoreError: a file cannot be read.
     """
-    manifest = project.read_manifest()
-    lock = lookup.require_lock(project, project.read_lock())
-    models = locked(context, project, manifest, lock, names, variant)
-    return check(context, models, project.folder(manifest), full=full).rows
+    project = project.loaded()
+    models = locked(context, project, selection)
+    return check(context, models, project.folder(project.manifest), full=full).rows
 
 
-def locked(
-    context: Context,
-    project: Project,
-    manifest: Manifest,
-    lock: Lock,
-    names: Sequence[str],
-    variant: str | None,
-) -> tuple[LockedModel, ...]:
+def locked(context: Context, project: LoadedProject, selection: Selection) -> tuple[LockedModel, ...]:
     """What the lock says of the models that are meant. Arguments and errors as with `verify`."""
-    groups = None if names else Groups(everything=True)
-    entries = variants.selected(context, project, manifest, names, groups, variant, lock=lock)
+    lock = lookup.require_lock(project, project.lock)
+    if not selection.names:
+        selection = selection._replace(groups=Groups(everything=True))
+    entries = variants.selected(context, project, selection)
     return lookup.locked_models(project, lock, entries)
 
 

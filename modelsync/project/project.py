@@ -1,10 +1,12 @@
-"""Where the manifest and the lock of a call are: discovery, `--manifest`, `--package`."""
+"""A project: one manifest and its lock, and what they say."""
 
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.errors import LockfileError, ManifestError
+from modelsync.store import sync_memo
 
 if TYPE_CHECKING:
     from modelsync.spec.lock.model import Lock
@@ -43,24 +45,16 @@ class Project(NamedTuple):
         except ValueError:  # on Windows, on another drive
             return self.manifest_path.as_posix()
 
-    def read_manifest(self) -> "Manifest":
-        """Reads and checks the manifest; its load settings too, where llama-cpp-python is installed.
+    def loaded(self) -> "LoadedProject":
+        """The project for one command, which reads manifest and lock at most once."""
+        return LoadedProject(*self)
+
+    def read_manifest_text(self) -> str:
+        """Reads the manifest as it is written, with its line endings.
 
         Raises:
-            ManifestError: it cannot be read, or says something impossible.
+            ManifestError: it cannot be read.
         """
-        from modelsync.spec.manifest import read as manifest_reader
-
-        text = self.manifest_text()
-        read = manifest_reader.parse(text, where=self.manifest_path.name)
-        if any(entry.load for entry in read.entries):
-            from modelsync.project import load_settings
-
-            load_settings.check_manifest(read, text, self.manifest_path.name)
-        return read
-
-    def manifest_text(self) -> str:
-        """The manifest as it is written, with its line endings."""
         try:
             return self.manifest_path.read_bytes().decode()
         except FileNotFoundError:
@@ -85,6 +79,84 @@ class Project(NamedTuple):
         except (OSError, UnicodeDecodeError) as error:
             raise LockfileError(f"cannot read {self.lock_path}: {_reason(error)}") from None
         return lock_reader.parse(text, where=self.lock_path.name)
+
+
+class LoadedProject(Project):
+    """A project whose manifest and lock are read when they are first needed, and never again.
+
+    One command makes it and hands it down; what the command itself writes is known without reading it.
+
+    Attributes:
+        stamps: Size, time and inode of each of the two files that was read or written, from before it was read: a
+            later change of the file is seen by comparing them.
+    """
+
+    @cached_property
+    def stamps(self) -> "dict[str, sync_memo.Stamp | None]":  # noqa: D102 - see the class
+        return {}
+
+    def loaded(self) -> "LoadedProject":
+        """Itself."""
+        return self
+
+    @cached_property
+    def manifest_text(self) -> str:
+        """The manifest as it is written, with its line endings.
+
+        Raises:
+            ManifestError: it cannot be read.
+        """
+        self.stamps |= sync_memo.stamps([self.manifest_path])
+        return self.read_manifest_text()
+
+    @cached_property
+    def manifest(self) -> "Manifest":
+        """The manifest, checked; its load settings too, where llama-cpp-python is installed.
+
+        Raises:
+            ManifestError: it cannot be read, or says something impossible.
+        """
+        from modelsync.spec.manifest import read as manifest_reader
+
+        read = manifest_reader.parse(self.manifest_text, where=self.manifest_path.name)
+        if any(entry.load for entry in read.entries):
+            from modelsync.project import load_settings
+
+            load_settings.check_manifest(read, self.manifest_text, self.manifest_path.name)
+        return read
+
+    @cached_property
+    def lock(self) -> "Lock | None":
+        """The lock, checked; None where there is none.
+
+        Raises:
+            LockfileError: it cannot be read, is too new, or contradicts itself.
+        """
+        self.stamps |= sync_memo.stamps([self.lock_path])
+        return self.read_lock()
+
+    def write_manifest(self, text: str) -> None:
+        """Writes the manifest.
+
+        Raises:
+            StoreError: the folder cannot be written.
+        """
+        from modelsync.project.write import replace_text
+
+        self.stamps[str(self.manifest_path)] = replace_text(self.manifest_path, text)
+        self.manifest_text = text
+        self.__dict__.pop("manifest", None)
+
+    def write_lock(self, lock: "Lock", text: str) -> None:
+        """Writes the lock, whose text this is.
+
+        Raises:
+            StoreError: the folder cannot be written.
+        """
+        from modelsync.project.write import replace_text
+
+        self.stamps[str(self.lock_path)] = replace_text(self.lock_path, text)
+        self.lock = lock
 
 
 def _reason(error: Exception) -> str:

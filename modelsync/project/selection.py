@@ -1,10 +1,12 @@
 """Which models a command means: names, groups and the variant. Pure."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.errors import NotFoundError, UsageError
-from modelsync.spec.manifest.model import Entry, Manifest
+
+if TYPE_CHECKING:
+    from modelsync.spec.manifest.model import Entry, Manifest
 
 
 class Groups(NamedTuple):
@@ -25,10 +27,28 @@ class Groups(NamedTuple):
         return bool(self.plus or self.only or self.minus or self.everything)
 
 
-def select(
-    manifest: Manifest, names: Sequence[str] = (), groups: Groups | None = None, variant: str | None = None
-) -> tuple[Entry, ...]:
-    """The entries to be made here, one for each name, in the manifest's order.
+class Selection(NamedTuple):
+    """Which models a command is about.
+
+    Attributes:
+        names: These models; empty: those of the groups.
+        groups: The group flags.
+        variant: The variant of the models that have it; `auto`: of each model the largest that fits this machine;
+            None: the settings' variant.
+    """
+
+    names: Sequence[str] = ()
+    groups: Groups = Groups()
+    variant: str | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether names or groups were given: such a sync is of a part, and removes nothing."""
+        return bool(self.names or self.groups.given)
+
+
+def select(manifest: "Manifest", selection: Selection) -> "tuple[Entry, ...]":
+    """The selected entries, one for each name, in the manifest's order; its variant is taken as it is.
 
     Names win over groups. A variant applies to the models that have it; the others stay with their own entry.
 
@@ -36,7 +56,7 @@ def select(
         NotFoundError: a name, a group or the variant that nothing in the manifest has.
         UsageError: flags that contradict each other.
     """
-    groups = groups or Groups()
+    names, groups, variant = selection
     if names and groups.given:
         raise UsageError("names and group flags do not go together", hint="give one or the other")
     if groups.only and (groups.plus or groups.everything):

@@ -3,11 +3,12 @@
 from contextlib import suppress
 from pathlib import Path
 
-from modelsync.store import atomic
+from modelsync.store import atomic, sync_memo
+from modelsync.store.sync_memo import Stamp
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Makes `path` hold `text`, or leaves it as it was.
+def replace_text(path: Path, text: str) -> Stamp:
+    """Makes `path` hold `text`, or leaves it as it was; returns the stamp of what was written.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -17,6 +18,7 @@ def replace_text(path: Path, text: str) -> None:
         mode = None
         with suppress(FileNotFoundError):
             mode = real.stat().st_mode & 0o7777
-        atomic.write_by(real.with_name(f".{real.name}.{atomic.unique()}"), real, text.encode())
+        seen = atomic.write_by(real.with_name(f".{real.name}.{atomic.unique()}"), real, text.encode())
         if mode is not None:
             real.chmod(mode)
+    return sync_memo.stamp_of(seen)

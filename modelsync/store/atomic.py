@@ -116,15 +116,17 @@ def _put(temp: Path, target: Path, data: bytes) -> None:
         raise
 
 
-def write_by(temp: Path, target: Path, data: bytes) -> None:
-    """Writes `target` by the name `temp`, which is on the same file system."""
+def write_by(temp: Path, target: Path, data: bytes) -> os.stat_result:
+    """Writes `target` by the name `temp`, which is on the same file system; returns how the new file looks."""
     try:
         with temp.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+            seen = os.fstat(file.fileno())
         rename(temp, target)
         sync_folder(target.parent)
+        return seen
     except BaseException:
         unlink(temp)
         raise

@@ -52,12 +52,24 @@ class LockSeen(NamedTuple):
         return self.there and (self.digests is None or root.digests <= self.digests)
 
 
-def write(store: Store, lock_path: Path, digests: Iterable[str], *, folder: Path | None = None) -> None:
+def write(
+    store: Store,
+    lock_path: Path,
+    digests: Iterable[str],
+    *,
+    folder: Path | None = None,
+    named: Iterable[str] | None = None,
+) -> None:
     """Says that the lock at `lock_path` needs `digests`. Reads one small file, and writes nothing if that is known.
 
-    `folder` is the one that they are linked in too; None leaves it as it is known.
-
     A store that cannot be written is not pruned either: there, nothing has to be said.
+
+    Args:
+        store: The store.
+        lock_path: Where the lock is.
+        digests: What it needs.
+        folder: The folder that they are linked in too; None leaves it as it is known.
+        named: All digests that the lock names; None: it is read for them, if that is needed.
 
     Raises:
         DiskFullError: there is no space for that.
@@ -70,7 +82,7 @@ def write(store: Store, lock_path: Path, digests: Iterable[str], *, folder: Path
     if known == root:
         return
     save(store, key, root)
-    _notice_older(store, key, root)
+    _notice_older(store, key, root, None if named is None else LockSeen(True, frozenset(named)))
 
 
 def place(store: Store, lock_path: Path, digests: Iterable[str]) -> Path:
@@ -131,10 +143,10 @@ def look_at_lock(path: str) -> LockSeen:
         return LockSeen(True)
 
 
-def _notice_older(store: Store, key: str, root: Root) -> None:
+def _notice_older(store: Store, key: str, root: Root, lock: LockSeen | None) -> None:
     """Notices which older roots of the same lock it does not need any more: their days begin to count."""
     assert root.lock is not None
-    lock = look_at_lock(root.lock)
+    lock = lock or look_at_lock(root.lock)
     for older, other in read_all(store).items():
         if other is not None and older != key and other.lock == root.lock:
             missed = None if lock.needs(other) else other.missed or time.time()

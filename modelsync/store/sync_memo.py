@@ -44,6 +44,11 @@ def stamp(path: str | Path) -> Stamp | None:
         seen = os.stat(path)  # noqa: PTH116 - thousands of files: a Path each would take three times as long
     except OSError:
         return None
+    return stamp_of(seen)
+
+
+def stamp_of(seen: os.stat_result) -> Stamp:
+    """The stamp of a file that looks like this."""
     return seen.st_size, seen.st_mtime_ns, seen.st_ino
 
 

@@ -11,7 +11,7 @@ from modelsync.ops import pull, sync
 from modelsync.store.links import LinkMode
 from modelsync.system import disks as system_disks
 from tests.support.content import gguf
-from tests.support.project import REPO, Place
+from tests.support.project import REPO, Place, sync_options
 
 BOTH = f'[models]\nsmall = "hf:{REPO}:Q4_K_M"\nlarge = "hf:{REPO}:Q8_0"\n'  # 3,000 and 5,000 bytes
 Disks = Callable[[int, int], None]
@@ -58,7 +58,7 @@ def test_copies_on_another_disk_must_fit_there(
     project = place.write(f'[modelsync]\ndir = "models"\n{BOTH}')
     disks(10**6, 7999)
     with pytest.raises(DiskFullError, match=f"not enough space at {place.folder / 'models'}"):
-        sync.sync(context, project, link_mode=mode)
+        sync.sync(context, project, sync_options(link_mode=mode))
     assert files_asked(place) == 0
 
 
@@ -67,16 +67,21 @@ def test_copies_beside_the_store_count_twice(place: Place, context: Context, dis
     project = place.write(BOTH)
     disks(15_999, 0)
     with pytest.raises(DiskFullError):
-        sync.sync(context, project, directory=place.folder / "here", link_mode="copy")
+        sync.sync(context, project, sync_options(directory=place.folder / "here", link_mode="copy"))
     assert files_asked(place) == 0
     disks(16_000, 0)
-    assert sync.sync(context, project, directory=place.folder / "here", link_mode="copy").bytes_fetched
+    assert sync.sync(
+        context, project, sync_options(directory=place.folder / "here", link_mode="copy")
+    ).bytes_fetched
 
 
 def test_links_take_no_room(place: Place, context: Context, disks: Disks) -> None:
     """On the store's own disk a file is there once."""
     disks(8000, 0)
-    assert sync.sync(context, place.write(BOTH), directory=place.folder / "here").bytes_fetched == 8000
+    assert (
+        sync.sync(context, place.write(BOTH), sync_options(directory=place.folder / "here")).bytes_fetched
+        == 8000
+    )
 
 
 def test_a_pulls_plain_files_must_fit_too(place: Place, context: Context, disks: Disks) -> None:

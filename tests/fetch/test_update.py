@@ -19,7 +19,7 @@ from modelsync.transfer.progress import Event
 from modelsync.transfer.scheduler import Scheduler
 from tests.hub import Corrupt, Hub, IgnoreRange, Replaced, Request, Slow, Status
 from tests.support.content import damage, sha256
-from tests.support.project import Opened, Place
+from tests.support.project import Opened, Place, sync_options
 from tests.support.units import KiB, MiB
 from tests.support.waiting import wait_until
 from tests.support.weight_files import Weights, gguf_of, large, weights
@@ -40,7 +40,7 @@ def update(
     sync.sync(context, project)
     repo.commit({NAME: new})
     place.hub.clear()
-    report = sync.sync(context, project, upgrade=True)
+    report = sync.sync(context, project, sync_options(upgrade=True))
     blob = blobs.find(context.store, sha256(new), len(new))
     assert blob is not None
     assert blob.read_bytes() == new
@@ -113,7 +113,7 @@ def test_another_commit_of_the_same_bytes_costs_nothing(place: Place, context: C
     for data in (one, two, one):
         repo.commit({NAME: data})
         place.hub.clear()
-        report = sync.sync(context, place.project, upgrade=True)
+        report = sync.sync(context, place.project, sync_options(upgrade=True))
         assert [change.action for change in report.changes] == ["updated"]
         assert (came(place.hub), report.bytes_fetched) == (0, 0)
         assert report.bytes_reused == len(data)
@@ -138,7 +138,7 @@ def test_a_tensor_may_have_moved_to_another_part(place: Place, context: Context)
     new = cut([9, 12, 9], NEW_TEMPLATE)
     repo.commit({**dict.fromkeys(cut([15, 15], TEMPLATE), None), **new})
     place.hub.clear()
-    sync.sync(context, project, upgrade=True)
+    sync.sync(context, project, sync_options(upgrade=True))
     for data in new.values():
         assert blobs.find(context.store, sha256(data), len(data)) is not None
     assert came(place.hub) <= 600 * KiB + 3 * 80 * KiB + sum(map(len, new.values())) // 50
@@ -169,7 +169,7 @@ def test_a_store_that_only_is_read_gives_too(
     monkeypatch.setenv("MODELSYNC_READONLY_STORES", str(baked))
     repo.commit({NAME: new})
     place.hub.clear()
-    report = sync.sync(opened(), project, upgrade=True)
+    report = sync.sync(opened(), project, sync_options(upgrade=True))
     assert came(place.hub) == report.bytes_fetched < len(new) // 10
 
 
@@ -185,7 +185,7 @@ def test_a_rotten_older_blob_costs_traffic_and_nothing_else(place: Place, contex
     damage(blob, len(old) - 300_000)
     repo.commit({NAME: new})
     place.hub.clear()
-    report = sync.sync(context, project, upgrade=True)
+    report = sync.sync(context, project, sync_options(upgrade=True))
     found = blobs.find(context.store, sha256(new))
     assert found is not None
     assert found.read_bytes() == new
@@ -203,7 +203,7 @@ def test_an_older_blob_that_was_doubted_for_nothing_is_found_good(place: Place, 
     update(place, context, old, bytes(new))
     place.hub.repo("user/big-GGUF").commit({NAME: old})
     place.hub.clear()
-    report = sync.sync(context, place.project, upgrade=True)
+    report = sync.sync(context, place.project, sync_options(upgrade=True))
     assert (came(place.hub), report.bytes_reused) == (0, len(old))
     assert blobs.find(context.store, sha256(old)) is not None
 
@@ -221,7 +221,7 @@ def test_a_hub_that_lies_about_the_sha256_publishes_nothing(place: Place, contex
     place.hub.misbehave(Replaced(served), times=None)
     place.hub.clear()
     with pytest.raises(HashMismatchError, match="came from http"):
-        sync.sync(context, project, upgrade=True)
+        sync.sync(context, project, sync_options(upgrade=True))
     assert came(place.hub) <= 1.01 * len(served)
     assert blobs.find(context.store, sha256(new)) is None
     assert blobs.find(context.store, sha256(old)) is not None
@@ -248,7 +248,7 @@ def test_a_cdn_that_changes_the_file_between_look_and_fetch_publishes_nothing(
 
     place.hub.misbehave(Replaced(random.Random(5).randbytes(len(new))), times=None, when=is_large)
     with pytest.raises(HashMismatchError):
-        sync.sync(context, project, upgrade=True)
+        sync.sync(context, project, sync_options(upgrade=True))
     assert blobs.find(context.store, sha256(new)) is None
     place.hub.behave()
     sync.sync(context, project)
@@ -268,7 +268,7 @@ def test_no_room_for_both_is_told_before_anything_is_asked(
     place.hub.clear()
     monkeypatch.setattr("modelsync.system.disks.free_bytes", lambda _: MiB)
     with pytest.raises(DiskFullError, match="not enough space"):
-        sync.sync(context, project, upgrade=True)
+        sync.sync(context, project, sync_options(upgrade=True))
     assert came(place.hub) == 0
     assert blobs.find(context.store, sha256(old)) is not None
 
@@ -285,7 +285,7 @@ def test_a_header_that_cannot_be_had_means_the_plain_way(
     new = gguf_of(small(), NEW_TEMPLATE)
     repo.commit({NAME: new})
     place.hub.misbehave(fault)
-    sync.sync(context, project, upgrade=True)
+    sync.sync(context, project, sync_options(upgrade=True))
     assert blobs.find(context.store, sha256(new)) is not None
 
 
@@ -297,7 +297,7 @@ def test_what_is_no_gguf_is_refused_as_ever(place: Place, context: Context) -> N
     sync.sync(context, project)
     repo.commit({NAME: b"<html>" + bytes(12 * MiB)})
     with pytest.raises(NotAModelError):
-        sync.sync(context, project, upgrade=True)
+        sync.sync(context, project, sync_options(upgrade=True))
 
 
 def test_progress_tells_copied_bytes_apart(place: Place, opened: Opened) -> None:
@@ -383,7 +383,7 @@ def test_an_interrupted_update_goes_on_where_it_was(
         patch.setattr(CopySources, "copy", stop)
         patch.setattr(Scheduler, "start", begin)
         with pytest.raises(CancelledError):
-            sync.sync(context, project, upgrade=True)
+            sync.sync(context, project, sync_options(upgrade=True))
     report = sync.sync(opened(), project)
     assert blobs.find(context.store, sha256(new)) is not None
     assert report.bytes_reused > 9 * len(new) // 10

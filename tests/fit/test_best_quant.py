@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelsync.context import Context
+from modelsync.context import CallOptions, Context
 from modelsync.errors import MisfitError, OfflineError, UsageError
 from modelsync.fit import best_quant
 from modelsync.fit.best_quant import Chosen, reasons
@@ -102,4 +102,4 @@ def test_what_leaves_nothing_to_choose_is_a_mistake(context: Context, text: str)
 def test_without_a_network_nothing_is_chosen(repo: str, opened: Opened) -> None:
     """It says what it would have asked."""
     with pytest.raises(OfflineError, match="asks which quants"):
-        best(opened(offline=True), repo)
+        best(opened(CallOptions(offline=True)), repo)

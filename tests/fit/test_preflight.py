@@ -4,13 +4,14 @@ import logging
 
 import pytest
 
+from modelsync.context import CallOptions
 from modelsync.errors import MisfitError
 from modelsync.ops import path, pull, sync
 from modelsync.project.project import Project
 from modelsync.system import devices
 from tests.support.content import gguf
 from tests.support.machines import HUGE, Sized
-from tests.support.project import REPO, Opened, Place, put
+from tests.support.project import REPO, Opened, Place, put, sync_options
 from tests.support.quant_files import WORDS, quant
 from tests.support.units import MiB
 
@@ -42,7 +43,7 @@ def test_a_model_that_cannot_fit_is_told_of_before_it_is_fetched(
     assert report.warnings == (words,)
     assert [change.name for change in report.changes] == ["big", "small"]
     assert fetched(place) > before
-    assert sync.sync(context, misfit, ["big"]).warnings == ()
+    assert sync.sync(context, misfit, sync_options(["big"])).warnings == ()
 
 
 def test_who_listens_to_nothing_reads_it_in_the_log(
@@ -59,20 +60,20 @@ def test_a_fit_can_be_required(
 ) -> None:
     """Then nothing is fetched, of no model; and the variable means the same as the argument."""
     with pytest.raises(MisfitError, match="big does not fit") as caught:
-        sync.sync(opened(require_fit=True), misfit)
+        sync.sync(opened(CallOptions(require_fit=True)), misfit)
     assert "modelsync estimate big" in str(caught.value.hint)
     assert not (opened().store.root / "blobs-v1").exists()
     monkeypatch.setenv("MODELSYNC_REQUIRE_FIT", "1")
     with pytest.raises(MisfitError):
         path.files(opened(), "big", lambda: misfit)
-    assert sync.sync(opened(), misfit, ["small"]).bytes_fetched > 0
+    assert sync.sync(opened(), misfit, sync_options(["small"])).bytes_fetched > 0
 
 
 def test_a_pull_is_held_to_it_too(misfit: Project, opened: Opened, sized: Sized) -> None:
     """By what llama-cpp-python's own settings need."""
     sized(5)
     with pytest.raises(MisfitError, match=f"hf:{REPO}:Q8_0 does not fit"):
-        pull.pull(opened(require_fit=True), [f"hf:{REPO}:Q8_0"])
+        pull.pull(opened(CallOptions(require_fit=True)), [f"hf:{REPO}:Q8_0"])
 
 
 def test_what_has_to_be_read_to_be_locked_is_weighed_before(
@@ -82,7 +83,7 @@ def test_what_has_to_be_read_to_be_locked_is_weighed_before(
     sized(5)
     url = place.hub.file("/files/tiny-Q8_0.gguf", quant("Q8_0", vocabulary=WORDS[:200]))
     with pytest.raises(MisfitError, match="tiny does not fit"):
-        sync.sync(opened(require_fit=True), place.write(f'[models]\ntiny = "{url}"\n'))
+        sync.sync(opened(CallOptions(require_fit=True)), place.write(f'[models]\ntiny = "{url}"\n'))
     assert not (opened().store.root / "blobs-v1").exists()
     assert not place.project.lock_path.exists()
 
@@ -101,7 +102,7 @@ def test_what_was_found_to_fit_is_not_looked_at_again(
 ) -> None:
     """The header by which `auto` chose is not read once more before the download."""
     sized(16)
-    sync.sync(opened(), two, ["tiny"], variant="auto")
+    sync.sync(opened(), two, sync_options(["tiny"], variant="auto"))
     brought = sum(seen.sent for seen in place.hub.seen("cdn", "*Q8_0*"))
     size = len(quant("Q8_0", vocabulary=WORDS[:200]))
     assert size < brought <= 2 * size  # the file is smaller than the first range that is asked for
@@ -114,7 +115,9 @@ def test_a_header_that_cannot_be_read_is_no_reason_to_fail(
     """What is no GGUF after its magic, and what no server gives a range of, is fetched without a word."""
     put(place, {"tiny-Q8_0.gguf": gguf("odd", 3 * MiB)})
     sized(8)
-    report = sync.sync(opened(require_fit=True), place.write(f'[models]\ntiny = "hf:{REPO}:Q8_0"\n'))
+    report = sync.sync(
+        opened(CallOptions(require_fit=True)), place.write(f'[models]\ntiny = "hf:{REPO}:Q8_0"\n')
+    )
     assert report.warnings == ()
     assert report.bytes_fetched == 3 * MiB
 
@@ -124,4 +127,4 @@ def test_a_machine_that_tells_nothing_refuses_nothing(
 ) -> None:
     """Where the memory is not known nothing can be said against a model; but nothing can be chosen either."""
     monkeypatch.setattr(devices, "memory", lambda: None)
-    assert sync.sync(opened(require_fit=True), misfit).warnings == ()
+    assert sync.sync(opened(CallOptions(require_fit=True)), misfit).warnings == ()

@@ -6,7 +6,7 @@ from modelsync.errors import NotFoundError
 from modelsync.ops import path, sync, up_to_date
 from modelsync.project.project import Project
 from tests.support.machines import Sized
-from tests.support.project import Opened, Place, chosen_file
+from tests.support.project import Opened, Place, chosen_file, sync_options
 
 
 def test_the_environment_may_ask_for_auto(
@@ -27,7 +27,7 @@ def test_a_model_without_variants_needs_no_decision(
 ) -> None:
     """It is what it is, however large the machine: no header is read for it."""
     sized(1)
-    sync.sync(opened(), two, ["plain"])
+    sync.sync(opened(), two, sync_options(["plain"]))
     place.hub.clear()
     context = opened()
     assert path.files(context, "plain", lambda: two, variant="auto").model.name == "tiny-Q2_K.gguf"

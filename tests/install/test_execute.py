@@ -17,7 +17,7 @@ from modelsync.project import discovery
 from modelsync.store import blobs
 from modelsync.transfer.progress import Event
 from tests.support.content import damage, gguf, sha256
-from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place
+from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place, sync_options
 
 
 def test_a_strangers_file_is_never_overwritten(place: Place, context: Context) -> None:
@@ -75,7 +75,7 @@ def test_replace_frees_the_old_version_before_the_first_byte(
             present.append(linked.exists() or blob.exists())
 
     context = opened(listener=watch)
-    report = sync.sync(context, project, upgrade=True, replace=True)
+    report = sync.sync(context, project, sync_options(upgrade=True, replace=True))
     assert report.bytes_fetched == 3000
     assert present
     assert not any(present)
@@ -93,15 +93,15 @@ def test_replace_leaves_what_another_project_needs(place: Place, opened: Opened,
     sync.sync(opened(), discovery.find(manifest_path=second))
     place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
     context = opened()
-    sync.sync(context, project, upgrade=True, replace=True)
+    sync.sync(context, project, sync_options(upgrade=True, replace=True))
     assert context.store.blob_path(sha256(gguf("q4"))).exists()
-    assert sync.sync(opened(), discovery.find(manifest_path=second), check=True).changes == ()
+    assert sync.sync(opened(), discovery.find(manifest_path=second), sync_options(check=True)).changes == ()
 
 
 def test_a_repaired_blob_is_linked_anew(place: Place, context: Context) -> None:
     """Where the damaged blob was hard-linked into the project, one sync mends both."""
     project = place.write(LINKED)
-    sync.sync(context, project, link_mode="hardlink")
+    sync.sync(context, project, sync_options(link_mode="hardlink"))
     linked = place.folder / "models/tiny/tiny-Q4_K_M.gguf"
     damage(linked, 2999)
     assert "damaged" in [row.status for row in verify.verify(context, project)]
@@ -115,12 +115,12 @@ def test_another_link_mode_makes_the_links_anew(place: Place, context: Context) 
     """A mode that is asked for is had, whatever the links were; `auto` leaves them."""
     project = place.write(LINKED)
     linked = place.folder / "models/tiny/tiny-Q4_K_M.gguf"
-    sync.sync(context, project, link_mode="hardlink")
-    sync.sync(context, project, link_mode="copy")
+    sync.sync(context, project, sync_options(link_mode="hardlink"))
+    sync.sync(context, project, sync_options(link_mode="copy"))
     assert linked.stat().st_nlink == 1
     assert sync.sync(context, project).plan.steps == ()
-    assert sync.sync(context, project, link_mode="copy").plan.steps == ()
-    sync.sync(context, project, link_mode="hardlink")
+    assert sync.sync(context, project, sync_options(link_mode="copy")).plan.steps == ()
+    sync.sync(context, project, sync_options(link_mode="hardlink"))
     assert linked.stat().st_nlink > 1
 
 
@@ -144,11 +144,11 @@ def test_a_blob_that_is_checked_again_tells_of_it_and_can_be_cancelled(
 def test_a_copy_that_rotted_unseen_is_mended_after_verify(place: Place, context: Context) -> None:
     """A copy in the project's folder whose bytes changed under one size and time: verify finds it, sync mends it."""
     project = place.write(LINKED)
-    sync.sync(context, project, link_mode="copy")
+    sync.sync(context, project, sync_options(link_mode="copy"))
     copy = place.folder / "models/tiny/tiny-Q4_K_M.gguf"
     damage(copy, 2999)
     assert [row.status for row in verify.verify(context, project)] == ["ok", "damaged"]
     place.hub.clear()
-    sync.sync(context, project, link_mode="copy")
+    sync.sync(context, project, sync_options(link_mode="copy"))
     assert copy.read_bytes() == gguf("q4")
     assert place.hub.seen() == []

@@ -13,7 +13,7 @@ from modelsync.ops import sync
 from modelsync.project import discovery
 from modelsync.store import blobs, prune
 from tests.support.content import gguf, sha256
-from tests.support.project import LINKED, MANIFEST, Opened, Place, actions
+from tests.support.project import LINKED, MANIFEST, Opened, Place, actions, sync_options
 
 
 def test_what_was_here_already_is_told_as_reused(place: Place, context: Context, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_two_projects_hold_a_file_once(
     second.mkdir()
     shutil.copy(place.folder / "models.toml", second)
     place.hub.clear()
-    report = sync.sync(context, discovery.find(manifest_path=second), link_mode="hardlink")
+    report = sync.sync(context, discovery.find(manifest_path=second), sync_options(link_mode="hardlink"))
     assert (report.bytes_fetched, place.hub.seen("cdn")) == (0, [])
     blob = context.store.blob_path(sha256(gguf("q4")))
     assert (second / "models/tiny/tiny-Q4_K_M.gguf").stat().st_ino == blob.stat().st_ino

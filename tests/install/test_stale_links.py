@@ -11,7 +11,7 @@ from modelsync.project import discovery
 from modelsync.project.selection import Groups
 from modelsync.store.links import LinkMode
 from tests.support.content import gguf
-from tests.support.project import LINKED, MANIFEST, REPO, Place
+from tests.support.project import LINKED, MANIFEST, REPO, Place, sync_options
 
 
 @pytest.mark.parametrize("mode", ["auto", "copy", "symlink"])
@@ -20,13 +20,13 @@ def test_a_folder_that_the_manifest_names_no_more_is_cleared(
 ) -> None:
     """`dir` is another, or gone: what was linked into the old one goes, and nothing else does."""
     project = place.write(LINKED)
-    sync.sync(context, project, link_mode=mode)
+    sync.sync(context, project, sync_options(link_mode=mode))
     old = place.folder / "models"
     (old / "notes.txt").write_text("mine")
     place.write(LINKED.replace('"models"', '"other"'))
     with pytest.raises(DriftError, match="remove models/tiny/"):
-        sync.sync(context, project, check=True)
-    report = sync.sync(context, project, link_mode=mode)
+        sync.sync(context, project, sync_options(check=True))
+    report = sync.sync(context, project, sync_options(link_mode=mode))
     assert report.notes == ("models/ is not the manifest's dir any more: 1 removed from it",)
     assert [step.target for step in report.plan.of("unlink")] == ["models/tiny/tiny-Q4_K_M.gguf"]
     assert not (old / "tiny").exists()
@@ -34,7 +34,7 @@ def test_a_folder_that_the_manifest_names_no_more_is_cleared(
     new = place.folder / "other/tiny/tiny-Q4_K_M.gguf"
     assert new.read_bytes() == gguf("q4")
     place.write(MANIFEST)
-    sync.sync(context, project, link_mode=mode)
+    sync.sync(context, project, sync_options(link_mode=mode))
     assert not new.parent.exists()
     assert sync.sync(context, project).plan.steps == ()
 
@@ -42,12 +42,12 @@ def test_a_folder_that_the_manifest_names_no_more_is_cleared(
 def test_a_flag_a_part_and_a_change_of_yours_keep_the_old_folder(place: Place, context: Context) -> None:
     """`--dir`, names and `inexact` clear nothing; a file that was changed stays, and a note says so."""
     project = place.write(LINKED)
-    sync.sync(context, project, link_mode="copy")
+    sync.sync(context, project, sync_options(link_mode="copy"))
     old = place.folder / "models/tiny/tiny-Q4_K_M.gguf"
     place.write(MANIFEST)
-    sync.sync(context, project, directory=place.folder / "elsewhere")
-    sync.sync(context, project, ["tiny"])
-    sync.sync(context, project, inexact=True)
+    sync.sync(context, project, sync_options(directory=place.folder / "elsewhere"))
+    sync.sync(context, project, sync_options(["tiny"]))
+    sync.sync(context, project, sync_options(inexact=True))
     assert old.exists()
     old.write_text("mine now")
     (note,) = sync.sync(context, project).notes
@@ -63,7 +63,7 @@ def test_a_flag_a_part_and_a_change_of_yours_keep_the_old_folder(place: Place, c
 def test_an_old_folder_that_leads_out_of_the_project_is_left_alone(place: Place, context: Context) -> None:
     """A repository that puts a link in its place cannot have another project's files removed."""
     project = place.write(LINKED)
-    sync.sync(context, project, link_mode="copy")
+    sync.sync(context, project, sync_options(link_mode="copy"))
     theirs = place.folder.parent / "theirs/models"
     theirs.parent.mkdir()
     (place.folder / "models").rename(theirs)
@@ -79,9 +79,9 @@ def test_a_part_of_a_sync_removes_nothing(place: Place, context: Context) -> Non
     sync.sync(context, project)
     other = place.folder / "models/other/tiny-Q8_0.gguf"
     place.write(LINKED.replace("[models]", "[models]\n# gone: other"))
-    sync.sync(context, project, inexact=True)
-    sync.sync(context, project, ["tiny"])
-    sync.sync(context, project, groups=Groups(everything=True))
+    sync.sync(context, project, sync_options(inexact=True))
+    sync.sync(context, project, sync_options(["tiny"]))
+    sync.sync(context, project, sync_options(groups=Groups(everything=True)))
     assert other.exists()
     sync.sync(context, project)
     assert not other.exists()

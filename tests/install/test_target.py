@@ -8,7 +8,7 @@ from modelsync.errors import (
 )
 from modelsync.ops import sync
 from tests.support.content import gguf
-from tests.support.project import LINKED, REPO, Place, actions
+from tests.support.project import LINKED, REPO, Place, actions, sync_options
 
 
 def test_files_are_linked_into_the_project(place: Place, context: Context) -> None:
@@ -35,12 +35,12 @@ def test_a_folder_that_leads_out_of_the_project_is_refused(
 ) -> None:
     """A repository whose `dir` is a link to another project's cannot have that one's files removed or replaced."""
     project = place.write(LINKED)
-    sync.sync(context, project, link_mode="copy")
+    sync.sync(context, project, sync_options(link_mode="copy"))
     theirs = place.folder.parent / "theirs/models"
     theirs.parent.mkdir()
     (place.folder / "models").rename(theirs)
     (place.folder / "models").symlink_to(theirs, target_is_directory=True)
     place.write(manifest)
     with pytest.raises(RefusedError, match="leads out of"):
-        sync.sync(context, project, replace=replace)
+        sync.sync(context, project, sync_options(replace=replace))
     assert (theirs / "tiny/tiny-Q4_K_M.gguf").read_bytes() == gguf("q4")

@@ -3,15 +3,16 @@
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from modelsync.errors import StaleLockError
 from modelsync.ops import sync
 from modelsync.ops.export import models, sha256sums
-from modelsync.project.selection import Groups
+from modelsync.project.selection import Groups, Selection
 from tests.hub import Hub
-from tests.support.project import REPO, Opened, Place
+from tests.support.project import REPO, Opened, Place, sync_options
 
 MANIFEST = f"""\
 [models]
@@ -62,18 +63,18 @@ def test_models_are_chosen_as_a_sync_would(
     """By name, by group and by variant, the environment's too; sorted by name whatever the manifest's order."""
     context, project = opened(), place.write(MANIFEST)
     sync.sync(context, project)
-    sync.sync(context, project, variant="server")
+    sync.sync(context, project, sync_options(variant="server"))
 
-    def names(**given: object) -> list[str]:
-        return [model.name for model in models.models(context, project, **given)]  # type: ignore[arg-type]
+    def names(**given: Any) -> list[str]:
+        return [model.name for model in models.models(context, project, Selection(**given))]
 
     assert names() == ["also", "big", "small"]
     assert names(groups=Groups(minus=("extra",))) == ["big", "small"]
     assert names(names=["small", "big"]) == ["big", "small"]
-    (also,) = models.models(context, project, ["also"], variant="server")
+    (also,) = models.models(context, project, Selection(["also"], variant="server"))
     assert also.known.model.variant == "server"
     monkeypatch.setenv("MODELSYNC_VARIANT", "server")
-    (also,) = models.models(opened(), project, ["also"])
+    (also,) = models.models(opened(), project, Selection(["also"]))
     assert also.known.model.variant == "server"
 
 
@@ -84,4 +85,4 @@ def test_a_stale_lock_exports_nothing(place: Place, opened: Opened) -> None:
     place.write(MANIFEST.replace(f'small = "hf:{REPO}:Q4_K_M"', f'small = "hf:{REPO}:Q8_0"'))
     with pytest.raises(StaleLockError, match="small"):
         models.models(context, project)
-    assert [model.name for model in models.models(context, project, ["big"])] == ["big"]
+    assert [model.name for model in models.models(context, project, Selection(["big"]))] == ["big"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from modelsync.context import Context
+from modelsync.context import CallOptions, Context
 from modelsync.errors import (
     HashMismatchError,
     ManifestError,
@@ -113,7 +113,7 @@ def test_a_header_is_read_no_faster_than_the_limit(
     data, size = big
     rate = 16 * MiB
     url = place.hub.file("/big.gguf", data)
-    context = opened(max_rate=rate)
+    context = opened(CallOptions(max_rate=rate))
     begun = time.monotonic()
     assert inspect(url, context).header_bytes == size
     need = WantedFile(
@@ -267,13 +267,13 @@ def test_a_locked_model_is_read_once_over_the_network(
     assert [seen.server for seen in place.hub.seen()] == ["hub", "cdn"]
     place.hub.clear()
     for offline in (False, True):
-        assert inspect("tiny", opened(offline=offline)).to_dict() == first.to_dict()
+        assert inspect("tiny", opened(CallOptions(offline=offline))).to_dict() == first.to_dict()
     assert place.hub.seen() == []
     (kept,) = (store_root / "headers-v1").glob("*/*")
     assert kept.read_bytes() == data[:size]
     kept.write_bytes(data[: size // 2])
     with pytest.raises(NotSyncedError):
-        inspect("tiny", opened(offline=True))
+        inspect("tiny", opened(CallOptions(offline=True)))
     assert inspect("tiny").to_dict() == first.to_dict()
     assert kept.read_bytes() == data[:size]
 
@@ -290,7 +290,7 @@ def test_what_is_here_is_read_here(
     if folder:
         shutil.rmtree(store_root)
     place.hub.clear()
-    assert inspect("tiny", opened(offline=True)).header_bytes == size
+    assert inspect("tiny", opened(CallOptions(offline=True))).header_bytes == size
     assert place.hub.seen() == []
     assert not (store_root / "headers-v1").exists()
 
@@ -303,10 +303,10 @@ def test_a_uri_is_what_it_means_now_and_offline_what_was_pulled(
     place.repo.commit({"tiny-Q4_K_M.gguf": data})
     uri = f"hf:{REPO}:Q4_K_M"
     with pytest.raises(NotSyncedError, match="never pulled"):
-        inspect(uri, opened(offline=True))
+        inspect(uri, opened(CallOptions(offline=True)))
     pull.pull(opened(), [uri])
     place.hub.clear()
-    assert inspect(uri, opened(offline=True)).header_bytes == size
+    assert inspect(uri, opened(CallOptions(offline=True))).header_bytes == size
     assert place.hub.seen() == []
     assert inspect(uri).header_bytes == size
     assert sent(place) == []

@@ -11,6 +11,7 @@ from modelsync.errors import (
     UsageError,
 )
 from modelsync.ops import lock
+from modelsync.ops.options import Upgrade
 from tests.support.content import gguf
 from tests.support.project import MANIFEST, REPO, Opened, Place
 
@@ -53,18 +54,18 @@ def test_an_upgrade_moves_what_moved(place: Place, context: Context) -> None:
     assert {change.name: change.action for change in said.changes} == {"tiny": "updated", "other": "updated"}
     assert place.lock_text == before
 
-    named = lock.lock(context, project, upgrade_models=["tiny"])
+    named = lock.lock(context, project, Upgrade(models=["tiny"]))
     assert {change.name: change.action for change in named.changes} == {
         "tiny": "updated",
         "other": "unchanged",
     }
-    everything = lock.lock(context, project, upgrade=True)
+    everything = lock.lock(context, project, Upgrade(every_model=True))
     assert {change.name: change.action for change in everything.changes} == {
         "tiny": "unchanged",
         "other": "updated",
     }
     with pytest.raises(NotFoundError, match="tinny"):
-        lock.lock(context, project, upgrade_models=["tinny"])
+        lock.lock(context, project, Upgrade(models=["tinny"]))
 
 
 def test_a_dry_run_writes_nothing(place: Place, context: Context) -> None:

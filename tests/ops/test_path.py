@@ -7,13 +7,15 @@ from unittest.mock import Mock
 
 import pytest
 
-from modelsync.context import Context
+from modelsync.context import CallOptions, Context
 from modelsync.errors import UsageError
 from modelsync.fit import variants
 from modelsync.ops import ensure, listing, lock, run, sync
+from modelsync.ops.options import Upgrade
+from modelsync.project.selection import Selection
 from modelsync.store import hashing, link_record
 from tests.support.content import gguf
-from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place
+from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place, sync_options
 
 
 def test_another_version_of_the_same_size_is_not_the_model(place: Place, context: Context) -> None:
@@ -21,7 +23,7 @@ def test_another_version_of_the_same_size_is_not_the_model(place: Place, context
     project = place.write(LINKED)
     sync.sync(context, project)
     place.repo.commit({"tiny-Q4_K_M.gguf": gguf("nw")})
-    lock.lock(context, project, upgrade=True)
+    lock.lock(context, project, Upgrade(every_model=True))
     found = ensure.files(context, project, variants.find(context, project, "tiny"))
     assert found.model.read_bytes() == gguf("nw")
 
@@ -32,7 +34,7 @@ def test_an_image_without_a_store_is_listed(
 ) -> None:
     """What `path()` answers from the project's folder is here for `list` too, with or without the record of links."""
     project = place.write(LINKED)
-    sync.sync(context, project, link_mode="copy")
+    sync.sync(context, project, sync_options(link_mode="copy"))
     shutil.rmtree(store_root)
     if not recorded:
         (place.folder / "models/.modelsync.json").unlink()
@@ -45,8 +47,8 @@ def test_names_that_would_share_a_variable_are_refused(place: Place, context: Co
     project = place.write(f'[models]\n"a.b" = "hf:{REPO}:Q4_K_M"\na-b = "hf:{REPO}:Q8_0"\n')
     sync.sync(context, project)
     with pytest.raises(UsageError, match=r"a\.b and a-b.*MODELSYNC_PATH_A_B"):
-        run.environment(context, project)
-    assert len(run.environment(context, project, ["a-b"])) == 1
+        run.environment(context, project, Selection())
+    assert len(run.environment(context, project, Selection(["a-b"]))) == 1
 
 
 def test_a_drifted_blob_is_hashed_once(place: Place, context: Context, opened: Opened) -> None:
@@ -55,7 +57,7 @@ def test_a_drifted_blob_is_hashed_once(place: Place, context: Context, opened: O
     sync.sync(context, project)
     (file,) = variants.find(context, project, "tiny").model.files
     os.utime(context.store.blob_path(file.sha256), (1, 1))
-    offline = opened(offline=True)
+    offline = opened(CallOptions(offline=True))
     with pytest.MonkeyPatch.context() as patch:
         both_of = Mock(wraps=hashing.both_of)
         patch.setattr(hashing, "both_of", both_of)
@@ -73,5 +75,5 @@ def test_the_record_of_links_is_read_once(
     monkeypatch.setattr(link_record, "owned", owned)
     assert len(listing.rows(context, project)) == 3
     assert owned.call_count == 1
-    assert len(run.environment(context, project)) == 3
+    assert len(run.environment(context, project, Selection())) == 3
     assert owned.call_count == 2

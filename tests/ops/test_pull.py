@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from modelsync.context import Context
+from modelsync.context import CallOptions, Context
 from modelsync.errors import UsageError
 from modelsync.ops import pull
 from tests.support.content import gguf
@@ -35,12 +35,12 @@ def test_pull_remembers_for_when_there_is_no_network(place: Place, context: Cont
     uri = f"hf:{REPO}:Q4_K_M"
     pulled = pull.pull(context, [uri]).pulled[0].files
     place.hub.clear()
-    assert pull.files(opened(offline=True), uri) == pulled
+    assert pull.files(opened(CallOptions(offline=True)), uri) == pulled
     assert pull.files(context, uri) == pulled
-    assert pull.pull(opened(offline=True), [uri]).pulled[0].files == pulled
+    assert pull.pull(opened(CallOptions(offline=True)), [uri]).pulled[0].files == pulled
     assert place.hub.seen() == []
     with pytest.raises(Exception, match="never pulled"):
-        pull.files(opened(offline=True), f"hf:{REPO}:Q8_0")
+        pull.files(opened(CallOptions(offline=True)), f"hf:{REPO}:Q8_0")
 
 
 def test_pull_names_one_file(place: Place, context: Context, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelsync.context import Context
+from modelsync.context import CallOptions, Context
 from modelsync.errors import HashMismatchError, HttpStatusError, OfflineError
 from modelsync.fit import variants
 from modelsync.ops import ensure, repair, sync, verify
@@ -22,7 +22,7 @@ from modelsync.store.layout import Store
 from modelsync.store.links import LinkMode
 from tests.hub import Hub, faults
 from tests.support.content import damage, sha256
-from tests.support.project import REPO, Opened, Place
+from tests.support.project import REPO, Opened, Place, sync_options
 from tests.support.store import blocks
 from tests.support.waiting import wait_until
 
@@ -264,7 +264,7 @@ def test_a_damaged_blob_of_a_read_only_store_is_repaired_into_the_own(
 def test_without_the_network_damage_is_an_error(context: Context, big: Project, opened: Opened) -> None:
     """Offline, a repair says what it would need; where the source is a local file, it needs no network."""
     damage(context.store.blob_path(SHA), 1)
-    done = repair.repair(opened(offline=True), big)
+    done = repair.repair(opened(CallOptions(offline=True)), big)
     assert isinstance(done.error, OfflineError)
     assert done.error.hint is not None
     assert statuses(done.rows) == ["damaged"]
@@ -277,7 +277,7 @@ def test_nobody_gets_the_path_of_a_damaged_blob(context: Context, big: Project, 
     known = variants.find(context, big, "big")
     for _ in range(2):  # hashed by its name, then by its blocks alone
         with pytest.raises(HashMismatchError, match="is damaged"):
-            ensure.files(opened(offline=True), big, known)
+            ensure.files(opened(CallOptions(offline=True)), big, known)
     assert ensure.files(context, big, known).model.read_bytes() == BIG
 
 
@@ -288,27 +288,27 @@ def test_nobody_gets_the_projects_link_to_a_damaged_blob(
     """It has the size and the time that it had, and is refused all the same; a copy is not the blob, and is given."""
     place.repo.commit({"big.gguf": BIG})
     project = place.write(LINKED)
-    sync.sync(context, project, link_mode=mode)
+    sync.sync(context, project, sync_options(link_mode=mode))
     damage(context.store.blob_path(SHA), SIZE)
     known = variants.find(context, project, "big")
     linked = place.folder / "models/big/big.gguf"
     assert ensure.files(context, project, known).model == linked  # nobody has looked
     verify.verify(context, project)
     with pytest.raises(HashMismatchError):
-        ensure.files(opened(offline=True), project, known)
-    sync.sync(context, project, link_mode=mode)
+        ensure.files(opened(CallOptions(offline=True)), project, known)
+    sync.sync(context, project, sync_options(link_mode=mode))
     assert ensure.files(context, project, known).model == linked
     assert linked.read_bytes() == BIG
-    sync.sync(context, project, link_mode="copy")
+    sync.sync(context, project, sync_options(link_mode="copy"))
     damage(context.store.blob_path(SHA), SIZE)
     verify.verify(context, project)
-    assert ensure.files(opened(offline=True), project, known).model == linked
+    assert ensure.files(opened(CallOptions(offline=True)), project, known).model == linked
 
 
 def test_a_local_source_repairs_offline(place: Place, opened: Opened) -> None:
     """What came from a file of this machine is repaired from it."""
     (place.folder / "mine.gguf").write_bytes(BIG)
-    context = opened(offline=True)
+    context = opened(CallOptions(offline=True))
     project = place.write('[models]\nbig = "file:mine.gguf"\n')
     sync.sync(context, project)
     blob = context.store.blob_path(SHA)
@@ -330,7 +330,7 @@ def test_hard_links_to_a_damaged_blob_are_made_anew(place: Place, context: Conte
     """The view and the project's link show the repaired file, though the damaged one had the same name and inode."""
     place.repo.commit({"big.gguf": BIG})
     project = place.write(LINKED)
-    sync.sync(context, project, link_mode="hardlink")
+    sync.sync(context, project, sync_options(link_mode="hardlink"))
     linked = place.folder / "models/big/big.gguf"
     damage(linked, SIZE + 1, drift=drift)
     place.hub.clear()
@@ -347,7 +347,7 @@ def test_a_damaged_copy_in_the_project_is_put_anew_from_the_good_blob(place: Pla
     """That needs no network; the row says where the copy was damaged."""
     place.repo.commit({"big.gguf": BIG})
     project = place.write(LINKED)
-    sync.sync(context, project, link_mode="copy")
+    sync.sync(context, project, sync_options(link_mode="copy"))
     linked = place.folder / "models/big/big.gguf"
     damage(linked, TOTAL - 1)
     place.hub.clear()
@@ -397,7 +397,7 @@ def test_one_that_cannot_be_repaired_does_not_keep_another_from_it(place: Place,
     place.repo.commit({"big.gguf": BIG})
     place.hub.repo("user/other").commit({"other.gguf": other})
     project = place.write(f'{LINKED}other = "hf:user/other/other.gguf"\n')
-    sync.sync(context, project, link_mode="hardlink")
+    sync.sync(context, project, sync_options(link_mode="hardlink"))
     for data in (BIG, other):
         damage(context.store.blob_path(sha256(data)), SIZE)
     place.hub.remove("user/other")

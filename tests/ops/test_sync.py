@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from modelsync.context import Context
+from modelsync.context import CallOptions, Context
 from modelsync.errors import (
     DriftError,
     OfflineError,
@@ -15,7 +15,7 @@ from modelsync.errors import (
 from modelsync.ops import sync
 from modelsync.store import blobs
 from tests.support.content import gguf, sha256
-from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place, actions
+from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place, actions, sync_options
 
 
 def test_a_sync_locks_fetches_and_shows(place: Place, context: Context, store_root: Path) -> None:
@@ -47,10 +47,10 @@ def test_the_lock_decides_not_upstream(place: Place, context: Context, store_roo
     sync.sync(context, project)
     place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
     shutil.rmtree(store_root)
-    sync.sync(context, project, locked=True)
+    sync.sync(context, project, sync_options(locked=True))
     assert blobs.find(context.store, sha256(gguf("q4"))) is not None
     assert blobs.find(context.store, sha256(gguf("new"))) is None
-    report = sync.sync(context, project, upgrade=True)
+    report = sync.sync(context, project, sync_options(upgrade=True))
     assert actions(report) == [("tiny", "updated")]
     assert blobs.find(context.store, sha256(gguf("new"))) is not None
 
@@ -59,18 +59,18 @@ def test_locked_and_frozen(place: Place, context: Context) -> None:
     """`locked` fails on a stale lock; `frozen` does not compare; neither writes it."""
     project = place.write(MANIFEST)
     with pytest.raises(StaleLockError):
-        sync.sync(context, project, locked=True)
+        sync.sync(context, project, sync_options(locked=True))
     with pytest.raises(StaleLockError, match="there is no"):
-        sync.sync(context, project, frozen=True)
+        sync.sync(context, project, sync_options(frozen=True))
     sync.sync(context, project)
     before = place.lock_text
     place.write(MANIFEST.replace("Q4_K_M", "Q8_0"))
     with pytest.raises(StaleLockError):
-        sync.sync(context, project, locked=True)
-    assert sync.sync(context, project, frozen=True).changes == ()
+        sync.sync(context, project, sync_options(locked=True))
+    assert sync.sync(context, project, sync_options(frozen=True)).changes == ()
     assert place.lock_text == before
     with pytest.raises(UsageError):
-        sync.sync(context, project, locked=True, frozen=True)
+        sync.sync(context, project, sync_options(locked=True, frozen=True))
 
 
 def test_check_changes_nothing_and_says_what_differs(
@@ -79,22 +79,22 @@ def test_check_changes_nothing_and_says_what_differs(
     """`check` names the input that differs: the lock, a blob, a link."""
     project = place.write(LINKED)
     with pytest.raises(DriftError, match="tiny is not in the lock"):
-        sync.sync(context, project, check=True)
+        sync.sync(context, project, sync_options(check=True))
     assert not store_root.exists()
     sync.sync(context, project)
-    sync.sync(context, project, check=True)
+    sync.sync(context, project, sync_options(check=True))
     (place.folder / "models/tiny/tiny-Q4_K_M.gguf").unlink()
     with pytest.raises(DriftError, match=r"link tiny/tiny-Q4_K_M\.gguf"):
-        sync.sync(context, project, check=True)
+        sync.sync(context, project, sync_options(check=True))
     shutil.rmtree(store_root)
     with pytest.raises(DriftError, match=r"fetch tiny: tiny-Q4_K_M\.gguf"):
-        sync.sync(context, project, check=True)
+        sync.sync(context, project, sync_options(check=True))
     assert not store_root.exists()
 
 
 def test_a_dry_run_is_a_plan(place: Place, context: Context, store_root: Path) -> None:
     """`dry_run` gives the plan with its bytes, and changes nothing."""
-    report = sync.sync(context, place.write(MANIFEST), dry_run=True)
+    report = sync.sync(context, place.write(MANIFEST), sync_options(dry_run=True))
     assert report.plan.bytes_to_fetch == 3000
     assert [step.verb for step in report.plan.steps] == ["fetch", "view"]
     assert not store_root.exists()
@@ -106,7 +106,7 @@ def test_a_packages_lock_is_not_upgraded(place: Place, context: Context) -> None
     shipped = place.write(MANIFEST)
     sync.sync(context, shipped)
     with pytest.raises(UsageError, match="part of that package"):
-        sync.sync(context, shipped._replace(package="shipped"), upgrade=True)
+        sync.sync(context, shipped._replace(package="shipped"), sync_options(upgrade=True))
 
 
 def test_variants(place: Place, context: Context, monkeypatch: pytest.MonkeyPatch, opened: Opened) -> None:
@@ -117,11 +117,11 @@ def test_variants(place: Place, context: Context, monkeypatch: pytest.MonkeyPatc
     small, large = (place.folder / f"models/tiny/tiny-{quant}.gguf" for quant in ("Q4_K_M", "Q8_0"))
     assert small.exists()
     assert not large.exists()
-    sync.sync(context, project, variant="server")
+    sync.sync(context, project, sync_options(variant="server"))
     assert large.exists()
     assert not small.exists()
     monkeypatch.setenv("MODELSYNC_VARIANT", "server")
-    assert sync.sync(opened(), project, check=True).changes == ()
+    assert sync.sync(opened(), project, sync_options(check=True)).changes == ()
 
 
 def test_split_models_come_whole_or_not_at_all(place: Place, context: Context) -> None:
@@ -141,10 +141,10 @@ def test_offline_says_what_is_missing(
     """Offline, what is here is enough; what is not is an error that names the switch."""
     project = place.write(MANIFEST)
     sync.sync(context, project)
-    sync.sync(opened(offline=True), project)
+    sync.sync(opened(CallOptions(offline=True)), project)
     shutil.rmtree(store_root)
     with pytest.raises(OfflineError):
-        sync.sync(opened(offline=True), project)
+        sync.sync(opened(CallOptions(offline=True)), project)
 
 
 def test_a_projector_and_an_adapter_come_along(place: Place, context: Context) -> None:
@@ -176,7 +176,7 @@ def test_a_manifest_that_wants_nothing_needs_no_lock(
     place: Place, context: Context, flags: dict[str, bool]
 ) -> None:
     """Right after `init`, a sync has nothing to do."""
-    report = sync.sync(context, place.write("[models]\n"), **flags)  # type: ignore[arg-type]
+    report = sync.sync(context, place.write("[models]\n"), sync_options(**flags))  # type: ignore[arg-type]
     assert (report.changes, report.plan.steps, report.lock_written) == ((), (), False)
 
 

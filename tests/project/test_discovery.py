@@ -97,7 +97,7 @@ def test_files_that_are_not_text_are_errors(tmp_path: Path) -> None:
     (tmp_path / "models.lock").write_bytes(b"\xff\xfe")
     found = discovery.find(manifest_path=tmp_path)
     with pytest.raises(ManifestError, match="UTF-8"):
-        found.read_manifest()
+        _ = found.loaded().manifest
     with pytest.raises(LockfileError, match="UTF-8"):
         found.read_lock()
 

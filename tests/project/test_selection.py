@@ -3,7 +3,7 @@
 import pytest
 
 from modelsync.errors import NotFoundError, UsageError
-from modelsync.project.selection import Groups, select
+from modelsync.project.selection import Groups, Selection, select
 from modelsync.spec.manifest import read
 
 TEXT = """
@@ -22,12 +22,13 @@ groups = ["eval", "slow"]
 """
 MANIFEST = read.parse(TEXT)
 NO_DEFAULTS = read.parse(TEXT.replace('default-groups = ["chat"]', ""))
+NONE = Groups()
 
 
-def chosen(*names: str, groups: Groups | None = None, variant: str | None = None) -> list[str]:
+def chosen(*names: str, groups: Groups = NONE, variant: str | None = None) -> list[str]:
     return [
         f"{entry.name}:{entry.variant}" if entry.variant else entry.name
-        for entry in select(MANIFEST, names, groups, variant)
+        for entry in select(MANIFEST, Selection(names, groups, variant))
     ]
 
 
@@ -38,7 +39,7 @@ def test_ungrouped_and_default_groups_are_taken_bare() -> None:
 
 def test_without_default_groups_everything_is_taken() -> None:
     """Where the manifest names no default groups, all groups are taken."""
-    assert [entry.name for entry in select(NO_DEFAULTS)] == ["plain", "talk", "judge"]
+    assert [entry.name for entry in select(NO_DEFAULTS, Selection())] == ["plain", "talk", "judge"]
 
 
 @pytest.mark.parametrize(

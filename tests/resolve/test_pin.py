@@ -9,6 +9,7 @@ from modelsync.errors import (
     NotAModelError,
 )
 from modelsync.ops import lock, sync
+from modelsync.ops.options import Upgrade
 from tests.support.content import gguf, sha256
 from tests.support.project import REPO, Place
 
@@ -34,12 +35,14 @@ def test_a_direct_url_is_read_once(place: Place, context: Context) -> None:
     assert report.bytes_fetched == 3000
     assert any("read once" in note for note in report.notes)
     place.hub.clear()
-    again = lock.lock(context, project, upgrade=True)
+    again = lock.lock(context, project, Upgrade(every_model=True))
     assert [change.action for change in again.changes] == ["unchanged"]
     assert [seen.method for seen in place.hub.seen("plain")] == ["HEAD"]
     place.hub.file("/files/direct.gguf", gguf("changed"), etag="strong")
     assert [change.action for change in lock.outdated(context, project).changes] == ["updated"]
-    assert [change.action for change in lock.lock(context, project, upgrade=True).changes] == ["updated"]
+    assert [change.action for change in lock.lock(context, project, Upgrade(every_model=True)).changes] == [
+        "updated"
+    ]
 
 
 def test_pieces_are_joined_and_each_is_checked(place: Place, context: Context) -> None:
@@ -53,7 +56,7 @@ def test_pieces_are_joined_and_each_is_checked(place: Place, context: Context) -
     (file,) = report.lock.models[0].files
     assert (file.path, file.size, file.url) == ("big.Q8_0.gguf", 4000, None)
     assert [piece.size for piece in file.pieces] == [2500, 1500]
-    assert lock.lock(context, project, upgrade=True).bytes_fetched == 0
+    assert lock.lock(context, project, Upgrade(every_model=True)).bytes_fetched == 0
 
 
 def test_a_pinned_hash_decides(place: Place, context: Context) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from modelsync.context import Context
+from modelsync.context import CallOptions, Context
 from modelsync.errors import (
     OfflineError,
 )
@@ -34,9 +34,9 @@ def test_locking_needs_the_network_only_for_what_is_stale(place: Place, opened: 
     """Offline, a fresh lock is fine, and a stale one is an error that names the switch."""
     project = place.write(MANIFEST)
     with pytest.raises(OfflineError, match="network"):
-        lock.lock(opened(offline=True), project)
+        lock.lock(opened(CallOptions(offline=True)), project)
     lock.lock(opened(), project)
-    lock.lock(opened(offline=True), project)
+    lock.lock(opened(CallOptions(offline=True)), project)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there, a signal is sent otherwise")

@@ -1,16 +1,19 @@
 """A hub with a model on it, and a project that wants it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from modelsync.context import Context
+from modelsync.context import NO_OPTIONS, Context
 from modelsync.install.report import SyncReport
 from modelsync.ops import path
+from modelsync.ops.options import SyncOptions, Upgrade
 from modelsync.project import discovery
 from modelsync.project.project import Project
+from modelsync.project.selection import Groups, Selection
 from tests.hub import Hub, Repo
 from tests.support.content import gguf
 
@@ -20,6 +23,20 @@ LINKED = f'[modelsync]\ndir = "models"\n{MANIFEST}'
 
 
 QUANTS = {"tiny-Q4_K_M.gguf": gguf("q4"), "tiny-Q8_0.gguf": gguf("q8", 5000)}
+
+
+def sync_options(
+    names: Sequence[str] = (),
+    *,
+    groups: Groups | None = None,
+    variant: str | None = None,
+    upgrade: bool = False,
+    upgrade_models: Sequence[str] = (),
+    **options: Any,
+) -> SyncOptions:
+    """What a sync is asked, by the keywords of the public `sync`."""
+    selection = Selection(names, groups or Groups(), variant)
+    return SyncOptions(selection, upgrade=Upgrade(upgrade, upgrade_models), **options)
 
 
 class Place:
@@ -63,7 +80,7 @@ Opened = Callable[..., Context]
 def opened() -> Iterator[Opened]:
     """Makes contexts from the environment as it is then, and closes them when the test ends."""
     with ExitStack() as stack:
-        yield lambda **options: stack.enter_context(Context(**options))
+        yield lambda options=NO_OPTIONS, **more: stack.enter_context(Context(options=options, **more))
 
 
 @pytest.fixture

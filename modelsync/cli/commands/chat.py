@@ -103,8 +103,8 @@ def _from_stdin() -> str:
 
 @contextmanager
 def _named(model: str) -> Iterator[None]:
-    """Gives a name to what ends an answer: a full context, a template that fails, llama.cpp."""
-    from jinja2 import TemplateError  # which llama-cpp-python has brought along
+    """Turns errors that end an answer into a `ModelsyncError`: a full context, a failing template, llama.cpp."""
+    from jinja2 import TemplateError  # a dependency of llama-cpp-python
 
     try:
         yield
@@ -151,7 +151,7 @@ def _whole(invocation: Invocation, llama: "Llama", prompt: str, max_tokens: int 
 
 
 class _Chat:
-    """What was said so far, and how the answers are shown."""
+    """A chat: its messages so far, and the display of answers."""
 
     def __init__(self, invocation: Invocation, llama: "Llama", model: str, max_tokens: int | None) -> None:
         self._output = invocation.output
@@ -219,7 +219,7 @@ class _Chat:
 
 
 def _show(text: str) -> None:
-    """Writes to stdout now; on a terminal without what a terminal obeys, for a model may say anything."""
+    """Writes to stdout now; on a terminal without control characters, for a model may print anything."""
     out = sys.stdout
     if out is None:
         return

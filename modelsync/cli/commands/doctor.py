@@ -36,11 +36,12 @@ NAME = 16  # columns of a name
 
 def show(invocation: Invocation) -> int:
     """Prints what is found; returns the exit status."""
-    from modelsync.context import Context
+    from modelsync.context import CallOptions, Context
     from modelsync.ops import doctor
 
     settings, faults = doctor.sound_settings(os.environ)
-    with Context(settings, endpoint=invocation.endpoint, offline=invocation.offline) as context:
+    asked = CallOptions(endpoint=invocation.endpoint, offline=invocation.offline)
+    with Context(settings, asked) as context:
         report = doctor.examine(
             context, invocation.project, options=_options(), endpoint=invocation.endpoint, faults=faults
         )

@@ -9,73 +9,94 @@ from modelsync.cli import completion, options, report, sizes
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import safe
+from modelsync.context import CallOptions
 from modelsync.errors import CancelledError, ModelsyncError, UsageError
+from modelsync.ops.options import SyncOptions
+from modelsync.project.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modelsync.context import Context
     from modelsync.fit.best_quant import Chosen
+    from modelsync.fit.estimation import EstimateOptions
     from modelsync.install.report import SyncReport
     from modelsync.ops.lock import LockReport
     from modelsync.project.lock_diff import Change
     from modelsync.project.project import Project
+    from modelsync.spec.manifest.edit import NewModel
     from modelsync.spec.uri import Reference
 
 no_sync = click.option("--no-sync", is_flag=True, help="Lock, and fetch nothing.")
 frozen = click.option("--frozen", is_flag=True, help="Edit the manifest alone; ask nobody.")
 
 
+def _new_model(name: str, uri: str, mmproj: str | None, loras: tuple[str, ...], **given: Any) -> "NewModel":
+    from modelsync.spec import uri as uris
+    from modelsync.spec.manifest.edit import NewModel
+
+    return NewModel(
+        name,
+        uris.parse(uri),
+        mmproj=True if mmproj == "" else uris.parse(mmproj) if mmproj else None,
+        loras=tuple(map(uris.parse, loras)),
+        **given,
+    )
+
+
 @command("add", short_help="Add a model to the manifest, lock and sync it.")
-@click.argument("name")
-@click.argument("uri")
-@click.option("--revision", metavar="REV", help="A branch, tag or commit.")
-@click.option(
-    "--mmproj",
-    metavar="[URI]",
-    is_flag=False,
-    flag_value="",
-    help="The vision or audio projector: the one beside the model, or this.",
-)
-@click.option("--lora", "loras", metavar="URI", multiple=True, help="A LoRA adapter; may be repeated.")
-@click.option(
-    "--group",
-    "groups",
-    metavar="G",
-    multiple=True,
-    shell_complete=completion.groups,
-    help="Put the model in this group; may be repeated.",
-)
-@click.option("--sha256", metavar="HEX", help="What the model's file must be.")
-@click.option(
-    "--variant",
-    metavar="V",
-    shell_complete=completion.variants,
-    help="Add this as a variant of the model that is there.",
+@options.value(
+    "model",
+    _new_model,
+    click.argument("name"),
+    click.argument("uri"),
+    click.option("--revision", metavar="REV", help="A branch, tag or commit."),
+    click.option(
+        "--mmproj",
+        metavar="[URI]",
+        is_flag=False,
+        flag_value="",
+        help="The vision or audio projector: the one beside the model, or this.",
+    ),
+    click.option("--lora", "loras", metavar="URI", multiple=True, help="A LoRA adapter; may be repeated."),
+    click.option(
+        "--group",
+        "groups",
+        metavar="G",
+        multiple=True,
+        shell_complete=completion.groups,
+        help="Put the model in this group; may be repeated.",
+    ),
+    click.option("--sha256", metavar="HEX", help="What the model's file must be."),
+    click.option(
+        "--variant",
+        metavar="V",
+        shell_complete=completion.variants,
+        help="Add this as a variant of the model that is there.",
+    ),
 )
 @click.option("--fit", is_flag=True, help="Choose the best quant of the repo that fits this machine.")
-@click.option(
-    "--ctx", type=click.IntRange(0), metavar="N", help="With --fit: tokens of context to have room for; 4096."
+@options.value(
+    "asked",
+    sizes.asked_of,
+    click.option(
+        "--ctx",
+        "context",
+        type=click.IntRange(0),
+        metavar="N",
+        help="With --fit: tokens of context to have room for; 4096.",
+    ),
+    *sizes.MACHINE,
 )
-@sizes.machine
 @options.require_fit
 @no_sync
 @frozen
 def add(
     invocation: Invocation,
-    name: str,
-    uri: str,
-    revision: str | None,
-    mmproj: str | None,
-    loras: tuple[str, ...],
-    groups: tuple[str, ...],
-    sha256: str | None,
-    variant: str | None,
+    model: "NewModel",
     fit: bool,
-    ctx: int | None,
-    gpus: tuple[int, ...],
-    ram: int | None,
-    require_fit: bool | None,
+    asked: "EstimateOptions",
+    call: CallOptions,
     no_sync: bool,
     frozen: bool,
 ) -> None:
@@ -94,54 +115,35 @@ def add(
     """
     from modelsync.ops import edit
 
-    if not fit and (ctx is not None or gpus or ram is not None):
+    if not fit and asked != sizes.asked_of((), None):
         raise UsageError(
             "--ctx, --gpu and --ram say what --fit is to choose for",
             hint="add --fit, or set n_ctx in the load table of the manifest",
         )
     if fit and frozen:
-        raise UsageError("--fit asks the hub which quants there are, and --frozen asks nobody")
+        raise UsageError("--fit asks the hub which quants there are, and --frozen makes no request")
     chosen: list[Chosen] = []
 
     def choose(context: "Context", reference: "Reference") -> "Reference":
         from modelsync.fit import best_quant
-        from modelsync.fit.estimation import EstimateOptions
-        from modelsync.spec import uri as uris
 
-        found = best_quant.best_quant(
-            context,
-            reference,
-            EstimateOptions(context=ctx, ram=ram, gpus=gpus or (() if ram is not None else None)),
-            mmproj=True if mmproj == "" else uris.parse(mmproj) if mmproj else None,
-            loras=[uris.parse(lora) for lora in loras],
-        )
+        found = best_quant.best_quant(context, reference, asked, mmproj=model.mmproj, loras=model.loras)
         invocation.say(*map(safe, (*found.notes, *best_quant.reasons(found))))
         chosen.append(found)
         return found.reference
 
-    project = invocation.project()
-    with invocation.context(require_fit=require_fit) as context:
+    model = model._replace(endpoint=invocation.endpoint)
+    project = invocation.project().loaded()
+    with invocation.context(call) as context:
         locked = edit.add(
-            context,
-            project,
-            name,
-            uri,
-            revision=revision,
-            mmproj=True if mmproj == "" else mmproj,
-            loras=loras,
-            groups=groups,
-            endpoint=invocation.endpoint,
-            sha256=sha256,
-            variant=variant,
-            frozen=frozen,
-            choose=partial(choose, context) if fit else None,
+            context, project, model, frozen=frozen, choose=partial(choose, context) if fit else None
         )
-        synced = None if no_sync or locked is None else _sync(context, project, [name])
+        synced = None if no_sync or locked is None else _sync(context, project, [model.name])
     _tell(
         invocation,
         locked,
         synced,
-        f"{name} is in {project.manifest_path.name}",
+        f"{model.name} is in {project.manifest_path.name}",
         **({"fit": chosen[0].to_dict()} if chosen else {}),
     )
 
@@ -157,7 +159,7 @@ def remove(invocation: Invocation, names: tuple[str, ...], no_sync: bool, frozen
     """
     from modelsync.ops import edit
 
-    project = invocation.project()
+    project = invocation.project().loaded()
     with invocation.context() as context:
         locked = edit.remove(context, project, names, frozen=frozen)
         synced = None if no_sync or locked is None else _sync(context, project, ())
@@ -171,7 +173,7 @@ def _sync(context: "Context", project: "Project", names: "Sequence[str]") -> "Sy
 
     hint = f"{project.manifest_path.name} and {project.lock_path.name} are written; `modelsync sync` does the rest"
     try:
-        return sync.sync(context, project, names)
+        return sync.sync(context, project, SyncOptions(Selection(names)))
     except ModelsyncError as error:
         error.advise(hint)
         raise

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from modelsync.memory.estimate import DeviceUse
     from modelsync.spec.uri import Reference
 
-from typing import TYPE_CHECKING
-
 import click
 
 from modelsync.cli import completion, options, sizes
@@ -41,57 +39,50 @@ def _layers(_: click.Context, __: click.Parameter, text: str | None) -> "GpuLaye
 
 @command("estimate", short_help="Say what memory a model will need, and whether it fits here.")
 @click.argument("model", metavar="NAME|URI|PATH", shell_complete=completion.names)
-@click.option(
-    "--ctx", type=click.IntRange(0), metavar="N", help="Tokens of context; 0: what it was trained with."
+@options.value(
+    "asked",
+    sizes.asked_of,
+    click.option(
+        "--ctx",
+        "context",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Tokens of context; 0: what it was trained with.",
+    ),
+    click.option("--gpu-layers", callback=_layers, metavar="N|max|auto", help="Layers on GPUs."),
+    click.option(
+        "--flash-attn/--no-flash-attn",
+        "flash_attention",
+        default=None,
+        help="With or without flash attention.",
+    ),
+    click.option("--cache-type-k", metavar="TYPE", help="Type of the cache's keys: f16, q8_0, …"),
+    click.option("--cache-type-v", metavar="TYPE", help="Type of the cache's values."),
+    click.option("--ubatch", type=click.IntRange(1), metavar="N", help="Tokens that are computed at once."),
+    click.option(
+        "--swa-full/--no-swa-full",
+        "full_window",
+        default=None,
+        help="A whole cache for sliding windows, or a small one.",
+    ),
+    click.option(
+        "--profile",
+        metavar="NAME",
+        help="Whose defaults: llama-cpp-python (with what the manifest says), or llama-server.",
+    ),
+    *sizes.MACHINE,
 )
-@click.option("--gpu-layers", callback=_layers, metavar="N|max|auto", help="Layers on GPUs.")
-@click.option("--flash-attn/--no-flash-attn", default=None, help="With or without flash attention.")
-@click.option("--cache-type-k", metavar="TYPE", help="Type of the cache's keys: f16, q8_0, …")
-@click.option("--cache-type-v", metavar="TYPE", help="Type of the cache's values.")
-@click.option("--ubatch", type=click.IntRange(1), metavar="N", help="Tokens that are computed at once.")
-@click.option(
-    "--swa-full/--no-swa-full", default=None, help="A whole cache for sliding windows, or a small one."
-)
-@click.option(
-    "--profile",
-    metavar="NAME",
-    help="Whose defaults: llama-cpp-python (with what the manifest says), or llama-server.",
-)
-@sizes.machine
 @options.variant
 def estimate(
     invocation: Invocation,
     model: str,
-    ctx: int | None,
-    gpu_layers: "GpuLayers | None",
-    flash_attn: bool | None,
-    cache_type_k: str | None,
-    cache_type_v: str | None,
-    ubatch: int | None,
-    swa_full: bool | None,
-    profile: str | None,
-    gpus: tuple[int, ...],
-    ram: int | None,
+    asked: "EstimateOptions",
     variant: str | None,
 ) -> None:
     """Say what memory a model will need, and whether it fits this machine, or one that is described.
 
     Of a model that is not here only the header is fetched. A repo without a quant gives a table of all its quants.
     """
-    from modelsync.fit.estimation import EstimateOptions
-
-    asked = EstimateOptions(
-        profile=profile,
-        context=ctx,
-        gpu_layers=gpu_layers,
-        flash_attention=flash_attn,
-        cache_type_k=cache_type_k,
-        cache_type_v=cache_type_v,
-        ubatch=ubatch,
-        full_window=swa_full,
-        ram=ram,
-        gpus=gpus or (() if ram is not None else None),
-    )
     show(invocation, model, asked, variant=variant)
 
 
@@ -203,7 +194,7 @@ def _table(found: "Quants") -> Iterator[str]:
 
 
 def _short(row: "Estimation") -> str:
-    """A verdict in the room of a column."""
+    """A verdict short enough for a column."""
     estimate, short = row.estimate, placement.shortage(row.estimate)
     if short:
         return f"{units.size(short)} too much"

@@ -11,6 +11,7 @@ from modelsync.cli import completion, options
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 from modelsync.errors import StoreError, UsageError
+from modelsync.project.selection import Groups, Selection
 
 if TYPE_CHECKING:
     from modelsync.ops.export.models import Exported
@@ -37,10 +38,7 @@ def export(
     names: tuple[str, ...],
     to: str,
     output: Path | None,
-    plus_groups: tuple[str, ...],
-    only_groups: tuple[str, ...],
-    minus_groups: tuple[str, ...],
-    all_groups: bool,
+    groups: Groups,
     variant: str | None,
 ) -> None:
     """Write the synced models, or the NAMEd ones, as other programs read them. Nothing is fetched.
@@ -53,9 +51,9 @@ def export(
     from modelsync.ops.export import models
 
     project = invocation.project()
-    groups = options.grouped(plus_groups, only_groups, minus_groups, all_groups)
+    selection = Selection(names, groups, variant)
     with invocation.context() as context:
-        chosen = models.models(context, project, names, groups=groups, variant=variant, missing=to == "json")
+        chosen = models.models(context, project, selection, missing=to == "json")
     made = ops_export.WRITERS[to](chosen, project.root)
     for each in made:
         invocation.output.notes(each.notes)

@@ -41,7 +41,7 @@ TEMPLATE = "tokenizer.chat_template"
 _TEMPLATE_LINES = 3  # that are shown of it
 _WIDE = 100  # characters of a value in a list, and of a line of the template
 _LONGEST_LIT = (
-    200_000  # characters of a template that is highlighted: the highlighter is no match for hostile ones
+    200_000  # characters of a template that is highlighted: the highlighter is slow on hostile ones
 )
 
 
@@ -68,9 +68,9 @@ def show(
 
 
 def _print(key: str, value: "Value", output: Output) -> None:
-    """Prints a value by itself: a text as it is where a program reads it, and made harmless where a person does."""
+    """Prints a value by itself: a text as it is for a program, and without control characters on a terminal."""
     if not isinstance(value, str):
-        # a token may have a line break in it: each has one line
+        # a token may contain a line break: each gets one line
         output.lines(map(_line, value if isinstance(value, Array) else (value,)))
     elif key.startswith(TEMPLATE) and wants_color(sys.stdout, output.color) and len(value) <= _LONGEST_LIT:
         output.lines([_lit(_harmless(value))])
@@ -81,7 +81,7 @@ def _print(key: str, value: "Value", output: Output) -> None:
 
 
 def _harmless(text: str) -> str:
-    """A text of several lines without what a terminal obeys."""
+    """A text of several lines without control characters."""
     return "\n".join(printable(line, limit=len(line)) for line in text.expandtabs(4).split("\n"))
 
 

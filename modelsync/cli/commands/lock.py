@@ -9,6 +9,7 @@ from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 from modelsync.display import units
 from modelsync.errors import UsageError
+from modelsync.ops.options import Upgrade
 
 if TYPE_CHECKING:
     from modelsync.context import Context
@@ -25,15 +26,14 @@ def lock(
     invocation: Invocation,
     check: bool,
     verify: bool,
-    upgrade: bool,
-    upgrade_models: tuple[str, ...],
+    upgrade: Upgrade,
     dry_run: bool,
 ) -> None:
     """Write models.lock: which commit, files, sizes and digests the requests of the manifest mean.
 
     Only what the lock does not answer yet is asked upstream; -U and -P ask again.
     """
-    if (check or verify) and (upgrade or upgrade_models or dry_run):
+    if (check or verify) and (upgrade.wanted or dry_run):
         raise UsageError("--check and --verify write nothing, and go with no upgrade and no --dry-run")
     project = invocation.project()
     with invocation.context() as context:
@@ -42,14 +42,12 @@ def lock(
             return
         from modelsync.ops import lock as ops_lock
 
-        done = ops_lock.lock(
-            context, project, upgrade=upgrade, upgrade_models=upgrade_models, dry_run=dry_run
-        )
+        done = ops_lock.lock(context, project, upgrade, dry_run=dry_run)
     tell(invocation, project, done, dry_run=dry_run)
 
 
 def tell(invocation: Invocation, project: "Project", done: "LockReport", *, dry_run: bool = False) -> None:
-    """Says what a lock came to."""
+    """Says what a lock changed, or would change."""
     changes = report.changed(done.changes)
     output = invocation.output
     name = project.lock_path.name

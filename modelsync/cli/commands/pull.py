@@ -10,6 +10,7 @@ from modelsync.cli.command import command
 from modelsync.cli.fast import path as paths
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import safe
+from modelsync.context import CallOptions, Context
 
 if TYPE_CHECKING:
     from modelsync.ops.pull import Pulled
@@ -34,15 +35,14 @@ if TYPE_CHECKING:
 )
 @options.require_fit
 @options.transfer
+@options.events
 def pull(
     invocation: Invocation,
     uris: tuple[str, ...],
     directory: Path | None,
     filename: str | None,
     headers: tuple[str, ...],
-    require_fit: bool | None,
-    jobs: int | None,
-    max_rate: int | None,
+    call: CallOptions,
     events: str | None,
 ) -> None:
     """Fetch what the URIs mean now into the store, or under --dir, and print the path of each. No manifest needed.
@@ -51,13 +51,8 @@ def pull(
     """
     from modelsync.ops import pull as ops_pull
 
-    with invocation.context(
-        headers=_bound(invocation, uris, headers),
-        jobs=jobs,
-        max_rate=max_rate,
-        events=events,
-        require_fit=require_fit,
-    ) as context:
+    call = call._replace(headers=_bound(invocation, uris, headers))
+    with invocation.context(call, events=events) as context:
         done = ops_pull.pull(context, uris, directory=directory, filename=filename)
     output = invocation.output
     output.notes(done.notes)
@@ -78,13 +73,12 @@ def pull(
 
 
 def _bound(invocation: Invocation, uris: tuple[str, ...], headers: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Each header with each address that it may go to: those of the URIs that it was given with."""
+    """Each header with each address that it may be sent to: those of the URIs beside it."""
     if not headers:
         return []
-    from modelsync.context import Context
     from modelsync.spec.uri import HfUri, WebUri, parse
 
-    with Context(endpoint=invocation.endpoint) as context:
+    with Context(options=CallOptions(endpoint=invocation.endpoint)) as context:
         hub = context.endpoint()
     addresses = []
     for uri in (parse(text).uri for text in uris):

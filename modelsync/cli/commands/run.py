@@ -9,7 +9,11 @@ import click
 from modelsync.cli import options
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
+from modelsync.context import CallOptions
 from modelsync.errors import ModelsyncError, UsageError
+from modelsync.install.report import SyncReport
+from modelsync.ops.options import SyncOptions
+from modelsync.project.selection import Groups, Selection
 
 
 class NoCommandError(ModelsyncError):
@@ -38,20 +42,15 @@ class NotExecutableError(ModelsyncError):
 @options.variant
 @options.require_fit
 @options.transfer
+@options.events
 def run(
     invocation: Invocation,
     words: tuple[str, ...],
-    locked: bool,
-    frozen: bool,
+    options: SyncOptions,
     no_sync: bool,
-    plus_groups: tuple[str, ...],
-    only_groups: tuple[str, ...],
-    minus_groups: tuple[str, ...],
-    all_groups: bool,
+    groups: Groups,
     variant: str | None,
-    require_fit: bool | None,
-    jobs: int | None,
-    max_rate: int | None,
+    call: CallOptions,
     events: str | None,
 ) -> None:
     """Sync, then run CMD with MODELSYNC_PATH_<NAME> set to the path of each model.
@@ -63,22 +62,20 @@ def run(
 
     if not words:
         raise UsageError("there is no command to run", hint="modelsync run -- python app.py")
-    project = invocation.project()
-    groups = options.grouped(plus_groups, only_groups, minus_groups, all_groups)
-    with invocation.context(jobs=jobs, max_rate=max_rate, events=events, require_fit=require_fit) as context:
+    chosen = options._replace(selection=Selection(groups=groups, variant=variant))
+    chosen.verify()
+    project = invocation.project().loaded()
+    with invocation.context(call, events=events) as context:
         if not no_sync:
-            done = sync.sync(context, project, locked=locked, frozen=frozen, groups=groups, variant=variant)
-            _tell(invocation, done)
-        variables = ops_run.environment(context, project, groups=groups, variant=variant)
+            _tell(invocation, sync.sync(context, project, chosen))
+        variables = ops_run.environment(context, project, chosen.selection)
     become(words, os.environ | variables)
 
 
-def _tell(invocation: Invocation, done: object) -> None:
-    """Says what the sync came to, if it did anything: stdout is the command's."""
+def _tell(invocation: Invocation, done: SyncReport) -> None:
+    """Says what the sync did, if it did anything; on stderr, for stdout belongs to the command."""
     from modelsync.cli import report
-    from modelsync.install.report import SyncReport
 
-    assert isinstance(done, SyncReport)
     if done.plan.steps or done.changes:
         invocation.output.notes(done.notes)
         invocation.output.words(
@@ -88,7 +85,7 @@ def _tell(invocation: Invocation, done: object) -> None:
 
 
 def become(words: tuple[str, ...], environment: dict[str, str]) -> NoReturn:
-    """Runs a command in this process's stead; where the system knows no such thing, waits for it.
+    """Replaces this process by a command; on Windows, runs it and waits for it.
 
     Raises:
         NoCommandError: there is no such command.
@@ -123,5 +120,5 @@ def _wait(words: tuple[str, ...], environment: dict[str, str]) -> int:
         while True:
             try:
                 return process.wait()
-            except KeyboardInterrupt:  # it was sent to the command too, and is the command's to answer
+            except KeyboardInterrupt:  # the command got it too, and decides what to do
                 continue

@@ -1,13 +1,13 @@
 """`modelsync verify`."""
 
-from typing import Any
-
 import click
 
 from modelsync.cli import completion, options
 from modelsync.cli.command import command
 from modelsync.cli.fast import verify as act
 from modelsync.cli.invocation import Invocation
+from modelsync.context import CallOptions
+from modelsync.project.selection import Selection
 
 
 @command("verify", short_help="Hash the files again that are here.")
@@ -18,10 +18,21 @@ from modelsync.cli.invocation import Invocation
 )
 @options.variant
 @options.transfer
-def verify(invocation: Invocation, names: tuple[str, ...], **given: Any) -> int:
+@options.events
+def verify(
+    invocation: Invocation,
+    names: tuple[str, ...],
+    full: bool,
+    repair: bool,
+    variant: str | None,
+    call: CallOptions,
+    events: str | None,
+) -> int:
     """Hash the files of all models, or of the NAMEd ones, and compare them with what they were when they came.
 
     Fails if a file is missing or damaged, and says which of its blocks are. A repair takes what is good from the
     damaged file and proves the whole by its SHA-256.
     """
-    return act.perform(invocation, names, **given)
+    return act.perform(
+        invocation, Selection(names, variant=variant), call, full=full, repair=repair, events=events
+    )

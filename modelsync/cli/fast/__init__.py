@@ -2,26 +2,27 @@
 
 A sync with nothing to do and the path of a model that is here are run by scripts and hooks all day, and should cost
 little more than the interpreter's start; importing click alone costs more than both, and as much as verifying 200 MB.
-So these few lines are read here. Anything else, and any variable that stands for an option, is left to the program
-proper.
+So these few lines are read here. Anything else, and any variable of an option, is left to click.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from modelsync.cli.invocation import Invocation
+from modelsync.settings import SETTINGS_ALONE
 
 COMMANDS = ("sync", "path", "verify")
 QUIET = {"-q": 1, "--quiet": 1, "-qq": 2}
 MODES = {"--locked": "locked", "--frozen": "frozen"}
-# Variables that stand for no option of these commands: whoever needs them reads them.
-OTHERS = ("MODELSYNC_STORE", "MODELSYNC_READONLY_STORES", "MODELSYNC_HTTP_TIMEOUT", "MODELSYNC_CONFIG")
 PATHS = "MODELSYNC_PATH_"
 
 
 def read(words: Sequence[str], variables: Mapping[str, str]) -> Callable[[Invocation], object] | None:
-    """What a command line says, if it is one of the plainest; else None."""
-    if any("MODELSYNC_" in name and name not in OTHERS and not name.startswith(PATHS) for name in variables):
+    """The work of a command line, if it is one of the plainest; else None."""
+    if any(
+        "MODELSYNC_" in name and name not in SETTINGS_ALONE and not name.startswith(PATHS)
+        for name in variables
+    ):
         return None
     names = [
         word for word in words if word.isascii() and word[:1].isalnum() and not set(word) & set(":/\\*?[~$%=")
@@ -45,12 +46,15 @@ def read(words: Sequence[str], variables: Mapping[str, str]) -> Callable[[Invoca
             path.show(invocation, names[0])
         elif command == "sync":
             from modelsync.cli.fast import sync
+            from modelsync.ops.options import SyncOptions
+            from modelsync.project.selection import Selection
 
-            sync.perform(invocation, names, **modes)
+            sync.perform(invocation, SyncOptions(Selection(names), **modes))
         else:
             from modelsync.cli.fast import verify
+            from modelsync.project.selection import Selection
 
-            return verify.perform(invocation, names)
+            return verify.perform(invocation, Selection(names))
         return 0
 
     return work

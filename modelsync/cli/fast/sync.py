@@ -1,35 +1,33 @@
 """What `modelsync sync` does."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modelsync.cli.invocation import Invocation
 
 if TYPE_CHECKING:
+    from modelsync.context import CallOptions
     from modelsync.install.report import SyncReport
+    from modelsync.ops.options import SyncOptions
 
 
 def perform(
     invocation: Invocation,
-    names: Sequence[str] = (),
+    options: "SyncOptions",
+    call: "CallOptions | None" = None,
     *,
-    jobs: int | None = None,
-    max_rate: int | None = None,
     events: str | None = None,
-    require_fit: bool | None = None,
-    **given: Any,
 ) -> None:
-    """Syncs, and says what that came to. `given` is what `engine.syncing.sync` takes."""
+    """Syncs, and says what was done."""
     from modelsync.ops import sync
 
     project = invocation.project()
-    with invocation.context(jobs=jobs, max_rate=max_rate, events=events, require_fit=require_fit) as context:
-        done = sync.sync(context, project, names, **given)
-    tell(invocation, done, dry_run=given.get("dry_run", False))
+    with invocation.context(call, events=events) as context:
+        done = sync.sync(context, project, options)
+    tell(invocation, done, dry_run=options.dry_run)
 
 
 def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False) -> None:
-    """Says what a sync came to."""
+    """Says what a sync did, or would do."""
     output = invocation.output
     output.notes(done.notes)
     if not done.changes and not done.plan.steps:

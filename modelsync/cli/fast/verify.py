@@ -7,39 +7,37 @@ from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import titled
 from modelsync.display import units
 from modelsync.errors import HashMismatchError, ModelsyncError, NotSyncedError
+from modelsync.project.selection import Selection
 from modelsync.spec import blocks
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
+    from modelsync.context import CallOptions
     from modelsync.ops.verify import VerifiedFile
 
 
 def perform(
     invocation: Invocation,
-    names: Sequence[str] = (),
+    selection: Selection,
+    call: "CallOptions | None" = None,
     *,
+    full: bool = False,
     repair: bool = False,
-    jobs: int | None = None,
-    max_rate: int | None = None,
     events: str | None = None,
-    **given: Any,
 ) -> int:
-    """Verifies, and repairs if that is asked; says what that came to, and returns the exit status.
-
-    `given` is what `engine.verifying.verify` takes.
-    """
+    """Verifies, and repairs where that was asked; says what was found, and returns the exit status."""
     project, output = invocation.project(), invocation.output
-    with invocation.context(jobs=jobs, max_rate=max_rate, events=events) as context:
+    with invocation.context(call, events=events) as context:
         if repair:
             from modelsync.ops import repair as ops_repair
 
-            done = ops_repair.repair(context, project, names, **given)
+            done = ops_repair.repair(context, project, selection, full=full)
             rows, failed = done.rows, done.error or complaint(done.rows)
             totals = {"bytes_fetched": done.fetched, "bytes_reused": done.reused, "notes": list(done.notes)}
         else:
             from modelsync.ops import verify
 
-            rows = verify.verify(context, project, names, **given)
+            rows = verify.verify(context, project, selection, full=full)
             failed, totals = complaint(rows), {}
     output.lines(_lines(rows))
     values = [_value(row) for row in rows]

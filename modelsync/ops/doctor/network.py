@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelsync.context import Context
+from modelsync.context import CallOptions, Context
 from modelsync.errors import HttpStatusError, ModelsyncError
 from modelsync.ops.doctor.findings import Finding, fault
 from modelsync.settings import DEFAULT_ENDPOINT, Settings
@@ -180,7 +180,7 @@ def _request(endpoint: str, settings: Settings) -> Finding:
 
     name, shown = "request", printable(endpoint)
     quick = settings._replace(http_timeout=min(SECONDS, settings.http_timeout))
-    with Context(quick, endpoint=endpoint) as context:
+    with Context(quick, CallOptions(endpoint=endpoint)) as context:
         began = time.perf_counter()
         try:
             client = context.client()

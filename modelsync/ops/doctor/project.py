@@ -10,19 +10,19 @@ from modelsync.fit.variants import AUTO
 from modelsync.ops import listing
 from modelsync.ops.doctor.findings import Finding, fault
 from modelsync.project import freshness
-from modelsync.project.project import MANIFEST, Project
+from modelsync.project.project import MANIFEST, LoadedProject, Project
 from modelsync.spec.manifest.model import Manifest
 from modelsync.spec.names import printable
 
 
-def found(find_project: Callable[[], Project]) -> tuple[Project | None, Manifest | None, Finding]:
+def found(find_project: Callable[[], Project]) -> tuple[LoadedProject | None, Manifest | None, Finding]:
     """The project and its manifest, as far as there are any, and what there is to say of that.
 
     Args:
         find_project: Finds the project of the call.
     """
     try:
-        project = find_project()
+        project = find_project().loaded()
     except ManifestError as error:
         if error.message.startswith("no "):  # none was asked for: modelsync works without one too
             return None, None, Finding("manifest", f"no {MANIFEST} here or above", "note")
@@ -31,14 +31,14 @@ def found(find_project: Callable[[], Project]) -> tuple[Project | None, Manifest
         return None, None, fault("manifest", error)
     shown = _where(project)
     try:
-        manifest = project.read_manifest()
+        manifest = project.manifest
     except ModelsyncError as error:
         return project, None, fault("manifest", error)
     names = len(manifest.names)
     return project, manifest, Finding("manifest", f"{shown}: {names} model{'' if names == 1 else 's'}")
 
 
-def project(context: Context, project: Project, manifest: Manifest) -> Iterator[Finding]:
+def project(context: Context, project: LoadedProject, manifest: Manifest) -> Iterator[Finding]:
     """The lock, and what of it is on this machine.
 
     Args:
@@ -58,7 +58,7 @@ def project(context: Context, project: Project, manifest: Manifest) -> Iterator[
             f"name one of {printable(', '.join(known))}, or {AUTO}" if known else "unset MODELSYNC_VARIANT",
         )
     try:
-        lock = project.read_lock()
+        lock = project.lock
     except ModelsyncError as error:
         yield fault("lock", error)
         return

@@ -12,7 +12,9 @@ from modelsync.project import lookup
 from modelsync.project.lookup import LockedEntry
 from modelsync.project.model_files import ModelFiles, with_roles
 from modelsync.project.project import Project
-from modelsync.project.selection import Groups
+from modelsync.project.selection import Selection
+
+BARE = Selection()
 
 
 class ExportedModel(NamedTuple):
@@ -51,10 +53,8 @@ class Exported(NamedTuple):
 def models(
     context: Context,
     project: Project,
-    names: Sequence[str] = (),
+    selection: Selection = BARE,
     *,
-    groups: Groups | None = None,
-    variant: str | None = None,
     missing: bool = False,
 ) -> tuple[ExportedModel, ...]:
     """The selected models, sorted by name; nothing is fetched.
@@ -62,18 +62,17 @@ def models(
     Args:
         context: What to work with.
         project: The manifest and its lock.
-        names: The models; empty: those that a bare sync takes.
-        groups: The group flags.
-        variant: The variant of the models that have it.
+        selection: Which models.
         missing: Whether a model that is not here is taken too, without files.
 
     Raises:
         StaleLockError: the lock does not answer a selected model.
         NotSyncedError: one is not here.
     """
-    manifest, lock = project.read_manifest(), project.read_lock()
+    project = project.loaded()
+    manifest, lock = project.manifest, project.lock
     found = []
-    for entry in variants.selected(context, project, manifest, names, groups, variant, lock=lock):
+    for entry in variants.selected(context, project, selection):
         known = lookup.answered(project, manifest, lock, entry)
         try:
             files = ensure.files(context, project, known, download=False)

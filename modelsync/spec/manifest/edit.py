@@ -1,7 +1,7 @@
 """Edits of a manifest's text that keep its comments, its order and every other byte."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from modelsync.errors import UsageError
 from modelsync.spec.manifest.read import parse
@@ -31,38 +31,43 @@ _TEMPLATE = """\
 """
 
 
+class NewModel(NamedTuple):
+    """A model to add, or a variant of one that is there.
+
+    Attributes:
+        name: The model's name.
+        reference: Where it is; it may name the revision.
+        revision: Its branch, tag or commit.
+        mmproj: True for the projector beside it, or where another is.
+        loras: Its adapters.
+        groups: Its groups.
+        endpoint: The hub of this model.
+        sha256: What its file must be.
+        variant: The variant to add; None: the model itself.
+    """
+
+    name: str
+    reference: Reference
+    revision: str | None = None
+    mmproj: Reference | Literal[True] | None = None
+    loras: Sequence[Reference] = ()
+    groups: Sequence[str] = ()
+    endpoint: str | None = None
+    sha256: str | None = None
+    variant: str | None = None
+
+
 def template() -> str:
     """A manifest without models, with comments that explain what it can hold."""
     return _TEMPLATE
 
 
-def add(
-    text: str,
-    name: str,
-    reference: Reference,
-    *,
-    revision: str | None = None,
-    mmproj: Reference | Literal[True] | None = None,
-    loras: Sequence[Reference] = (),
-    groups: Sequence[str] = (),
-    endpoint: str | None = None,
-    sha256: str | None = None,
-    variant: str | None = None,
-    where: str = "models.toml",
-) -> str:
+def add(text: str, model: NewModel, *, where: str = "models.toml") -> str:
     """The manifest with one more model: a line in `[models]` if there is only a URI, else a table.
 
     Args:
         text: The manifest.
-        name: The model's name.
-        reference: Where it is.
-        revision: Its branch, tag or commit.
-        mmproj: The projector beside it, or elsewhere.
-        loras: Its adapters.
-        groups: Its groups.
-        endpoint: The hub of this model.
-        sha256: What its file must be.
-        variant: Add this variant of an existing model instead.
+        model: The model to add.
         where: The manifest's name, for messages.
 
     Raises:
@@ -72,19 +77,20 @@ def add(
     """
     from modelsync.spec.manifest.draft import Draft
 
+    name, reference, revision, variant = model.name, model.reference, model.revision, model.variant
     path = ("models", check_name(name)) + (() if variant is None else ("variants", check_name(variant)))
-    if variant is not None and groups:
+    if variant is not None and model.groups:
         raise UsageError("a variant has the groups of its model", hint="leave the groups away")
     if None not in (revision, reference.revision) and revision != reference.revision:
         raise UsageError(f"two revisions are named: {reference.revision} and {revision}")
     values: dict[str, Any] = {
         "uri": str(reference.uri),
         "revision": revision or reference.revision,
-        "mmproj": str(mmproj) if isinstance(mmproj, Reference) else mmproj,
-        "loras": list(map(str, loras)),
-        "sha256": sha256,
-        "endpoint": endpoint,
-        "groups": list(groups),
+        "mmproj": str(model.mmproj) if isinstance(model.mmproj, Reference) else model.mmproj,
+        "loras": list(map(str, model.loras)),
+        "sha256": model.sha256,
+        "endpoint": model.endpoint,
+        "groups": list(model.groups),
     }
     values = {key: value for key, value in values.items() if value}
     before = parse(text, where=where)

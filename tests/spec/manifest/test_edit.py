@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from modelsync.errors import ManifestError, NotFoundError, UsageError
 from modelsync.spec.locate import statements
-from modelsync.spec.manifest.edit import add, remove, template
+from modelsync.spec.manifest.edit import NewModel, add, remove, template
 from modelsync.spec.manifest.read import parse
 from modelsync.spec.request import Request
 from modelsync.spec.uri import FileUri, HfUri, Reference, WebUri
@@ -38,7 +38,7 @@ def test_the_template_is_an_empty_manifest_with_words() -> None:
 def test_a_uri_alone_is_one_line() -> None:
     """It stands below the other short forms, and comments stay where they were."""
     text = '# mine\n[models]  # all\na = "hf:u/a"  # one\n\n# the big one\n[models.b]\nuri = "hf:u/b"\n'
-    assert add(text, "c", M) == text.replace("# one\n", '# one\nc = "hf:u/m:Q4_K_M"\n')
+    assert add(text, NewModel("c", M)) == text.replace("# one\n", '# one\nc = "hf:u/m:Q4_K_M"\n')
 
 
 def test_more_than_a_uri_is_a_table() -> None:
@@ -47,13 +47,15 @@ def test_more_than_a_uri_is_a_table() -> None:
     lora = uri("hf:u/l/l.gguf#v2")
     new = add(
         text,
-        "b",
-        Reference(M.uri, "main"),
-        mmproj=True,
-        loras=[lora, uri("./x.gguf")],
-        groups=["g"],
-        endpoint="https://hf.corp.example",
-        sha256="0" * 64,
+        NewModel(
+            "b",
+            Reference(M.uri, "main"),
+            mmproj=True,
+            loras=[lora, uri("./x.gguf")],
+            groups=["g"],
+            endpoint="https://hf.corp.example",
+            sha256="0" * 64,
+        ),
     )
     assert new == text.replace(
         "\n\n# settings",
@@ -89,27 +91,27 @@ groups = ["g"]
 )
 def test_any_manner_of_writing_is_kept(text: str, new: str) -> None:
     """An empty file, no last line ending, Windows' line endings, a byte order mark, dotted keys, blanks in headers."""
-    assert add(text, "b", M) == new
+    assert add(text, NewModel("b", M)) == new
     assert remove(new, ["b"]) == text
 
 
 def test_a_name_with_a_dot_is_quoted() -> None:
     """A dot in a name is no path of keys."""
-    text = add("[models]\n", "qwen2.5", M)
+    text = add("[models]\n", NewModel("qwen2.5", M))
     assert '"qwen2.5" = ' in text
-    assert parse(add(text, "phi3.5", M, groups=["g"])).names == ("qwen2.5", "phi3.5")
+    assert parse(add(text, NewModel("phi3.5", M, groups=["g"]))).names == ("qwen2.5", "phi3.5")
 
 
 def test_a_variant_stands_behind_its_model() -> None:
     """The variant of a table is a table more."""
     text = '[models.a]\nuri = "hf:u/a"\n\n[models.b]\nuri = "hf:u/b"\n'
-    new = add(text, "a", M, variant="server")
+    new = add(text, NewModel("a", M, variant="server"))
     assert new == text.replace("\n\n", '\n\n[models.a.variants.server]\nuri = "hf:u/m:Q4_K_M"\n\n', 1)
 
 
 def test_the_variant_of_a_line_makes_it_a_table() -> None:
     """A short form cannot have variants: it becomes the table that means the same, with its comment."""
-    new = add('[models]\na = "hf:u/a"  # mine\nb = "hf:u/b"\n', "a", M, variant="server")
+    new = add('[models]\na = "hf:u/a"  # mine\nb = "hf:u/b"\n', NewModel("a", M, variant="server"))
     assert new == (
         '[models]\nb = "hf:u/b"\n\n[models.a]\nuri = "hf:u/a"  # mine\n'
         '\n[models.a.variants.server]\nuri = "hf:u/m:Q4_K_M"\n'
@@ -129,7 +131,8 @@ def test_the_variant_of_a_line_makes_it_a_table() -> None:
 def test_the_variant_of_dotted_keys_takes_nothing_else_in(text: str, new: str) -> None:
     """Its table stands behind all keys of the table that its model is in."""
     assert (
-        add(text, "a", M, variant="server") == f'{new}\n\n[models.a.variants.server]\nuri = "hf:u/m:Q4_K_M"'
+        add(text, NewModel("a", M, variant="server"))
+        == f'{new}\n\n[models.a.variants.server]\nuri = "hf:u/m:Q4_K_M"'
     )
 
 
@@ -147,25 +150,25 @@ def test_a_model_goes_with_all_its_tables_and_nothing_else() -> None:
 def test_what_is_there_is_never_replaced(variant: str | None) -> None:
     """A name that is taken is an error that says what to do."""
     with pytest.raises(UsageError, match="is there already") as caught:
-        add(FULL, "llama3", M, variant=variant)
+        add(FULL, NewModel("llama3", M, variant=variant))
     assert caught.value.hint in ("edit the manifest", "`modelsync remove llama3` first, or edit the manifest")
 
 
 def test_what_cannot_be_is_refused() -> None:
     """A bad name, a variant of nothing, groups of a variant, two revisions, a name that is not there."""
     with pytest.raises(UsageError, match="did you mean `my-model`"):
-        add(FULL, "My Model", M)
+        add(FULL, NewModel("My Model", M))
     with pytest.raises(NotFoundError, match="did you mean `llama3`"):
-        add(FULL, "llama", M, variant="v")
+        add(FULL, NewModel("llama", M, variant="v"))
     for variant in ("", "V", "a b"):
         with pytest.raises(UsageError, match="cannot be a name"):
-            add(FULL, "llama3", M, variant=variant)
+            add(FULL, NewModel("llama3", M, variant=variant))
     with pytest.raises(ManifestError, match="cannot be called `auto`"):
-        add(FULL, "llama3", M, variant="auto")
+        add(FULL, NewModel("llama3", M, variant="auto"))
     with pytest.raises(UsageError, match="groups"):
-        add(FULL, "llama3", M, variant="v", groups=["g"])
+        add(FULL, NewModel("llama3", M, variant="v", groups=["g"]))
     with pytest.raises(UsageError, match="two revisions"):
-        add(FULL, "x", Reference(M.uri, "a"), revision="b")
+        add(FULL, NewModel("x", Reference(M.uri, "a"), revision="b"))
     with pytest.raises(NotFoundError, match="did you mean `embed`"):
         remove(FULL, ["llama3", "embd"])
 
@@ -173,11 +176,11 @@ def test_what_cannot_be_is_refused() -> None:
 def test_bad_values_are_the_manifests_errors() -> None:
     """What the manifest could not say is not written."""
     with pytest.raises(ManifestError, match=r"models\.x\.endpoint"):
-        add(FULL, "x", M, endpoint="ftp://x")
+        add(FULL, NewModel("x", M, endpoint="ftp://x"))
     with pytest.raises(ManifestError, match=r"models\.x\.groups"):
-        add(FULL, "x", M, groups=["A"])
+        add(FULL, NewModel("x", M, groups=["A"]))
     with pytest.raises(ManifestError, match=r"models\.x\.mmproj"):
-        add(FULL, "x", Reference(WebUri("https://e.com/m.gguf")), mmproj=True)
+        add(FULL, NewModel("x", Reference(WebUri("https://e.com/m.gguf")), mmproj=True))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +189,7 @@ def test_bad_values_are_the_manifests_errors() -> None:
 def test_a_table_on_one_line_is_left_to_people(text: str) -> None:
     """What cannot be edited in whole lines is an error that says how to write it."""
     with pytest.raises(ManifestError, match="cannot be edited safely") as caught:
-        add(text, "a", M, variant="v")
+        add(text, NewModel("a", M, variant="v"))
     assert "[models.a]" in str(caught.value.hint)
 
 
@@ -207,13 +210,15 @@ def test_adding_and_removing_leaves_the_text_as_it_was(
     assume(request.revision is None or isinstance(request.uri, HfUri))
     new = add(
         text,
-        name,
-        request.reference,
-        mmproj=request.mmproj,
-        loras=request.loras,
-        groups=groups,
-        endpoint=request.endpoint,
-        sha256=request.sha256 if isinstance(request.sha256, str) else None,
+        NewModel(
+            name,
+            request.reference,
+            mmproj=request.mmproj,
+            loras=request.loras,
+            groups=groups,
+            endpoint=request.endpoint,
+            sha256=request.sha256 if isinstance(request.sha256, str) else None,
+        ),
     )
     entry = parse(new).entry(name)
     assert entry.request == request
@@ -256,7 +261,7 @@ def test_a_variant_is_added_to_any_model(text: str, variant: str, data: st.DataO
     assume(manifest.names)
     name = data.draw(st.sampled_from(manifest.names))
     assume(variant not in {"auto", *(entry.variant for entry in manifest.entries)})
-    text_with_it = add(text, name, Reference(FileUri("v.gguf")), variant=variant)
+    text_with_it = add(text, NewModel(name, Reference(FileUri("v.gguf")), variant=variant))
     new = parse(text_with_it)
     assert new.entry(name, variant).request.uri == FileUri("v.gguf")
     assert set(map(str, manifest.entries)) < set(map(str, new.entries))
@@ -266,5 +271,5 @@ def test_a_variant_is_added_to_any_model(text: str, variant: str, data: st.DataO
 @given(st.text(max_size=30), st.text(max_size=10))
 def test_any_text_is_edited_or_an_error_with_words(text: str, name: str) -> None:
     """What is no manifest is not edited."""
-    tried(lambda: add(text, name, M))
+    tried(lambda: add(text, NewModel(name, M)))
     tried(lambda: remove(text, [name]))

@@ -1,0 +1,81 @@
+"""What `sync` and `lock` were asked to do. Light: built for every sync, one with nothing to do too."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from modelsync.errors import UsageError
+from modelsync.project.selection import Selection
+
+if TYPE_CHECKING:
+    from modelsync.store.links import LinkMode
+
+
+class Upgrade(NamedTuple):
+    """Which models upstream is asked about again, though the lock has an answer.
+
+    Attributes:
+        every_model: All of them.
+        models: These.
+    """
+
+    every_model: bool = False
+    models: Sequence[str] = ()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is any."""
+        return bool(self.every_model or self.models)
+
+
+class SyncOptions(NamedTuple):
+    """What a sync was asked to do.
+
+    Attributes:
+        selection: The models to sync.
+        locked: Fail if the lock is stale, instead of bringing it up to date.
+        frozen: Take the lock as it is, and do not compare it with the manifest.
+        check: Change nothing; fail if anything would have to be done.
+        dry_run: Change nothing; the report's plan says what would be done.
+        directory: The folder to link into, over the manifest's `dir`.
+        link_mode: How files come into that folder.
+        inexact: Keep links that are no longer wanted.
+        replace: Before the first byte, free what the lock needed before and nothing else needs: for a disk that
+            cannot hold two versions. If the fetch then fails, the old version is gone.
+        upgrade: The models that upstream is asked about first.
+    """
+
+    selection: Selection = Selection()
+    locked: bool = False
+    frozen: bool = False
+    check: bool = False
+    dry_run: bool = False
+    directory: Path | None = None
+    link_mode: "LinkMode" = "auto"
+    inexact: bool = False
+    replace: bool = False
+    upgrade: Upgrade = Upgrade()
+
+    @property
+    def whole(self) -> bool:
+        """Whether this is a sync of the whole project as the manifest says, the kind that is remembered."""
+        part = self.selection.partial or self.directory or self.upgrade.wanted
+        return not part and self.link_mode == "auto"
+
+    @property
+    def writes(self) -> bool:
+        """Whether this machine may be changed."""
+        return not (self.check or self.dry_run)
+
+    def verify(self) -> None:
+        """Checks that the options go together.
+
+        Raises:
+            UsageError: two of them contradict each other.
+        """
+        if self.locked and self.frozen:
+            raise UsageError(
+                "--locked and --frozen do not go together", hint="--frozen alone takes the lock as it is"
+            )
+        if (self.locked or self.frozen or self.check) and self.upgrade.wanted:
+            raise UsageError("an upgrade writes the lock, which --locked, --frozen and --check rule out")
