@@ -62,7 +62,7 @@ def test_add_fit_of_what_fits_nowhere_changes_nothing(real: Cli) -> None:
     ("words", "status", "told"),
     [
         ([f"hf:{REPO}:Q8_0", "--fit"], 2, "the URI names the quant Q8_0"),
-        ([f"hf:{REPO}", "--fit", "--frozen"], 2, "--frozen asks nobody"),
+        ([f"hf:{REPO}", "--fit", "--frozen"], 2, "--frozen makes no request"),
         ([f"hf:{REPO}", "--fit", "--offline"], 1, "the network is ruled out"),
         ([f"hf:{REPO}", "--ctx", "1024"], 2, "--fit is to choose for"),
     ],

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from modelsync.spec.uri import Reference
 
 no_sync = click.option("--no-sync", is_flag=True, help="Lock, and fetch nothing.")
-frozen = click.option("--frozen", is_flag=True, help="Edit the manifest alone; ask nobody.")
+frozen = click.option("--frozen", is_flag=True, help="Edit the manifest alone; make no request.")
 
 
 def _new_model(name: str, uri: str, mmproj: str | None, loras: tuple[str, ...], **given: Any) -> "NewModel":
