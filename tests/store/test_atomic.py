@@ -78,7 +78,9 @@ store = Store(Path(sys.argv[1]))
 
 def unprivileged(code: str, *arguments: object) -> list[str]:
     """What `code` prints in a process that may only do what its user's files allow."""
-    (answer,) = finish(python(f"from tests.support.store import renounce\nrenounce()\n{code}", *arguments))
+    (answer,) = finish(
+        python(f"from tests.support.processes import renounce\nrenounce()\n{code}", *arguments)
+    )
     return answer.splitlines()
 
 

@@ -398,7 +398,8 @@ def test_two_processes_in_one_folder(store: Store, folder: Path) -> None:
     """Two processes that work in one folder at the same time lose nothing of each other's records."""
     code = (
         "import sys\nfrom pathlib import Path\nfrom modelsync.store import links\n"
-        "from modelsync.store.layout import Store\nfrom tests.support.store import publish, sha256\n"
+        "from modelsync.store.layout import Store\n"
+        "from tests.support.content import sha256\nfrom tests.support.store import publish\n"
         "store, folder, name = Store(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]\n"
         "data = b'GGUF ' + name.encode()\n"
         "blob = publish(store, data)\n"
