@@ -9,7 +9,7 @@ from modelsync.net.origin import Origin
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
-    from modelsync.net.exchange import Answer
+    from modelsync.net.exchange import FinalAnswer
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _PIECE = 64 * 1024  # bytes
@@ -30,7 +30,7 @@ class Span(NamedTuple):
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:
-    """The length of the body in bytes, where the headers (names in lower case) say it and it counts."""
+    """The length of the body in bytes, where the headers (case of names does not count) say it and it counts."""
     text = headers.get("content-length", "")
     return int(text) if _LENGTH.fullmatch(text) and "transfer-encoding" not in headers else None
 
@@ -42,7 +42,7 @@ def span_of(status: int, headers: Mapping[str, str], start: int, end: int | None
 
     Args:
         status: 200 or 206.
-        headers: The answer's, names in lower case.
+        headers: The answer's, case of names does not count.
         start: Of the question.
         end: Of the question.
         whom: The server, for messages.
@@ -77,7 +77,7 @@ class Body:
 
     Attributes:
         status: 200, or 206 when the server honoured the range.
-        headers: The answer's headers, names in lower case.
+        headers: The answer's headers, case of names does not count.
         start: The offset in the file of the first byte of the body; 0 for a 200.
         end: The offset after the last one, or None when the server did not say.
         total: The size of the whole file, or None when the server did not say.
@@ -87,8 +87,8 @@ class Body:
     """
 
     __slots__ = (
-        "_answer",
         "_at",
+        "_reader",
         "end",
         "headers",
         "origin",
@@ -99,8 +99,8 @@ class Body:
         "url",
     )
 
-    def __init__(self, answer: "Answer", span: Span) -> None:
-        self._answer = answer
+    def __init__(self, answer: "FinalAnswer", span: Span) -> None:
+        self._reader = answer.body
         self.status: int = answer.status
         self.headers: Mapping[str, str] = answer.headers
         self.start, self.end, self.total = span
@@ -115,7 +115,7 @@ class Body:
     @property
     def waited(self) -> float:
         """Seconds that its connection has waited for bytes, in this answer and earlier ones."""
-        return self._answer.waited
+        return float(getattr(self._reader, "waited", 0.0))
 
     def read_into(self, buffer: memoryview) -> int:
         """Waits for bytes and fills `buffer` with those that are there.
@@ -128,7 +128,7 @@ class Body:
                 or longer than promised.
             CancelledError: the client's cancel event was set.
         """
-        count = self._answer.read_into(buffer)
+        count = self._reader.read_into(buffer)
         self._at += count
         if self.end is not None and self._at > self.end:
             raise NetworkError(

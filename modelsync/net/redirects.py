@@ -8,6 +8,7 @@ from modelsync.net.origin import Origin, is_local, is_loopback, of, public_url
 from modelsync.net.retry import FinalNetworkError
 
 MAX_REDIRECTS = 5
+_LONGEST = 32 * 1024  # characters of an address
 STATUSES = frozenset({301, 302, 303, 307, 308})
 
 
@@ -43,6 +44,8 @@ def location(here: str, header: str) -> str:
     try:
         there = urljoin(here, header).partition("#")[0]
         of(there)
+        if len(there) > _LONGEST:
+            raise UriError("too long")
         if not header.isprintable() or "@" in urlsplit(there).netloc:  # urljoin drops a tab without a word
             raise UriError("a control character, or a user")
     except (ValueError, UriError):

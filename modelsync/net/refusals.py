@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from modelsync.errors import HttpStatusError
 from modelsync.net.credentials import Credentials
-from modelsync.net.exchange import Answer
+from modelsync.net.exchange import FinalAnswer
 from modelsync.net.host_limits import retry_after
 from modelsync.net.origin import public_url
 from modelsync.spec.names import printable
@@ -20,7 +20,7 @@ _HINTS = {
 }
 
 
-def refusal(answer: Answer, credentials: Credentials) -> HttpStatusError:
+def refusal(answer: FinalAnswer, credentials: Credentials) -> HttpStatusError:
     """The error that an answer is which brings nothing."""
     code = answer.headers.get("x-error-code")
     said = answer.headers.get("x-error-message")
