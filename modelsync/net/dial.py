@@ -70,17 +70,19 @@ def dial(
         ConfigError: the certificates cannot be read.
     """
     origin, proxy, timeout = route.origin, route.proxy, timeouts.get("connect")
+    encrypts = "https" in (origin.scheme, proxy and proxy.scheme)
+    trusted = context() if encrypts else None  # first: without certificates nobody is asked
     connector = Connector(cancel, public_only=route.public_only)
     channel: ByteChannel = connector.connect_tcp(*(proxy or origin)[1:3], timeout)
     with _closed_on_error(channel):
-        if proxy is not None and proxy.scheme == "https":
-            channel = TlsChannel(channel, context(), proxy.host, timeout)
+        if trusted and proxy is not None and proxy.scheme == "https":
+            channel = TlsChannel(channel, trusted, proxy.host, timeout)
         if proxy is not None and proxy.is_socks:
             _through_socks(channel, proxy, origin, timeouts)
         elif proxy is not None and not route.forwarded:
             _through_http(channel, proxy, origin, timeouts)
-        if origin.scheme == "https":
-            channel = TlsChannel(channel, context(), origin.host, timeout)
+        if trusted and origin.scheme == "https":
+            channel = TlsChannel(channel, trusted, origin.host, timeout)
     return channel
 
 

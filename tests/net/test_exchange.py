@@ -40,7 +40,7 @@ def test_a_request_goes_to_the_origin_that_its_address_is_judged_by(origin: obje
     [
         ("https://me:pw@Host.example./x", "https://host.example/x"),
         ("https://bücher.example/x", "https://xn--bcher-kva.example/x"),
-        ("https://a.example\\@b.example/x", None),
+        ("https://a.example\\@b.example/x", "https://b.example/x"),
         ("https://a.example%2fb.example/x", None),
         ("https://a.example/" + "x" * 70_000, None),
     ],
