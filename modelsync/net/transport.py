@@ -166,8 +166,10 @@ class Transport(httpx2.BaseTransport):
         """
         origin = check_scheme(str(request.url), self._insecure_hosts)
         wanted_public = bool(request.extensions.get(PUBLIC_ONLY))
-        route = self._pool.route(origin, public_only=wanted_public or origin in self._from_public)
-        proxy = None if self._instead else route.proxy
+        route = None
+        if self._instead is None:
+            route = self._pool.route(origin, public_only=wanted_public or origin in self._from_public)
+        proxy = route.proxy if route else None
 
         def fault(error: Exception) -> NetworkError:
             return explain(error, origin, proxy, self._timeout)
@@ -175,10 +177,7 @@ class Transport(httpx2.BaseTransport):
         with contextlib.ExitStack() as held:
             held.enter_context(self._pacing.slot(origin))
             try:
-                if self._instead is None:
-                    sent = self._send(request, route, held)
-                else:
-                    sent = self._send_instead(request, self._instead, held)
+                sent = self._send(request, route, held) if route else self._send_instead(request, held)
                 if sent.status == 407 and proxy and origin.scheme == "http":
                     raise httpx2.ProxyError("407 Proxy Authentication Required")
             except TRANSPORT_ERRORS as error:
@@ -201,10 +200,9 @@ class Transport(httpx2.BaseTransport):
         headers = httpx2.Headers(head.headers.raw_items())
         return _Sent(head.status_code, headers, body, connection.channel, public)
 
-    def _send_instead(
-        self, request: httpx2.Request, transport: httpx2.BaseTransport, held: contextlib.ExitStack
-    ) -> _Sent:
-        response = transport.handle_request(request)
+    def _send_instead(self, request: httpx2.Request, held: contextlib.ExitStack) -> _Sent:
+        assert self._instead is not None
+        response = self._instead.handle_request(request)
         held.callback(response.close)
         assert isinstance(response.stream, httpx2.SyncByteStream)
         pieces = Pieces(iter(response.stream), self._cancel)
