@@ -11,7 +11,8 @@ import pytest
 import modelsync
 from modelsync.errors import NetworkError
 from tests.hub import Hub
-from tests.support.project import REPO, gguf
+from tests.support.content import gguf
+from tests.support.project import REPO
 
 SECRET = "hf_the_users_own_token"
 ENDPOINT = "https://hub.example"

@@ -16,8 +16,8 @@ from modelsync.net.credentials import Credentials, Rule
 from modelsync.net.origin import Origin, of
 from tests.hub import Hub, Redirect
 from tests.hub.wire import Reply, Request, text
-from tests.net.test_origin import ORIGINS
 from tests.support.servers import Proxy, answering
+from tests.support.strategies import ORIGINS
 
 REALM = "https://auth.example/token"
 

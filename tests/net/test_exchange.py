@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from modelsync.errors import UriError
 from modelsync.net.exchange import request_url
 from modelsync.net.origin import of
-from tests.net.test_origin import ORIGINS
+from tests.support.strategies import ORIGINS
 
 
 @given(st.text(max_size=50), st.text(max_size=50))
