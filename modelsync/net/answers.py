@@ -1,4 +1,4 @@
-"""What a server answered, as values. Addresses are kept out of every repr: a signed one is a secret."""
+"""Answers as values. Addresses are kept out of every repr: a signed one is a secret."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

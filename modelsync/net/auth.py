@@ -27,7 +27,7 @@ class BearerChallenge(NamedTuple):
 
     Attributes:
         realm: The address that gives tokens; https, or on loopback.
-        service: Who the token is for, or None.
+        service: The server that the token is for, or None.
         scope: What it is for, or None.
     """
 
@@ -112,7 +112,7 @@ class OriginAuth(httpx2.Auth):
 
 
 def finish(response: httpx2.Response, limit: int = DRAINED, seconds: float = DRAIN_SECONDS) -> bytes:
-    """Reads a body of at most `limit` bytes for about so many seconds, and lets its connection go.
+    """Reads a body of at most `limit` bytes for at most about `seconds`, and releases its connection.
 
     A flow does so with every answer before it yields another request: httpx2 would read it whole, however long it is.
     """

@@ -25,34 +25,34 @@ class Span(NamedTuple):
 
     @property
     def length(self) -> int | None:
-        """How many bytes those are."""
+        """Their number."""
         return None if self.end is None else self.end - self.start
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:
-    """The length of the body in bytes, where the headers (case of names does not count) say it and it counts."""
+    """The length of the body in bytes, where the headers say it and no `Transfer-Encoding` overrides it."""
     text = headers.get("content-length", "")
     return int(text) if _LENGTH.fullmatch(text) and "transfer-encoding" not in headers else None
 
 
-def span_of(status: int, headers: Mapping[str, str], start: int, end: int | None, whom: str) -> Span:
-    """Which bytes came, for the question for those from `start` up to `end` (None: to the last).
+def span_of(status: int, headers: Mapping[str, str], start: int, end: int | None, server: str) -> Span:
+    """Which bytes came in answer to a request for those from `start` up to `end` (None: to the last).
 
-    A server may answer with the whole file (200), or with fewer bytes than asked for, as long as it says so.
+    A server may answer with the whole file (200), or with fewer bytes than requested, if it says so.
 
     Args:
         status: 200 or 206.
         headers: The answer's, case of names does not count.
-        start: Of the question.
-        end: Of the question.
-        whom: The server, for messages.
+        start: Of the request.
+        end: Of the request.
+        server: Its name, for messages.
 
     Raises:
-        NetworkError: the answer contradicts the question, or itself.
+        NetworkError: the answer contradicts the request, or itself.
     """
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
-        raise NetworkError(f"{whom} sent the file encoded ({printable(encoding)}), which was not asked for")
+        raise NetworkError(f"{server} sent the file encoded ({printable(encoding)}), which was not asked for")
     length = content_length(headers)
     if status == 200:
         return Span(0, length, length)
@@ -60,15 +60,15 @@ def span_of(status: int, headers: Mapping[str, str], start: int, end: int | None
     parsed = _CONTENT_RANGE.fullmatch(said.strip())
     if parsed is None or (start == 0 and end is None):
         raise NetworkError(
-            f"{whom} answered with a part of the file that was not asked for ({printable(said)})"
+            f"{server} answered with a part of the file that was not asked for ({printable(said)})"
         )
     first, after = int(parsed[1]), int(parsed[2]) + 1
     total = None if parsed[3] == "*" else int(parsed[3])
     asked = f"{start}-{'' if end is None else end - 1}"
     if first != start or after <= first or (end is not None and after > end):
-        raise NetworkError(f"{whom} was asked for the bytes {asked} and answered with {printable(said)}")
+        raise NetworkError(f"{server} was asked for the bytes {asked} and answered with {printable(said)}")
     if (total is not None and after > total) or (length is not None and length != after - first):
-        raise NetworkError(f"{whom} contradicts itself: {length} bytes as {printable(said)}")
+        raise NetworkError(f"{server} contradicts itself: {length} bytes as {printable(said)}")
     return Span(first, after, total)
 
 

@@ -28,10 +28,10 @@ T = TypeVar("T")
 
 
 class Client:
-    """Asks servers, from any number of threads.
+    """Sends requests, from any number of threads.
 
     Args:
-        credentials: What may be sent to whom; None: nothing to nobody.
+        credentials: Headers by origin; None: none are sent.
         insecure_hosts: Hosts that may be asked over plain http besides loopback; they get no credentials.
         timeout: Seconds without a byte after which a connection is given up.
         cancel: Once set, every call and every read ends with CancelledError within about a second.
@@ -89,7 +89,7 @@ class Client:
 
     @property
     def credentials(self) -> Credentials:
-        """What may be sent to whom."""
+        """Headers by origin."""
         return self._credentials
 
     def close(self) -> None:
@@ -151,7 +151,7 @@ class Client:
         return self._retried(ask)
 
     def leads(self, url: str) -> str | None:
-        """Where a file's address leads on another origin; None where it leads to none. Asks once, for no bytes.
+        """The address on another origin that a file's address redirects to, or None; in one attempt, no retry.
 
         Raises:
             HttpStatusError: the answer was an error.
@@ -174,7 +174,7 @@ class Client:
         if_range: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[Body]:
-        """Asks for the bytes from `start` up to `end` (not included), once: who reads them also retries.
+        """Asks for the bytes from `start` up to `end` (not included), in one attempt, no retry.
 
         No range is asked for when `start` is 0 and `end` is None. All redirects are followed; `url` may be
         one that an earlier answer led to (`Body.url`). `if_range` is a strong validator, as the server wrote
@@ -223,7 +223,7 @@ class Client:
         return self._retried(ask)
 
     def _check(self, answer: FinalAnswer) -> None:
-        """Raises what an answer means that brings nothing."""
+        """Raises HttpStatusError for an answer that is not 200 or 206."""
         if answer.status not in {200, 206}:
             error = refusal(answer, self._credentials)
             answer.drain()

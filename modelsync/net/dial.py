@@ -71,7 +71,7 @@ def dial(
     """
     origin, proxy, timeout = route.origin, route.proxy, timeouts.get("connect")
     encrypts = "https" in (origin.scheme, proxy and proxy.scheme)
-    trusted = context() if encrypts else None  # first: without certificates nobody is asked
+    trusted = context() if encrypts else None  # before anything connects: they may be missing
     connector = Connector(cancel, public_only=route.public_only)
     channel: ByteChannel = connector.connect_tcp(*(proxy or origin)[1:3], timeout)
     with _closed_on_error(channel):

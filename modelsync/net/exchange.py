@@ -3,7 +3,7 @@
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import CookieJar
 
 import httpx2
 
@@ -11,13 +11,20 @@ from modelsync.errors import UriError
 from modelsync.net.auth import OriginAuth, TokenExchange, finish
 from modelsync.net.credentials import Credentials
 from modelsync.net.headers import check_header
-from modelsync.net.origin import Origin, is_local, of, public_url
+from modelsync.net.origin import Origin, of, public_url
 from modelsync.net.redirects import MAX_REDIRECTS, STATUSES, check_redirect, check_scheme, location
 from modelsync.net.retry import FinalNetworkError
 from modelsync.net.transport import BODY, PUBLIC, PUBLIC_ONLY, Pieces, Reader, Transport
 from modelsync.net.upload import UploadBody
 
 _TAIL = re.compile(r"[/?][^#]*")  # path and query
+
+
+class _NoCookies(CookieJar):
+    """Reads no cookie, so there is none to send."""
+
+    def extract_cookies(self, *_: object) -> None:
+        """Takes none."""
 
 
 class FinalAnswer:
@@ -41,7 +48,7 @@ class FinalAnswer:
         self.origin = of(url)
         self.redirected = self.origin != first
         self.redirect_to: str | None = None
-        self.public = bool(response.extensions.get(PUBLIC, not is_local(self.origin.host)))
+        self.public = bool(response.extensions[PUBLIC])
 
     @property
     def body(self) -> Reader:
@@ -57,14 +64,14 @@ class FinalAnswer:
 
 
 class Exchange:
-    """Asks and follows redirects; thread-safe. What a `Client` is made of.
+    """Sends requests and follows redirects; thread-safe.
 
     Args:
         transport: Sends the requests. It is closed here.
-        credentials: What may be sent to whom.
+        credentials: Headers by origin.
         insecure_hosts: Hosts that may be asked over plain http besides loopback.
         timeout: Seconds without a byte.
-        user_agent: What the program calls itself.
+        user_agent: The `User-Agent` header.
         signers: As of `OriginAuth`.
         tokens: As of `OriginAuth`.
     """
@@ -94,7 +101,7 @@ class Exchange:
             auth=self._auth,
             headers=defaults,
             timeout=timeout,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            cookies=_NoCookies(),
             trust_env=False,
         )
 
@@ -114,7 +121,7 @@ class Exchange:
         elsewhere: bool = True,
         bulk: bool = False,
     ) -> Iterator[FinalAnswer]:
-        """Asks once, follows redirects, and gives the answer for the time of the `with`.
+        """Sends one request, follows redirects, and gives the final answer for the time of the `with`.
 
         Args:
             method: GET or HEAD.

@@ -1,4 +1,4 @@
-"""Words for what goes wrong on the way: what happened, to whom, and the setting that mends it."""
+"""Messages for transport errors: what happened, with which server, and the setting that mends it."""
 
 import socket
 import ssl
@@ -19,12 +19,12 @@ _PROXY_HINT = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; NO_PROXY lists the h
 
 
 def explain(error: Exception, origin: Origin, proxy: Proxy | None, timeout: float) -> NetworkError:
-    """The error for people that a transport's error is.
+    """The error for people that stands for a transport's error.
 
     Args:
         error: One of `TRANSPORT_ERRORS`.
-        origin: Who was asked.
-        proxy: The proxy it was asked through.
+        origin: The server.
+        proxy: The proxy on the way, or None.
         timeout: Seconds without a byte after which it was given up.
     """
     if isinstance(error, httpx2.ProxyError):

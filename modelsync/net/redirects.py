@@ -1,4 +1,4 @@
-"""Which addresses may be asked, and where an answer may send us. Pure; names are resolved elsewhere."""
+"""Which addresses may be requested, and which redirects followed. Pure: no name is resolved here."""
 
 import re
 from urllib.parse import urljoin, urlsplit
@@ -17,7 +17,7 @@ def check_scheme(url: str, insecure_hosts: frozenset[str]) -> Origin:
 
     Raises:
         UriError: it is no http(s) address.
-        RefusedError: it is plain http to anyone else.
+        RefusedError: it is plain http to another host.
     """
     origin = of(url)
     if origin.scheme == "https" or is_loopback(origin.host):

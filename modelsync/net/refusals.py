@@ -1,4 +1,4 @@
-"""An error status in words: who said it, what the hub adds, and what mends it in general."""
+"""Messages for error statuses: the server, the hub's own words, and what mends it."""
 
 from http import HTTPStatus
 
@@ -21,7 +21,7 @@ _HINTS = {
 
 
 def refusal(answer: FinalAnswer, credentials: Credentials) -> HttpStatusError:
-    """The error that an answer is which brings nothing."""
+    """The error for an answer with an error status."""
     code = answer.headers.get("x-error-code")
     said = answer.headers.get("x-error-message")
     words = printable(credentials.redact(said)) if said else None

@@ -1,4 +1,4 @@
-"""The transport under every request: who may be asked, over which connection, how many at a time, for how long."""
+"""The transport of every request: which servers may be asked, over which connection, how many at a time."""
 
 import contextlib
 import threading
@@ -174,25 +174,31 @@ class Transport(httpx2.BaseTransport):
         def fault(error: Exception) -> NetworkError:
             return explain(error, origin, proxy, self._timeout)
 
+        # An Auth's own requests name no timeout.
+        request.extensions = {"timeout": httpx2.Timeout(self._timeout).as_dict(), **request.extensions}
         with contextlib.ExitStack() as held:
             held.enter_context(self._pacing.slot(origin))
             try:
-                sent = self._send(request, route, held) if route else self._send_instead(request, held)
+                sent = (
+                    self._send(request, route, held) if route else self._send_instead(request, origin, held)
+                )
                 if sent.status == 407 and proxy and origin.scheme == "http":
                     raise httpx2.ProxyError("407 Proxy Authentication Required")
             except TRANSPORT_ERRORS as error:
                 raise fault(error) from None
             if wanted_public:
                 self._from_public.add(origin)
-            body = ResponseBody(sent.reader, sent.channel, fault, held.pop_all())
-        extensions = {PUBLIC: sent.public, BODY: body}
-        response = httpx2.Response(sent.status, headers=sent.headers, stream=body, extensions=extensions)
-        response.headers.encoding = "latin-1"
-        self._learn(origin, response)
+            kept = contextlib.ExitStack()
+            body = ResponseBody(sent.reader, sent.channel, fault, kept)
+            extensions = {PUBLIC: sent.public, BODY: body}
+            response = httpx2.Response(sent.status, headers=sent.headers, stream=body, extensions=extensions)
+            response.headers.encoding = "latin-1"
+            self._learn(origin, response)
+            kept.callback(held.pop_all().close)
         return response
 
     def _send(self, request: httpx2.Request, route: Route, held: contextlib.ExitStack) -> _Sent:
-        timeouts = request.extensions.get("timeout") or httpx2.Timeout(self._timeout).as_dict()
+        timeouts = request.extensions["timeout"]
         connection = held.enter_context(self._pool.connection(route, timeouts))
         head, body = connection.ask(request, timeouts)
         # Behind a proxy only the host's name can tell.
@@ -200,13 +206,13 @@ class Transport(httpx2.BaseTransport):
         headers = httpx2.Headers(head.headers.raw_items())
         return _Sent(head.status_code, headers, body, connection.channel, public)
 
-    def _send_instead(self, request: httpx2.Request, held: contextlib.ExitStack) -> _Sent:
+    def _send_instead(self, request: httpx2.Request, origin: Origin, held: contextlib.ExitStack) -> _Sent:
         assert self._instead is not None
         response = self._instead.handle_request(request)
         held.callback(response.close)
         assert isinstance(response.stream, httpx2.SyncByteStream)
         pieces = Pieces(iter(response.stream), self._cancel)
-        return _Sent(response.status_code, response.headers, pieces, None, not is_local(request.url.host))
+        return _Sent(response.status_code, response.headers, pieces, None, not is_local(origin.host))
 
     def _learn(self, origin: Origin, response: httpx2.Response) -> None:
         """Keeps the pace that the server asks for."""

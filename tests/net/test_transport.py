@@ -1,14 +1,24 @@
 """The transport: what it does for a request by itself, and another one in its place."""
 
+import contextlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from modelsync.errors import CancelledError, ConfigError, HttpStatusError, NetworkError, RefusedError
+from modelsync.errors import (
+    CancelledError,
+    ConfigError,
+    HttpStatusError,
+    ModelsyncError,
+    NetworkError,
+    RefusedError,
+)
 from modelsync.net.client import Client
 from modelsync.net.credentials import Credentials, Rule
 from modelsync.net.transport import BODY, Transport
@@ -57,6 +67,39 @@ def test_a_request_that_names_no_timeout_has_one() -> None:
     """As those do that an `Auth` makes: a silent server is given up all the same."""
     with silent() as server, transport(0.3) as sends, pytest.raises(NetworkError, match=r"silent for 0\.3 s"):
         sends.handle_request(httpx2.Request("GET", f"http://127.0.0.1:{server.port}/"))
+
+
+def test_another_transport_is_told_the_timeout_of_every_request() -> None:
+    """Of those that an `Auth` makes too."""
+    told: list[object] = []
+
+    class Asking(httpx2.Auth):
+        def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+            yield httpx2.Request("GET", f"{HUB}/first")
+            yield request
+
+    def serve(request: httpx2.Request) -> httpx2.Response:
+        told.append(request.extensions["timeout"]["read"])
+        return httpx2.Response(200, json={})
+
+    with Client(transport=mock(serve), auth={HUB: Asking()}, timeout=7.0) as client:
+        client.get_json(f"{HUB}/x")
+        with client.open(f"{HUB}/x"):
+            pass
+    assert told == [7.0] * 4
+
+
+@given(st.text(st.characters(max_codepoint=255), max_size=60), st.text(max_size=30))
+def test_nothing_but_our_errors_comes_out(location: str, cookie: str) -> None:
+    """Whatever an answer's headers say, an address that it leads to or a cookie."""
+    headers = [("Location", location.encode("latin-1")), ("Set-Cookie", cookie.encode())]
+
+    def serve(request: httpx2.Request) -> httpx2.Response:
+        raw = [(name.encode(), value) for name, value in headers]
+        return httpx2.Response(302 if request.url.path == "/x" else 200, headers=raw)
+
+    with Client(transport=mock(serve)) as client, contextlib.suppress(ModelsyncError):
+        assert client.head(f"{HUB}/x").status in {200, 302}
 
 
 def test_an_answer_can_be_iterated_and_filled_from(hub: Hub) -> None:
