@@ -159,7 +159,7 @@ class Client:
             RefusedError: the address, or one that it redirects to, is not safe to ask.
             CancelledError: the cancel event was set.
         """
-        with self._exchange.ask("HEAD", url, elsewhere=False) as answer:
+        with self._exchange.ask("HEAD", url, elsewhere=False, bulk=True) as answer:
             if answer.redirect_to is None:
                 self._check(answer)
             return answer.redirect_to

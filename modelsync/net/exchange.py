@@ -130,7 +130,7 @@ class Exchange:
             headers: Go to the first address's origin alone: there may be a secret in them.
             range_headers: Go along with every redirect.
             elsewhere: Whether redirects to another origin are followed; if not, they are answers.
-            bulk: Whether it is for the bytes of a file: these do not pass through `httpx2.Client`.
+            bulk: Whether it is one of many for the bytes of files: these do not pass through `httpx2.Client`.
 
         Raises:
             NetworkError, RefusedError, CancelledError, ConfigError, UriError: there is no answer.
