@@ -71,7 +71,9 @@ def test_a_variant_that_fits_is_remembered(project: Path, hub: Hub, tiny_gguf: P
         f'[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\n[models.tiny.variants.large]\nuri = "hf:{REPO}:Q8_0"\n'
     )
     sync = "import modelsync; modelsync.sync(variant='auto')"
-    assert "httpx2" in imported(sync, project)
+    found = imported(sync, project)
+    assert "httpx2" in found
+    assert "httpcore2" not in found  # what is not imported pays for httpx2
     hub.clear()
     for code in (sync, "import modelsync; modelsync.path('tiny', variant='auto')"):
         assert imported(code, project) & {*HEAVY, "click", "ctypes", "subprocess"} == set()
