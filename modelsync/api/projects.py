@@ -84,6 +84,8 @@ def sync(
         offline=offline,
         max_rate=calls.rate(max_rate),
         require_fit=require_fit,
+        transport=transport,
+        auth=auth,
     )
     with calls.context(call, on_progress, cancel) as context:
         return ops_sync.sync(context, calls.find(context, manifest, package), options)

@@ -182,7 +182,7 @@ def test_the_systems_certificates_are_found_wherever_they_are(
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     paths = ssl.get_default_verify_paths()
     kinds = []
-    for file in (__file__, None):
+    for file in (__file__, ""):
         found = paths._replace(cafile=file, capath=str(tmp_path))
         monkeypatch.setattr(ssl, "get_default_verify_paths", lambda found=found: found)
         context = client_context()
