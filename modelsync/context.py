@@ -1,7 +1,7 @@
 """What one call works with: settings, options, store, sources and, once something needs it, a client."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from modelsync import settings as environment
@@ -10,6 +10,8 @@ from modelsync.settings import DEFAULT_ENDPOINT, Settings
 from modelsync.store.layout import Store, open_store
 
 if TYPE_CHECKING:
+    import httpx2
+
     from modelsync.net.client import Client
     from modelsync.sources.base import Source
     from modelsync.transfer.downloader import Downloader
@@ -32,6 +34,8 @@ class CallOptions(NamedTuple):
         jobs: The most connections that files come over at once; None leaves it to the transfer.
         max_rate: The most bytes a second that are read from the network; None leaves it to the settings.
         require_fit: Whether a model that cannot fit this machine is not fetched; None leaves it to the settings.
+        transport: Sends the requests in place of connections of ours.
+        auth: An `httpx2.Auth` by origin, for hosts that sign requests.
     """
 
     endpoint: str | None = None
@@ -41,6 +45,8 @@ class CallOptions(NamedTuple):
     jobs: int | None = None
     max_rate: int | None = None
     require_fit: bool | None = None
+    transport: "httpx2.BaseTransport | None" = None
+    auth: "Mapping[str, httpx2.Auth] | None" = None
 
 
 NO_OPTIONS = CallOptions()
@@ -172,6 +178,8 @@ class Context:
                     insecure_hosts=user.insecure_hosts,
                     timeout=self.settings.http_timeout,
                     cancel=self.cancel,
+                    transport=self.options.transport,
+                    auth=self.options.auth,
                 )
             return self._client
 

@@ -12,6 +12,9 @@ from tests.support.project import REPO
 
 HEAVY = (
     "httpcore2",
+    "httpx2",
+    "h11",
+    "truststore",
     "ssl",
     "tomlkit",
     "rich",
@@ -68,7 +71,9 @@ def test_a_variant_that_fits_is_remembered(project: Path, hub: Hub, tiny_gguf: P
         f'[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\n[models.tiny.variants.large]\nuri = "hf:{REPO}:Q8_0"\n'
     )
     sync = "import modelsync; modelsync.sync(variant='auto')"
-    assert "httpcore2" in imported(sync, project)
+    found = imported(sync, project)
+    assert "httpx2" in found
+    assert "httpcore2" not in found  # what is not imported pays for httpx2
     hub.clear()
     for code in (sync, "import modelsync; modelsync.path('tiny', variant='auto')"):
         assert imported(code, project) & {*HEAVY, "click", "ctypes", "subprocess"} == set()
@@ -88,4 +93,4 @@ def test_a_lock_of_local_files_imports_no_client(tmp_path: Path, tiny_gguf: Path
     (tmp_path / "models.toml").write_text(f'[models]\ntiny = "file:{tiny_gguf}"\n')
     found = imported("import modelsync; modelsync.lock()", tmp_path)
     assert (tmp_path / "models.lock").exists()
-    assert found & {"httpcore2", "ssl"} == set()
+    assert found & {"httpcore2", "httpx2", "ssl"} == set()

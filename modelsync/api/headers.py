@@ -1,13 +1,15 @@
 """Public functions that need only a model's header: `inspect`, `estimate`."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from modelsync.api import calls
 from modelsync.context import CallOptions
 
 if TYPE_CHECKING:
+    import httpx2
+
     from modelsync.fit.estimation import Estimation
     from modelsync.ops.inspect import Inspection
     from modelsync.transfer.progress import Event
@@ -24,6 +26,8 @@ def inspect(
     offline: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
+    transport: "httpx2.BaseTransport | None" = None,
+    auth: "Mapping[str, httpx2.Auth] | None" = None,
 ) -> "Inspection":
     """Reads what a model's GGUF header says: `modelsync inspect`. If the model is not here, only its header is fetched.
 
@@ -37,6 +41,8 @@ def inspect(
         offline: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
+        transport: See `path`.
+        auth: See `path`.
 
     Raises:
         NotAModelError: it is no good GGUF file.
@@ -45,7 +51,7 @@ def inspect(
     """
     from modelsync.ops import inspect as ops_inspect
 
-    call = CallOptions(endpoint=endpoint, token=token, offline=offline)
+    call = CallOptions(endpoint=endpoint, token=token, offline=offline, transport=transport, auth=auth)
     with calls.context(call, on_progress, cancel) as context:
         return ops_inspect.inspect(
             context, name_or_uri, lambda: calls.find(context, manifest, package), variant=variant
@@ -73,6 +79,8 @@ def estimate(
     offline: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
+    transport: "httpx2.BaseTransport | None" = None,
+    auth: "Mapping[str, httpx2.Auth] | None" = None,
 ) -> "Estimation":
     """What memory a model will need, from its header alone: `modelsync estimate`.
 
@@ -96,6 +104,8 @@ def estimate(
         offline: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
+        transport: See `path`.
+        auth: See `path`.
 
     Raises:
         NotAModelError: it is no good GGUF file.
@@ -121,7 +131,7 @@ def estimate(
         if ram is not None
         else None,
     )
-    call = CallOptions(endpoint=endpoint, token=token, offline=offline)
+    call = CallOptions(endpoint=endpoint, token=token, offline=offline, transport=transport, auth=auth)
     with calls.context(call, on_progress, cancel) as context:
         return ops_estimate.estimate(
             context, name_or_uri, lambda: calls.find(context, manifest, package), variant=variant, asked=asked

@@ -1,7 +1,7 @@
 """A model as local files, or loaded: `path`, `files`, `load`."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from modelsync.ops import path as ops_path
 from modelsync.project.model_files import ModelFiles
 
 if TYPE_CHECKING:
+    import httpx2
     from llama_cpp import Llama
 
     from modelsync.transfer.progress import Event
@@ -29,6 +30,8 @@ def path(
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
+    transport: "httpx2.BaseTransport | None" = None,
+    auth: "Mapping[str, httpx2.Auth] | None" = None,
 ) -> Path:
     """The local path of a model, for llama.cpp to load: the file, or the first part of a split model.
 
@@ -48,6 +51,11 @@ def path(
         max_rate: The most bytes a second from the network, a number or as in `5MB`; None: `MODELSYNC_MAX_RATE`.
         on_progress: Called with each progress event, in one thread at a time; None: a bar, where stderr is a terminal.
         cancel: Set it in another thread to interrupt the call.
+        transport: Sends every request in place of connections of ours: for tests (`httpx2.MockTransport`) and odd
+            networks. It is given requests for documents and for bytes, decides itself about names, proxies and
+            certificates, and stays open. Redirects, rate limits and credentials are as without it.
+        auth: An `httpx2.Auth` by origin, for hosts that sign requests:
+            `{"https://models.corp.example": httpx2.BasicAuth(user, password)}`. It sees requests to that origin alone.
 
     Raises:
         NotSyncedError: it is not here, and `download` is False or the network is ruled out.
@@ -66,6 +74,8 @@ def path(
         max_rate=max_rate,
         on_progress=on_progress,
         cancel=cancel,
+        transport=transport,
+        auth=auth,
     ).model
 
 
@@ -82,9 +92,18 @@ def files(
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
+    transport: "httpx2.BaseTransport | None" = None,
+    auth: "Mapping[str, httpx2.Auth] | None" = None,
 ) -> ModelFiles:
     """All local files of a model: its parts, its projector, its adapters. Its arguments are those of `path`."""
-    call = CallOptions(endpoint=endpoint, token=token, offline=offline, max_rate=calls.rate(max_rate))
+    call = CallOptions(
+        endpoint=endpoint,
+        token=token,
+        offline=offline,
+        max_rate=calls.rate(max_rate),
+        transport=transport,
+        auth=auth,
+    )
     with calls.context(call, on_progress, cancel) as context:
         return ops_path.files(
             context,
@@ -108,6 +127,8 @@ def load(
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
+    transport: "httpx2.BaseTransport | None" = None,
+    auth: "Mapping[str, httpx2.Auth] | None" = None,
     **overrides: Any,
 ) -> "Llama":
     """Loads a model with llama-cpp-python: `[models.NAME.load]` of the manifest, with `overrides` laid over.
@@ -129,6 +150,8 @@ def load(
         max_rate: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
+        transport: See `path`.
+        auth: See `path`.
         overrides: Keywords for `llama_cpp.Llama`; those that name a path or code too, which a manifest may not.
 
     Raises:
@@ -138,7 +161,14 @@ def load(
     """
     from modelsync.ops import load as ops_load
 
-    call = CallOptions(endpoint=endpoint, token=token, offline=offline, max_rate=calls.rate(max_rate))
+    call = CallOptions(
+        endpoint=endpoint,
+        token=token,
+        offline=offline,
+        max_rate=calls.rate(max_rate),
+        transport=transport,
+        auth=auth,
+    )
     with calls.context(call, on_progress, cancel) as context:
         return ops_load.load(
             context,

@@ -1,7 +1,7 @@
 """Public functions about projects and their files: `sync`, `pull`, `lock`, `verify`."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ from modelsync.context import CallOptions
 from modelsync.project.model_files import ModelFiles
 
 if TYPE_CHECKING:
+    import httpx2
+
     from modelsync.install.report import SyncReport
     from modelsync.ops.lock import LockReport
     from modelsync.ops.verify import VerifiedFile
@@ -43,6 +45,8 @@ def sync(
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
+    transport: "httpx2.BaseTransport | None" = None,
+    auth: "Mapping[str, httpx2.Auth] | None" = None,
 ) -> "SyncReport":
     """Makes this machine hold what the lock says: `modelsync sync`, whose flags these arguments are.
 
@@ -80,6 +84,8 @@ def sync(
         offline=offline,
         max_rate=calls.rate(max_rate),
         require_fit=require_fit,
+        transport=transport,
+        auth=auth,
     )
     with calls.context(call, on_progress, cancel) as context:
         return ops_sync.sync(context, calls.find(context, manifest, package), options)
@@ -95,6 +101,8 @@ def pull(
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
+    transport: "httpx2.BaseTransport | None" = None,
+    auth: "Mapping[str, httpx2.Auth] | None" = None,
 ) -> list[ModelFiles]:
     """Fetches models without a manifest: into the store, or as plain files under `dir`.
 
@@ -110,13 +118,22 @@ def pull(
         max_rate: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
+        transport: See `path`.
+        auth: See `path`.
 
     Returns:
         The files of each URI, in order.
     """
     from modelsync.ops import pull as ops_pull
 
-    call = CallOptions(endpoint=endpoint, token=token, offline=offline, max_rate=calls.rate(max_rate))
+    call = CallOptions(
+        endpoint=endpoint,
+        token=token,
+        offline=offline,
+        max_rate=calls.rate(max_rate),
+        transport=transport,
+        auth=auth,
+    )
     with calls.context(call, on_progress, cancel) as context:
         report = ops_pull.pull(
             context, uris, directory=Path(dir) if dir is not None else None, filename=filename
@@ -136,6 +153,8 @@ def lock(
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
+    transport: "httpx2.BaseTransport | None" = None,
+    auth: "Mapping[str, httpx2.Auth] | None" = None,
 ) -> "LockReport":
     """Brings `models.lock` up to date with the manifest: `modelsync lock`.
 
@@ -150,11 +169,20 @@ def lock(
         max_rate: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
+        transport: See `path`.
+        auth: See `path`.
     """
     from modelsync.ops import lock as ops_lock
     from modelsync.ops.options import Upgrade
 
-    call = CallOptions(endpoint=endpoint, token=token, offline=offline, max_rate=calls.rate(max_rate))
+    call = CallOptions(
+        endpoint=endpoint,
+        token=token,
+        offline=offline,
+        max_rate=calls.rate(max_rate),
+        transport=transport,
+        auth=auth,
+    )
     with calls.context(call, on_progress, cancel) as context:
         found = calls.find(context, manifest)
         return ops_lock.lock(context, found, Upgrade(upgrade, upgrade_models), dry_run=dry_run)
@@ -172,6 +200,8 @@ def verify(
     offline: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
+    transport: "httpx2.BaseTransport | None" = None,
+    auth: "Mapping[str, httpx2.Auth] | None" = None,
 ) -> "tuple[VerifiedFile, ...]":
     """Hashes what is here again: `modelsync verify`. Each file is one row with its status, and where it is damaged.
 
@@ -187,6 +217,8 @@ def verify(
         offline: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
+        transport: See `path`.
+        auth: See `path`.
 
     Raises:
         ModelsyncError: with `repair`, the first that could not be repaired; the others were.
@@ -194,7 +226,9 @@ def verify(
     from modelsync.project.selection import Selection
 
     selection = Selection(names, variant=variant)
-    call = CallOptions(endpoint=endpoint, token=token, offline=offline if repair else True)
+    call = CallOptions(
+        endpoint=endpoint, token=token, offline=offline if repair else True, transport=transport, auth=auth
+    )
     with calls.context(call, on_progress, cancel) as context:
         found = calls.find(context, manifest, package)
         if not repair:

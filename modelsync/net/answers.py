@@ -1,4 +1,4 @@
-"""What a server answered, as values. Addresses are kept out of every repr: a signed one is a secret."""
+"""Answers as values. Addresses are kept out of every repr: a signed one is a secret."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ class JsonReply:
 
     Attributes:
         value: What the document says.
-        headers: The answer's headers, names in lower case.
+        headers: The answer's headers; case of names does not count.
         url: Where it came from in the end.
     """
 
@@ -26,7 +26,7 @@ class Head:
 
     Attributes:
         status: 200 and its like, 304, or a redirect's status where `redirect_to` is set.
-        headers: The answer's headers, names in lower case.
+        headers: The answer's headers; case of names does not count.
         url: The address that gave this answer.
         redirect_to: The absolute address on another origin that the answer points at, or None.
     """

@@ -9,7 +9,7 @@ from modelsync.net.origin import Origin
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
-    from modelsync.net.exchange import Answer
+    from modelsync.net.exchange import FinalAnswer
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _PIECE = 64 * 1024  # bytes
@@ -25,34 +25,34 @@ class Span(NamedTuple):
 
     @property
     def length(self) -> int | None:
-        """How many bytes those are."""
+        """Their number."""
         return None if self.end is None else self.end - self.start
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:
-    """The length of the body in bytes, where the headers (names in lower case) say it and it counts."""
+    """The length of the body in bytes, where the headers say it and no `Transfer-Encoding` overrides it."""
     text = headers.get("content-length", "")
     return int(text) if _LENGTH.fullmatch(text) and "transfer-encoding" not in headers else None
 
 
-def span_of(status: int, headers: Mapping[str, str], start: int, end: int | None, whom: str) -> Span:
-    """Which bytes came, for the question for those from `start` up to `end` (None: to the last).
+def span_of(status: int, headers: Mapping[str, str], start: int, end: int | None, server: str) -> Span:
+    """Which bytes came in answer to a request for those from `start` up to `end` (None: to the last).
 
-    A server may answer with the whole file (200), or with fewer bytes than asked for, as long as it says so.
+    A server may answer with the whole file (200), or with fewer bytes than requested, if it says so.
 
     Args:
         status: 200 or 206.
-        headers: The answer's, names in lower case.
-        start: Of the question.
-        end: Of the question.
-        whom: The server, for messages.
+        headers: The answer's, case of names does not count.
+        start: Of the request.
+        end: Of the request.
+        server: Its name, for messages.
 
     Raises:
-        NetworkError: the answer contradicts the question, or itself.
+        NetworkError: the answer contradicts the request, or itself.
     """
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
-        raise NetworkError(f"{whom} sent the file encoded ({printable(encoding)}), which was not asked for")
+        raise NetworkError(f"{server} sent the file encoded ({printable(encoding)}), which was not asked for")
     length = content_length(headers)
     if status == 200:
         return Span(0, length, length)
@@ -60,15 +60,15 @@ def span_of(status: int, headers: Mapping[str, str], start: int, end: int | None
     parsed = _CONTENT_RANGE.fullmatch(said.strip())
     if parsed is None or (start == 0 and end is None):
         raise NetworkError(
-            f"{whom} answered with a part of the file that was not asked for ({printable(said)})"
+            f"{server} answered with a part of the file that was not asked for ({printable(said)})"
         )
     first, after = int(parsed[1]), int(parsed[2]) + 1
     total = None if parsed[3] == "*" else int(parsed[3])
     asked = f"{start}-{'' if end is None else end - 1}"
     if first != start or after <= first or (end is not None and after > end):
-        raise NetworkError(f"{whom} was asked for the bytes {asked} and answered with {printable(said)}")
+        raise NetworkError(f"{server} was asked for the bytes {asked} and answered with {printable(said)}")
     if (total is not None and after > total) or (length is not None and length != after - first):
-        raise NetworkError(f"{whom} contradicts itself: {length} bytes as {printable(said)}")
+        raise NetworkError(f"{server} contradicts itself: {length} bytes as {printable(said)}")
     return Span(first, after, total)
 
 
@@ -77,7 +77,7 @@ class Body:
 
     Attributes:
         status: 200, or 206 when the server honoured the range.
-        headers: The answer's headers, names in lower case.
+        headers: The answer's headers, case of names does not count.
         start: The offset in the file of the first byte of the body; 0 for a 200.
         end: The offset after the last one, or None when the server did not say.
         total: The size of the whole file, or None when the server did not say.
@@ -87,8 +87,8 @@ class Body:
     """
 
     __slots__ = (
-        "_answer",
         "_at",
+        "_reader",
         "end",
         "headers",
         "origin",
@@ -99,8 +99,8 @@ class Body:
         "url",
     )
 
-    def __init__(self, answer: "Answer", span: Span) -> None:
-        self._answer = answer
+    def __init__(self, answer: "FinalAnswer", span: Span) -> None:
+        self._reader = answer.body
         self.status: int = answer.status
         self.headers: Mapping[str, str] = answer.headers
         self.start, self.end, self.total = span
@@ -115,7 +115,7 @@ class Body:
     @property
     def waited(self) -> float:
         """Seconds that its connection has waited for bytes, in this answer and earlier ones."""
-        return self._answer.waited
+        return float(getattr(self._reader, "waited", 0.0))
 
     def read_into(self, buffer: memoryview) -> int:
         """Waits for bytes and fills `buffer` with those that are there.
@@ -128,7 +128,7 @@ class Body:
                 or longer than promised.
             CancelledError: the client's cancel event was set.
         """
-        count = self._answer.read_into(buffer)
+        count = self._reader.read_into(buffer)
         self._at += count
         if self.end is not None and self._at > self.end:
             raise NetworkError(

@@ -5,16 +5,21 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, BinaryIO, Literal, Self, TypeVar
+
+import httpx2
 
 from modelsync.errors import CancelledError, NetworkError
 from modelsync.net.answers import Head, JsonReply
+from modelsync.net.auth import TokenExchange
 from modelsync.net.body import Body, span_of
 from modelsync.net.credentials import Credentials
-from modelsync.net.exchange import Answer, Exchange
+from modelsync.net.exchange import Exchange, FinalAnswer
 from modelsync.net.origin import public_url
 from modelsync.net.refusals import refusal
-from modelsync.net.retry import LONGEST_ASKED_WAIT, Backoff, FinalNetworkError, retryable
+from modelsync.net.retry import Backoff, FinalNetworkError, retryable
+from modelsync.net.transport import Transport
+from modelsync.net.upload import UploadBody
 from modelsync.version import __version__
 
 JSON_LIMIT = 64 * 2**20  # bytes
@@ -23,16 +28,19 @@ T = TypeVar("T")
 
 
 class Client:
-    """Asks servers, from any number of threads.
+    """Sends requests, from any number of threads.
 
     Args:
-        credentials: What may be sent to whom; None: nothing to nobody.
+        credentials: Headers by origin; None: none are sent.
         insecure_hosts: Hosts that may be asked over plain http besides loopback; they get no credentials.
         timeout: Seconds without a byte after which a connection is given up.
         cancel: Once set, every call and every read ends with CancelledError within about a second.
         max_connections: Requests at one time to one origin.
         user_agent: What the program calls itself; None: `modelsync/<version>`.
         on_wait: Told of the host and the seconds when a server's rate limit makes all requests to it wait.
+        transport: Sends the requests in place of connections of ours; as of `net.transport.Transport`, `instead`.
+        auth: An `httpx2.Auth` by origin, for hosts that sign requests.
+        tokens: Gets a token where a server answers with a Bearer challenge; None: the challenge is a refusal.
     """
 
     def __init__(
@@ -45,18 +53,27 @@ class Client:
         max_connections: int = 16,
         user_agent: str | None = None,
         on_wait: Callable[[str, float], None] | None = None,
+        transport: httpx2.BaseTransport | None = None,
+        auth: Mapping[str, httpx2.Auth] | None = None,
+        tokens: TokenExchange | None = None,
     ) -> None:
         self._cancel = cancel or threading.Event()
-        self._timeout = timeout
         self._credentials = credentials or Credentials()
         self._exchange = Exchange(
+            Transport(
+                insecure_hosts=insecure_hosts,
+                timeout=timeout,
+                cancel=self._cancel,
+                max_connections=max_connections,
+                on_wait=on_wait,
+                instead=transport,
+            ),
             credentials=self._credentials,
             insecure_hosts=insecure_hosts,
             timeout=timeout,
-            cancel=self._cancel,
-            max_connections=max_connections,
             user_agent=user_agent or f"modelsync/{__version__}",
-            on_wait=on_wait,
+            signers=auth,
+            tokens=tokens,
         )
 
     def __enter__(self) -> Self:
@@ -72,7 +89,7 @@ class Client:
 
     @property
     def credentials(self) -> Credentials:
-        """What may be sent to whom."""
+        """Headers by origin."""
         return self._credentials
 
     def close(self) -> None:
@@ -80,9 +97,16 @@ class Client:
         self._exchange.close()
 
     def get_json(
-        self, url: str, *, limit: int = JSON_LIMIT, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        limit: int = JSON_LIMIT,
+        headers: Mapping[str, str] | None = None,
     ) -> JsonReply:
         """Reads a JSON document of at most `limit` bytes; tries again where that may help.
+
+        `params` are a query without a secret, which logs may show; one that `url` has is kept out of them.
 
         Raises:
             HttpStatusError: the last answer was an error.
@@ -92,7 +116,7 @@ class Client:
         """
 
         def ask() -> JsonReply:
-            with self._exchange.ask("GET", url, headers=headers) as answer:
+            with self._exchange.ask("GET", url, params=params, headers=headers) as answer:
                 self._check(answer)
                 return JsonReply(_json(answer, limit), answer.headers, answer.url)
 
@@ -127,7 +151,7 @@ class Client:
         return self._retried(ask)
 
     def leads(self, url: str) -> str | None:
-        """Where a file's address leads on another origin; None where it leads to none. Asks once, for no bytes.
+        """The address on another origin that a file's address redirects to, or None; in one attempt, no retry.
 
         Raises:
             HttpStatusError: the answer was an error.
@@ -135,7 +159,7 @@ class Client:
             RefusedError: the address, or one that it redirects to, is not safe to ask.
             CancelledError: the cancel event was set.
         """
-        with self._exchange.ask("HEAD", url, elsewhere=False) as answer:
+        with self._exchange.ask("HEAD", url, elsewhere=False, bulk=True) as answer:
             if answer.redirect_to is None:
                 self._check(answer)
             return answer.redirect_to
@@ -150,7 +174,7 @@ class Client:
         if_range: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[Body]:
-        """Asks for the bytes from `start` up to `end` (not included), once: who reads them also retries.
+        """Asks for the bytes from `start` up to `end` (not included), in one attempt, no retry.
 
         No range is asked for when `start` is 0 and `end` is None. All redirects are followed; `url` may be
         one that an earlier answer led to (`Body.url`). `if_range` is a strong validator, as the server wrote
@@ -167,23 +191,43 @@ class Client:
             range_headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
             if if_range is not None:
                 range_headers["If-Range"] = if_range
-        with self._exchange.ask("GET", url, headers=headers, range_headers=range_headers) as answer:
+        with self._exchange.ask(
+            "GET", url, headers=headers, range_headers=range_headers, bulk=True
+        ) as answer:
             self._check(answer)
             yield Body(answer, span_of(answer.status, answer.headers, start, end, str(answer.origin)))
 
-    def _check(self, answer: Answer) -> None:
-        """Raises what an answer means that brings nothing."""
-        pacing = self._exchange.pacing
-        if answer.status in {200, 206}:
-            pacing.served(answer.origin)
-            return
-        error = refusal(answer, self._credentials)
-        if answer.status in {429, 503}:
-            pacing.crowded(answer.origin)
-        if answer.status == 429 and (seconds := error.retry_after or 1.0) <= LONGEST_ASKED_WAIT:
-            pacing.hold(answer.origin, seconds)
-        answer.drain()
-        raise error
+    def put(self, url: str, content: bytes | BinaryIO, *, headers: Mapping[str, str] | None = None) -> Head:
+        """Stores bytes at an address; tries again where that may help.
+
+        Args:
+            url: Where. A redirect is not followed.
+            content: The bytes, or a file that can be rewound: every try sends it from where it stands now.
+            headers: More headers.
+
+        Raises:
+            HttpStatusError: the last answer was an error.
+            NetworkError: no answer.
+            RefusedError: the address is not safe to ask.
+            CancelledError: the cancel event was set.
+        """
+        body = content if isinstance(content, bytes) else UploadBody(content)
+
+        def ask() -> Head:
+            with self._exchange.put(url, body, headers=headers) as answer:
+                if not 200 <= answer.status < 300:
+                    self._check(answer)
+                answer.drain()
+                return Head(answer.status, answer.headers, answer.url)
+
+        return self._retried(ask)
+
+    def _check(self, answer: FinalAnswer) -> None:
+        """Raises HttpStatusError for an answer that is not 200 or 206."""
+        if answer.status not in {200, 206}:
+            error = refusal(answer, self._credentials)
+            answer.drain()
+            raise error
 
     def _retried(self, ask: Callable[[], T]) -> T:
         backoff = Backoff()
@@ -198,7 +242,7 @@ class Client:
                 raise CancelledError("interrupted")
 
 
-def _json(answer: Answer, limit: int) -> Any:
+def _json(answer: FinalAnswer, limit: int) -> Any:
     data = bytearray()
     for chunk in Body(answer, span_of(answer.status, answer.headers, 0, None, str(answer.origin))).chunks():
         data += chunk

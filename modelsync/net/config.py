@@ -74,7 +74,7 @@ def _place() -> Path | None:
         folder = platformdirs.user_config_path("modelsync", appauthor=False)
     except RuntimeError:
         return None
-    # Older ones answer with a `~` that is a folder of the working directory, and so anyone's.
+    # Older ones answer with a `~` that is a folder of the working directory, which any user may have written.
     return folder / "config.toml" if folder.is_absolute() else None
 
 

@@ -1,4 +1,4 @@
-"""From a host's name to a connected socket: httpcore2's `NetworkBackend`, with the addresses checked.
+"""From a host's name to a connected socket, with the addresses checked.
 
 Names are resolved here, and only an address that was checked is connected to: no second answer of a name server can
 lead elsewhere. A host's addresses are tried a quarter of a second apart, so that a dead IPv6 route costs no timeout
@@ -12,15 +12,14 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
-import httpcore2
+import httpx2
 
 from modelsync.errors import RefusedError
+from modelsync.net.channels import SocketChannel
 from modelsync.net.deadline import Clock
 from modelsync.net.origin import is_loopback, is_public
-from modelsync.net.streams import SocketStream
 
 _HEAD_START = 0.25  # seconds that an address has before the next one is tried as well
 
@@ -37,11 +36,11 @@ class Address(NamedTuple):
         return str(self.sockaddr[0])
 
 
-class Backend(httpcore2.NetworkBackend):
+class Connector:
     """Resolves, checks and connects.
 
     Args:
-        cancel: Once set, whoever waits gets CancelledError.
+        cancel: Once set, every wait ends with CancelledError.
         public_only: Connect to hosts of the open Internet alone: where a redirect from one of them leads.
     """
 
@@ -49,31 +48,23 @@ class Backend(httpcore2.NetworkBackend):
         self._cancel = cancel
         self._public_only = public_only
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,  # noqa: ARG002 - httpcore2's signature
-        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
-    ) -> SocketStream:
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None) -> SocketChannel:
         """Connects to one of the host's addresses.
 
         Raises:
             RefusedError: it has none that may be connected to.
             socket.gaierror: it has none at all.
             OSError: none of them answers; the last one's.
+            httpx2.ConnectTimeout: none has answered in time.
         """
         clock = Clock(timeout, self._cancel)
         try:
             addresses = self.allowed(host, resolve(host, port, clock))
             sock = connect(addresses, clock)
         except TimeoutError as error:
-            raise httpcore2.ConnectTimeout from error
+            raise httpx2.ConnectTimeout("no answer") from error
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for option in socket_options or ():
-            sock.setsockopt(*option)
-        return SocketStream(sock, self._cancel)
+        return SocketChannel(sock, self._cancel)
 
     def allowed(self, host: str, addresses: list[Address]) -> list[Address]:
         """Those of a host's addresses that may be connected to.

@@ -20,13 +20,13 @@ _SHORTEST_SECRET = 4  # characters; what is shorter would black out ordinary wor
 
 
 class Rule(NamedTuple):
-    """Headers and whom they may be told.
+    """Headers and the origins that they belong to.
 
     Attributes:
         host: The host.
         port: Its port; None: any.
         scheme: Its scheme; None: https, and on loopback http too.
-        headers: What it is told; `${VAR}` in a value stands for a variable if `expands`.
+        headers: What is sent to it; `${VAR}` in a value stands for a variable if `expands`.
         source: Where this comes from, for messages.
         expands: Whether `${VAR}` is expanded.
     """
@@ -48,7 +48,7 @@ class Rule(NamedTuple):
 
 
 class Credentials:
-    """Secrets and whom each may be told. They appear in no repr.
+    """Secrets, each with its origin. They appear in no repr.
 
     Args:
         rules: The first that has a header for an origin wins.

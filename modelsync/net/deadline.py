@@ -7,7 +7,7 @@ import time
 
 from modelsync.errors import CancelledError
 
-TICK = 0.25  # seconds; how soon whoever waits sees that it is cancelled
+TICK = 0.25  # seconds; how soon a wait notices that it is cancelled
 
 # No descriptor of its own, unlike epoll and kqueue, and no limit of 1024 of them, unlike select, which is all there is
 # on Windows.

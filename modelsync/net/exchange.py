@@ -1,34 +1,38 @@
-"""One question and its answer, over as many redirects as are allowed."""
+"""One request and its answer, over as many redirects as are allowed."""
 
 import contextlib
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
+import re
+from collections.abc import Iterator, Mapping
+from http.cookiejar import CookieJar
 
-import httpcore2
+import httpx2
 
-from modelsync.errors import UsageError
-from modelsync.net.connection import BODY, BodyReader
+from modelsync.errors import UriError
+from modelsync.net.auth import OriginAuth, TokenExchange, finish
 from modelsync.net.credentials import Credentials
-from modelsync.net.failures import TRANSPORT_ERRORS, explain
-from modelsync.net.headers import header_fault, joined
-from modelsync.net.host_limits import Pacing
-from modelsync.net.origin import Origin, is_local, is_public, of, public_url, target
-from modelsync.net.pools import Route, Routes
+from modelsync.net.headers import check_header
+from modelsync.net.origin import Origin, of, public_url
 from modelsync.net.redirects import MAX_REDIRECTS, STATUSES, check_redirect, check_scheme, location
 from modelsync.net.retry import FinalNetworkError
-from modelsync.spec.names import printable
+from modelsync.net.transport import BODY, PUBLIC, PUBLIC_ONLY, Pieces, Reader, Transport
+from modelsync.net.upload import UploadBody
 
-_DRAINED = 64 * 1024  # bytes of a body that nobody wants, read so that the connection can be used again
+_TAIL = re.compile(r"[/?][^#]*")  # path and query
 
 
-class Answer:
-    """What a server answered; its body is still on the wire.
+class _NoCookies(CookieJar):
+    """Reads no cookie, so there is none to send."""
+
+    def extract_cookies(self, *_: object) -> None:
+        """Takes none."""
+
+
+class FinalAnswer:
+    """What a server answered in the end; its body is still on the wire.
 
     Attributes:
         status: The HTTP status.
-        headers: Names in lower case; the values of several of one name are joined with commas.
+        headers: Case of names does not count; the values of several of one name are joined with commas.
         url: The address that gave it. It may be signed: never print it.
         origin: The origin that gave it.
         redirected: Whether that is another one than was asked first.
@@ -36,90 +40,74 @@ class Answer:
         public: Whether it came from the open Internet, as far as can be told.
     """
 
-    def __init__(
-        self, response: httpcore2.Response, url: str, first: Origin, route: Route, timeout: float
-    ) -> None:
-        self._stream = response.extensions.get("network_stream")
-        self._body: BodyReader = response.extensions.get(BODY) or _Pieces(response)
-        self._route = route
-        self._timeout = timeout
-        self.status = response.status
-        self.headers = joined(response.headers)
+    def __init__(self, response: httpx2.Response, url: str, first: Origin) -> None:
+        self._response = response
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
         self.url = url
         self.origin = of(url)
         self.redirected = self.origin != first
         self.redirect_to: str | None = None
-        self.public = _is_from_public(response, self.origin, route)
+        self.public = bool(response.extensions[PUBLIC])
 
     @property
-    def waited(self) -> float:
-        """Seconds that its connection has waited for bytes so far; 0.0 where nobody knows."""
-        return float(getattr(self._stream, "waited", 0.0))
-
-    def read_into(self, buffer: memoryview) -> int:
-        """Waits for bytes of the body and fills `buffer` with those that are there; gives how many, 0 at its end.
-
-        Raises:
-            NetworkError: the connection broke, or nothing came for the timeout.
-            CancelledError: the cancel event was set.
-        """
-        try:
-            return self._body.read_into(buffer)
-        except TRANSPORT_ERRORS as error:
-            raise explain(error, self.origin, self._route.proxy, self._timeout) from None
+    def body(self) -> Reader:
+        """The bytes; they can be read once."""
+        if self._response.is_stream_consumed:  # an Auth wanted to see them
+            return Pieces(iter([self._response.content]))
+        body: Reader = self._response.extensions[BODY]
+        return body
 
     def drain(self) -> None:
-        """Reads a short body to its end, and of a long one the beginning."""
-        size, until = 0, time.monotonic() + self._timeout
-        buffer = memoryview(bytearray(_DRAINED // 4))
-        with contextlib.suppress(*TRANSPORT_ERRORS):
-            while count := self._body.read_into(buffer):
-                size += count
-                if size > _DRAINED or time.monotonic() > until:
-                    break
-
-
-class _Pieces:
-    """The body of an answer that came through a proxy: httpcore2 gives it in pieces."""
-
-    def __init__(self, response: httpcore2.Response) -> None:
-        self._pieces = response.iter_stream()
-        self._rest = memoryview(b"")
-
-    def read_into(self, buffer: memoryview) -> int:
-        if not self._rest:
-            self._rest = memoryview(next(self._pieces, b""))
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
+        """Reads a short body to its end, and of a long one the beginning, and lets the connection go."""
+        finish(self._response)
 
 
 class Exchange:
-    """Asks and follows; thread-safe. What a `Client` is made of."""
+    """Sends requests and follows redirects; thread-safe.
+
+    Args:
+        transport: Sends the requests. It is closed here.
+        credentials: Headers by origin.
+        insecure_hosts: Hosts that may be asked over plain http besides loopback.
+        timeout: Seconds without a byte.
+        user_agent: The `User-Agent` header.
+        signers: As of `OriginAuth`.
+        tokens: As of `OriginAuth`.
+    """
 
     def __init__(
         self,
+        transport: Transport,
         *,
         credentials: Credentials,
         insecure_hosts: frozenset[str],
         timeout: float,
-        cancel: threading.Event,
-        max_connections: int,
         user_agent: str,
-        on_wait: Callable[[str, float], None] | None,
+        signers: Mapping[str, httpx2.Auth] | None = None,
+        tokens: TokenExchange | None = None,
     ) -> None:
-        self._credentials = credentials
+        defaults = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
         self._insecure_hosts = insecure_hosts
-        self._timeout = timeout
-        self._user_agent = user_agent
-        self._routes = Routes(cancel, max_idle=max_connections)
-        self._from_public: set[Origin] = set()  # where public hosts redirected to: these must stay public
-        self.pacing = Pacing(max_connections, cancel, on_wait)
+        self._transport = transport
+        self._auth = OriginAuth(
+            credentials,
+            signers,
+            defaults={name.lower(): value for name, value in defaults.items()},
+            tokens=tokens,
+        )
+        self._http = httpx2.Client(
+            transport=transport,
+            auth=self._auth,
+            headers=defaults,
+            timeout=timeout,
+            cookies=_NoCookies(),
+            trust_env=False,
+        )
 
     def close(self) -> None:
         """Closes every connection."""
-        self._routes.close()
+        self._http.close()
 
     @contextlib.contextmanager
     def ask(
@@ -127,18 +115,22 @@ class Exchange:
         method: str,
         url: str,
         *,
+        params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         range_headers: Mapping[str, str] | None = None,
         elsewhere: bool = True,
-    ) -> Iterator[Answer]:
-        """Asks once, follows redirects, and gives the answer for the time of the `with`.
+        bulk: bool = False,
+    ) -> Iterator[FinalAnswer]:
+        """Sends one request, follows redirects, and gives the final answer for the time of the `with`.
 
         Args:
             method: GET or HEAD.
             url: The first address.
+            params: A query for it without a secret, which logs may show.
             headers: Go to the first address's origin alone: there may be a secret in them.
             range_headers: Go along with every redirect.
             elsewhere: Whether redirects to another origin are followed; if not, they are answers.
+            bulk: Whether it is one of many for the bytes of files: these do not pass through `httpx2.Client`.
 
         Raises:
             NetworkError, RefusedError, CancelledError, ConfigError, UriError: there is no answer.
@@ -147,9 +139,14 @@ class Exchange:
         here, from_public = url, False
         for _ in range(MAX_REDIRECTS + 1):
             own = headers if of(here) == first else None
-            with self._once(
-                method, here, first, {**(range_headers or {}), **(own or {})}, from_public
-            ) as answer:
+            request = self._request(
+                method, here, {**(range_headers or {}), **(own or {})}, params=params if here == url else None
+            )
+            request.extensions[PUBLIC_ONLY] = from_public
+            # httpx2.Client logs addresses: it gets none that may carry a signature.
+            direct = bulk or here != url or "?" in url or self._auth.signs(first)
+            with contextlib.closing(self._send(request, direct=direct)) as response:
+                answer = FinalAnswer(response, here, first)
                 if answer.status not in STATUSES or "location" not in answer.headers:
                     yield answer
                     return
@@ -167,51 +164,65 @@ class Exchange:
         raise FinalNetworkError(f"{public_url(url)} redirects more than {MAX_REDIRECTS} times")
 
     @contextlib.contextmanager
-    def _once(
-        self, method: str, url: str, first: Origin, headers: Mapping[str, str], from_public: bool
-    ) -> Iterator[Answer]:
+    def put(
+        self, url: str, content: bytes | UploadBody, *, headers: Mapping[str, str] | None = None
+    ) -> Iterator[FinalAnswer]:
+        """Sends bytes, once, and gives the answer for the time of the `with`; a redirect is an answer.
+
+        Raises:
+            NetworkError, RefusedError, CancelledError, ConfigError, UriError: there is no answer.
+        """
+        own = dict(headers or {})
+        if isinstance(content, UploadBody):
+            own["Content-Length"] = str(content.length)
+        request = self._request("PUT", url, own, content=content)
+        direct = "?" in url or self._auth.signs(of(url))
+        with contextlib.closing(self._send(request, direct=direct)) as response:
+            yield FinalAnswer(response, url, of(url))
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        params: Mapping[str, str] | None = None,
+        content: UploadBody | bytes | None = None,
+    ) -> httpx2.Request:
         origin = of(url)
-        route = self._routes.route(origin, public_only=from_public or origin in self._from_public)
-        request = httpcore2.Request(
-            method,
-            httpcore2.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=target(url)),
-            headers=self._headers(url, origin, headers),
-            extensions={"timeout": dict.fromkeys(("connect", "read", "write"), self._timeout)},
-        )
-        with self.pacing.slot(origin):
-            try:
-                response = route.pool.handle_request(request)
-            except TRANSPORT_ERRORS as error:
-                raise explain(error, origin, route.proxy, self._timeout) from None
-            try:
-                if response.status == 407 and route.proxy and origin.scheme == "http":
-                    refused = httpcore2.ProxyError("407 Proxy Authentication Required")
-                    raise explain(refused, origin, route.proxy, self._timeout)
-                if from_public:
-                    self._from_public.add(origin)
-                yield Answer(response, url, first, route, self._timeout)
-            finally:
+        for name, value in headers.items():
+            check_header(name, value, origin)
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        return self._http.build_request(method, request_url(url), params=params, headers=raw, content=content)
+
+    def _send(self, request: httpx2.Request, *, direct: bool) -> httpx2.Response:
+        """Sends a request with its credentials; the answer is to be closed."""
+        if not direct:
+            return self._http.send(request, stream=True)
+        with contextlib.closing(self._auth.sync_auth_flow(request)) as flow:
+            request = next(flow)
+            while True:
+                response = self._transport.handle_request(request)
+                try:
+                    request = flow.send(response)
+                except StopIteration:
+                    return response
+                except BaseException:
+                    response.close()
+                    raise
                 response.close()
 
-    def _headers(self, url: str, origin: Origin, more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-        ours = {
-            "Host": origin.authority,
-            "User-Agent": self._user_agent,
-            "Accept": "*/*",
-            "Accept-Encoding": "identity",
-        }
-        merged: dict[str, tuple[bytes, bytes]] = {}
-        for name, value in chain(ours.items(), self._credentials.headers_for(url).items(), more.items()):
-            fault = header_fault(name, value)
-            if fault:
-                raise UsageError(f"the header `{printable(name)}` for {origin} cannot be sent: {fault}")
-            merged[name.lower()] = (name.encode("latin-1"), value.encode("latin-1"))
-        return list(merged.values())
 
+def request_url(url: str) -> httpx2.URL:
+    """The address as it is asked: the host as `origin.of` reads it, path and query quoted, no user, no fragment.
 
-def _is_from_public(response: httpcore2.Response, origin: Origin, route: Route) -> bool:
-    """Whether an answer came from the open Internet: by its peer's address, and through a proxy by the host's name."""
-    if route.proxy:
-        return not is_local(origin.host)
-    peer = response.extensions["network_stream"].get_extra_info("server_addr")
-    return is_public(str(peer[0]))
+    Only one reading of the host may decide where a credential goes and where a connection leads.
+
+    Raises:
+        UriError: it is no http(s) address.
+    """
+    rest = _TAIL.search(url.partition("//")[2])
+    try:
+        return httpx2.URL(f"{of(url)}{rest[0] if rest else ''}")
+    except httpx2.InvalidURL:
+        raise UriError(f"`{public_url(url)}` is no address that can be asked") from None

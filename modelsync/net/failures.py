@@ -1,9 +1,9 @@
-"""Words for what goes wrong on the way: what happened, to whom, and the setting that mends it."""
+"""Messages for transport errors: what happened, with which server, and the setting that mends it."""
 
 import socket
 import ssl
 
-import httpcore2
+import httpx2
 
 from modelsync.errors import NetworkError
 from modelsync.net.origin import Origin
@@ -11,37 +11,33 @@ from modelsync.net.proxies import Proxy
 from modelsync.net.retry import FinalNetworkError
 from modelsync.spec.names import printable
 
-# What httpcore2, and our sockets below it, let through.
-TRANSPORT_ERRORS = (
-    OSError,
-    httpcore2.NetworkError,
-    httpcore2.TimeoutException,
-    httpcore2.ProtocolError,
-    httpcore2.ProxyError,
-)
+# What a transport and the sockets below it raise.
+TRANSPORT_ERRORS = (OSError, httpx2.TransportError)
 
 _UNKNOWN_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 _PROXY_HINT = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; NO_PROXY lists the hosts that need none"
 
 
 def explain(error: Exception, origin: Origin, proxy: Proxy | None, timeout: float) -> NetworkError:
-    """The error for people that a transport's error is.
+    """The error for people that stands for a transport's error.
 
     Args:
         error: One of `TRANSPORT_ERRORS`.
-        origin: Who was asked.
-        proxy: The proxy it was asked through.
+        origin: The server.
+        proxy: The proxy on the way, or None.
         timeout: Seconds without a byte after which it was given up.
     """
-    if isinstance(error, httpcore2.ProxyError):
+    if isinstance(error, httpx2.ProxyError):
         return _proxy_refusal(printable(str(error)), origin, proxy)
-    if isinstance(error, httpcore2.TimeoutException):
+    if isinstance(error, httpx2.TimeoutException):
         return _silence(error, origin, proxy, timeout)
     if isinstance(error, ssl.SSLError):
         return _tls(error, origin)
     if isinstance(error, OSError):
         return _unreachable(error, origin, proxy)
-    if isinstance(error, httpcore2.ProtocolError):
+    if isinstance(error, httpx2.LocalProtocolError):
+        return FinalNetworkError(f"the request to {origin} cannot be sent: {printable(str(error))}")
+    if isinstance(error, httpx2.ProtocolError):
         return NetworkError(f"{origin} broke off or answered in no HTTP: {printable(str(error))}")
     return NetworkError(f"the connection to {origin} broke: {_reason(error.__cause__ or error)}")
 
@@ -59,7 +55,7 @@ def _proxy_refusal(said: str, origin: Origin, proxy: Proxy | None) -> NetworkErr
 
 def _silence(error: Exception, origin: Origin, proxy: Proxy | None, timeout: float) -> NetworkError:
     hint = f"if it is only slow, MODELSYNC_HTTP_TIMEOUT={timeout * 3:g} waits longer"
-    if isinstance(error, httpcore2.ConnectTimeout):
+    if isinstance(error, httpx2.ConnectTimeout):
         whom = f"the proxy {proxy}" if proxy else origin
         return NetworkError(
             f"cannot reach {whom}: no answer in {timeout:g} s", hint=_PROXY_HINT if proxy else hint

@@ -1,7 +1,10 @@
-"""Headers: what one may consist of, and how those of an answer are read."""
+"""Headers of a request: what one may consist of."""
 
 import re
-from collections.abc import Iterable
+
+from modelsync.errors import UsageError
+from modelsync.net.origin import Origin
+from modelsync.spec.names import printable
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -27,10 +30,8 @@ def user_header_fault(name: str, value: str) -> str | None:
     return header_fault(name, value)
 
 
-def joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """An answer's headers: names in lower case, the values of several of one name joined with commas."""
-    result: dict[str, str] = {}
-    for raw_name, raw_value in headers:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        result[name] = f"{result[name]}, {value}" if name in result else value
-    return result
+def check_header(name: str, value: str, origin: Origin) -> None:
+    """Raises UsageError, without its value, for a header that cannot be sent to `origin`."""
+    fault = header_fault(name, value)
+    if fault:
+        raise UsageError(f"the header `{printable(name)}` for {origin} cannot be sent: {fault}")

@@ -1,4 +1,4 @@
-"""The pace at which an origin is asked: so many requests at a time, none while it asks us to wait.
+"""Rate limits per origin: a number of requests at a time, none while the server asks to wait.
 
 An origin that turns a request away because there are too many (429, 503) gets half as many at one time, and then one
 more for every round of answers that it gives.
@@ -53,7 +53,7 @@ def _date(text: str) -> datetime | None:
 
 
 class _Gate:
-    """One origin's: how many are inside, how many may be, and from when on it is open."""
+    """State of one origin: requests under way, how many there may be, and when the next may begin."""
 
     def __init__(self, room: int) -> None:
         self.changed = threading.Condition()
@@ -63,11 +63,11 @@ class _Gate:
 
 
 class Pacing:
-    """The gates of all origins, shared by all threads.
+    """Limits of all origins, shared by all threads.
 
     Args:
         at_once: Requests at one time to one origin.
-        cancel: Once set, whoever waits gets CancelledError.
+        cancel: Once set, every wait ends with CancelledError.
         on_wait: Told of the host and the seconds when an origin is held.
     """
 
@@ -88,7 +88,7 @@ class Pacing:
             return self._gates[origin]
 
     def hold(self, origin: Origin, seconds: float) -> None:
-        """Lets no request begin to this origin for so many seconds; those under way go on."""
+        """Pauses new requests to this origin; those under way go on."""
         gate = self._gate(origin)
         with gate.changed:
             until = time.monotonic() + seconds
@@ -104,7 +104,7 @@ class Pacing:
             gate.room = max(1.0, min(gate.room, gate.inside) / 2)
 
     def served(self, origin: Origin) -> None:
-        """The origin gave an answer that is of use."""
+        """The origin answered a request."""
         gate = self._gate(origin)
         with gate.changed:
             gate.room = min(self._at_once, gate.room + 1 / gate.room)

@@ -4,15 +4,13 @@ import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from modelsync.errors import UriError
 from modelsync.spec.names import printable
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# Written as it stands in a request target; `%` stays, so that what is quoted already is left alone.
-_TARGET_SAFE = "%!$&'()*+,/:;=?@[]~"
 _END = re.compile(r"[/?#]")  # of an authority
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
@@ -76,13 +74,6 @@ def _origin(bare: str) -> Origin:
     if checked is None or port == 0:
         raise ValueError("names no host that can be asked")
     return Origin(parts.scheme, checked, port or DEFAULT_PORTS[parts.scheme])
-
-
-def target(url: str) -> str:
-    """Path and query as they are sent: ASCII, with what is not allowed there percent-encoded."""
-    parts = urlsplit(url)
-    path = quote(parts.path, safe=_TARGET_SAFE) or "/"
-    return f"{path}?{quote(parts.query, safe=_TARGET_SAFE)}" if parts.query else path
 
 
 def public_url(url: str) -> str:

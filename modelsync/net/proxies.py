@@ -20,6 +20,11 @@ class Proxy(NamedTuple):
     port: int
     auth: tuple[str, str] | None = None
 
+    @property
+    def is_socks(self) -> bool:
+        """Whether it speaks SOCKS5."""
+        return self.scheme.startswith("socks5")
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"

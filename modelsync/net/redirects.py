@@ -1,4 +1,4 @@
-"""Which addresses may be asked, and where an answer may send us. Pure; names are resolved elsewhere."""
+"""Which addresses may be requested, and which redirects followed. Pure: no name is resolved here."""
 
 import re
 from urllib.parse import urljoin, urlsplit
@@ -8,6 +8,7 @@ from modelsync.net.origin import Origin, is_local, is_loopback, of, public_url
 from modelsync.net.retry import FinalNetworkError
 
 MAX_REDIRECTS = 5
+_LONGEST = 32 * 1024  # characters of an address
 STATUSES = frozenset({301, 302, 303, 307, 308})
 
 
@@ -16,7 +17,7 @@ def check_scheme(url: str, insecure_hosts: frozenset[str]) -> Origin:
 
     Raises:
         UriError: it is no http(s) address.
-        RefusedError: it is plain http to anyone else.
+        RefusedError: it is plain http to another host.
     """
     origin = of(url)
     if origin.scheme == "https" or is_loopback(origin.host):
@@ -43,6 +44,8 @@ def location(here: str, header: str) -> str:
     try:
         there = urljoin(here, header).partition("#")[0]
         of(there)
+        if len(there) > _LONGEST:
+            raise UriError("too long")
         if not header.isprintable() or "@" in urlsplit(there).netloc:  # urljoin drops a tab without a word
             raise UriError("a control character, or a user")
     except (ValueError, UriError):

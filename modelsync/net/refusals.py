@@ -1,10 +1,10 @@
-"""An error status in words: who said it, what the hub adds, and what mends it in general."""
+"""Messages for error statuses: the server, the hub's own words, and what mends it."""
 
 from http import HTTPStatus
 
 from modelsync.errors import HttpStatusError
 from modelsync.net.credentials import Credentials
-from modelsync.net.exchange import Answer
+from modelsync.net.exchange import FinalAnswer
 from modelsync.net.host_limits import retry_after
 from modelsync.net.origin import public_url
 from modelsync.spec.names import printable
@@ -20,8 +20,8 @@ _HINTS = {
 }
 
 
-def refusal(answer: Answer, credentials: Credentials) -> HttpStatusError:
-    """The error that an answer is which brings nothing."""
+def refusal(answer: FinalAnswer, credentials: Credentials) -> HttpStatusError:
+    """The error for an answer with an error status."""
     code = answer.headers.get("x-error-code")
     said = answer.headers.get("x-error-message")
     words = printable(credentials.redact(said)) if said else None

@@ -7,7 +7,7 @@ from modelsync.errors import HttpStatusError, NetworkError
 TRIES = 5
 FIRST_WAIT = 0.5  # seconds
 LONGEST_WAIT = 30.0
-LONGEST_ASKED_WAIT = 330.0  # a hub's own window is 300 s; who asks for more is asked again another day
+LONGEST_ASKED_WAIT = 330.0  # a hub's own window is 300 s; a longer wait is reported instead
 
 _TRANSIENT = frozenset({408, 429})
 

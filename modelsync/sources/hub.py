@@ -117,8 +117,8 @@ class Hubs:
             self._answers.setdefault(key, future)
 
     def _ask_repo(self, endpoint: str, repo: str, revision: str) -> Repo:
-        url = f"{endpoint}/api/models/{repo}/revision/{quote(revision, safe='')}?blobs=true"
-        info = self._get(url, endpoint, repo, revision)
+        url = f"{endpoint}/api/models/{repo}/revision/{quote(revision, safe='')}"
+        info = self._get(url, endpoint, repo, revision, {"blobs": "true"})
         value = info.value
         commit = value.get("sha") if isinstance(value, dict) else None
         if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
@@ -135,14 +135,16 @@ class Hubs:
         return Repo(repo, commit, license_of(value))
 
     def _ask_files(self, endpoint: str, repo: Repo) -> Mapping[str, RemoteFile]:
-        first = f"{endpoint}/api/models/{repo.id}/tree/{repo.commit}?recursive=true"
+        first = f"{endpoint}/api/models/{repo.id}/tree/{repo.commit}"
+        params: Mapping[str, str] | None = {"recursive": "true"}
         files: dict[str, RemoteFile] = {}
         url: str | None = first
         seen: set[str] = set()
         entries = 0
         while url is not None:
             seen.add(url)
-            reply = self._get(url, endpoint, repo.id, repo.commit)
+            reply = self._get(url, endpoint, repo.id, repo.commit, params)
+            params = None  # a next page's address has its own
             if not isinstance(reply.value, list):
                 raise hub_errors.not_a_hub(endpoint, f"its list of the files of {repo.id} is not a list")
             entries += len(reply.value)
@@ -156,10 +158,12 @@ class Hubs:
                         files[path] = remote_file(entry, endpoint, repo.id)
         return files
 
-    def _get(self, url: str, endpoint: str, repo: str, revision: str) -> JsonReply:
+    def _get(
+        self, url: str, endpoint: str, repo: str, revision: str, params: Mapping[str, str] | None
+    ) -> JsonReply:
         client = self._client()
         try:
-            return client.get_json(url)
+            return client.get_json(url, params=params)
         except ModelsyncError as error:
             told = hub_errors.explain(
                 error, endpoint, repo, revision=revision, refs=lambda: self._refs(endpoint, repo)

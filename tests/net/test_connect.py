@@ -3,12 +3,12 @@
 import socket
 import threading
 
-import httpcore2
+import httpx2
 import pytest
 
 from modelsync.errors import NetworkError, RefusedError
 from modelsync.net.client import Client
-from modelsync.net.connect import Address, Backend, connect, resolve
+from modelsync.net.connect import Address, Connector, connect, resolve
 from modelsync.net.deadline import Clock
 from tests.support.servers import full_listener, silent
 
@@ -28,24 +28,24 @@ def test_where_only_the_open_internet_is_allowed_this_machine_is_not_connected_t
     """A name is resolved and its addresses are checked before the first packet, however it is spelled."""
     with silent() as server:
         with pytest.raises(RefusedError, match="not a public one"):
-            Backend(NEVER, public_only=True).connect_tcp(host, server.port, timeout=30)
+            Connector(NEVER, public_only=True).connect_tcp(host, server.port, timeout=30)
         assert server.connections == []
 
 
 def test_elsewhere_it_is() -> None:
     """A loopback server is a server like any other as long as nobody outside led there."""
     with silent() as server:
-        stream = Backend(NEVER).connect_tcp("localhost", server.port, timeout=30)
-        assert stream.get_extra_info("server_addr")[1] == server.port
-        stream.close()
+        channel = Connector(NEVER).connect_tcp("localhost", server.port, timeout=30)
+        assert channel.peer == "127.0.0.1"
+        channel.close()
 
 
 def test_a_loopback_name_means_loopback() -> None:
     """A name under localhost that a name server leads elsewhere is not believed: it may be told secrets."""
     here, elsewhere = at(80), Address(socket.AF_INET, ("8.8.8.8", 80))
-    assert Backend(NEVER).allowed("hub.localhost", [elsewhere, here]) == [here]
+    assert Connector(NEVER).allowed("hub.localhost", [elsewhere, here]) == [here]
     with pytest.raises(RefusedError, match="this machine"):
-        Backend(NEVER).allowed("hub.localhost", [elsewhere])
+        Connector(NEVER).allowed("hub.localhost", [elsewhere])
 
 
 def test_a_name_that_is_not_there_is_said_to_be_so(client: Client) -> None:
@@ -86,8 +86,8 @@ def test_an_address_that_is_dead_costs_no_timeout() -> None:
 
 def test_when_all_are_dead_the_timeout_ends_it(client: Client) -> None:
     """A server that does not answer at all is given up after the timeout, with words."""
-    with full_listener() as dead, pytest.raises(httpcore2.ConnectTimeout):
-        Backend(NEVER).connect_tcp("127.0.0.1", dead, timeout=0.3)
+    with full_listener() as dead, pytest.raises(httpx2.ConnectTimeout):
+        Connector(NEVER).connect_tcp("127.0.0.1", dead, timeout=0.3)
     with (
         full_listener() as dead,
         Client(timeout=0.3) as hasty,

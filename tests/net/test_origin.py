@@ -78,24 +78,6 @@ def test_an_address_is_shown_without_its_secrets() -> None:
     assert "abc" not in str(error.value)
 
 
-@given(st.text(max_size=50), st.text(max_size=50))
-def test_a_target_is_always_fit_to_be_sent(path: str, query: str) -> None:
-    """Whatever stands in an address, what goes on the request line is printable ASCII without spaces."""
-    try:
-        sent = origin.target(f"https://host.example/{path}?{query}")
-    except ValueError:  # urlsplit's own: brackets where no host can be
-        return
-    assert sent.startswith("/")
-    assert sent.isascii()
-    assert sent.isprintable()
-    assert " " not in sent
-
-
-def test_what_is_quoted_already_stays_so() -> None:
-    """A signed address is sent byte by byte as it came."""
-    assert origin.target("https://h/a%2Fb%20c?x=%2B&sig=a+b/c=~") == "/a%2Fb%20c?x=%2B&sig=a+b/c=~"
-
-
 @pytest.mark.parametrize(
     "address",
     [

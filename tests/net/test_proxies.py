@@ -1,5 +1,10 @@
 """Proxies: which one, for whom, and what is said when it is the proxy's fault."""
 
+import logging
+import socket
+import ssl
+from collections.abc import Iterator
+
 import pytest
 
 from modelsync.errors import ConfigError, NetworkError
@@ -9,9 +14,9 @@ from modelsync.net.origin import of
 from modelsync.net.proxies import Proxies, Proxy
 from modelsync.net.retry import FinalNetworkError, retryable
 from tests.hub import Hub
-from tests.hub.wire import text
+from tests.hub.wire import BytesBody, Reply, Request, text
 from tests.support import servers
-from tests.support.servers import answering
+from tests.support.servers import SocksProxy, answering
 
 
 @pytest.fixture(autouse=True)
@@ -164,13 +169,158 @@ def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     assert "HTTPS_PROXY" in str(error.value.hint)
 
 
-def test_a_socks_proxy_asks_for_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SOCKS needs a package that is not always there: the error names it, and else the proxy that does not answer."""
-    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1")
+@pytest.fixture
+def socks() -> Iterator[SocksProxy]:
+    with SocksProxy() as running:
+        yield running
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+@pytest.mark.parametrize("login", [None, ("me", "p@ss")])
+def test_https_goes_through_a_socks_proxy(
+    any_example: ssl.SSLContext,
+    socks: SocksProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+    login: tuple[str, str] | None,
+) -> None:
+    """The proxy is told the name, and its password; the credential and the bytes are with the server alone."""
+    socks.login = login
+    user = "me:p%40ss@" if login else ""
+    monkeypatch.setenv("all_proxy", f"{scheme}://{user}127.0.0.1:{socks.port}")
+    rule = Rule("any.example", None, None, {"Authorization": "Bearer secret"}, "test")
+    data = bytes(range(256)) * 8192
+    body = BytesBody(memoryview(data))
+    with (
+        answering(lambda _: Reply(200, {}, body), any_example) as server,
+        Client(credentials=Credentials([rule])) as client,
+    ):
+        for _ in range(2):
+            with client.open(f"https://any.example:{server.port}/x") as opened:
+                assert b"".join(opened.chunks()) == data
+        assert socks.asked == [("any.example", server.port)]
+        assert [seen.headers["authorization"] for seen in server.log] == ["Bearer secret"] * 2
+
+
+def test_plain_http_goes_through_a_socks_proxy_too(
+    socks: SocksProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is asked as it is without a proxy, and an address is told as one."""
+    monkeypatch.setenv("all_proxy", f"socks5://127.0.0.1:{socks.port}")
+    with (
+        answering(lambda _: text(200, "{}")) as server,
+        Client(insecure_hosts=frozenset({"any.example", "8.8.8.8"})) as client,
+    ):
+        for host in ("any.example", "8.8.8.8"):
+            client.get_json(f"http://{host}:{server.port}/x?y=1")
+        assert [seen.headers["host"] for seen in server.log] == [
+            f"{host}:{server.port}" for host in ("any.example", "8.8.8.8")
+        ]
+        assert [seen.query for seen in server.log] == [{"y": "1"}] * 2
+        assert socks.asked == [("any.example", server.port), ("\x08\x08\x08\x08", server.port)]
+
+
+@pytest.mark.parametrize(
+    ("login", "reply", "words", "final"),
+    [
+        (("me", "other"), 0, "username", True),
+        (None, 5, "connection refused", False),
+        (None, 99, "99", False),
+    ],
+)
+def test_a_socks_proxy_that_refuses_is_named(
+    socks: SocksProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    login: tuple[str, str] | None,
+    reply: int,
+    words: str,
+    final: bool,
+) -> None:
+    """The error says that it was the proxy, and why, without its password."""
+    socks.login, socks.reply = login, reply
+    monkeypatch.setenv(
+        "all_proxy",
+        f"socks5://me:hunter2@127.0.0.1:{socks.port}" if login else f"socks5://127.0.0.1:{socks.port}",
+    )
     with (
         Client() as client,
-        pytest.raises((ConfigError, NetworkError)) as error,
+        pytest.raises(NetworkError, match=words) as error,
         client.open("https://a.example/"),
     ):
         pass
+    assert f"the proxy socks5://127.0.0.1:{socks.port}" in str(error.value)
+    assert "hunter2" not in str(error.value)
+    assert retryable(error.value) is not final
+
+
+def test_a_socks_proxy_that_wants_a_login_is_named(
+    socks: SocksProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a user and password the error names the setting."""
+    socks.login = ("me", "pw")
+    monkeypatch.setenv("all_proxy", f"socks5://127.0.0.1:{socks.port}")
+    with Client() as client, pytest.raises(FinalNetworkError) as error, client.open("https://a.example/"):
+        pass
+    assert "user and password" in str(error.value.hint)
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"\x05"])
+def test_what_is_no_socks_proxy_is_named(monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    """Another server at its port, one that hangs up, or none at all: the error names the proxy."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(100)
+        connection.sendall(said)
+
+    with servers.Listener(serve) as server:
+        monkeypatch.setenv("all_proxy", f"socks5://127.0.0.1:{server.port}")
+        with Client() as client, pytest.raises(NetworkError) as error, client.open("https://a.example/"):
+            pass
+    assert f"the proxy socks5://127.0.0.1:{server.port}" in str(error.value)
+
+
+def test_a_socks_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the proxy that does not answer."""
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1")
+    with Client() as client, pytest.raises(NetworkError) as error, client.open("https://a.example/"):
+        pass
     assert "socks5://127.0.0.1:1" in str(error.value)
+
+
+@pytest.mark.parametrize("socks_too", [True, False])
+def test_a_proxied_redirect_is_logged_without_its_signature(
+    any_example: ssl.SSLContext,
+    proxy: servers.Proxy,
+    socks: SocksProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    socks_too: bool,
+) -> None:
+    """At the most talkative level no log of any package has a signature, a token or the proxy's password."""
+    caplog.set_level(logging.DEBUG)
+    url = (
+        f"socks5://127.0.0.1:{socks.port}"
+        if socks_too
+        else proxy.url.replace("http://", "http://me:hunter2@")
+    )
+    monkeypatch.setenv("https_proxy", url)
+
+    def serve(request: Request) -> Reply:
+        if request.path == "/signed":
+            return text(200, "{}")
+        return text(302, "on", {"Location": f"https://any.example:{server.port}/signed?Signature=s3cret"})
+
+    rule = Rule("any.example", None, None, {"Authorization": "Bearer t0ken"}, "test")
+    with (
+        answering(serve, any_example) as server,
+        Client(credentials=Credentials([rule])) as client,
+    ):
+        first = f"https://any.example:{server.port}/x"
+        assert client.get_json(first).value == {}
+        assert client.head(first, redirects="all").status == 200
+        with client.open(first) as body:
+            assert "s3cret" in body.url
+        client.get_json(f"https://any.example:{server.port}/signed?Signature=s3cret")
+    lines = [f"{record.getMessage()} {record.args}" for record in caplog.records]
+    assert [line for line in lines if line.startswith("HTTP Request")]  # httpx2 does log
+    assert not [line for line in lines for word in ("s3cret", "t0ken", "hunter2") if word in line]

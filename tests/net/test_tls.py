@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from modelsync.net.client import Client
 from modelsync.net.credentials import Credentials, Rule
 from modelsync.net.origin import is_public
 from modelsync.net.retry import FinalNetworkError
+from modelsync.net.tls import client_context
 from tests.hub import Cut, Hub
 from tests.hub.wire import BytesBody, Reply, Request, text
 from tests.support.servers import Listener, Proxy, answering, silent
@@ -169,3 +171,22 @@ def test_a_public_hub_cannot_send_us_to_a_name_of_this_network(
             client.get_json(f"https://any.example:{server.port}/x")
         assert len(server.log) == 1
     assert "abc" not in str(error.value)
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="there, truststore is always asked")
+def test_the_systems_certificates_are_found_wherever_they_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """OpenSSL's own places suffice where they hold any; else truststore knows the others. Both check the server."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    paths = ssl.get_default_verify_paths()
+    kinds = []
+    for file in (__file__, ""):
+        found = paths._replace(cafile=file, capath=str(tmp_path))
+        monkeypatch.setattr(ssl, "get_default_verify_paths", lambda found=found: found)
+        context = client_context()
+        kinds.append(type(context).__module__)
+        assert context.verify_mode is ssl.CERT_REQUIRED
+        assert context.check_hostname
+    assert kinds == ["ssl", "truststore._api"]

@@ -127,6 +127,48 @@ class Proxy(Listener):
             back.join()
 
 
+class SocksProxy(Listener):
+    """A SOCKS5 proxy: whatever name it is asked for, it connects to loopback at the port that is asked for.
+
+    Attributes:
+        asked: Each host and port.
+        login: The user and password that it wants, or None.
+        reply: What it answers to a request to connect; 0: it has.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(self._converse)
+        self.asked: list[tuple[str, int]] = []
+        self.login: tuple[str, str] | None = None
+        self.reply = 0
+
+    def _converse(self, client: socket.socket) -> None:
+        with client.makefile("rb") as reader:
+            version, count = reader.read(2)
+            wanted = 2 if self.login else 0
+            if version != 5 or wanted not in reader.read(count):
+                client.sendall(b"\x05\xff")
+                return
+            client.sendall(bytes([5, wanted]))
+            if self.login:
+                words = [reader.read(reader.read(each)[-1]).decode() for each in (2, 1)]
+                client.sendall(bytes([1, tuple(words) != self.login]))
+                if tuple(words) != self.login:
+                    return
+            kind = reader.read(4)[3]
+            size = {1: 4, 4: 16}.get(kind) or reader.read(1)[0]
+            host, port = reader.read(size), int.from_bytes(reader.read(2), "big")
+        self.asked.append((host.decode("latin-1"), port))
+        client.sendall(bytes([5, self.reply, 0, 3, 4]) + b"name" + bytes(2))
+        if self.reply:
+            return
+        with socket.create_connection(("127.0.0.1", port)) as server:
+            back = threading.Thread(target=_pipe, args=(server, client), daemon=True)
+            back.start()
+            _pipe(client, server)
+            back.join()
+
+
 @contextlib.contextmanager
 def full_listener() -> Iterator[int]:
     """A port whose backlog is full: connecting to it neither succeeds nor fails."""

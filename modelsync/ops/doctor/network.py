@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelsync.context import CallOptions, Context
-from modelsync.errors import HttpStatusError, ModelsyncError
+from modelsync.errors import ConfigError, HttpStatusError, ModelsyncError
 from modelsync.ops.doctor.findings import Finding, fault
 from modelsync.settings import DEFAULT_ENDPOINT, Settings
 from modelsync.spec.names import printable
@@ -165,12 +165,11 @@ def _certificates() -> Finding:
                 f"set {name} to the certificates to trust, or unset it",
             )
     try:
-        from modelsync.net.pools import trusted
+        from modelsync.net.tls import client_context
 
-        trusted()
-    except OSError as error:
-        hint = "set SSL_CERT_FILE to a PEM file with the certificates to trust, or unset it"
-        return Finding("certificates", f"they cannot be read: {printable(str(error))}", "wrong", hint)
+        client_context()
+    except ConfigError as error:
+        return Finding("certificates", error.message, "wrong", error.hint)
     return Finding("certificates", f"those of {' and '.join(named)}" if named else "the system's")
 
 

@@ -1,8 +1,7 @@
-"""Sockets as httpcore2 wants them: its `NetworkStream`, with large reads that can be cancelled.
+"""Sockets, plain and under TLS, with large reads that can be cancelled.
 
-`read_into` is for who has a buffer: the bytes of a body are not touched between the socket, or the cipher, and the
-file. A `read`, which httpcore2 does through a proxy, gives what is there, up to `READ` bytes, whatever the smaller
-number that it asks for: a gigabyte in pieces of 64 KiB, or in the 16 KiB of a TLS record, costs Python a second more.
+`read_into` fills a buffer of the caller's: the bytes of a body are not copied between the socket, or the cipher, and
+the file.
 """
 
 import contextlib
@@ -14,44 +13,69 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import httpcore2
+import httpx2
 
 from modelsync.net.deadline import Clock, Selector
 
-READ = 256 * 1024  # bytes
 CIPHERTEXT = 256 * 1024  # bytes taken from the socket at once; what they become stays in a core's own cache
 
 T = TypeVar("T")
 
 
-class Stream(httpcore2.NetworkStream, ABC):
-    """A stream that can also fill a buffer."""
+class ByteChannel(ABC):
+    """Bytes to and from another machine."""
 
     @property
     @abstractmethod
     def waited(self) -> float:
         """Seconds that its reads have waited for bytes so far."""
 
+    @property
+    @abstractmethod
+    def peer(self) -> str:
+        """The IP address at the other end."""
+
+    @property
+    @abstractmethod
+    def readable(self) -> bool:
+        """Whether a read would return at once: of an idle connection, that the other side has hung up."""
+
     @abstractmethod
     def read_into(self, buffer: memoryview, timeout: float | None = None) -> int:
-        """Waits for bytes and fills `buffer` with those that are there; 0: the other side has finished."""
+        """Waits for bytes and fills `buffer` with those that are there.
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Reads what is there, at least a byte unless the other side has finished."""
-        buffer = memoryview(bytearray(max(max_bytes, READ)))
-        return bytes(buffer[: self.read_into(buffer, timeout)])
+        Returns:
+            How many; 0: the other side has finished.
+
+        Raises:
+            httpx2.ReadTimeout, httpx2.ReadError: none came.
+            CancelledError: the cancel event was set.
+        """
+
+    @abstractmethod
+    def write(self, data: bytes, timeout: float | None = None) -> None:
+        """Writes all of it.
+
+        Raises:
+            httpx2.WriteTimeout, httpx2.WriteError: not all could be written.
+            CancelledError: the cancel event was set.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Closes the connection."""
 
 
-class SocketStream(Stream):
+class SocketChannel(ByteChannel):
     """A connected TCP socket."""
 
     def __init__(self, sock: socket.socket, cancel: threading.Event) -> None:
         self._sock = sock
         self._cancel = cancel
         self._waited = 0.0
-        self._peer = sock.getpeername()  # now: of a connection that was reset it cannot be asked
+        self._peer = str(sock.getpeername()[0])  # now: a connection that was reset no longer knows
 
     @property
     def waited(self) -> float:
@@ -70,14 +94,14 @@ class SocketStream(Stream):
                     clock.until_ready(self._sock, selectors.EVENT_READ)
                     self._waited += time.monotonic() - begun
         except TimeoutError as error:
-            raise httpcore2.ReadTimeout from error
+            raise httpx2.ReadTimeout("nothing came") from error
         except OSError as error:
-            raise httpcore2.ReadError(error) from error
+            raise httpx2.ReadError(str(error)) from error
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    def write(self, data: bytes, timeout: float | None = None) -> None:
         """Writes all of it."""
         clock = Clock(timeout, self._cancel)
-        view = memoryview(buffer)
+        view = memoryview(data)
         try:
             while view:
                 try:
@@ -85,31 +109,22 @@ class SocketStream(Stream):
                 except BlockingIOError:
                     clock.until_ready(self._sock, selectors.EVENT_WRITE)
         except TimeoutError as error:
-            raise httpcore2.WriteTimeout from error
+            raise httpx2.WriteTimeout("nothing could be sent") from error
         except OSError as error:
-            raise httpcore2.WriteError(error) from error
+            raise httpx2.WriteError(str(error)) from error
 
     def close(self) -> None:
         """Closes the socket."""
         self._sock.close()
 
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> "TlsStream":
-        """TLS over this stream, its handshake done and the certificate verified."""
-        return TlsStream(self, ssl_context, server_hostname, timeout)
+    @property
+    def peer(self) -> str:
+        """The IP address at the other end."""
+        return self._peer
 
-    def get_extra_info(self, info: str) -> Any:
-        """What httpcore2 asks for: whether an idle connection has something to read, addresses, the socket."""
-        if info == "is_readable":
-            return self._readable()
-        if info == "server_addr":
-            return self._peer
-        if info == "client_addr":
-            return self._sock.getsockname()
-        return self._sock if info == "socket" else None
-
-    def _readable(self) -> bool:
+    @property
+    def readable(self) -> bool:
+        """Whether a read would return at once; of an idle connection: that the other side has hung up."""
         if self._sock.fileno() < 0:
             return True
         with Selector() as selector:
@@ -117,8 +132,8 @@ class SocketStream(Stream):
             return bool(selector.select(0))
 
 
-class TlsStream(Stream):
-    """TLS over any other stream, TLS included (an https proxy).
+class TlsChannel(ByteChannel):
+    """TLS over any other channel, TLS included (an https proxy).
 
     It decrypts in memory rather than on the socket: one system call then fetches many records, and the handshake waits
     as every other read does.
@@ -126,7 +141,7 @@ class TlsStream(Stream):
 
     def __init__(
         self,
-        below: Stream,
+        below: ByteChannel,
         context: ssl.SSLContext,
         hostname: str | None,
         timeout: float | None,
@@ -145,7 +160,7 @@ class TlsStream(Stream):
 
     @property
     def waited(self) -> float:
-        """As of the stream below."""
+        """As of the channel below."""
         return self._below.waited
 
     def read_into(self, buffer: memoryview, timeout: float | None = None) -> int:
@@ -153,34 +168,30 @@ class TlsStream(Stream):
         try:
             return self._perform(functools.partial(self._decrypt, buffer), timeout)
         except ssl.SSLError as error:
-            raise httpcore2.ReadError(error) from error
+            raise httpx2.ReadError(str(error)) from error
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    def write(self, data: bytes, timeout: float | None = None) -> None:
         """Writes all of it."""
-        view = memoryview(buffer)
+        view = memoryview(data)
         try:
             while view:
                 view = view[self._perform(functools.partial(self._tls.write, view), timeout) :]
         except ssl.SSLError as error:
-            raise httpcore2.WriteError(error) from error
+            raise httpx2.WriteError(str(error)) from error
 
     def close(self) -> None:
-        """Closes the stream below."""
+        """Closes the channel below."""
         self._below.close()
 
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> "TlsStream":
-        """TLS inside this TLS."""
-        return TlsStream(self, ssl_context, server_hostname, timeout)
+    @property
+    def peer(self) -> str:
+        """As of the channel below."""
+        return self._below.peer
 
-    def get_extra_info(self, info: str) -> Any:
-        """As of the stream below, and the TLS object."""
-        if info == "ssl_object":
-            return self._tls
-        if info == "is_readable" and self._incoming.pending:
-            return True
-        return self._below.get_extra_info(info)
+    @property
+    def readable(self) -> bool:
+        """As of the channel below, or a record is here that was not decrypted yet."""
+        return bool(self._incoming.pending) or self._below.readable
 
     def _decrypt(self, buffer: memoryview) -> int:
         """Fills the buffer from what has arrived; 0 is the other side's proper end."""
