@@ -24,7 +24,7 @@ class Size(NamedTuple):
         return self.blob_bytes + self.partial_bytes + self.other_bytes
 
 
-class Row(NamedTuple):
+class StoredBlob(NamedTuple):
     """One blob.
 
     Attributes:
@@ -38,7 +38,7 @@ class Row(NamedTuple):
     sha256: str
     size: int
     path: Path
-    origins: tuple[receipts.Origin, ...]
+    origins: tuple[receipts.BlobOrigin, ...]
     needed_by: tuple[str, ...]
 
 
@@ -55,7 +55,7 @@ def size(store: Store) -> Size:
     return Size(len(blobs), mine[0], len(partials), mine[1], other)
 
 
-def rows(store: Store) -> tuple[Row, ...]:
+def rows(store: Store) -> tuple[StoredBlob, ...]:
     """What is in the store, the largest first. Read-only stores are not listed.
 
     Raises:
@@ -71,7 +71,9 @@ def rows(store: Store) -> tuple[Row, ...]:
     for blob in found.of("blob"):
         receipt = receipts.read(store.root, blob.name)
         origins = receipt.origins if receipt is not None else ()
-        out.append(Row(blob.name, blob.bytes, blob.path, origins, tuple(sorted(needed.get(blob.name, ())))))
+        out.append(
+            StoredBlob(blob.name, blob.bytes, blob.path, origins, tuple(sorted(needed.get(blob.name, ()))))
+        )
     return tuple(sorted(out, key=lambda row: (-row.size, row.sha256)))
 
 
@@ -80,7 +82,7 @@ class Kept(NamedTuple):
 
     sha256: str
     size: int
-    origins: tuple[receipts.Origin, ...]
+    origins: tuple[receipts.BlobOrigin, ...]
 
 
 def kept(store: Store) -> Iterator[Kept]:

@@ -81,6 +81,23 @@ def recheck(store: Store, sha256: str, *, on_bytes: Callable[[int], None] | None
     return max(bad, key=lambda each: sum(end - start for start, end in each.good), default=Finding("missing"))
 
 
+def good(store: Store, sha256: str, size: int | None = None) -> Path | None:
+    """The path of a blob that is here; one that is suspect is hashed first. None when it is missing or damaged.
+
+    A blob that was here a moment ago is suspect for a moment when another process replaces it by its like.
+
+    Raises:
+        StoreError: a bad one cannot be removed.
+    """
+    for _ in range(_LOOKS):
+        seen = look(store, sha256, size)
+        if seen.state == "here":
+            return seen.path
+        if seen.state == "missing" or recheck(store, sha256).state != "good":
+            return None
+    return None
+
+
 def verify(
     store: Store, sha256: str, *, full: bool = False, on_bytes: Callable[[int], None] | None = None
 ) -> Finding:
