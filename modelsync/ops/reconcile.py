@@ -20,6 +20,7 @@ from modelsync.project.lock_diff import Action, Change
 from modelsync.project.project import LoadedProject, Project
 from modelsync.project.selection import select
 from modelsync.spec.lock.model import Lock, LockedModel
+from modelsync.store import links
 
 if TYPE_CHECKING:
     from modelsync.ops.lock import LockReport
@@ -66,6 +67,8 @@ def reconcile(
         )
     if not options.writes:
         return SyncReport(changes, steps, notes=notes, lock_written=False)
+    if target is not None:
+        links.sweep(target.folder)
 
     warnings: tuple[str, ...] = ()
     if steps.of("fetch"):
@@ -99,7 +102,7 @@ def reconcile(
 
 def _free_old(context: Context, project: Project, steps: Plan, target: Target | None) -> None:
     """Removes what the lock needed before, first: for a disk that cannot hold two versions."""
-    from modelsync.store import links, prune
+    from modelsync.store import prune
 
     if target is not None:
         paths = [step.target for step in steps.of("link", "unlink")]
