@@ -20,7 +20,7 @@ from modelsync.project.lock_diff import Action, Change
 from modelsync.project.project import LoadedProject, Project
 from modelsync.project.selection import select
 from modelsync.spec.lock.model import Lock, LockedModel
-from modelsync.store import links
+from modelsync.store import link_folder
 
 if TYPE_CHECKING:
     from modelsync.ops.lock import LockReport
@@ -68,7 +68,7 @@ def reconcile(
     if not options.writes:
         return SyncReport(changes, steps, notes=notes, lock_written=False)
     if target is not None:
-        links.sweep(target.folder)
+        link_folder.sweep(target.folder)
 
     warnings: tuple[str, ...] = ()
     if steps.of("fetch"):
@@ -102,7 +102,7 @@ def reconcile(
 
 def _free_old(context: Context, project: Project, steps: Plan, target: Target | None) -> None:
     """Removes what the lock needed before, first: for a disk that cannot hold two versions."""
-    from modelsync.store import prune
+    from modelsync.store import links, prune
 
     if target is not None:
         paths = [step.target for step in steps.of("link", "unlink")]

@@ -53,14 +53,14 @@ def sweep(project: Project, inputs: Iterable[str] = ()) -> None:
         inputs: What its memo depends on: the record of the folder that it links into is among them.
     """
     from modelsync.project import write
-    from modelsync.store import link_record, links
+    from modelsync.store import link_folder, link_record
 
     if project.package is None:
         for path in (project.manifest_path, project.lock_path):
             write.sweep(path)
     for record in (Path(path) for path in inputs):
         if record.name == link_record.RECORD:
-            links.sweep(record.parent)
+            link_folder.sweep(record.parent)
 
 
 def keep(context: Context, project: LoadedProject, variant: str | None) -> None:

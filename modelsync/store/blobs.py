@@ -2,7 +2,7 @@
 
 The promise of the store is made here: a file under `blobs-v1/` has the digest of its name. What is published
 was hashed on its way in; what is not as its receipt says is suspect, and is hashed again (`checking.py`) before
-anyone gets its path.
+its path is given out.
 """
 
 import os

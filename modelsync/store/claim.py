@@ -23,18 +23,18 @@ from typing import Any, NamedTuple
 
 from modelsync.errors import CancelledError
 from modelsync.store import atomic, small_files
+from modelsync.system import processes
 
 POLL = 0.1  # seconds between two tries for a claim that another process has
 BEAT = 10.0  # seconds between two touches by the owner
 STALE = 60.0  # seconds without a touch after which a claim is free
-_SURE = 30.0  # seconds after a touch in which nobody can have taken the claim
+_SURE = 30.0  # seconds after a touch in which no other process can have taken the claim
 _SKEW = 3600.0  # seconds by which the clocks of two machines may differ
 _MAX = 4096  # bytes of a claim
-_BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class Owner(NamedTuple):
-    """Who made a claim.
+    """The process that made a claim.
 
     Attributes:
         id: 16 hex digits, another one for each claim.
@@ -51,7 +51,7 @@ class Owner(NamedTuple):
     host: str
 
 
-class Claim:
+class HeldClaim:
     """A claim that this process has.
 
     Attributes:
@@ -64,11 +64,11 @@ class Claim:
         self.path = path
         self.id = id
         self.ended = ended
-        self._touched = _clock()
+        self._touched = processes.clock()
 
     def confirm(self) -> bool:
         """Whether it is still this process's. No system call where it was touched a moment ago."""
-        return _clock() - self._touched < _SURE or self.touch()
+        return processes.clock() - self._touched < _SURE or self.touch()
 
     def touch(self) -> bool:
         """Makes it fresh; False if another process has taken it over."""
@@ -79,7 +79,7 @@ class Claim:
             os.utime(self.path)
         except OSError:
             return False
-        self._touched = _clock()
+        self._touched = processes.clock()
         return True
 
 
@@ -92,7 +92,7 @@ def claimed(
     on_wait: Callable[[], None] | None = None,
     on_ended: Callable[[str], None] | None = None,
     hint: str = atomic.STORE_HINT,
-) -> Iterator[Claim | None]:
+) -> Iterator[HeldClaim | None]:
     """Claims a path for a `with` block. Excludes threads as well as processes: do not claim a path twice.
 
     Args:
@@ -150,7 +150,7 @@ def holder(path: Path) -> str | None:
     return owner.id if owner is not None else None
 
 
-def _create(path: Path, ended: str | None) -> Claim | None:
+def _create(path: Path, ended: str | None) -> HeldClaim | None:
     owner = _me(atomic.unique())
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
@@ -168,7 +168,7 @@ def _create(path: Path, ended: str | None) -> Claim | None:
     except BaseException:
         atomic.unlink(path)
         raise
-    return Claim(path, owner.id, ended)
+    return HeldClaim(path, owner.id, ended)
 
 
 def _release(path: Path) -> None:
@@ -182,7 +182,7 @@ def _release(path: Path) -> None:
 
 
 def _owner(path: Path) -> Owner | None:
-    """Who made a claim; None where nobody did, or it is only half written."""
+    """The owner of a claim; None where there is no claim, or it is only half written."""
     return small_files.parsed(path, _parse, _MAX)
 
 
@@ -203,7 +203,7 @@ _seen: dict[Path, tuple[tuple[int, int], float]] = {}
 
 
 def _is_free(path: Path) -> bool:
-    """Whether the owner of a claim has ended, or gave no sign for a minute.
+    """Whether the owner of a claim has ended, or did not touch it for a minute.
 
     The clock of another machine may differ, and a network file system's too: what counts is that the claim's time
     stays the same while this process looks. Only one that is hours off is free at once.
@@ -218,9 +218,9 @@ def _is_free(path: Path) -> bool:
     mark = (seen.st_mtime_ns, seen.st_ino)
     last, since = _seen.get(path, (None, 0.0))
     if last != mark:
-        since = _clock()
+        since = processes.clock()
         _seen[path] = (mark, since)
-    silent = _clock() - since > STALE
+    silent = processes.clock() - since > STALE
     if running is False or silent or (running is None and abs(time.time() - seen.st_mtime) > _SKEW):
         _seen.pop(path, None)
         return True
@@ -229,16 +229,16 @@ def _is_free(path: Path) -> bool:
 
 def _is_running(owner: Owner) -> bool | None:
     """Whether the process that made a claim still runs; None where it cannot be seen from here."""
-    if not owner.machine or owner.machine != _machine():
+    if not owner.machine or owner.machine != processes.system_id():
         return None
     if owner.process == os.getpid():
-        return owner.started == _started(os.getpid())
-    return _exists(owner.process) and owner.started in ("", _started(owner.process))
+        return owner.started == processes.started(os.getpid())
+    return processes.exists(owner.process) and owner.started in ("", processes.started(owner.process))
 
 
-def _me(id: str) -> Owner:
-    process = os.getpid()
-    return Owner(id, _machine(), process, _started_here(process), _host())
+@cache
+def _started(process: int) -> str:
+    return processes.started(process)
 
 
 @cache
@@ -248,66 +248,9 @@ def _host() -> str:
     return platform.node()
 
 
-@cache
-def _machine() -> str:
-    """16 hex digits for the running system and what its process numbers are counted in; "" where nothing tells."""
-    import hashlib
-
-    from modelsync.system.disks import boot_id
-
-    boot = boot_id()
-    if boot is None:
-        return ""
-    try:
-        space = os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116 - no path of ours
-    except OSError:
-        space = 0
-    return hashlib.sha256(f"{boot} {space}".encode()).hexdigest()[:16]
-
-
-@cache
-def _started_here(process: int) -> str:
-    return _started(process)
-
-
-def _started(process: int) -> str:
-    """When a process started, in ticks since the system's start; "" where nothing tells or it has ended."""
-    try:
-        line = small_files.read(f"/proc/{process}/stat", _MAX)
-    except OSError:
-        return ""
-    fields = line.rpartition(b") ")[2].split()  # the program's name, in brackets, may hold anything
-    return fields[19].decode() if len(fields) > 19 and fields[0] not in (b"Z", b"X") else ""
-
-
-if sys.platform == "win32":
-
-    def _exists(process: int) -> bool:
-        import ctypes
-
-        kernel = ctypes.windll.kernel32
-        handle = kernel.OpenProcess(0x1000, False, process)  # PROCESS_QUERY_LIMITED_INFORMATION
-        if not handle:
-            return bool(kernel.GetLastError() == 5)  # ERROR_ACCESS_DENIED: another user's
-        code = ctypes.c_ulong()
-        kernel.GetExitCodeProcess(handle, ctypes.byref(code))
-        kernel.CloseHandle(handle)
-        return code.value == 259  # STILL_ACTIVE
-else:
-
-    def _exists(process: int) -> bool:
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
-            return False
-        except OSError:
-            return True
-        return True
-
-
-def _clock() -> float:
-    """Seconds that pass while the machine sleeps, too."""
-    return time.clock_gettime(_BOOTTIME) if _BOOTTIME is not None else time.monotonic()
+def _me(id: str) -> Owner:
+    process = os.getpid()
+    return Owner(id, processes.system_id(), process, _started(process), _host())
 
 
 def _pause(cancel: "threading.Event | None") -> None:
@@ -317,7 +260,7 @@ def _pause(cancel: "threading.Event | None") -> None:
         raise CancelledError("interrupted while another process fetched the same file")
 
 
-# --- the owner's signs of life -----------------------------------------------------------------------
+# --- touching the claims of this process -----------------------------------------------------------------------
 
 
 class _Pulse:
@@ -325,17 +268,17 @@ class _Pulse:
 
     def __init__(self) -> None:
         self._news = threading.Condition()
-        self._claims: set[Claim] = set()
+        self._claims: set[HeldClaim] = set()
         self._runs = False
 
-    def add(self, claim: Claim) -> None:
+    def add(self, claim: HeldClaim) -> None:
         with self._news:
             if not self._runs:
                 self._runs = True
                 threading.Thread(target=self._run, name="modelsync-claims", daemon=True).start()
             self._claims.add(claim)
 
-    def remove(self, claim: Claim) -> None:
+    def remove(self, claim: HeldClaim) -> None:
         with self._news:
             self._claims.discard(claim)
 

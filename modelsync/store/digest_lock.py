@@ -22,13 +22,13 @@ class Held(NamedTuple):
 
     Attributes:
         key: The digest, or what `layout.url_key` gave.
-        folder: Where the partial of this key is, or is to be, for this `with` block: nobody else writes there.
+        folder: Where the partial of this key is, or is to be, for this `with` block: no other process writes there.
         claim: What gives the right.
     """
 
     key: str
     folder: Path
-    claim: claim.Claim
+    claim: claim.HeldClaim
 
     def confirm(self) -> None:
         """Returns while the right is still this process's; to be called before something is written.

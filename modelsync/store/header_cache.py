@@ -1,7 +1,7 @@
 """Headers of model files, kept so that a model that is not here is read only once over the network.
 
 A header is kept under the digest of its whole file, but only the whole file could prove that it belongs to it: it is
-what a server gave. So it is data like any other, who recalls it reads it with all bounds, and no model is loaded by it.
+what a server gave. So it is data like any other: it is read with all bounds, and no model is loaded by it.
 """
 
 from contextlib import suppress

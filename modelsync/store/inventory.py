@@ -9,7 +9,7 @@ from modelsync.store import blobs, receipts, survey
 from modelsync.store.layout import RECEIPTS, Store
 
 
-class Size(NamedTuple):
+class StoreSize(NamedTuple):
     """How much there is: blobs and their bytes, partials and their bytes, bytes of copies in views and the rest."""
 
     blobs: int
@@ -42,7 +42,7 @@ class StoredBlob(NamedTuple):
     needed_by: tuple[str, ...]
 
 
-def size(store: Store) -> Size:
+def size(store: Store) -> StoreSize:
     """How large the store is. Read-only stores are not counted.
 
     Raises:
@@ -52,7 +52,7 @@ def size(store: Store) -> Size:
     blobs, partials = found.of("blob"), found.of("partial")
     mine = sum(thing.bytes for thing in blobs), sum(thing.bytes for thing in partials)
     other = sum(thing.bytes for thing in found.things) - sum(mine)
-    return Size(len(blobs), mine[0], len(partials), mine[1], other)
+    return StoreSize(len(blobs), mine[0], len(partials), mine[1], other)
 
 
 def rows(store: Store) -> tuple[StoredBlob, ...]:

@@ -14,7 +14,7 @@ def sweep(folder: Path, is_ours: Callable[[str], bool], *, days: float = 1) -> N
 
     Args:
         folder: Where; what cannot be removed stays.
-        is_ours: Whether a name is one that this program gives to what is on its way, and nobody else.
+        is_ours: Whether a name is one of this program's temporary names.
         days: How old they have to be. A file may be a hard link with the blob's old time: its change time counts too.
     """
     with suppress(OSError):

@@ -59,7 +59,7 @@ def owned(folder: Path) -> Mapping[str, Record]:
     """What was put into `folder`, by path: relative, with `/`. Empty where nothing was recorded.
 
     Raises:
-        StoreError: the record is there and cannot be read now: nobody can tell what was put there.
+        StoreError: the record is there and cannot be read now.
     """
     with atomic.told(f"cannot read what was put into {folder}", hint=_HINT):
         try:

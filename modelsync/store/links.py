@@ -6,23 +6,21 @@ in the folder is somebody else's.
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.errors import RefusedError, StoreError
-from modelsync.spec.names import path_fault, printable
-from modelsync.store import atomic, leftovers, link_record
+from modelsync.spec.names import printable
+from modelsync.store import atomic, link_folder, link_record
 from modelsync.store.clone import FOLDER_HINT
 from modelsync.store.link_record import LinkMode, Record, UsedMode, intact, owned
 
 if TYPE_CHECKING:
-    from modelsync.store.claim import Claim
+    from modelsync.store.claim import HeldClaim
 
 __all__ = ["LinkMode", "NewLink", "Record", "UsedMode", "intact", "owned", "place", "remove", "serves"]
-
-LOCK = ".modelsync.lock"
 
 
 class NewLink(NamedTuple):
@@ -60,8 +58,8 @@ def place(
             written.
     """
     with atomic.told(f"cannot put files into {folder}", hint=FOLDER_HINT):
-        _open(folder, inside)
-        with _alone(folder) as mine:
+        link_folder.open_folder(folder, inside)
+        with link_folder.claimed(folder) as mine:
             known = owned(folder)
             found = {
                 want.path: _standing(folder, want, known.get(want.path), mode, on_bytes) for want in wanted
@@ -110,16 +108,16 @@ def remove(folder: Path, paths: Iterable[str], *, inside: Path | None = None) ->
     """
     if not folder.is_dir():
         return ()
-    _stays(folder, inside)
+    link_folder.check_inside(folder, inside)
     gone = []
-    with atomic.told(f"cannot remove files from {folder}", hint=FOLDER_HINT), _alone(folder):
+    with atomic.told(f"cannot remove files from {folder}", hint=FOLDER_HINT), link_folder.claimed(folder):
         records = dict(owned(folder))
         for path in paths:
             put = records.pop(path, None)
             if put is None or put.mode == "found":
                 continue
             try:
-                target = _target(folder, path)
+                target = link_folder.place_of(folder, path)
             except RefusedError:
                 continue
             if not _take_away(folder, target, put):
@@ -134,7 +132,7 @@ def remove(folder: Path, paths: Iterable[str], *, inside: Path | None = None) ->
 
 
 def distrust(folder: Path, path: str, *, blob: Path | None = None) -> None:
-    """Says that what was put at `path` is not what it was, though nothing shows it: it is ours to be put there anew.
+    """Marks a link to a damaged blob for replacement: neither its size nor its time shows the damage.
 
     Args:
         folder: The folder.
@@ -144,7 +142,7 @@ def distrust(folder: Path, path: str, *, blob: Path | None = None) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
-    with atomic.told(f"cannot change {folder}", hint=FOLDER_HINT), _alone(folder):
+    with atomic.told(f"cannot change {folder}", hint=FOLDER_HINT), link_folder.claimed(folder):
         records = dict(link_record.owned(folder))
         put = records.get(path)
         if put is None:
@@ -156,61 +154,6 @@ def distrust(folder: Path, path: str, *, blob: Path | None = None) -> None:
             put = put._replace(size=seen.st_size, mtime_ns=seen.st_mtime_ns)
         records[path] = put._replace(sha256="")
         link_record.write(folder, records, {})
-
-
-def sweep(folder: Path) -> None:
-    """Removes what a killed process left on its way into a folder, once it is a day old."""
-    leftovers.sweep(folder, link_record.is_temporary)
-
-
-def _open(folder: Path, inside: Path | None) -> None:
-    """Makes the folder, unless following links to it leaves `inside`."""
-    _stays(folder, inside)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not any(folder.iterdir()):
-        (folder / ".gitignore").write_text("*\n")
-
-
-def _stays(folder: Path, inside: Path | None) -> None:
-    if inside is not None and not folder.resolve().is_relative_to(inside.resolve()):
-        raise RefusedError(
-            f"{folder} leads out of {inside}", hint="name the folder with --dir if that is what you want"
-        )
-
-
-@contextmanager
-def _alone(folder: Path) -> "Iterator[Claim]":
-    """Keeps other processes out of a folder, and sweeps up what a killed one left."""
-    from modelsync.store import claim
-
-    with claim.claimed(folder / LOCK, hint=FOLDER_HINT) as mine:
-        assert mine is not None  # it waits
-        # after an owner that ended in here, nobody uses what is on its way
-        leftovers.sweep(folder, link_record.is_temporary, days=0 if mine.ended else 1)
-        yield mine
-
-
-def _target(folder: Path, path: str) -> Path:
-    """Where `path` is in the folder.
-
-    Raises:
-        RefusedError: it is not in the folder, by its name or through a symbolic link.
-    """
-    fault = path_fault(path)
-    if fault is not None or path.startswith(".modelsync"):
-        raise RefusedError(
-            f"`{printable(path)}` is refused in {folder}: {fault or 'modelsync writes that itself'}"
-        )
-    target = folder / path
-    for parent in target.parents:
-        if parent == folder:
-            break
-        if parent.is_symlink():
-            raise RefusedError(
-                f"{printable(str(parent))} is a symbolic link: files are not put through it",
-                hint=f"remove the link, or choose another folder than {folder} with --dir",
-            )
-    return target
 
 
 def _standing(
@@ -225,7 +168,7 @@ def _standing(
     Raises:
         StoreError: something that is not ours is in the way.
     """
-    target = _target(folder, want.path)
+    target = link_folder.place_of(folder, want.path)
     try:
         seen = target.lstat()
     except FileNotFoundError:
@@ -267,15 +210,15 @@ def _appear(
     mode: LinkMode,
     owner: str,
     on_bytes: Callable[[int], None] | None,
-    mine: "Claim",
+    mine: "HeldClaim",
 ) -> dict[str, Record]:
     """Puts blobs where nothing, or a file of ours, is. Returns the new records."""
     from modelsync.store import clone
 
     temps = {want.path: link_record.temporary(folder) for want in missing}
+    pending: dict[str, Record] = {}
     try:
         modes = clone.appear(folder, [(want.blob, temps[want.path]) for want in missing], mode, on_bytes)
-        pending = {}
         for want, used in zip(missing, modes, strict=True):
             seen = temps[want.path].stat()
             pending[want.path] = Record(want.sha256, seen.st_size, seen.st_mtime_ns, used, owner)
@@ -287,13 +230,13 @@ def _appear(
             for want in missing
             if not _put(folder, want.path, temps[want.path], records.get(want.path))
         ]
-        after = {**records, **pending}
-        for path in kept:
-            del after[path]
+        after = {**records, **{path: record for path, record in pending.items() if path not in kept}}
         link_record.write(folder, after, {})
     finally:
-        for temp in temps.values():
-            atomic.unlink(temp)
+        for path, temp in temps.items():
+            known = [each for each in (pending.get(path), records.get(path)) if each is not None]
+            if not pending or any(_describes(each, temp) for each in known):  # never what is the user's
+                atomic.unlink(temp)
     if kept:
         raise _in_the_way(folder / kept[0], records.get(kept[0]))
     return after

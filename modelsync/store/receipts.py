@@ -1,7 +1,7 @@
 """Receipts: what a blob was when it was hashed. Light to read.
 
 A receipt says "the file of this name had this size and time when its sha256 was last found right". As long
-as a blob still has both, nobody reads it again to know what it is. The receipt also keeps the seal (which finds rot
+as a blob still has both, it need not be read again to know what it is. The receipt also keeps the seal (which finds rot
 at memory speed) and where the bytes came from, for `cache list`.
 
     {"size": 4920739232, "mtime_ns": 17…, "seal": "…", "from": [{"path": "llama.gguf", …}]}

@@ -1,4 +1,4 @@
-"""Roots: who needs which digests. What any root names, prune keeps.
+"""Roots: which lock or URI needs which digests. What any root names, prune keeps.
 
 A root of a lock says "the lock at this path needed these digests". It is written before the first byte is fetched,
 and there is one for each set of digests: a lock that moves on leaves its older roots behind, which go 30 days after
@@ -66,7 +66,7 @@ class LockSeen(NamedTuple):
     folder: bool = True
 
     def needs(self, root: Root) -> bool:
-        """Whether the lock still names all that the root does. One that cannot be read may: nobody can tell."""
+        """Whether the lock still names all that the root does. One that cannot be read may."""
         return self.there and (self.digests is None or root.digests <= self.digests)
 
 

@@ -89,7 +89,7 @@ class Survey(NamedTuple):
 
 
 def take(store: Store, now: float) -> Survey:
-    """Looks at a store, at the locks that need it, and at who is at work on it.
+    """Looks at a store, at the locks that need it, and at the processes that work on it.
 
     Args:
         store: The store; of the read-only ones it is only seen which blobs they have.

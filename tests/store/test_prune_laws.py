@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsync.store.prune import GRACE_DAYS, PrunePlan, plan
+from modelsync.store.prune_plan import GRACE_DAYS, PrunePlan, plan
 from modelsync.store.roots import LockSeen, Root
 from modelsync.store.survey import DAY, Survey, Thing
 

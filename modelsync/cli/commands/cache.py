@@ -15,7 +15,7 @@ from modelsync.errors import CancelledError, UsageError
 if TYPE_CHECKING:
     from modelsync.store.inventory import StoredBlob
     from modelsync.store.layout import Store
-    from modelsync.store.prune import PrunePlan
+    from modelsync.store.prune_plan import PrunePlan
 
 HERE = "modelsync.cli.commands.cache"
 
