@@ -14,14 +14,14 @@ from modelsync.fetch.places import Place, places
 from modelsync.fetch.wanted import WantedFile, blob_of
 from modelsync.spec.names import printable
 from modelsync.store import blobs
-from modelsync.store.receipts import Origin
+from modelsync.store.receipts import BlobOrigin
 
 if TYPE_CHECKING:
     from modelsync.store.digest_lock import Held
     from modelsync.transfer.jobs import Fetched, Job
     from modelsync.transfer.progress import Phase
 
-BATCH = 128  # digests locked at once, at least: each lock is an open file
+BATCH = 512  # digests that are locked at once
 
 
 class FetchTotals(NamedTuple):
@@ -63,10 +63,9 @@ def fetch(
                 )
     disk_space.require(context.store, waiting, copies)
     fetcher = _BlobFetcher(context, tried, on_read)
-    at_once = _at_once()
     patient = False
     while waiting:
-        batch, waiting = waiting[:at_once], waiting[at_once:]
+        batch, waiting = waiting[:BATCH], waiting[BATCH:]
         # A process that waits for a lock holds no other: two processes never wait for each other.
         missed = fetcher.fetch(batch, patient=patient)
         waiting = missed + waiting
@@ -79,16 +78,6 @@ def fetch(
             first.message = str(first.args[0])
         raise first
     return FetchTotals(fetcher.fetched, fetcher.reused, tuple(fetcher.notes))
-
-
-def _at_once() -> int:
-    """How many digests are locked at once: half of the files that this process may have open, or thereabouts."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return BATCH
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return BATCH if most < 0 else min(4 * BATCH, max(BATCH, most // 2))
 
 
 class _BlobFetcher:
@@ -104,6 +93,7 @@ class _BlobFetcher:
         self.places = tried
         self.on_read = on_read
         self.errors: list[ModelsyncError] = []
+        self.lost: list[WantedFile] = []  # another process took them over while this one was suspended
         self.lock = threading.Lock()  # files arrive in several threads
         self.fetched = 0
         self.reused = 0
@@ -142,13 +132,14 @@ class _BlobFetcher:
         finally:
             for _, _, stack in held.values():
                 stack.close()
-        return missed
+        lost, self.lost = self.lost, []
+        return missed + lost
 
     def _try_places(self, held: "dict[str, tuple[WantedFile, Held, ExitStack]]") -> None:
         """Takes each file from the first place that gives it."""
         for place in self.places:
             jobs = {
-                key: job
+                key: job._replace(confirm=hold.confirm)
                 for key, (wanted, hold, _) in held.items()
                 if (job := place.job(wanted, hold.folder)) is not None
             }
@@ -167,8 +158,9 @@ class _BlobFetcher:
 
         def done(job: "Job", fetched: "Fetched") -> None:
             key = keys[id(job)]
-            wanted, _, stack = held[key]
+            wanted, hold, stack = held[key]
             try:
+                hold.confirm()
                 if self.on_read is None:
                     self._publish(wanted, fetched)
                 else:
@@ -176,7 +168,7 @@ class _BlobFetcher:
                         self.on_read(wanted, fetched)
                         self._publish(wanted, fetched)
             except ModelsyncError as error:
-                self.errors.append(error)
+                self._failed(wanted, hold, error)
             finally:
                 del held[key]
                 stack.close()
@@ -190,14 +182,21 @@ class _BlobFetcher:
 
         def failed(job: "Job", error: ModelsyncError) -> None:
             key = keys[id(job)]
-            wanted, _, stack = held[key]
+            wanted, hold, stack = held[key]
             if not place.final and not isinstance(error, CancelledError):
                 return  # the next place may have the file
-            self.errors.append(error if isinstance(error, CancelledError) else wanted.explain(error))
+            self._failed(wanted, hold, error if isinstance(error, CancelledError) else wanted.explain(error))
             del held[key]
             stack.close()
 
         self.context.downloader().run(tuple(jobs.values()), done, failed)
+
+    def _failed(self, wanted: WantedFile, hold: "Held", error: ModelsyncError) -> None:
+        """Notes an error, unless another process has taken the file over: it is waited for."""
+        if isinstance(error, CancelledError) or hold.claim.touch():
+            self.errors.append(error)
+        else:
+            self.lost.append(wanted)
 
     def _doubt(self, wanted: WantedFile, others: Iterable[Path]) -> None:
         """Marks blobs that gave wrong bytes as possibly damaged, except the one that was just replaced."""
@@ -221,7 +220,7 @@ class _BlobFetcher:
             fetched.path,
             sha256=fetched.sha256,
             blocks=fetched.blocks,
-            origin=Origin(file.path, file.repo, file.revision, file.url),
+            origin=BlobOrigin(file.path, file.repo, file.revision, file.url),
         )
 
     def _tell(self, wanted: WantedFile, phase: "Phase", done: int = 0) -> None:

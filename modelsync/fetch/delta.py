@@ -25,7 +25,7 @@ from modelsync.spec.names import file_name
 from modelsync.spec.parts import MAX_PARTS, part_of
 from modelsync.store import inventory
 from modelsync.store.inventory import Kept
-from modelsync.store.receipts import Origin
+from modelsync.store.receipts import BlobOrigin
 from modelsync.transfer.jobs import Guess, Job
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def choose(file: "LockedFile | Found", kept: Iterable[Kept]) -> list[Kept]:
     return near + [one for kinship, _, one in ranked if kinship >= NAMESAKE][:OTHERS]
 
 
-def _kinship(file: "LockedFile | Found", origin: Origin) -> int:
+def _kinship(file: "LockedFile | Found", origin: BlobOrigin) -> int:
     """How near a blob of this origin is to a file.
 
     0: another version of it. To `MAX_PARTS`: a part of one, by how far its number is away. `NAMESAKE`: of the same

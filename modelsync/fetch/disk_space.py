@@ -21,13 +21,16 @@ def require(store: "Store", needs: "Iterable[WantedFile]", copies: Iterable[tupl
     Raises:
         DiskFullError: a disk is too small for what it is to take.
     """
+    from modelsync.store import digest_lock
     from modelsync.system.disks import require_space
-    from modelsync.transfer.datafile import allocated
+    from modelsync.transfer.datafile import LARGE, allocated
     from modelsync.transfer.partial import data_path
 
-    coming = sum(
-        max(0, (need.file.size or 0) - allocated(data_path(store.partial_path(need.key)))) for need in needs
-    )
+    coming = 0
+    for need in needs:
+        size = need.file.size or 0
+        here = allocated(data_path(digest_lock.partial_of(store, need.key))) if size >= LARGE else 0
+        coming += max(0, size - here)
     require_space([(store.root, coming), *copies])
 
 

@@ -9,10 +9,10 @@ from modelsync.install.plan import Step
 from modelsync.spec.blocks import Span, count
 from modelsync.spec.lock.model import LockedFile
 from modelsync.store import hashing, receipts, verify
-from modelsync.store.verify import Finding
+from modelsync.store.verify import BlobCheck
 
 
-def check_blob(context: Context, step: Step) -> Finding:
+def check_blob(context: Context, step: Step) -> BlobCheck:
     """Hashes the suspect blob of a `check` step again."""
     assert step.model is not None
     assert step.file is not None

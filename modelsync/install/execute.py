@@ -16,13 +16,13 @@ from modelsync.install.target import Target
 from modelsync.spec.blocks import describe_damage
 from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.store import blobs, links, views
-from modelsync.store.verify import Finding
+from modelsync.store.verify import BlobCheck
 
 if TYPE_CHECKING:
     from modelsync.transfer.jobs import Guess
 
 
-Damage: TypeAlias = tuple[Step, Finding]  # the check of a blob, and what came of it
+Damage: TypeAlias = tuple[Step, BlobCheck]  # the check of a blob, and what came of it
 
 
 def carry_out(
@@ -30,7 +30,7 @@ def carry_out(
     steps: Plan,
     folder: Path,
     target: Target | None,
-    known: Mapping[str, Finding] = {},
+    known: Mapping[str, BlobCheck] = {},
     copies: Sequence[tuple[Path, int]] = (),
 ) -> FetchTotals:
     """Takes the steps of a plan, in their order.
@@ -80,10 +80,10 @@ def _with_room(context: Context, damaged: Sequence[Damage], size: int) -> list[D
         return list(damaged)
     for step, _ in damaged:
         blobs.discard(context.store, step.target)
-    return [(step, Finding("damaged", found=finding.found)) for step, finding in damaged]
+    return [(step, BlobCheck("damaged", found=finding.found)) for step, finding in damaged]
 
 
-def _told(step: Step, finding: Finding) -> str:
+def _told(step: Step, finding: BlobCheck) -> str:
     """What became of a damaged blob."""
     name = step.file.path if step.file is not None else step.target
     if not finding.good:
@@ -119,7 +119,7 @@ def _needs(
     return needs
 
 
-def _guesses(finding: Finding) -> "tuple[Guess, ...]":
+def _guesses(finding: BlobCheck) -> "tuple[Guess, ...]":
     """The good blocks of a damaged blob: nothing has to be asked to believe them, and the digest decides."""
     from modelsync.transfer.jobs import Guess
 

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from modelsync.context import Context
 from modelsync.errors import StoreError
-from modelsync.fetch.wanted import blob_of
 from modelsync.install.target import Target
 from modelsync.spec.lock.model import LockedFile
-from modelsync.store import links
+from modelsync.store import links, verify
 from modelsync.store.links import UsedMode
 
 
@@ -29,12 +28,12 @@ def link(context: Context, target: Target, files: Sequence[tuple[LockedFile, str
     """
     wanted = []
     for file, path in files:
-        blob = blob_of(context, file)
+        blob = verify.good(context.store, file.sha256, file.size)
         if blob is None:
             raise StoreError(
                 f"{file.path} went from the store while it was linked", hint="run the same command again"
             )
-        wanted.append(links.Wanted(path, blob, file.sha256, file.size))
+        wanted.append(links.NewLink(path, blob, file.sha256, file.size))
     return links.place(
         target.folder,
         wanted,

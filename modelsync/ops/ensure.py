@@ -92,10 +92,12 @@ def files(
         NotSyncedError: it is not here, and was not to be fetched.
         HashMismatchError: what is here is damaged, and nothing was to be fetched.
     """
-    ready = present.paths(context, project.folder(known.manifest), known.model, records)
-    if ready is None:
-        from modelsync.store import roots
+    from modelsync.store import roots
 
+    ready = present.paths(context, project.folder(known.manifest), known.model, records)
+    if ready is not None:
+        roots.use(context.store, project.lock_path, known.lock.digests)
+    else:
         ready = obtain(
             context,
             known.model,

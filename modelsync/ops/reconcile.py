@@ -20,6 +20,7 @@ from modelsync.project.lock_diff import Action, Change
 from modelsync.project.project import LoadedProject, Project
 from modelsync.project.selection import select
 from modelsync.spec.lock.model import Lock, LockedModel
+from modelsync.store import link_folder
 
 if TYPE_CHECKING:
     from modelsync.ops.lock import LockReport
@@ -66,6 +67,8 @@ def reconcile(
         )
     if not options.writes:
         return SyncReport(changes, steps, notes=notes, lock_written=False)
+    if target is not None:
+        link_folder.sweep(target.folder)
 
     warnings: tuple[str, ...] = ()
     if steps.of("fetch"):

@@ -23,7 +23,7 @@ from modelsync.project.project import Project
 from modelsync.project.selection import Selection
 from modelsync.spec.lock.model import LockedModel
 from modelsync.store import blobs, links, roots
-from modelsync.store.verify import Finding
+from modelsync.store.verify import BlobCheck
 
 
 class Repaired(NamedTuple):
@@ -94,7 +94,7 @@ def _mend(
     project: Project,
     models: Sequence[LockedModel],
     target: Target | None,
-    findings: Mapping[str, Finding],
+    findings: Mapping[str, BlobCheck],
 ) -> FetchTotals:
     """Does for the models what a sync would, but hashes nothing again of which there is a finding."""
     here = look(context, models, target)

@@ -31,6 +31,8 @@ def sync(context: Context, project: Project, options: SyncOptions = BARE) -> Syn
         return SyncReport((), Plan(()))
     from modelsync.ops.reconcile import reconcile
 
+    if options.writes:
+        up_to_date.sweep(project)
     project = project.loaded()
     report = reconcile(
         context, project, options._replace(selection=options.selection._replace(variant=variant))

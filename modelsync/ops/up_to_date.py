@@ -1,5 +1,6 @@
 """What a memo answers, and when one is kept. Light: nothing of manifest or lock is imported to ask."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,15 +27,40 @@ def files(context: Context, project: Project, name: str, variant: str | None) ->
         # Without a variant, the default where the model has it: what has it not was synced as itself.
         as_default = variant is None and (of == default or (of is None and memo.variant == default))
         right = as_default or (variant is not None and of == variant)
-    if not right or not sync_memo.still({p: memo.outputs[p] for _, *both in files for p in both}):
+    stamps = {path: memo.outputs.get(path) for _, *both in files for path in both}
+    if not right or not sync_memo.still(stamps):
         return None
-    return arranged([role for role, _, _ in files], [Path(path) for _, path, _ in files])
+    if not all(stamps[path] and sync_memo.is_ours(context.store, memo, path) for _, path, _ in files):
+        return None
+    with suppress(LookupError):  # roles that a memo made up
+        return arranged([role for role, _, _ in files], [Path(path) for _, path, _ in files])
+    return None
 
 
 def nothing_to_do(context: Context, project: Project, variant: str | None) -> bool:
     """Whether a bare sync would find everything as the last one left it."""
-    memo = sync_memo.recall(context.store, _subject(context, project))
+    memo = sync_memo.recall(
+        context.store, _subject(context, project), lambda memo: sweep(project, memo.inputs)
+    )
     return memo is not None and memo.variant == _asked(variant) and sync_memo.still(memo.outputs)
+
+
+def sweep(project: Project, inputs: Iterable[str] = ()) -> None:
+    """Removes what killed processes left in a project's folders, once it is a day old.
+
+    Args:
+        project: The project.
+        inputs: What its memo depends on: the record of the folder that it links into is among them.
+    """
+    from modelsync.project import write
+    from modelsync.store import link_folder, link_record
+
+    if project.package is None:
+        for path in (project.manifest_path, project.lock_path):
+            write.sweep(path)
+    for record in (Path(path) for path in inputs):
+        if record.name == link_record.RECORD:
+            link_folder.sweep(record.parent)
 
 
 def keep(context: Context, project: LoadedProject, variant: str | None) -> None:
@@ -68,7 +94,9 @@ def _made(context: Context, project: LoadedProject, variant: str | None) -> sync
         return None
     models = lookup.locked_models(project, lock, chosen)
     known = {}
-    outputs = [roots.place(context.store, project.lock_path, lock.digests)]
+    outputs: list[str | Path] = []
+    root = roots.place(context.store, project.lock_path, lock.digests)
+    kept = sync_memo.stamp(root)
     for model in models:
         shown = present.in_store(context, model.files) or ()
         linked = shown
@@ -85,9 +113,11 @@ def _made(context: Context, project: LoadedProject, variant: str | None) -> sync
         )
     stamps = sync_memo.stamps(outputs)
     steps = plan.make(models, snapshot.look(context, models, target), linked=target is not None, exact=True)
-    if steps.steps:
+    if steps.steps or kept is None:
         return None
-    return sync_memo.Memo(_subject(context, project), _asked(variant), inputs, stamps, known)
+    return sync_memo.Memo(
+        _subject(context, project), _asked(variant), inputs, stamps, (str(root), kept[0], kept[2]), known
+    )
 
 
 def _asked(variant: str | None) -> str | None:

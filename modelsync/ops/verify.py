@@ -16,7 +16,7 @@ from modelsync.spec.blocks import Span
 from modelsync.spec.lock.model import LockedModel
 from modelsync.store import links
 from modelsync.store import verify as store_verify
-from modelsync.store.verify import Finding
+from modelsync.store.verify import BlobCheck
 
 ALL = Selection()
 
@@ -57,7 +57,7 @@ class Checked(NamedTuple):
     """
 
     rows: tuple[VerifiedFile, ...]
-    findings: Mapping[str, Finding]
+    findings: Mapping[str, BlobCheck]
     ill: tuple[LockedModel, ...]
 
 
@@ -106,7 +106,7 @@ def check(
         StoreError: a file cannot be read.
     """
     rows: list[VerifiedFile] = []
-    findings: dict[str, Finding] = {}
+    findings: dict[str, BlobCheck] = {}
     ill: list[LockedModel] = []
     for model in models:
         seen = len(rows)

@@ -24,7 +24,7 @@ SOON = (
     "modelsync.fit.largest",
     "blake3",
     "ctypes",
-    "filelock",
+    "modelsync.store.digest_lock",
 )
 
 

@@ -77,7 +77,7 @@ def temporary(store: Store) -> Path:
 
 
 def unique() -> str:
-    """16 hex digits that nobody else has."""
+    """16 random hex digits."""
     return os.urandom(8).hex()
 
 
@@ -91,7 +91,7 @@ def write(store: Store, target: Path, data: bytes) -> None:
 def put(store: Store, target: Path, data: bytes) -> None:
     """Writes a small file that can be found out again: whole or not at all, but not waited for.
 
-    A power cut may take it, or leave it empty: who reads it must notice.
+    A power cut may take it, or leave it empty: the reader must notice.
     """
     try:
         _put(temporary(store), target, data)

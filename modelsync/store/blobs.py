@@ -2,7 +2,7 @@
 
 The promise of the store is made here: a file under `blobs-v1/` has the digest of its name. What is published
 was hashed on its way in; what is not as its receipt says is suspect, and is hashed again (`checking.py`) before
-anyone gets its path.
+its path is given out.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from modelsync.errors import StoreError
 from modelsync.store import atomic, receipts
 from modelsync.store.layout import PARTIALS, Store, blob_in
-from modelsync.store.receipts import Origin
+from modelsync.store.receipts import BlobOrigin
 
 if TYPE_CHECKING:
     from modelsync.spec.blocks import Blocks
@@ -65,7 +65,9 @@ def state(store: Store, sha256: str, size: int | None = None) -> BlobState:
     return look(store, sha256, size).state
 
 
-def publish(store: Store, data: Path, *, sha256: str, blocks: "Blocks", origin: Origin | None = None) -> Path:
+def publish(
+    store: Store, data: Path, *, sha256: str, blocks: "Blocks", origin: BlobOrigin | None = None
+) -> Path:
     """Publishes a file whose sha256 was just found right: synced, read-only, with a receipt, by one rename.
 
     `data` is moved (it has to be on the store's file system: in a partial's folder). Where the store has the
@@ -85,13 +87,19 @@ def publish(store: Store, data: Path, *, sha256: str, blocks: "Blocks", origin: 
     target, size = store.blob_path(sha256), blocks.size
     origins = () if origin is None else (origin,)
     with atomic.told(f"cannot publish {sha256[:16]}…"):
-        seen = data.stat()
+        present = find(store._replace(readonly=()), sha256, size) is not None
+        try:
+            seen = data.stat()
+        except FileNotFoundError:
+            if present:  # another process had taken the file over, and published it
+                return target
+            raise
         if seen.st_size != size:
             raise StoreError(
                 f"{data} is {seen.st_size} bytes long, not {size}: another program wrote to it",
                 hint="run the command again",
             )
-        if find(store._replace(readonly=()), sha256, size) is not None:
+        if present:
             receipts.note(store, sha256, receipts.sealed(target.stat(), blocks, origins), blocks)
             atomic.unlink(data)
         else:

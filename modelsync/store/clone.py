@@ -1,13 +1,52 @@
-"""The ways in which a blob appears under another name. Each makes a new file, with the blob's time."""
+"""The ways a blob gets another name. Each makes a new file, with the blob's time; `appear` chooses among them."""
 
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from modelsync.errors import StoreError
+from modelsync.store.link_record import LinkMode, UsedMode
 
 _FICLONE = 0x40049409  # ioctl(target, FICLONE, source), from linux/fs.h
 _CHUNK = 4 << 20
+
+# What to do where a project's folder cannot be written.
+FOLDER_HINT = "give a folder that you can write, on a disk with space, with --dir"
+
+
+def appear(
+    folder: Path,
+    files: Sequence[tuple[Path, Path]],
+    mode: LinkMode,
+    on_bytes: Callable[[int], None] | None = None,
+) -> list[UsedMode]:
+    """Makes blobs appear under new names: all that can be linked first, then copies if need be.
+
+    Args:
+        folder: Where the new names are.
+        files: A blob and its new name each.
+        mode: How; `auto` is a reflink, else a hard link, else a copy.
+        on_bytes: See `copy`.
+
+    Returns:
+        How each was made.
+
+    Raises:
+        DiskFullError: there is no space for the copies; none was begun.
+        StoreError: the mode is not to be had here.
+        OSError: a copy failed.
+    """
+    modes = [_link(folder, blob, target, mode) for blob, target in files]
+    copies = [file for file, used in zip(files, modes, strict=True) if used == "copy"]
+    if copies:
+        from modelsync.system.disks import require_space
+
+        require_space([(folder, blob.stat().st_size) for blob, _ in copies], hint=FOLDER_HINT)
+    for blob, target in copies:
+        copy(blob, target, on_bytes)
+    return modes
 
 
 def reflink(blob: Path, target: Path) -> None:
@@ -68,6 +107,33 @@ def copy(blob: Path, target: Path, on_bytes: Callable[[int], None] | None = None
     except BaseException:
         target.unlink(missing_ok=True)
         raise
+
+
+def _link(folder: Path, blob: Path, target: Path, mode: LinkMode) -> UsedMode:
+    """Links a blob as the mode says. Returns `copy` where it has to be copied."""
+    ways: dict[UsedMode, Callable[[Path, Path], None]] = {
+        "reflink": reflink,
+        "hardlink": hardlink,
+        "symlink": symlink,
+    }
+    if mode == "auto":
+        del ways["symlink"]
+    elif mode == "copy":
+        ways = {}
+    else:
+        ways = {mode: ways[mode]}
+    for used, way in ways.items():
+        try:
+            way(blob, target)
+        except OSError as error:
+            if mode != "auto":
+                raise StoreError(
+                    f"cannot make a {mode} of {blob} in {folder}: {error.strerror}",
+                    hint="choose another --link-mode; `auto` takes what the disk can do",
+                ) from error
+        else:
+            return used
+    return "copy"
 
 
 def _copy_time(blob: Path, target: Path) -> None:

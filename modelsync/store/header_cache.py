@@ -1,13 +1,13 @@
 """Headers of model files, kept so that a model that is not here is read only once over the network.
 
 A header is kept under the digest of its whole file, but only the whole file could prove that it belongs to it: it is
-what a server gave. So it is data like any other, who recalls it reads it with all bounds, and no model is loaded by it.
+what a server gave. So it is data like any other: it is read with all bounds, and no model is loaded by it.
 """
 
 from contextlib import suppress
 from pathlib import Path
 
-from modelsync.store import atomic
+from modelsync.store import atomic, small_files
 from modelsync.store.layout import HEADERS, Store, header_in
 
 MAX_BYTES = 64 << 20  # of one header: the reader's own bound
@@ -17,10 +17,8 @@ ROOM = 256 << 20  # bytes of all of them; the oldest go first
 def recall(store: Store, sha256: str) -> bytes | None:
     """The header of the file of that digest; None where none was kept. The read-only stores are asked last."""
     for place in store.places:
-        with suppress(OSError), open(header_in(place, sha256), "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-            if len(data) <= MAX_BYTES:
-                return data
+        with suppress(OSError):
+            return small_files.read(header_in(place, sha256), MAX_BYTES)
     return None
 
 

@@ -9,7 +9,7 @@ from modelsync.store import blobs, receipts, survey
 from modelsync.store.layout import RECEIPTS, Store
 
 
-class Size(NamedTuple):
+class StoreSize(NamedTuple):
     """How much there is: blobs and their bytes, partials and their bytes, bytes of copies in views and the rest."""
 
     blobs: int
@@ -24,7 +24,7 @@ class Size(NamedTuple):
         return self.blob_bytes + self.partial_bytes + self.other_bytes
 
 
-class Row(NamedTuple):
+class StoredBlob(NamedTuple):
     """One blob.
 
     Attributes:
@@ -38,11 +38,11 @@ class Row(NamedTuple):
     sha256: str
     size: int
     path: Path
-    origins: tuple[receipts.Origin, ...]
+    origins: tuple[receipts.BlobOrigin, ...]
     needed_by: tuple[str, ...]
 
 
-def size(store: Store) -> Size:
+def size(store: Store) -> StoreSize:
     """How large the store is. Read-only stores are not counted.
 
     Raises:
@@ -52,10 +52,10 @@ def size(store: Store) -> Size:
     blobs, partials = found.of("blob"), found.of("partial")
     mine = sum(thing.bytes for thing in blobs), sum(thing.bytes for thing in partials)
     other = sum(thing.bytes for thing in found.things) - sum(mine)
-    return Size(len(blobs), mine[0], len(partials), mine[1], other)
+    return StoreSize(len(blobs), mine[0], len(partials), mine[1], other)
 
 
-def rows(store: Store) -> tuple[Row, ...]:
+def rows(store: Store) -> tuple[StoredBlob, ...]:
     """What is in the store, the largest first. Read-only stores are not listed.
 
     Raises:
@@ -71,7 +71,9 @@ def rows(store: Store) -> tuple[Row, ...]:
     for blob in found.of("blob"):
         receipt = receipts.read(store.root, blob.name)
         origins = receipt.origins if receipt is not None else ()
-        out.append(Row(blob.name, blob.bytes, blob.path, origins, tuple(sorted(needed.get(blob.name, ())))))
+        out.append(
+            StoredBlob(blob.name, blob.bytes, blob.path, origins, tuple(sorted(needed.get(blob.name, ()))))
+        )
     return tuple(sorted(out, key=lambda row: (-row.size, row.sha256)))
 
 
@@ -80,7 +82,7 @@ class Kept(NamedTuple):
 
     sha256: str
     size: int
-    origins: tuple[receipts.Origin, ...]
+    origins: tuple[receipts.BlobOrigin, ...]
 
 
 def kept(store: Store) -> Iterator[Kept]:

@@ -6,9 +6,10 @@ Under the root of a store:
     blobs-v1/<2 hex>/<sha256>            the files, read-only, each with the digest of its name
     receipts-v1/<2 hex>/<sha256>.json    size and time of the blob as it was published, its seal, its blocks' hashes
     partials-v1/<key>/                   what has arrived of a file so far
+    partials-v1/<key>.<16 hex>/          the same, while the process with the claim of this id works on it
     views-v1/<16 hex>/<file name>        blobs under their own names
     roots-v1/<16 hex>.json               which lock or URI needs which digests
-    locks-v1/<key>.lock                  held by the process that fetches <key>
+    locks-v1/<key>.claim                 names the process that fetches <key>; <key>.lock was an older way
     memos-v1/<16 hex>.json               what the last sync of a project found
     headers-v1/<2 hex>/<sha256>          the GGUF header of a file that may not be here
     tmp-v1/                              files and folders on their way to their place
@@ -75,9 +76,9 @@ class Store(NamedTuple):
         """The file of this root."""
         return self.root / ROOTS / f"{key}.json"
 
-    def lock_path(self, key: str) -> Path:
-        """The file that is locked by the process that works on this key."""
-        return self.root / LOCKS / f"{key}.lock"
+    def claim_path(self, key: str) -> Path:
+        """The file that names the process that works on this key."""
+        return self.root / LOCKS / f"{key}.claim"
 
 
 def open_store(settings: "Settings") -> Store:

@@ -10,19 +10,23 @@ killed at that moment, is known by it.
 
 import json
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from modelsync.spec.names import path_fault
-from modelsync.store import atomic
+from modelsync.store import atomic, small_files
 from modelsync.store.receipts import same_time
 
 RECORD = ".modelsync.json"
-TEMPORARY = ".modelsync-*.tmp"  # what the names of `temporary` match
+_TEMPORARY = re.compile(r"\.modelsync-[0-9a-f]{16}\.tmp")  # what the names of `temporary` match
 
+LinkMode = Literal["auto", "reflink", "hardlink", "symlink", "copy"]
 UsedMode = Literal["reflink", "hardlink", "symlink", "copy", "found"]
+
+_HINT = "see that the disk works and the file is yours to read, and run it again"
 
 _MODES = frozenset({"reflink", "hardlink", "symlink", "copy", "found"})
 
@@ -52,11 +56,20 @@ class Record(NamedTuple):
 
 
 def owned(folder: Path) -> Mapping[str, Record]:
-    """What was put into `folder`, by path: relative, with `/`. Empty where nothing was recorded."""
+    """What was put into `folder`, by path: relative, with `/`. Empty where nothing was recorded.
+
+    Raises:
+        StoreError: the record is there and cannot be read now.
+    """
+    with atomic.told(f"cannot read what was put into {folder}", hint=_HINT):
+        try:
+            data = small_files.read(folder / RECORD)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
     try:
-        value = json.loads((folder / RECORD).read_bytes())
+        value = json.loads(data)
         files, pending = _parse(value["files"]), _parse(value.get("pending", {}))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except small_files.SENSELESS:
         return {}
     return files | {path: record for path, record in pending.items() if intact(folder, path, record)}
 
@@ -85,6 +98,11 @@ def temporary(folder: Path) -> Path:
     return folder / f".modelsync-{atomic.unique()}.tmp"
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a name in a project's folder is one that `temporary` gives."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
 def _value(records: Mapping[str, Record]) -> dict[str, Any]:
     return {path: records[path]._asdict() for path in sorted(records)}
 
@@ -94,7 +112,10 @@ def _parse(value: Mapping[str, Any]) -> dict[str, Record]:
     out = {}
     for path, item in value.items():
         record = Record(item["sha256"], item["size"], item["mtime_ns"], item["mode"], item.get("owner", ""))
-        known = (type(record.size), type(record.mtime_ns), type(record.owner)) == (int, int, str)
-        if known and record.mode in _MODES and path_fault(path) is None:
-            out[path] = record
+        types = (type(record.sha256), type(record.size), type(record.mtime_ns), type(record.owner))
+        if types != (str, int, int, str) or record.mode not in _MODES or path_fault(path) is not None:
+            continue
+        if record.sha256 and (len(record.sha256) != 64 or record.sha256.strip("0123456789abcdef")):
+            continue
+        out[path] = record
     return out

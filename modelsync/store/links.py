@@ -1,31 +1,29 @@
 """Files in a project's folder (`dir`, `pull --dir`): putting them there, and taking away what was put there.
 
-Only what is recorded (`record.py`), and is still as it was recorded, is ever replaced or removed; everything else in
-the folder is somebody else's.
+Only what is recorded (`link_record.py`), and is still as it was recorded, is ever replaced or removed; everything else
+in the folder is somebody else's.
 """
 
 import os
 import stat
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.errors import RefusedError, StoreError
-from modelsync.spec.names import path_fault, printable
-from modelsync.store import atomic, link_record
-from modelsync.store.link_record import Record, UsedMode, intact, owned
+from modelsync.spec.names import printable
+from modelsync.store import atomic, link_folder, link_record
+from modelsync.store.clone import FOLDER_HINT
+from modelsync.store.link_record import LinkMode, Record, UsedMode, intact, owned
 
-__all__ = ["LinkMode", "Record", "UsedMode", "Wanted", "intact", "owned", "place", "remove", "serves"]
+if TYPE_CHECKING:
+    from modelsync.store.claim import HeldClaim
 
-LinkMode = Literal["auto", "reflink", "hardlink", "symlink", "copy"]
-
-LOCK = ".modelsync.lock"
-HINT = "give a folder that you can write, on a disk with space, with --dir"
+__all__ = ["LinkMode", "NewLink", "Record", "UsedMode", "intact", "owned", "place", "remove", "serves"]
 
 
-class Wanted(NamedTuple):
+class NewLink(NamedTuple):
     """A blob that is to appear at `path`: relative to the folder, with `/`."""
 
     path: str
@@ -36,7 +34,7 @@ class Wanted(NamedTuple):
 
 def place(
     folder: Path,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[NewLink],
     *,
     mode: LinkMode = "auto",
     inside: Path | None = None,
@@ -59,9 +57,9 @@ def place(
         StoreError: a file that is not ours is in the way, the mode is not to be had here, the folder cannot be
             written.
     """
-    with atomic.told(f"cannot put files into {folder}", hint=HINT):
-        _open(folder, inside)
-        with _alone(folder):
+    with atomic.told(f"cannot put files into {folder}", hint=FOLDER_HINT):
+        link_folder.open_folder(folder, inside)
+        with link_folder.claimed(folder) as mine:
             known = owned(folder)
             found = {
                 want.path: _standing(folder, want, known.get(want.path), mode, on_bytes) for want in wanted
@@ -70,7 +68,7 @@ def place(
             missing = [want for want in wanted if want.path not in standing]
             after = {**known, **standing}
             if missing or after != known:
-                after = _appear(folder, missing, after, mode, owner, on_bytes)
+                after = _appear(folder, missing, after, mode, owner, on_bytes, mine)
     return tuple(after[want.path].mode for want in wanted)
 
 
@@ -110,21 +108,20 @@ def remove(folder: Path, paths: Iterable[str], *, inside: Path | None = None) ->
     """
     if not folder.is_dir():
         return ()
-    _stays(folder, inside)
+    link_folder.check_inside(folder, inside)
     gone = []
-    with atomic.told(f"cannot remove files from {folder}", hint=HINT), _alone(folder):
+    with atomic.told(f"cannot remove files from {folder}", hint=FOLDER_HINT), link_folder.claimed(folder):
         records = dict(owned(folder))
         for path in paths:
             put = records.pop(path, None)
             if put is None or put.mode == "found":
                 continue
             try:
-                target = _target(folder, path)
+                target = link_folder.place_of(folder, path)
             except RefusedError:
                 continue
-            if not intact(folder, path, put) and os.path.lexists(target):
+            if not _take_away(folder, target, put):
                 continue
-            atomic.unlink(target)
             gone.append(path)
             for parent in target.relative_to(folder).parents:
                 with suppress(OSError):  # the first one that is not empty ends it
@@ -135,7 +132,7 @@ def remove(folder: Path, paths: Iterable[str], *, inside: Path | None = None) ->
 
 
 def distrust(folder: Path, path: str, *, blob: Path | None = None) -> None:
-    """Says that what was put at `path` is not what it was, though nothing shows it: it is ours to be put there anew.
+    """Marks a link to a damaged blob for replacement: neither its size nor its time shows the damage.
 
     Args:
         folder: The folder.
@@ -145,7 +142,7 @@ def distrust(folder: Path, path: str, *, blob: Path | None = None) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
-    with atomic.told(f"cannot change {folder}", hint=HINT), _alone(folder):
+    with atomic.told(f"cannot change {folder}", hint=FOLDER_HINT), link_folder.claimed(folder):
         records = dict(link_record.owned(folder))
         put = records.get(path)
         if put is None:
@@ -159,64 +156,9 @@ def distrust(folder: Path, path: str, *, blob: Path | None = None) -> None:
         link_record.write(folder, records, {})
 
 
-def _open(folder: Path, inside: Path | None) -> None:
-    """Makes the folder, unless following links to it leaves `inside`."""
-    _stays(folder, inside)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not any(folder.iterdir()):
-        (folder / ".gitignore").write_text("*\n")
-
-
-def _stays(folder: Path, inside: Path | None) -> None:
-    if inside is not None and not folder.resolve().is_relative_to(inside.resolve()):
-        raise RefusedError(
-            f"{folder} leads out of {inside}", hint="name the folder with --dir if that is what you want"
-        )
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keeps other processes out of a folder, where it has locks, and sweeps up what a killed one left."""
-    from modelsync.store import digest_lock
-
-    lock = folder / LOCK
-    with digest_lock.locked(lock) as answer:
-        try:
-            if answer == "held":
-                for left in folder.glob(link_record.TEMPORARY):
-                    atomic.unlink(left)
-            yield
-        finally:
-            if answer == "held" and sys.platform != "win32":  # there, filelock removes it itself
-                atomic.unlink(lock)
-
-
-def _target(folder: Path, path: str) -> Path:
-    """Where `path` is in the folder.
-
-    Raises:
-        RefusedError: it is not in the folder, by its name or through a symbolic link.
-    """
-    fault = path_fault(path)
-    if fault is not None or path.startswith(".modelsync"):
-        raise RefusedError(
-            f"`{printable(path)}` is refused in {folder}: {fault or 'modelsync writes that itself'}"
-        )
-    target = folder / path
-    for parent in target.parents:
-        if parent == folder:
-            break
-        if parent.is_symlink():
-            raise RefusedError(
-                f"{printable(str(parent))} is a symbolic link: files are not put through it",
-                hint=f"remove the link, or choose another folder than {folder} with --dir",
-            )
-    return target
-
-
 def _standing(
     folder: Path,
-    want: Wanted,
+    want: NewLink,
     put: Record | None,
     mode: LinkMode,
     on_bytes: Callable[[int], None] | None,
@@ -226,7 +168,7 @@ def _standing(
     Raises:
         StoreError: something that is not ours is in the way.
     """
-    target = _target(folder, want.path)
+    target = link_folder.place_of(folder, want.path)
     try:
         seen = target.lstat()
     except FileNotFoundError:
@@ -251,14 +193,10 @@ def _standing(
 
         if hashing.sha256_of(target, on_bytes=on_bytes) == want.sha256:
             return Record(want.sha256, want.size, seen.st_mtime_ns, "found")
-    why = "modelsync did not put it there" if put is None else "it was changed since it was put there"
-    raise StoreError(
-        f"{printable(str(target))} is in the way: {why}",
-        hint="move it away, or choose another folder with --dir",
-    )
+    raise _in_the_way(target, put)
 
 
-def _serves(target: Path, seen: os.stat_result, how: UsedMode, want: Wanted, blob: os.stat_result) -> bool:
+def _serves(target: Path, seen: os.stat_result, how: UsedMode, want: NewLink, blob: os.stat_result) -> bool:
     """Whether a link that we made still leads to the blob: after a repair, or in another store, it would not."""
     if how == "symlink":
         return target.readlink() == want.blob
@@ -267,72 +205,90 @@ def _serves(target: Path, seen: os.stat_result, how: UsedMode, want: Wanted, blo
 
 def _appear(
     folder: Path,
-    missing: Sequence[Wanted],
+    missing: Sequence[NewLink],
     records: Mapping[str, Record],
     mode: LinkMode,
     owner: str,
     on_bytes: Callable[[int], None] | None,
+    mine: "HeldClaim",
 ) -> dict[str, Record]:
     """Puts blobs where nothing, or a file of ours, is. Returns the new records."""
+    from modelsync.store import clone
+
     temps = {want.path: link_record.temporary(folder) for want in missing}
+    pending: dict[str, Record] = {}
     try:
-        modes = _link(folder, missing, temps, mode, on_bytes)
-        pending = {}
-        for want in missing:
+        modes = clone.appear(folder, [(want.blob, temps[want.path]) for want in missing], mode, on_bytes)
+        for want, used in zip(missing, modes, strict=True):
             seen = temps[want.path].stat()
-            pending[want.path] = Record(want.sha256, seen.st_size, seen.st_mtime_ns, modes[want.path], owner)
+            pending[want.path] = Record(want.sha256, seen.st_size, seen.st_mtime_ns, used, owner)
+        if not mine.confirm():
+            raise StoreError(f"another process works in {folder}", hint="run it again")
         link_record.write(folder, records, pending)
-        for want in missing:
-            target = folder / want.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            atomic.move(temps[want.path], target)
-        after = {**records, **pending}
+        kept = [
+            want.path
+            for want in missing
+            if not _put(folder, want.path, temps[want.path], records.get(want.path))
+        ]
+        after = {**records, **{path: record for path, record in pending.items() if path not in kept}}
         link_record.write(folder, after, {})
     finally:
-        for temp in temps.values():
-            atomic.unlink(temp)
+        for path, temp in temps.items():
+            known = [each for each in (pending.get(path), records.get(path)) if each is not None]
+            if not pending or any(_describes(each, temp) for each in known):  # never what is the user's
+                atomic.unlink(temp)
+    if kept:
+        raise _in_the_way(folder / kept[0], records.get(kept[0]))
     return after
 
 
-def _link(
-    folder: Path,
-    missing: Sequence[Wanted],
-    temps: Mapping[str, Path],
-    mode: LinkMode,
-    on_bytes: Callable[[int], None] | None,
-) -> dict[str, UsedMode]:
-    """Makes the blobs appear under their temporary names: all that can be linked first, then copies if need be."""
-    from modelsync.store import clone
-    from modelsync.system.disks import require_space
+def _put(folder: Path, path: str, temp: Path, was: Record | None) -> bool:
+    """Moves a file to its place; False where something that is not ours came there meanwhile.
 
-    ways: dict[UsedMode, Callable[[Path, Path], None]] = {
-        "reflink": clone.reflink,
-        "hardlink": clone.hardlink,
-        "symlink": clone.symlink,
-    }
-    tried: tuple[UsedMode, ...] = (
-        ("reflink", "hardlink") if mode == "auto" else () if mode == "copy" else (mode,)
+    Args:
+        folder: The folder.
+        path: The place in it.
+        temp: The new file.
+        was: What was put there before, and may be replaced; None: nothing was there.
+    """
+    from modelsync.store import swap
+
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if was is not None and was.mode != "found":
+        return swap.replace(temp, target, lambda at: _describes(was, at))
+    try:
+        swap.fill(temp, target)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _take_away(folder: Path, target: Path, put: Record) -> bool:
+    """Removes a file, unless it is not what was put there any more; says whether it is gone."""
+    from modelsync.store import swap
+
+    if not _describes(put, target):
+        return not os.path.lexists(target)
+    aside = link_record.temporary(folder)
+    atomic.rename(target, aside)
+    if not _describes(put, aside):  # it was changed in that moment
+        swap.put_back(aside, target)
+        return False
+    atomic.unlink(aside)
+    return True
+
+
+def _describes(record: Record, path: Path) -> bool:
+    try:
+        return record.describes(str(path), path.lstat())
+    except OSError:
+        return False
+
+
+def _in_the_way(target: Path, put: Record | None) -> StoreError:
+    why = "modelsync did not put it there" if put is None else "it was changed since it was put there"
+    return StoreError(
+        f"{printable(str(target))} is in the way: {why}",
+        hint="move it away, or choose another folder with --dir",
     )
-    modes: dict[str, UsedMode] = {}
-    copies: list[Wanted] = []
-    for want in missing:
-        for way in tried:
-            try:
-                ways[way](want.blob, temps[want.path])
-            except OSError as error:
-                if mode != "auto":
-                    raise StoreError(
-                        f"cannot make a {mode} of {want.blob} in {folder}: {error.strerror}",
-                        hint="choose another --link-mode; `auto` takes what the disk can do",
-                    ) from error
-            else:
-                modes[want.path] = way
-                break
-        else:
-            modes[want.path] = "copy"
-            copies.append(want)
-    if copies:
-        require_space([(folder, want.size) for want in copies], hint=HINT)
-    for want in copies:
-        clone.copy(want.blob, temps[want.path], on_bytes)
-    return modes

@@ -1,7 +1,7 @@
 """Receipts: what a blob was when it was hashed. Light to read.
 
 A receipt says "the file of this name had this size and time when its sha256 was last found right". As long
-as a blob still has both, nobody reads it again to know what it is. The receipt also keeps the seal (which finds rot
+as a blob still has both, it need not be read again to know what it is. The receipt also keeps the seal (which finds rot
 at memory speed) and where the bytes came from, for `cache list`.
 
     {"size": 4920739232, "mtime_ns": 17…, "seal": "…", "from": [{"path": "llama.gguf", …}]}
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modelsync.store import atomic
+from modelsync.store import atomic, small_files
 from modelsync.store.layout import Store, receipt_in
 
 if TYPE_CHECKING:
@@ -29,9 +29,10 @@ MAX_ORIGINS = 16
 _LINE = 65_536  # bytes: the first line has no more
 _REST = 64 << 20  # bytes that the second line may have: for 16 TiB
 _SECOND = 1_000_000_000
+_TOO_LARGE = 1 << 63  # bytes
 
 
-class Origin(NamedTuple):
+class BlobOrigin(NamedTuple):
     """Where a blob came from: a file's path, its repo and commit, its canonical URL (no secret in it)."""
 
     path: str
@@ -55,7 +56,7 @@ class Receipt(NamedTuple):
     size: int
     mtime_ns: int
     blake3: str | None = None
-    origins: tuple[Origin, ...] = ()
+    origins: tuple[BlobOrigin, ...] = ()
     seal: str | None = None
     damaged: bool = False
 
@@ -75,13 +76,13 @@ def same_time(recorded: int, seen: int) -> bool:
 def read(place: "Path | str", sha256: str) -> Receipt | None:
     """The receipt of a blob in the store rooted at `place`; None where there is none, or none that makes sense."""
     try:
-        descriptor = os.open(receipt_in(place, sha256), os.O_RDONLY)
+        descriptor = os.open(receipt_in(place, sha256), small_files.FLAGS)
         try:
             data = os.read(descriptor, _LINE)
         finally:
             os.close(descriptor)
         return _parse(json.loads(data.partition(b"\n")[0]))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, *small_files.SENSELESS):
         return None
 
 
@@ -112,11 +113,10 @@ def blocks(store: Store, sha256: str) -> "Blocks | None":
     from modelsync.spec.blocks import HASH, Blocks, count
 
     for place in store.places:
-        with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
-            with open(receipt_in(place, sha256), "rb") as file:
-                receipt = _parse(json.loads(file.readline(_LINE)))
-                value = json.loads(file.readline(_REST))
-            known = Blocks(int(value["size"]), bytes.fromhex(value["hashes"]))
+        with suppress(OSError, *small_files.SENSELESS):
+            lines = small_files.read(receipt_in(place, sha256), _LINE + _REST).split(b"\n", 2)
+            receipt, value = _parse(json.loads(lines[0])), json.loads(lines[1])
+            known = Blocks(_whole(value["size"]), bytes.fromhex(value["hashes"]))
             right = len(known.hashes) == HASH * count(known.size) and count(known.size) > 1
             if right and receipt is not None and receipt.seal == known.seal:
                 return known
@@ -139,7 +139,7 @@ def note(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" = 
             write(store, sha256, receipt, hashes)
 
 
-def sealed(seen: os.stat_result, found: "Blocks", origins: tuple[Origin, ...] = ()) -> Receipt:
+def sealed(seen: os.stat_result, found: "Blocks", origins: tuple[BlobOrigin, ...] = ()) -> Receipt:
     """The receipt of a good file that was just hashed."""
     from modelsync.spec.blocks import count
 
@@ -166,12 +166,11 @@ def dumps(receipt: Receipt, hashes: "Blocks | None" = None) -> bytes:
 
 
 def _parse(value: Mapping[str, Any]) -> Receipt | None:
-    size, mtime_ns, origins = value["size"], value["mtime_ns"], value.get("from", [])
+    size, mtime_ns, origins = _whole(value["size"]), value["mtime_ns"], value.get("from", [])
     blake3, seal = value.get("blake3"), value.get("seal")
     damaged = value.get("damaged") is True or blake3 == ""
     if (
-        type(size) is not int
-        or type(mtime_ns) is not int
+        type(mtime_ns) is not int
         or type(origins) is not list
         or not (isinstance(blake3, str | None) and isinstance(seal, str | None))
         or not (blake3 or seal or damaged)
@@ -181,8 +180,14 @@ def _parse(value: Mapping[str, Any]) -> Receipt | None:
     return Receipt(size, mtime_ns, blake3 or None, origins, seal, damaged)
 
 
-def _origin(value: Mapping[str, Any]) -> Origin:
+def _whole(size: object) -> int:
+    if type(size) is not int or not 0 <= size < _TOO_LARGE:  # a bool is an int, but no size
+        raise ValueError(size)
+    return size
+
+
+def _origin(value: Mapping[str, Any]) -> BlobOrigin:
     def text(key: str) -> str | None:
         return value[key] if isinstance(value.get(key), str) else None
 
-    return Origin(text("path") or "", text("repo"), text("revision"), text("url"))
+    return BlobOrigin(text("path") or "", text("repo"), text("revision"), text("url"))

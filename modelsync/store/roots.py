@@ -1,4 +1,4 @@
-"""Roots: who needs which digests. What any root names, prune keeps.
+"""Roots: which lock or URI needs which digests. What any root names, prune keeps.
 
 A root of a lock says "the lock at this path needed these digests". It is written before the first byte is fetched,
 and there is one for each set of digests: a lock that moves on leaves its older roots behind, which go 30 days after
@@ -7,18 +7,27 @@ that was first noticed. A root of a pull says "this URI meant these files": it a
 
 import errno
 import json
+import math
+import os
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from modelsync.errors import ModelsyncError
-from modelsync.store import atomic
+from modelsync.store import atomic, small_files
 from modelsync.store.layout import ROOTS, Store
 
 if TYPE_CHECKING:
-    from modelsync.spec.lock.model import LockedFile
+    from modelsync.spec.lock.model import LockedFile, Piece
+
+_DAY = 86_400.0  # seconds
+_LONGEST = 4096  # characters of a URL, …
+_TRIES = (
+    3  # how often a root is read that is only half there: some network file systems show that for a moment
+)
+_PAUSE = 0.02  # seconds between them
 
 
 class Root(NamedTuple):
@@ -31,6 +40,7 @@ class Root(NamedTuple):
         files: What the URI meant, for a root of a pull.
         missed: When the lock was first seen gone or changed, in seconds since the epoch; None while it is alive.
         folder: The absolute path of the project's folder that they were linked in last, for a root of a lock.
+        place: Where the path of the lock is true, as `disks.place_id` says it; None in roots of older versions.
     """
 
     digests: frozenset[str]
@@ -39,16 +49,24 @@ class Root(NamedTuple):
     files: "tuple[LockedFile, ...]" = ()
     missed: float | None = None
     folder: str | None = None
+    place: str | None = None
 
 
 class LockSeen(NamedTuple):
-    """A lock as it is now: whether it is there, and what it names (None where it cannot be read)."""
+    """A lock as it is now.
+
+    Attributes:
+        there: Whether it is there.
+        digests: What it names; None where it cannot be read.
+        folder: Whether its folder is there.
+    """
 
     there: bool
     digests: frozenset[str] | None = None
+    folder: bool = True
 
     def needs(self, root: Root) -> bool:
-        """Whether the lock still names all that the root does. One that cannot be read may: nobody can tell."""
+        """Whether the lock still names all that the root does. One that cannot be read may."""
         return self.there and (self.digests is None or root.digests <= self.digests)
 
 
@@ -78,11 +96,47 @@ def write(
     root = Root(frozenset(digests), lock=str(lock_path.absolute()))
     key = _lock_key(root)
     known = read(store.root, key)
-    root = root._replace(folder=str(folder.absolute()) if folder else known.folder if known else None)
+    linked = str(folder.absolute()) if folder else known.folder if known else None
+    # two containers may have one lock at one path: the first one's root does for both
+    root = root._replace(folder=linked, place=(known.place if known else None) or _here())
     if known == root:
+        _touch(store.root_path(key))
         return
     save(store, key, root)
     _notice_older(store, key, root, None if named is None else LockSeen(True, frozenset(named)))
+
+
+def use(store: Store, lock_path: Path, digests: Iterable[str]) -> None:
+    """Notes that what `write` wrote is in use, if it did; see `touch`."""
+    _touch(place(store, lock_path, digests))
+
+
+def _touch(path: Path) -> None:
+    with suppress(OSError):
+        touch(path, path.stat().st_mtime)
+
+
+def _here() -> str:
+    from modelsync.system import disks
+
+    return disks.place_id()
+
+
+def touch(path: "str | Path", touched: float) -> bool:
+    """Notes that a root is in use, at most once a day: its time tells when it was used last.
+
+    Args:
+        path: The root's file.
+        touched: Its modification time, in seconds since the epoch.
+
+    Returns:
+        Whether this was the first time today.
+    """
+    if abs(time.time() - touched) <= _DAY:
+        return False
+    with suppress(OSError):  # a store that is only read
+        os.utime(path)
+    return True
 
 
 def place(store: Store, lock_path: Path, digests: Iterable[str]) -> Path:
@@ -99,18 +153,31 @@ def folders(store: Store, lock_path: Path) -> frozenset[Path]:
 
 def read(place: Path, key: str) -> Root | None:
     """A root of the store at `place`; None where there is none, or none that makes sense."""
-    try:
-        return _parse(json.loads(Store(place).root_path(key).read_bytes()))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, ModelsyncError):
-        return None
+    path = Store(place).root_path(key)
+    for attempt in range(_TRIES):
+        root = small_files.parsed(path, _parse)
+        if root is not None or not path.exists():
+            return root
+        if attempt < _TRIES - 1:
+            time.sleep(_PAUSE)
+    return None
 
 
 def read_all(store: Store) -> Mapping[str, Root | None]:
     """Every root of the store's own by its key; None for one that makes no sense."""
+    names: list[str] = []
     with atomic.told("cannot look at what is needed"), suppress(FileNotFoundError):
         names = [path.stem for path in (store.root / ROOTS).glob("?" * 16 + ".json")]
-        return {name: read(store.root, name) for name in sorted(names)}
-    return {}
+    found = {name: read(store.root, name) for name in sorted(names)}
+    return {name: root for name, root in found.items() if root is not None or _is_there(store, name)}
+
+
+def last_used(store: Store, key: str) -> float:
+    """When a root was last used or written, in seconds since the epoch; 0 where there is none."""
+    try:
+        return store.root_path(key).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def save(store: Store, key: str, root: Root) -> None:
@@ -136,11 +203,17 @@ def look_at_lock(path: str) -> LockSeen:
     from modelsync.spec.lock import read as lock_reader
 
     try:
-        return LockSeen(True, lock_reader.parse(Path(path).read_bytes().decode()).digests)
-    except (FileNotFoundError, NotADirectoryError):
+        return LockSeen(True, lock_reader.parse(small_files.read(path).decode()).digests)
+    except NotADirectoryError:
         return LockSeen(False)
+    except FileNotFoundError:
+        return LockSeen(False, folder=os.path.isdir(os.path.dirname(path)))  # noqa: PTH112, PTH120 - may be no path
     except (OSError, ValueError, ModelsyncError):
         return LockSeen(True)
+
+
+def _is_there(store: Store, key: str) -> bool:
+    return os.path.lexists(store.root_path(key))
 
 
 def _notice_older(store: Store, key: str, root: Root, lock: LockSeen | None) -> None:
@@ -180,23 +253,43 @@ def _parse(value: Mapping[str, Any]) -> Root | None:
     lock, uri, missed = value.get("lock"), value.get("uri"), value.get("missed")
     files = tuple(_file(item) for item in value.get("files", ()))
     folder = value.get("folder")
-    if (
-        (lock is None) == (uri is None)
-        or not isinstance(lock or uri, str)
-        or not isinstance(folder, str | None)
-    ):
+    if (lock is None) == (uri is None) or not small_files.is_text(uri if lock is None else lock):
         return None
-    return Root(digests, lock, uri, files, float(missed) if missed is not None else None, folder)
+    if folder is not None and not (small_files.is_text(folder) and os.path.isabs(folder)):  # noqa: PTH117
+        return None
+    place = value.get("place")
+    if not isinstance(place, str | None):
+        return None
+    if missed is not None and not (type(missed) in (int, float) and math.isfinite(missed)):
+        return None
+    return Root(digests, lock, uri, files, float(missed) if missed is not None else None, folder, place)
 
 
 def _file(value: Mapping[str, Any]) -> "LockedFile":
-    from modelsync.spec.digest import sha256_hex
     from modelsync.spec.lock.model import LockedFile, Piece
-    from modelsync.spec.names import safe_path
     from modelsync.spec.roles import ROLES
 
-    pieces = tuple(Piece(**piece) for piece in value.get("pieces", ()))
-    file = LockedFile(**{**value, "pieces": pieces})
-    if file.role not in ROLES or type(file.size) is not int:
+    pieces = tuple(_checked(Piece(**piece)) for piece in value.get("pieces", ()))
+    if any(piece.url is None for piece in pieces):
         raise ValueError(value)
-    return file._replace(path=safe_path(file.path), sha256=sha256_hex(file.sha256, "a remembered file"))
+    file = LockedFile(**{**value, "pieces": pieces})
+    if file.role not in ROLES or not all(_is_word(word) for word in (file.repo, file.revision)):
+        raise ValueError(value)
+    return _checked(file)
+
+
+_Row = TypeVar("_Row", "LockedFile", "Piece")
+
+
+def _checked(row: _Row) -> _Row:
+    """What a remembered file and its pieces have in common, held against what a lock may say."""
+    from modelsync.spec.digest import sha256_hex
+    from modelsync.spec.names import safe_path
+
+    if type(row.size) is not int or row.size < 0 or not (_is_word(row.url) and _is_word(row.etag)):
+        raise ValueError(row)
+    return row._replace(path=safe_path(row.path), sha256=sha256_hex(row.sha256, "a remembered file"))
+
+
+def _is_word(value: object) -> bool:
+    return value is None or (isinstance(value, str) and len(value) <= _LONGEST)

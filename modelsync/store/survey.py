@@ -5,7 +5,9 @@ Only names that this program gives are looked at. Anything else in the store's f
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -23,6 +25,7 @@ from modelsync.store.layout import (
     blob_in,
 )
 from modelsync.store.roots import LockSeen, Root
+from modelsync.system import disks
 
 DAY = 86_400.0  # seconds: longer than anything is on its way
 
@@ -43,7 +46,7 @@ class Thing(NamedTuple):
         bytes: What it takes on the disk; a link takes nothing.
         changed: When it was last written to, in seconds since the epoch.
         digests: What it is, shows or is to become; None where nothing tells.
-        held: Whether a process is at work on it.
+        held: Whether a process is at work on it, or may be.
     """
 
     kind: Kind
@@ -69,12 +72,16 @@ class Survey(NamedTuple):
         roots: Who needs what, by key; None for a root that makes no sense.
         locks: The locks that roots name, as they are now.
         elsewhere: Digests of which a receipt tells about a read-only store.
+        used: When each root was last used, in seconds since the epoch.
+        place: Where this was seen from, as `disks.place_id` says it; None if unknown.
     """
 
     things: tuple[Thing, ...]
     roots: Mapping[str, Root | None]
     locks: Mapping[str, LockSeen]
     elsewhere: frozenset[str] = frozenset()
+    used: Mapping[str, float] = {}
+    place: str | None = None
 
     def of(self, kind: Kind) -> tuple[Thing, ...]:
         """All things of one kind."""
@@ -82,7 +89,7 @@ class Survey(NamedTuple):
 
 
 def take(store: Store, now: float) -> Survey:
-    """Looks at a store, at the locks that need it, and at who is at work on it.
+    """Looks at a store, at the locks that need it, and at the processes that work on it.
 
     Args:
         store: The store; of the read-only ones it is only seen which blobs they have.
@@ -109,7 +116,9 @@ def take(store: Store, now: float) -> Survey:
         if thing.kind == "receipt"
         and any(os.path.exists(blob_in(place, thing.name)) for place in store.readonly)  # noqa: PTH110
     )
-    return Survey(things, known, {lock: roots.look_at_lock(lock) for lock in sorted(locks)}, elsewhere)
+    seen = {lock: roots.look_at_lock(lock) for lock in sorted(locks)}
+    used = {key: roots.last_used(store, key) for key in known}
+    return Survey(things, known, seen, elsewhere, used, disks.place_id())
 
 
 def scan(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -126,8 +135,11 @@ def _hashed(store: Store, folder: str, kind: Kind, ending: str) -> Iterator[Thin
         for entry in scan(Path(shard.path)):
             sha256 = entry.name.removesuffix(ending)
             if _SHA256.fullmatch(sha256) and entry.name == sha256 + ending and shard.name == sha256[:2]:
-                seen = entry.stat(follow_symlinks=False)
-                yield Thing(kind, sha256, Path(entry.path), seen.st_size, seen.st_mtime, frozenset({sha256}))
+                with suppress(FileNotFoundError):  # another process has just removed it
+                    seen = entry.stat(follow_symlinks=False)
+                    yield Thing(
+                        kind, sha256, Path(entry.path), seen.st_size, seen.st_mtime, frozenset({sha256})
+                    )
 
 
 def _views(store: Store) -> Iterator[Thing]:
@@ -146,22 +158,22 @@ def _partials(store: Store, now: float) -> Iterator[Thing]:
         if match is None:
             continue
         size, changed = _measure(Path(entry.path))
-        if match["private"]:
-            at_work = digest_lock.is_at_work(entry.name)
-            held = changed > now - DAY if at_work is None else at_work
-        else:
-            held = digest_lock.is_held(store, match["key"])
+        held = digest_lock.is_held(store, match["key"])
+        if match["private"] and digest_lock.partial_of(store, match["key"]).name != entry.name:
+            held = changed > now - DAY  # no claim tells of it
         digests = frozenset({match["key"]}) if _SHA256.fullmatch(match["key"]) else None
         yield Thing("partial", entry.name, Path(entry.path), size, changed, digests, held)
 
 
 def _locks(store: Store) -> Iterator[Thing]:
     for entry in scan(store.root / LOCKS):
-        key = entry.name.removesuffix(".lock")
+        key, _, ending = entry.name.rpartition(".")
         match = _KEY.fullmatch(key)
-        if match is not None and not match["private"] and key != entry.name:
-            changed = entry.stat(follow_symlinks=False).st_mtime
-            yield Thing("lock", key, Path(entry.path), 0, changed, held=digest_lock.is_held(store, key))
+        if match is not None and not match["private"] and ending in ("claim", "lock"):
+            with suppress(FileNotFoundError):
+                changed = entry.stat(follow_symlinks=False).st_mtime
+                held = digest_lock.is_held(store, key)
+                yield Thing("lock", key, Path(entry.path), 0, changed, held=held)
 
 
 def _temporary(store: Store) -> Iterator[Thing]:
@@ -174,19 +186,21 @@ def _temporary(store: Store) -> Iterator[Thing]:
 def _memos(store: Store) -> Iterator[Thing]:
     for entry in scan(store.root / MEMOS):
         if _SHORT.fullmatch(entry.name.removesuffix(".json")):
-            seen = entry.stat(follow_symlinks=False)
-            yield Thing("memo", entry.name, Path(entry.path), seen.st_size, seen.st_mtime)
+            with suppress(FileNotFoundError):
+                seen = entry.stat(follow_symlinks=False)
+                yield Thing("memo", entry.name, Path(entry.path), seen.st_size, seen.st_mtime)
 
 
 def _measure(path: Path, *, only_copies: bool = False) -> tuple[int, float]:
     """Bytes on the disk of a file or a folder's files, and when anything there was last changed."""
     total, changed = 0, 0.0
-    for place in (path, *path.rglob("*")):
+    inside = (f"{at}{os.sep}{name}" for at, folders, files in os.walk(path) for name in (*folders, *files))
+    for place in (str(path), *inside):
         try:
-            seen = place.lstat()
+            seen = os.lstat(place)
         except OSError:
             continue
         changed = max(changed, seen.st_mtime, seen.st_ctime)  # a hard link has its blob's old time
-        if place.is_file() and not place.is_symlink() and not (only_copies and seen.st_nlink > 1):
+        if stat.S_ISREG(seen.st_mode) and not (only_copies and seen.st_nlink > 1):
             total += seen.st_blocks * 512 if hasattr(seen, "st_blocks") else seen.st_size
     return total, changed

@@ -7,14 +7,14 @@ manifest and lock, whose parsing and checking cost more than an interpreter's st
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modelsync.store import atomic
-from modelsync.store.layout import MEMOS, Store
+from modelsync.store import atomic, roots, small_files
+from modelsync.store.layout import MEMOS, VIEWS, Store
 
-_VERSION = 1
+_VERSION = 2
 
 Stamp = tuple[int, int, int]
 
@@ -27,6 +27,7 @@ class Memo(NamedTuple):
         variant: The variant that was asked for, or None.
         inputs: Stamps of all that decides what a sync has to do; None for a file that was not there.
         outputs: Stamps of all files that it makes be there.
+        root: The path, size and inode of the root that keeps them. Its time tells when it was last used.
         models: For each name its variant; and for each file, in the lock's order, its role, its absolute path and
             the receipt that vouches for it.
     """
@@ -35,16 +36,14 @@ class Memo(NamedTuple):
     variant: str | None
     inputs: Mapping[str, Stamp | None]
     outputs: Mapping[str, Stamp | None]
+    root: tuple[str, int, int]
     models: Mapping[str, tuple[str | None, tuple[tuple[str, str, str], ...]]]
 
 
 def stamp(path: str | Path) -> Stamp | None:
     """Size, modification time in ns and inode of a file; None where there is none."""
-    try:
-        seen = os.stat(path)  # noqa: PTH116 - thousands of files: a Path each would take three times as long
-    except OSError:
-        return None
-    return stamp_of(seen)
+    seen = stat_of(path)
+    return stamp_of(seen) if seen is not None else None
 
 
 def stamp_of(seen: os.stat_result) -> Stamp:
@@ -57,19 +56,47 @@ def stamps(paths: Iterable[str | Path]) -> dict[str, Stamp | None]:
     return {str(path): stamp(path) for path in paths}
 
 
+def stat_of(path: str | Path) -> os.stat_result | None:
+    """The status of a file; None where there is none."""
+    try:
+        return os.stat(path)  # noqa: PTH116 - thousands of files: a Path each would take three times as long
+    except (OSError, ValueError):  # what a memo names may be no path
+        return None
+
+
 def still(recorded: Mapping[str, Stamp | None]) -> bool:
     """Whether each file has the stamp that was recorded."""
     return all(stamp(path) == was for path, was in recorded.items())
 
 
-def recall(store: Store, subject: tuple[str, ...]) -> Memo | None:
-    """The memo about that subject, if its inputs are as they were; None otherwise."""
-    try:
-        value = json.loads(place(store, subject).read_bytes())
-        memo = _parse(value)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+def recall(
+    store: Store, subject: tuple[str, ...], on_new_day: Callable[[Memo], None] | None = None
+) -> Memo | None:
+    """The memo about that subject, if its inputs and its root are as they were; None otherwise.
+
+    Notes once a day that the root is in use.
+
+    Args:
+        store: The store.
+        subject: What the memo is to be about.
+        on_new_day: Called with the memo when its root was last used on another day.
+    """
+    memo = small_files.parsed(place(store, subject), _parse)
+    if memo is None or memo.subject != subject or not still(memo.inputs):
         return None
-    return memo if memo.subject == subject and still(memo.inputs) else None
+    path, *recorded = memo.root
+    seen = stat_of(path)
+    if seen is None or [seen.st_size, seen.st_ino] != recorded:
+        return None
+    if roots.touch(path, seen.st_mtime) and on_new_day is not None:
+        on_new_day(memo)
+    return memo
+
+
+def is_ours(store: Store, memo: Memo, path: str) -> bool:
+    """Whether a path that a memo names is where modelsync puts files: in a view, or in the project's folder."""
+    folders = (*(f"{place}{os.sep}{VIEWS}" for place in store.places), os.path.dirname(memo.subject[0]))  # noqa: PTH120
+    return os.path.normpath(path) == path and any(path.startswith(folder + os.sep) for folder in folders)
 
 
 def write(store: Store, memo: Memo) -> None:
@@ -89,13 +116,27 @@ def place(store: Store, subject: tuple[str, ...]) -> Path:
 
 
 def _parse(value: Any) -> Memo:
-    version, subject, variant, inputs, outputs, models = value
-    if version != _VERSION:
+    version, subject, variant, inputs, outputs, (root, size, inode), models = value
+    known = {name: (_text(of, optional=True), _files(files)) for name, (of, files) in models.items()}
+    if version != _VERSION or not subject or not isinstance(root, str):
         raise ValueError(version)
-    return Memo(
-        tuple(subject),
-        variant,
-        {path: tuple(was) if was else None for path, was in inputs.items()},
-        {path: tuple(was) if was else None for path, was in outputs.items()},
-        {name: (of, tuple((r, p, v) for r, p, v in files)) for name, (of, files) in models.items()},
-    )
+    texts = tuple(_text(text) or "" for text in subject)
+    of = _text(variant, optional=True)
+    return Memo(texts, of, _stamps(inputs), _stamps(outputs), (root, size, inode), known)
+
+
+def _files(value: Any) -> tuple[tuple[str, str, str], ...]:
+    files = tuple((role, path, receipt) for role, path, receipt in value)
+    if not all(isinstance(text, str) for file in files for text in file):
+        raise TypeError(value)
+    return files
+
+
+def _stamps(value: Any) -> dict[str, Stamp | None]:
+    return {path: (was[0], was[1], was[2]) if was else None for path, was in value.items()}
+
+
+def _text(value: Any, *, optional: bool = False) -> str | None:
+    if not isinstance(value, str) and not (optional and value is None):
+        raise TypeError(value)
+    return value

@@ -19,7 +19,7 @@ _NO_TIME = -1  # no file is of this time
 _LOOKS = 3  # how often a file is hashed that changes meanwhile
 
 
-class Finding(NamedTuple):
+class BlobCheck(NamedTuple):
     """What a blob was found to be when it was hashed.
 
     Attributes:
@@ -42,7 +42,7 @@ class Finding(NamedTuple):
         return others(self.size, self.damaged) if self.size is not None else ()
 
 
-def recheck(store: Store, sha256: str, *, on_bytes: Callable[[int], None] | None = None) -> Finding:
+def recheck(store: Store, sha256: str, *, on_bytes: Callable[[int], None] | None = None) -> BlobCheck:
     """Hashes a suspect blob again, and every other copy of it until one is good.
 
     A good one gets a new receipt. A bad one of which nothing is known to be good is removed from the store's own root.
@@ -58,7 +58,7 @@ def recheck(store: Store, sha256: str, *, on_bytes: Callable[[int], None] | None
     Raises:
         StoreError: a bad one cannot be removed.
     """
-    bad: list[Finding] = []
+    bad: list[BlobCheck] = []
     for place in store.places:
         path = Path(blob_in(place, sha256))
         try:
@@ -70,7 +70,7 @@ def recheck(store: Store, sha256: str, *, on_bytes: Callable[[int], None] | None
             continue
         if found == sha256:
             receipts.note(store, sha256, receipts.sealed(seen, blocks), blocks)
-            return Finding("good", path)
+            return BlobCheck("good", path)
         finding = _damaged(store, sha256, path, seen, blocks, found)
         if place == store.root:
             if finding.good:
@@ -78,12 +78,31 @@ def recheck(store: Store, sha256: str, *, on_bytes: Callable[[int], None] | None
             else:
                 _cast_out(store, sha256, seen)
         bad.append(finding)
-    return max(bad, key=lambda each: sum(end - start for start, end in each.good), default=Finding("missing"))
+    return max(
+        bad, key=lambda each: sum(end - start for start, end in each.good), default=BlobCheck("missing")
+    )
+
+
+def good(store: Store, sha256: str, size: int | None = None) -> Path | None:
+    """The path of a blob that is here; one that is suspect is hashed first. None when it is missing or damaged.
+
+    A blob that was here a moment ago is suspect for a moment when another process replaces it by its like.
+
+    Raises:
+        StoreError: a bad one cannot be removed.
+    """
+    for _ in range(_LOOKS):
+        seen = look(store, sha256, size)
+        if seen.state == "here":
+            return seen.path
+        if seen.state == "missing" or recheck(store, sha256).state != "good":
+            return None
+    return None
 
 
 def verify(
     store: Store, sha256: str, *, full: bool = False, on_bytes: Callable[[int], None] | None = None
-) -> Finding:
+) -> BlobCheck:
     """Hashes a blob against its seal, or against its name when `full` or when its receipt does not fit.
 
     Raises:
@@ -91,18 +110,18 @@ def verify(
     """
     path = look(store, sha256).path
     if path is None:
-        return Finding("missing")
+        return BlobCheck("missing")
     with atomic.told(f"cannot read {path}"):
         receipt = receipts.fitting(store, sha256, path.stat())
         finding = None
         if receipt is not None and not full:
             seen, blocks, good = _against(path, receipt, on_bytes)
-            finding = Finding("good", path) if good else _damaged(store, sha256, path, seen, blocks)
+            finding = BlobCheck("good", path) if good else _damaged(store, sha256, path, seen, blocks)
         if finding is None or (finding.state == "damaged" and not finding.damaged):
             # where no block is known to be wrong, it may be the seal that has rotted
             seen, found, blocks = _hashed(path, on_bytes if finding is None else None)
             good = found == sha256
-            finding = Finding("good", path) if good else _damaged(store, sha256, path, seen, blocks, found)
+            finding = BlobCheck("good", path) if good else _damaged(store, sha256, path, seen, blocks, found)
     if finding.state == "damaged":
         _distrust(store, sha256, seen)
         return finding
@@ -117,9 +136,9 @@ def verify(
 
 
 def doubt(store: Store, path: Path) -> Receipt | None:
-    """Lets a blob be hashed again before anyone gets its path: bytes that were copied from it were not right.
+    """Marks a blob as suspect, to be hashed before its path is given out: bytes copied from it were not right.
 
-    That may be rot, or a difference between two versions where nobody looked.
+    That may be rot, or a difference between two versions that no probe met.
 
     Args:
         store: The store.
@@ -138,7 +157,7 @@ def doubt(store: Store, path: Path) -> Receipt | None:
 
 def _still_damaged(
     store: Store, sha256: str, path: Path, on_bytes: Callable[[int], None] | None
-) -> Finding | None:
+) -> BlobCheck | None:
     """What is to be said of a file that was found damaged before, at memory speed; None where its blocks do not tell.
 
     Raises:
@@ -148,7 +167,7 @@ def _still_damaged(
     if not receipts.condemned(store, sha256, path.stat()) or known is None:
         return None
     where = known.damaged(hashing.blocks_of(path, length=known.size, on_bytes=on_bytes))
-    return Finding("damaged", path, known.size, where) if where else None
+    return BlobCheck("damaged", path, known.size, where) if where else None
 
 
 def _hashed(path: Path, on_bytes: Callable[[int], None] | None) -> tuple[os.stat_result, str, Blocks]:
@@ -188,17 +207,17 @@ def _against(
 
 def _damaged(
     store: Store, sha256: str, path: Path, seen: os.stat_result, blocks: Blocks, found: str = ""
-) -> Finding:
+) -> BlobCheck:
     """What is to be said of a blob that was hashed and is not what it should be."""
     known = receipts.blocks(store, sha256)
     if known is None:
-        return Finding("damaged", path, found=found)
+        return BlobCheck("damaged", path, found=found)
     if seen.st_size > known.size:
         blocks = hashing.blocks_of(path, length=known.size)
     where = known.damaged(blocks)
     if not where and seen.st_size <= known.size:  # the seal was forged
-        return Finding("damaged", path, found=found)
-    return Finding("damaged", path, known.size, where, found)
+        return BlobCheck("damaged", path, found=found)
+    return BlobCheck("damaged", path, known.size, where, found)
 
 
 def _distrust(store: Store, sha256: str, seen: os.stat_result) -> None:

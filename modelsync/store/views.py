@@ -9,13 +9,15 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelsync.errors import NotSyncedError
 from modelsync.spec.names import printable
 from modelsync.spec.view_names import shown_names
-from modelsync.store import atomic, blobs, receipts
+from modelsync.store import atomic, blobs, receipts, small_files
 from modelsync.store.layout import VIEWS, Store
+
+_TRIES = 5  # against other processes that remove or replace what is shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,44 +63,63 @@ def make(store: Store, files: "Sequence[LockedFile]") -> Path:
         StoreError: the store cannot be written.
     """
     names = shown_names(files)
-    key = _key(files, names)
-    sources = [_blob(store, file) for file in files]
-    folder = store.view_path(key)
+    contents = {name: file.sha256 for name, file in zip(names, files, strict=True)}
+    folder = store.view_path(_key(files, names))
     with atomic.told("cannot show a model in the store"):
-        contents = {name: file.sha256 for name, file in zip(names, files, strict=True)}
-        if contents_of(folder) != contents:
-            atomic.put(store, _contents_path(folder), json.dumps({"files": contents}).encode())
-        atomic.prepare(store)
-        for name, source in zip(names, sources, strict=True):
-            target = folder / name
-            if not _same(source, target):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _appear(store, source, target)
+        for attempt in range(_TRIES):
+            sources = {name: _blob(store, file) for name, file in zip(names, files, strict=True)}
+            try:
+                _show(store, folder, contents, sources)
+            except FileNotFoundError:  # another process removed or replaced what is here meanwhile
+                if attempt == _TRIES - 1:
+                    raise
+            else:
+                break
     return folder
+
+
+def _show(store: Store, folder: Path, contents: dict[str, str], sources: dict[str, Path]) -> None:
+    if contents_of(folder) != contents:
+        atomic.put(store, _contents_path(folder), json.dumps({"files": contents}).encode())
+    atomic.prepare(store)
+    for name, source in sources.items():
+        target = folder / name
+        if not _same(source, target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _appear(store, source, target)
 
 
 def contents_of(folder: Path) -> dict[str, str] | None:
     """What a view shows: name to digest. None where that was not written down, or makes no sense."""
-    try:
-        value = json.loads(_contents_path(folder).read_bytes())["files"]
-        return {str(name): str(sha256) for name, sha256 in value.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
+    return small_files.parsed(_contents_path(folder), _contents)
 
 
 def remove(folder: Path) -> None:
-    """Removes a view: what was put into it. What somebody else put there stays."""
+    """Removes a view: what was put into it. What somebody else put there stays.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
     contents = contents_of(folder)
-    if contents is None:  # half of it, or of another version; nothing but views has such a name
+    if folder.is_symlink():  # what it leads to is not the store's
+        folder.unlink()
+    elif contents is None:  # half of it, or of another version; nothing but views has such a name
         import shutil
 
-        shutil.rmtree(folder)
-        return
-    for name in contents:
-        atomic.unlink(folder / name)
-    for emptied in sorted({folder, *((folder / name).parent for name in contents)}, reverse=True):
-        with suppress(OSError):  # not empty
-            emptied.rmdir()
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+    else:
+        inner = {
+            parent for name in contents for parent in (folder / name).parents if folder in parent.parents
+        }
+        links = {parent for parent in inner if parent.is_symlink()}
+        for path in (folder / name for name in contents):
+            if links.isdisjoint(path.parents):
+                with suppress(IsADirectoryError, NotADirectoryError):
+                    atomic.unlink(path)
+        for emptied in sorted((inner - links) | {folder}, reverse=True):
+            with suppress(OSError):  # not empty
+                emptied.rmdir()
     atomic.unlink(_contents_path(folder))
 
 
@@ -107,6 +128,14 @@ def _key(files: "Sequence[LockedFile]", names: "Sequence[str]") -> str:
 
     lines = "".join(f"{file.sha256} {name}\n" for file, name in zip(files, names, strict=True))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def _contents(value: Any) -> dict[str, str] | None:
+    """The list of a view, as it was read: its names are data like a hub's."""
+    from modelsync.spec.digest import sha256_hex
+    from modelsync.spec.names import safe_path
+
+    return {safe_path(name): sha256_hex(sha256) for name, sha256 in value["files"].items()}
 
 
 def _contents_path(folder: Path) -> Path:
@@ -124,6 +153,10 @@ def _shows(store: Store, path: str, file: "LockedFile") -> bool:
 
 def _blob(store: Store, file: "LockedFile") -> Path:
     path = blobs.find(store, file.sha256, file.size)
+    if path is None:
+        from modelsync.store import verify
+
+        path = verify.good(store, file.sha256, file.size)
     if path is None:
         raise NotSyncedError(f"{printable(file.path)} is not in the store", hint="run `modelsync sync`")
     return path

@@ -110,6 +110,22 @@ def boot_id() -> str | None:
     return word
 
 
+@cache
+def place_id() -> str:
+    """16 hex digits for the file system that this process sees: another one in each container and on each machine."""
+    import hashlib
+    import platform
+
+    words = [_read_word(Path("/etc/machine-id")) or ""]
+    if sys.platform == "linux":  # elsewhere the name changes with the network
+        words.append(platform.node())
+    try:
+        words.append(str(Path("/").stat().st_ino))
+    except OSError:
+        words.append("")
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
+
+
 def _existing(path: Path) -> Path:
     """`path`, or the nearest folder above it that exists."""
     path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links, and fail on loops

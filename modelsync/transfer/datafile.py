@@ -12,6 +12,9 @@ from modelsync.system.disks import require_space
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 LARGE = 8 << 20  # bytes worth preallocating: for fewer, the writes find out just as soon
+OWN_FILE = getattr(os, "O_NOFOLLOW", 0) | getattr(
+    os, "O_BINARY", 0
+)  # a link that stands there is not followed
 BLOCK = 512  # bytes; the unit of st_blocks on every file system
 
 
@@ -28,7 +31,7 @@ class DataFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()  # without pwrite, no other thread may come between seek and write
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | OWN_FILE, 0o644)
 
     @property
     def size(self) -> int:

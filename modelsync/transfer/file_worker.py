@@ -55,7 +55,7 @@ class FileWorker:
             ModelsyncError: the file cannot be fetched.
         """
         file = self._file
-        file.partial = Partial(self._job.folder, identity(self._job))
+        file.partial = Partial(self._job.folder, identity(self._job), confirm=self._job.confirm)
         digests: Digests | None = None
         try:
             if self._job.prepare is not None:

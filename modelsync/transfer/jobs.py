@@ -60,6 +60,7 @@ class Job(NamedTuple):
         head: Its first bytes, if they were read from its source just now; only with a size and a sha256.
         prepare: Called once, in the file's own thread, before the first request for it; returns the job with guesses
             and a head.
+        confirm: Called before each write; raises a `ModelsyncError` if another process has taken over the folder.
     """
 
     label: str
@@ -71,6 +72,7 @@ class Job(NamedTuple):
     guesses: tuple[Guess, ...] = ()
     head: bytes = b""
     prepare: "Callable[[Job], Job] | None" = None
+    confirm: Callable[[], None] = lambda: None
 
 
 class Fetched(NamedTuple):

@@ -117,7 +117,7 @@ def read(data: bytes, identity: str, boot: str | None) -> JournalState | None:
                 validators[int(index)] = _validator(value)
             else:
                 break
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, LookupError, RecursionError):
             break
         length += len(line.encode()) + 1
     else:
@@ -166,7 +166,7 @@ def _validator(text: str) -> Validator | None:
     if value is None:
         return None
     origin, etag, total = value["origin"], value["etag"], value["total"]
-    if not (isinstance(origin, str) and isinstance(etag, str) and isinstance(total, int)):
+    if not (isinstance(origin, str) and isinstance(etag, str) and type(total) is int and total >= 0):
         raise TypeError(text)
     return Validator(origin, etag, total)
 

@@ -9,7 +9,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,7 @@ from types import TracebackType
 from modelsync.errors import DiskFullError, StoreError
 from modelsync.system.disks import boot_id
 from modelsync.transfer import journal
-from modelsync.transfer.datafile import FULL, DataFile, flush
+from modelsync.transfer.datafile import FULL, OWN_FILE, DataFile, flush
 from modelsync.transfer.journal import Provenance, Validator
 from modelsync.transfer.ranges import Ranges, Span
 
@@ -29,6 +29,7 @@ class Partial:
         folder: Created if missing. One process at a time.
         identity: Whose bytes it holds, one word. Bytes of another identity are discarded.
         boot: The ID of the current boot; None: that of `disks.boot_id`.
+        confirm: Called before each write; raises if another process has taken over the folder.
 
     Attributes:
         ranges: The bytes that counted when it was opened or reset.
@@ -40,11 +41,19 @@ class Partial:
         StoreError: the folder cannot be used.
     """
 
-    def __init__(self, folder: Path, identity: str, *, boot: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        identity: str,
+        *,
+        boot: str | None = None,
+        confirm: Callable[[], None] = lambda: None,
+    ) -> None:
         self.folder = folder
         self.ranges = self.unverified = Ranges()
         self.validators: Mapping[int, Validator] = {}
         self._identity = identity
+        self._confirm = confirm
         self._boot = boot if boot is not None else boot_id()
         self._since = int(time.time())
         self._provenance: str | None = None
@@ -56,7 +65,7 @@ class Partial:
             folder.mkdir(parents=True, exist_ok=True)
             self._data = DataFile(self.path)
             try:
-                flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+                flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | OWN_FILE
                 self._journal = os.open(folder / "journal", flags, 0o644)
                 self._load()
             except BaseException:
@@ -79,6 +88,7 @@ class Partial:
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Writes `data` at `offset`. It counts once it is recorded."""
+        self._confirm()
         with self._os_errors:
             self._data.write(data, offset)
 
@@ -99,6 +109,7 @@ class Partial:
         Returns:
             How many it copied; 0 at the end. None where the kernel cannot copy between these files.
         """
+        self._confirm()
         with self._os_errors:
             return self._data.copy(source, at, offset, count)
 

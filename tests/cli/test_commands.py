@@ -187,6 +187,17 @@ def test_the_store_is_shown_pruned_and_emptied(synced: Cli, store_root: Path) ->
     synced.lock.unlink()
     assert synced("cache", "prune", "--now").err == "removed 1 file, 2.9 KiB\n"
     synced("-q", "sync")
+    (root,) = (store_root / "roots-v1").iterdir()
+    root.write_text(root.read_text().replace('"place": "', '"place": "another'))
+    synced.lock.unlink()
+    assert synced("cache", "prune", "--now").err == "nothing to remove\n"
+    assert synced("cache", "prune", "--all").err == "removed 1 file, 2.9 KiB\n"
+    synced("-q", "sync")
+    root.write_text("{")
+    kept = synced("cache", "prune", "--now")
+    assert "all files stay" in kept.err
+    assert kept.err.endswith("nothing to remove\n")
+    synced("-q", "sync")
     assert synced("cache", "clean", "--yes").err.startswith("removed 1 file, ")
     empty = synced("cache", "list")
     assert (empty.out, empty.err) == ("", "the store is empty\n")

@@ -6,7 +6,7 @@ from modelsync.fetch.delta import OTHERS, PARTS, TENSORS, Old, choose, guesses
 from modelsync.gguf.reader import read_header
 from modelsync.spec.lock.model import LockedFile
 from modelsync.store.inventory import Kept
-from modelsync.store.receipts import Origin
+from modelsync.store.receipts import BlobOrigin
 from tests.support.weight_files import gguf_of, weights
 
 SIZE = 1 << 30
@@ -22,7 +22,7 @@ def wanted(repo: str, path: str) -> LockedFile:
 
 
 def kept(name: str, repo: str | None, path: str, size: int = SIZE) -> Kept:
-    return Kept(name, size, (Origin(path, url=url(repo, path) if repo else None),))
+    return Kept(name, size, (BlobOrigin(path, url=url(repo, path) if repo else None),))
 
 
 def chosen(file: LockedFile, *there: Kept) -> list[str]:
@@ -56,8 +56,8 @@ def test_parts_of_the_same_model_come_by_how_near_their_number_is() -> None:
 def test_a_direct_url_is_known_by_its_address() -> None:
     """Without its name in common, by its size."""
     file = LockedFile("model", "x.gguf", SIZE, "f" * 64, "https://files.example/x.gguf")
-    there = Kept("same", SIZE * 2, (Origin("x.gguf", url="https://files.example/x.gguf"),))
-    joined = Kept("joined", SIZE, (Origin("y.gguf"),))
+    there = Kept("same", SIZE * 2, (BlobOrigin("x.gguf", url="https://files.example/x.gguf"),))
+    joined = Kept("joined", SIZE, (BlobOrigin("y.gguf"),))
     unknown = Kept("unknown", SIZE, ())
     assert chosen(file, unknown, joined, there) == ["same", "joined", "unknown"]
 

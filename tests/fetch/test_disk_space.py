@@ -39,7 +39,7 @@ def test_files_that_are_fetched_one_after_the_other_count_together(
     place: Place, context: Context, disks: Disks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many are locked and fetched at once: where not all fit, none is begun."""
-    monkeypatch.setattr(blobs, "_at_once", lambda: 1)
+    monkeypatch.setattr(blobs, "BATCH", 1)
     project = place.write(BOTH)
     disks(7999, 0)
     with pytest.raises(DiskFullError, match=r"7\.8 KiB needed") as error:

@@ -17,7 +17,7 @@ from modelsync.fit import variants
 from modelsync.ops import ensure, repair, sync, verify
 from modelsync.project.project import Project
 from modelsync.spec.blocks import SIZE
-from modelsync.store import blobs, receipts
+from modelsync.store import blobs, digest_lock, receipts
 from modelsync.store.layout import Store
 from modelsync.store.links import LinkMode
 from tests.hub import Hub, faults
@@ -153,8 +153,12 @@ def test_a_kill_in_the_middle_of_a_repair_loses_nothing(
     place.hub.misbehave(faults.Slow(4 << 20), times=None)
     words = [sys.executable, "-m", "modelsync", "-q", *command.split()]
     child = subprocess.Popen(words, cwd=place.folder, stdout=subprocess.DEVNULL)
-    journal = context.store.partial_path(SHA) / "journal"
-    wait_until(lambda: journal.exists() and journal.read_text().count("+ ") > 2)
+
+    def arrived() -> int:
+        journal = digest_lock.partial_of(context.store, SHA) / "journal"
+        return journal.read_text().count("+ ") if journal.exists() else 0
+
+    wait_until(lambda: arrived() > 2)
     assert child.poll() is None
     child.kill()
     child.wait()

@@ -1,7 +1,9 @@
 """Memos: what the last sync found is only answered while it is still so."""
 
+import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +11,9 @@ import pytest
 
 from modelsync.context import Context
 from modelsync.ops import lock as ops_lock
-from modelsync.ops import sync, up_to_date, verify
+from modelsync.ops import path, sync, up_to_date, verify
 from modelsync.project import discovery
-from modelsync.store import prune
+from modelsync.store import leftovers, prune
 from tests.support.content import damage, gguf, sha256
 from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place
 
@@ -44,6 +46,66 @@ def test_what_is_remembered_is_only_believed_while_nothing_changed(
         assert not remembered()
         sync.sync(context, project)
         assert remembered()
+
+
+def test_a_day_later_a_sync_with_nothing_to_do_tidies_up(place: Place, context: Context) -> None:
+    """Once a day it notes that the project is in use, and removes what a killed process left; it is still nothing."""
+    project = place.write(LINKED)
+    sync.sync(context, project)
+    left = [
+        place.folder / name
+        for name in (
+            ".models.lock.0123456789abcdef",
+            ".models.toml.0123456789abcdef",
+            "models/.modelsync-0123456789abcdef.tmp",
+        )
+    ]
+    for each in left:
+        each.write_text("half")
+    (root,) = (context.store.root / "roots-v1").iterdir()
+    place.hub.clear()
+    for days, stay in ((0, True), (1.1, False)):
+        before = time.time() - days * 86_400
+        os.utime(root, (before, before))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(leftovers, "_DAY", -1e9 if days else 86_400.0)  # they are old
+            assert up_to_date.nothing_to_do(context, project, None)
+        assert (root.stat().st_mtime > before + 1) is not stay
+        assert [each.exists() for each in left] == [stay] * 3
+    assert up_to_date.nothing_to_do(context, project, None)
+    assert place.hub.seen() == []
+
+
+def test_asking_for_a_path_tells_that_the_project_is_in_use(place: Place, context: Context) -> None:
+    """A program that only asks for paths keeps what it needs from prune, with a memo and without one."""
+    project = place.write(MANIFEST)
+    sync.sync(context, project)
+    (root,) = (context.store.root / "roots-v1").iterdir()
+    for memos in (True, False):
+        if not memos:
+            shutil.rmtree(context.store.root / "memos-v1")
+        os.utime(root, (1, 1))
+        assert path.files(context, "tiny", lambda: project).model.exists()
+        assert root.stat().st_mtime > 1
+
+
+def test_a_memo_that_names_anything_else_is_not_believed(
+    place: Place, context: Context, tmp_path: Path
+) -> None:
+    """A memo in a store that somebody else wrote to cannot hand out a file of another folder."""
+    project = place.write(MANIFEST)
+    sync.sync(context, project)
+    right = path.files(context, "tiny", lambda: project).model
+    stranger = tmp_path / "stranger.gguf"
+    stranger.write_bytes(right.read_bytes())
+    os.utime(stranger, ns=(right.stat().st_atime_ns, right.stat().st_mtime_ns))
+    (memo,) = (context.store.root / "memos-v1").iterdir()
+    value = json.loads(memo.read_text())
+    seen = stranger.stat()
+    value[4][str(stranger)] = [seen.st_size, seen.st_mtime_ns, seen.st_ino]
+    value[6]["tiny"][1][0][1] = str(stranger)
+    memo.write_text(json.dumps(value))
+    assert path.files(context, "tiny", lambda: project).model == right
 
 
 def test_rot_that_verify_finds_is_not_remembered_away(place: Place, context: Context) -> None:

@@ -119,7 +119,7 @@ def test_copies_are_held_against_the_free_space_first(store: Store, tmp_path: Pa
     """A folder on a small disk: copies that do not fit are not begun, and the message says how much is needed."""
     blob = publish(store, DATA * 8)
     code = TELL + (
-        "want = links.Wanted('m/a.gguf', Path(sys.argv[3]), sha256(DATA * 8), len(DATA) * 8)\n"
+        "want = links.NewLink('m/a.gguf', Path(sys.argv[3]), sha256(DATA * 8), len(DATA) * 8)\n"
         "folder = Path(sys.argv[2])\n"
         "tell(lambda: links.place(folder, [want]))\n"
         "print(sorted(path.name for path in folder.iterdir()))\n"
@@ -171,7 +171,7 @@ def test_missing_permission_is_told(tmp_path: Path) -> None:
         "print(blobs.state(store, sha256(DATA), len(DATA)))\n"
         "tell(lambda: digest_lock.hold(store, 'ab' * 32).__enter__())\n"
         "tell(lambda: digest_lock.hold(Store(store.root / 'new'), 'ab' * 32).__enter__())\n"
-        "want = links.Wanted('m/a.gguf', store.blob_path(sha256(DATA)), sha256(DATA), len(DATA))\n"
+        "want = links.NewLink('m/a.gguf', store.blob_path(sha256(DATA)), sha256(DATA), len(DATA))\n"
         "tell(lambda: links.place(store.root / 'project', [want]))\n"
         "tell(lambda: roots.write(Store(store.root / 'new'), Path('/x/models.lock'), [sha256(DATA)]))\n"
     )

@@ -12,7 +12,7 @@ from modelsync.errors import StoreError
 from modelsync.spec.blocks import Blocks
 from modelsync.store import atomic, blobs, hashing, receipts, verify
 from modelsync.store.layout import Store
-from modelsync.store.receipts import Origin
+from modelsync.store.receipts import BlobOrigin
 from tests.support.content import damage, sha256
 from tests.support.store import arrive, blocks, publish
 
@@ -22,7 +22,9 @@ SHA = sha256(DATA)
 
 def test_what_is_published_is_here(store: Store) -> None:
     """A published blob is found by its digest, read-only, with a receipt and its origin; the partial is gone."""
-    origin = Origin("a.gguf", "user/model", "0" * 40, "https://huggingface.co/user/model/resolve/0/a.gguf")
+    origin = BlobOrigin(
+        "a.gguf", "user/model", "0" * 40, "https://huggingface.co/user/model/resolve/0/a.gguf"
+    )
     path = publish(store, DATA, origin)
     assert path == store.blob_path(SHA) == blobs.find(store, SHA, len(DATA)) == blobs.find(store, SHA)
     assert path.read_bytes() == DATA
@@ -73,7 +75,7 @@ def test_a_blob_without_a_receipt_is_suspect(store: Store, receipt: bytes) -> No
 
 def test_a_blob_whose_time_drifted_is_checked_again(store: Store) -> None:
     """Another time makes a blob suspect; if its bytes are as they were, it is good again and keeps its origins."""
-    path = publish(store, DATA, Origin("a.gguf", "user/model"))
+    path = publish(store, DATA, BlobOrigin("a.gguf", "user/model"))
     os.utime(path, ns=(1, 1))
     assert blobs.state(store, SHA, len(DATA)) == "suspect"
     told: list[int] = []
@@ -81,7 +83,7 @@ def test_a_blob_whose_time_drifted_is_checked_again(store: Store) -> None:
     assert sum(told) == len(DATA)
     receipt = receipts.read(store.root, SHA)
     assert receipt is not None
-    assert (receipt.mtime_ns, receipt.origins) == (1, (Origin("a.gguf", "user/model"),))
+    assert (receipt.mtime_ns, receipt.origins) == (1, (BlobOrigin("a.gguf", "user/model"),))
 
 
 def test_a_blob_that_was_written_to_is_not_returned(store: Store) -> None:
@@ -127,7 +129,7 @@ def test_a_forged_seal_does_not_stand_the_full_check(store: Store) -> None:
 
 def test_publishing_again_keeps_the_blob_and_learns_the_origin(store: Store) -> None:
     """A blob that is here stays the file it is, and remembers the second place it came from; once each."""
-    first, second = Origin("a.gguf", "user/one"), Origin("b.gguf", "user/two")
+    first, second = BlobOrigin("a.gguf", "user/one"), BlobOrigin("b.gguf", "user/two")
     before = publish(store, DATA, first).stat()
     for _ in range(2):
         after = publish(store, DATA, second).stat()

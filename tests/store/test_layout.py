@@ -47,7 +47,7 @@ def test_everything_has_its_place(tmp_path: Path) -> None:
     assert store.partial_path(SHA) == tmp_path / "partials-v1" / SHA
     assert store.view_path("0123") == tmp_path / "views-v1" / "0123"
     assert store.root_path("0123") == tmp_path / "roots-v1" / "0123.json"
-    assert store.lock_path(SHA) == tmp_path / "locks-v1" / f"{SHA}.lock"
+    assert store.claim_path(SHA) == tmp_path / "locks-v1" / f"{SHA}.claim"
 
 
 def test_urls_get_keys_of_their_own() -> None:

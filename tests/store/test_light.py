@@ -28,7 +28,7 @@ def test_finding_what_is_here_imports_nothing_heavy(store: Store, tmp_path: Path
     files = [locked(DATA)]
     blob = publish(store, DATA)
     views.make(store, files)
-    links.place(tmp_path / "models", [links.Wanted("m/a.gguf", blob, sha256(DATA), len(DATA))])
+    links.place(tmp_path / "models", [links.NewLink("m/a.gguf", blob, sha256(DATA), len(DATA))])
     pulled.remember(store, "hf:user/model", files)
     roots.write(store, tmp_path / "models.lock", write_lock(tmp_path / "models.lock", DATA))
     code = f"""

@@ -6,14 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from modelsync.errors import RefusedError, StoreError
-from modelsync.store import blobs, clone, links
+from modelsync.spec.names import path_fault
+from modelsync.store import atomic, blobs, clone, link_folder, links, small_files, swap
 from modelsync.store.layout import Store
-from modelsync.store.links import LinkMode, UsedMode, Wanted
+from modelsync.store.links import LinkMode, NewLink, UsedMode
 from tests.support.content import damage, sha256
 from tests.support.processes import CAN_REFUSE, finish, python, refusing
 from tests.support.store import publish
@@ -21,8 +25,8 @@ from tests.support.store import publish
 ONE, TWO, NEW = b"GGUF one", b"GGUF two", b"GGUF new"
 
 
-def wanted(store: Store, path: str, data: bytes) -> Wanted:
-    return Wanted(path, publish(store, data), sha256(data), len(data))
+def wanted(store: Store, path: str, data: bytes) -> NewLink:
+    return NewLink(path, publish(store, data), sha256(data), len(data))
 
 
 @pytest.fixture
@@ -138,7 +142,7 @@ def test_where_links_cannot_be_had_auto_copies(store: Store, folder: Path) -> No
     one = wanted(store, "m/one.gguf", ONE)
     code = (
         "import sys\nfrom pathlib import Path\nfrom modelsync.store import links\n"
-        f"one = links.Wanted('m/one.gguf', Path(sys.argv[1]), {one.sha256!r}, {one.size})\n"
+        f"one = links.NewLink('m/one.gguf', Path(sys.argv[1]), {one.sha256!r}, {one.size})\n"
         "print(*links.place(Path(sys.argv[2]), [one]))\n"
     )
     (answer,) = finish(refusing({"link": errno.EPERM}, code, [one.blob, folder]))
@@ -346,9 +350,9 @@ def test_removing_what_is_gone(store: Store, folder: Path) -> None:
 EVERY_STEP = """
 import os, signal, sys
 from pathlib import Path
-from modelsync.store import clone, digest_lock, links
+from modelsync.store import claim, clone, leftovers, links, swap
 from tests.support.content import sha256
-import modelsync.system.disks, filelock
+import modelsync.system.disks
 EFFECTS = {"os.rename", "os.remove", "os.mkdir", "os.utime", "os.link", "os.rmdir", "os.symlink"}
 
 def count_down(n):
@@ -362,7 +366,7 @@ def count_down(n):
 
 mode, base, old, new = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
 def want(blob):
-    return links.Wanted("m/one.gguf", blob, blob.name, blob.stat().st_size)
+    return links.NewLink("m/one.gguf", blob, blob.name, blob.stat().st_size)
 for n in range(1, 200):
     folder = base / str(n)
     links.place(folder, [want(old)], mode=mode)
@@ -404,11 +408,200 @@ def test_two_processes_in_one_folder(store: Store, folder: Path) -> None:
         "data = b'GGUF ' + name.encode()\n"
         "blob = publish(store, data)\n"
         "for n in range(15):\n"
-        "    links.place(folder, [links.Wanted(f'{name}/{n}.gguf', blob, sha256(data), len(data))])\n"
+        "    links.place(folder, [links.NewLink(f'{name}/{n}.gguf', blob, sha256(data), len(data))])\n"
     )
     finish(*(python(code, store.root, folder, name) for name in "ab"))
     assert set(links.owned(folder)) == {f"{name}/{n}.gguf" for name in "ab" for n in range(15)}
     assert sorted(path.name for path in folder.iterdir()) == [".gitignore", ".modelsync.json", "a", "b"]
+
+
+# --- what the user does meanwhile ---------------------------------------------------------------------
+
+
+@pytest.fixture(params=["renameat2", "hard links", "neither"])
+def renames(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How files are moved without overwriting: as here, and as on lesser systems."""
+    if request.param != "renameat2":
+        monkeypatch.setattr(swap, "_call", lambda: None)
+    if request.param == "neither":
+
+        def refuse(*_: object, **__: object) -> None:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+        monkeypatch.setattr(os, "link", refuse)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("renames")
+@pytest.mark.parametrize("old", [None, ONE], ids=["an empty place", "a file of ours"])
+def test_what_the_user_writes_meanwhile_stays(store: Store, folder: Path, old: bytes | None) -> None:
+    """A user writes the target while copies are made: it stays, the others are put there, and an error names it."""
+    if old is not None:
+        links.place(folder, [wanted(store, "m/b.gguf", old)], mode="copy")
+    target = folder / "m/b.gguf"
+
+    def user_writes(_: int) -> None:
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(b"the user's")
+
+    three = [wanted(store, f"m/{name}.gguf", data) for name, data in zip("abc", (ONE, NEW, TWO), strict=True)]
+    with pytest.raises(StoreError, match=r"b\.gguf is in the way"):
+        links.place(folder, three, mode="copy", on_bytes=user_writes)
+    assert target.read_bytes() == b"the user's"
+    assert ((folder / "m/a.gguf").read_bytes(), (folder / "m/c.gguf").read_bytes()) == (ONE, TWO)
+    assert [path for path, put in links.owned(folder).items() if links.intact(folder, path, put)] == [
+        "m/a.gguf",
+        "m/c.gguf",
+    ]
+    assert sorted(path.name for path in folder.iterdir()) == [".gitignore", ".modelsync.json", "m"]
+
+
+@pytest.mark.usefixtures("renames")
+def test_a_file_is_put_into_an_empty_place_alone(tmp_path: Path) -> None:
+    """What is at the target stays, and the source too; an empty place is filled."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(b"new")
+    target.write_bytes(b"the user's")
+    with pytest.raises(FileExistsError):
+        swap.fill(source, target)
+    assert (source.read_bytes(), target.read_bytes()) == (b"new", b"the user's")
+    target.unlink()
+    swap.fill(source, target)
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+def test_what_comes_out_of_an_exchange_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user who writes the target at the very moment of the exchange has it back, whatever became of the new file."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    answers = iter([True, False, True, False])
+    for gone in (False, True):
+        source.write_bytes(b"new")
+        target.write_bytes(b"the user's")
+
+        def is_ours(path: Path, gone: bool = gone) -> bool:
+            answer = next(answers)
+            if gone and path == source:
+                target.unlink()
+            return answer
+
+        assert not swap.replace(source, target, is_ours)
+        assert target.read_bytes() == b"the user's"
+
+
+def test_what_the_user_changes_is_not_removed(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is changed between the look and the removal has its name again."""
+    links.place(folder, [wanted(store, "m/one.gguf", ONE)], mode="copy")
+    rename = atomic.rename
+
+    def user_writes_first(source: Path, target: Path) -> None:
+        if source.name == "one.gguf":
+            source.write_bytes(b"the user's")
+        rename(source, target)
+
+    monkeypatch.setattr(atomic, "rename", user_writes_first)
+    assert links.remove(folder, ["m/one.gguf"]) == ()
+    assert (folder / "m/one.gguf").read_bytes() == b"the user's"
+
+
+# --- what cannot be read, and what is left over ------------------------------------------------------
+
+
+def test_a_record_that_cannot_be_read_is_an_error(store: Store, folder: Path) -> None:
+    """One failed read does not forget what was put there: nothing is changed, and it is told."""
+    one, new = wanted(store, "m/one.gguf", ONE), wanted(store, "m/one.gguf", NEW)
+    links.place(folder, [one])
+    before = (folder / ".modelsync.json").read_bytes()
+    read = small_files.read
+    for number in (errno.EIO, errno.ENOSPC, errno.EACCES, errno.ESTALE):
+
+        def fail(path: str | Path, limit: int = 0, number: int = number) -> bytes:
+            if Path(path).name == ".modelsync.json":
+                raise OSError(number, os.strerror(number), str(path))
+            return read(path, limit)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(small_files, "read", fail)
+            with pytest.raises(StoreError):
+                links.owned(folder)
+            with pytest.raises(StoreError):
+                links.place(folder, [new])
+            with pytest.raises(StoreError):
+                links.remove(folder, ["m/one.gguf"])
+        assert (folder / ".modelsync.json").read_bytes() == before
+        assert (folder / "m/one.gguf").read_bytes() == ONE
+    links.place(folder, [new])
+    assert (folder / "m/one.gguf").read_bytes() == NEW
+
+
+def test_an_endless_record_is_an_error(folder: Path) -> None:
+    """A record that is a link to an endless device is not read for ever."""
+    folder.mkdir(parents=True)
+    (folder / ".modelsync.json").symlink_to("/dev/zero")
+    with pytest.raises(StoreError):
+        links.owned(folder)
+
+
+def test_a_lock_that_cannot_be_used_says_what_mends_it(store: Store, folder: Path) -> None:
+    """A folder by the name of the folder's own lock: the hint is about that folder, not about the store."""
+    (folder / link_folder.LOCK / "x").mkdir(parents=True)
+    os.utime(folder / link_folder.LOCK, (1, 1))
+    with pytest.raises(StoreError) as error:
+        links.place(folder, [wanted(store, "m/one.gguf", ONE)])
+    assert "MODELSYNC_STORE" not in str(error.value.hint)
+    assert "--dir" in str(error.value.hint)
+
+
+def test_old_leftovers_go_and_fresh_ones_stay(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process of another day left on its way into the folder goes; what may be another's work of now stays."""
+    links.place(folder, [wanted(store, "m/one.gguf", ONE)])
+    left, mine = folder / ".modelsync-0123456789abcdef.tmp", folder / ".modelsync-mine.tmp"
+    os.link(store.blob_path(sha256(ONE)), left)  # of the blob's time, which may be years ago
+    mine.write_bytes(b"mine")
+    links.place(folder, [wanted(store, "m/two.gguf", TWO)])
+    link_folder.sweep(folder)
+    assert left.exists()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 1.1 * 86_400)
+    link_folder.sweep(folder)
+    assert not left.exists()
+    assert mine.exists()
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+_ITEM = st.fixed_dictionaries(
+    {},
+    optional={
+        "sha256": st.just("0" * 64) | _JSON,
+        "size": st.just(4) | _JSON,
+        "mtime_ns": st.just(1) | _JSON,
+        "mode": st.sampled_from(["copy", "symlink", "hardlink"]) | _JSON,
+        "owner": _JSON,
+    },
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    value=_JSON
+    | st.fixed_dictionaries(
+        {"files": st.dictionaries(st.text(max_size=12), _ITEM | _JSON) | _JSON, "pending": _JSON}
+    )
+)
+def test_any_record_is_data(tmp_path: Path, value: object) -> None:
+    """Whatever stands in a record: it says what makes sense in it, and no command fails over it."""
+    (tmp_path / ".modelsync.json").write_text(json.dumps(value))
+    for path, record in links.owned(tmp_path).items():
+        assert path_fault(path) is None
+        assert not links.intact(tmp_path, path, record)
+    links.remove(tmp_path, [*links.owned(tmp_path), "m/one.gguf"])
 
 
 def test_git_sees_none_of_it(store: Store, folder: Path) -> None:

@@ -1,17 +1,19 @@
 """What prune keeps, and what it frees: on real stores."""
 
+import json
+import os
 import shutil
 import time
 from pathlib import Path
 
 import pytest
 
-from modelsync.errors import StoreError
 from modelsync.store import atomic, blobs, inventory, links, prune, pulled, roots, verify, views
 from modelsync.store.digest_lock import hold
 from modelsync.store.layout import Store, url_key
 from modelsync.store.prune import Freed
-from modelsync.store.receipts import Origin
+from modelsync.store.receipts import BlobOrigin
+from modelsync.system import disks
 from tests.support.content import sha256
 from tests.support.store import DAY, arrive, locked, publish, write_lock
 
@@ -25,7 +27,7 @@ def project(store: Store, folder: Path, *contents: bytes) -> Path:
     for data in contents:
         blob = publish(store, data)
         views.make(store, [locked(data)])
-        want = links.Wanted(f"{sha256(data)[:8]}/model.gguf", blob, sha256(data), len(data))
+        want = links.NewLink(f"{sha256(data)[:8]}/model.gguf", blob, sha256(data), len(data))
         links.place(folder / "models", [want], mode="hardlink")
     return folder / "models.lock"
 
@@ -95,6 +97,60 @@ def test_a_lock_that_changed_has_thirty_days(store: Store, tmp_path: Path) -> No
     write_lock(lock, THREE)  # nobody has synced this version yet
     assert run(store, at_once=True).blobs == 1
     assert here(store) == {THREE}
+
+
+def away(store: Store, folder: Path, *contents: bytes) -> None:
+    """What a container leaves that is on this machine too, whose folders have the same paths inside of it."""
+    lock = project(store, folder, *contents)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disks, "place_id", lambda: "another-container")
+        for path in (store.root / "roots-v1").iterdir():
+            path.unlink()
+        roots.write(store, lock, {sha256(data) for data in contents})
+
+
+@pytest.mark.parametrize("seen", ["no folder", "another project's lock"])
+def test_what_another_container_uses_stays_until_it_was_not_used_for_thirty_days(
+    store: Store, tmp_path: Path, seen: str
+) -> None:
+    """Its lock cannot be seen from here: neither time nor --now takes what it needs, 30 days of rest or --all do."""
+    away(store, tmp_path / "app", ONE)
+    shutil.rmtree(tmp_path / "app")
+    if seen != "no folder":
+        write_lock(tmp_path / "app/models.lock", TWO)
+    for days in (0, 29):
+        assert run(store, days).blobs == 0
+        assert run(store, days, at_once=True).blobs == 0
+    assert prune.prune(store, at_once=True, unseen=True).blobs == 1
+    (root,) = (store.root / "roots-v1").iterdir()
+    os.utime(root, (time.time() - 20 * DAY,) * 2)
+    assert run(store, 9, at_once=True).blobs == 0
+    roots.use(
+        store, tmp_path / "app/models.lock", {sha256(ONE)}
+    )  # as a program in the container that asks for a path
+    assert run(store, 29, at_once=True).blobs == 0
+    assert run(store, 31, at_once=True).blobs == 1
+
+
+def test_a_lock_of_an_older_version_whose_folder_is_not_there_stays_too(store: Store, tmp_path: Path) -> None:
+    """Older roots do not say where they were written: without its folder, a lock may be another container's."""
+    lock = project(store, tmp_path / "app", ONE)
+    path = roots.place(store, lock, {sha256(ONE)})
+    path.write_text(json.dumps({"digests": [sha256(ONE)], "lock": str(lock)}))
+    shutil.rmtree(tmp_path / "app")
+    assert run(store, 29, at_once=True).blobs == 0
+    (tmp_path / "app").mkdir()  # the folder is here, and the lock is not
+    assert run(store, at_once=True).blobs == 1
+
+
+def test_a_root_of_another_container_with_the_same_lock_is_shared(store: Store, tmp_path: Path) -> None:
+    """Containers of one image take turns: the root is not written anew each time, and keeps what they need."""
+    away(store, tmp_path / "app", ONE)
+    (root,) = (store.root / "roots-v1").iterdir()
+    before = root.read_bytes()
+    roots.write(store, tmp_path / "app/models.lock", {sha256(ONE)})
+    assert root.read_bytes() == before
+    assert run(store, 1000, at_once=True).blobs == 0
 
 
 def test_now_keeps_what_a_lock_names_though_no_root_does(store: Store, tmp_path: Path) -> None:
@@ -198,7 +254,7 @@ def test_partials_in_use_stay(store: Store) -> None:
         prune.execute(store, prune.clean(store))
         assert (one.folder / "data").exists()
         assert (two.folder / "data").exists()
-        assert store.lock_path(sha256(ONE)).exists()
+        assert store.claim_path(sha256(ONE)).exists()
     freed = run(store, at_once=True)
     assert freed.bytes > 0
     assert list((store.root / "partials-v1").iterdir()) == []
@@ -209,9 +265,11 @@ def test_a_partial_that_comes_into_use_stays(store: Store) -> None:
     data = arrive(store, ONE)
     steps = prune.prune(store, at_once=True)
     assert [thing.kind for thing in steps.things] == ["partial"]
-    with hold(store, sha256(ONE)):
+    with hold(store, sha256(ONE)) as held:
+        assert held is not None
         prune.execute(store, steps)
-        assert data.exists()
+        assert (held.folder / "data").exists()
+    assert data.exists()
 
 
 def test_half_a_file_that_a_lock_names_stays(store: Store, tmp_path: Path) -> None:
@@ -240,8 +298,12 @@ def test_leftovers_are_swept_after_a_day(store: Store) -> None:
     """Receipts without blobs, unused locks, temporary names and half views go, but not while they may be new."""
     publish(store, ONE)
     store.blob_path(sha256(ONE)).unlink()
-    with hold(store, sha256(ONE)):
-        pass
+    of_old_versions = store.claim_path(sha256(ONE)).with_name(f"{sha256(ONE)}.lock")
+    of_old_versions.parent.mkdir()
+    of_old_versions.touch()
+    killed = store.claim_path(sha256(TWO))
+    killed.write_text("{")
+    os.utime(killed, (time.time() - 2 * 3600,) * 2)
     atomic.temporary(store).write_bytes(b"half")
     atomic.temporary(store).mkdir()
     half = store.view_path("0123456789abcdef")
@@ -250,7 +312,7 @@ def test_leftovers_are_swept_after_a_day(store: Store) -> None:
     private = store.partial_path(f"{sha256(TWO)}.00000000-00000000-1-00000000")
     private.mkdir(parents=True)
     (private / "data").write_bytes(b"half")
-    leftovers = [store.receipt_path(sha256(ONE)), store.lock_path(sha256(ONE)), half, private]
+    leftovers = [store.receipt_path(sha256(ONE)), of_old_versions, killed, half, private]
     leftovers += (store.root / "tmp-v1").iterdir()
     run(store, 0.9, at_once=True)
     assert all(path.exists() for path in leftovers)
@@ -298,17 +360,20 @@ def test_foreign_files_in_the_store_are_left_alone(store: Store, tmp_path: Path)
     assert (tmp_path / "a" / "models.lock").exists()
 
 
-def test_a_root_that_cannot_be_read_stops_prune(store: Store, tmp_path: Path) -> None:
-    """Nobody can tell what a senseless root needs: nothing goes, and the message names the file. Clean goes on."""
+def test_a_root_that_cannot_be_read_keeps_all_files(store: Store, tmp_path: Path) -> None:
+    """Nobody can tell what a senseless root needs: all files stay for 30 days, and the plan names it. Then it goes."""
     publish(store, ONE)
     roots.write(store, tmp_path / "models.lock", {sha256(ONE)})
     (key,) = roots.read_all(store)
     store.root_path(key).write_text("{")
-    with pytest.raises(StoreError, match=key) as caught:
-        prune.prune(store, at_once=True)
-    assert caught.value.hint is not None
-    assert here(store) == {ONE}
-    assert prune.execute(store, prune.clean(store)).blobs == 1
+    for days in (0, 29):
+        steps = prune.prune(store, at_once=True, now=time.time() + days * DAY)
+        assert steps.illegible == (key,)
+        assert prune.execute(store, steps).blobs == 0
+        assert here(store) == {ONE}
+    assert prune.prune(store, at_once=True, unseen=True).blobs == 1
+    assert prune.clean(store).blobs == 1
+    assert run(store, 31, at_once=True).blobs == 1
     assert roots.read_all(store) == {}
 
 
@@ -327,7 +392,7 @@ def test_a_store_that_is_not_there_can_be_pruned(store: Store) -> None:
 def test_rows_tell_what_a_blob_is_and_who_needs_it(store: Store, tmp_path: Path) -> None:
     """The list has each blob with its size, where it came from and what needs it: the largest first."""
     lock = project(store, tmp_path / "a", ONE, THREE)
-    origin = Origin("one.gguf", "user/model", "0" * 40)
+    origin = BlobOrigin("one.gguf", "user/model", "0" * 40)
     publish(store, ONE, origin)
     pulled.remember(store, "hf:user/model", [locked(ONE)])
     large, small = inventory.rows(store)

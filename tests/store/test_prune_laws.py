@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsync.store.prune import GRACE_DAYS, Plan, plan
+from modelsync.store.prune_plan import GRACE_DAYS, PrunePlan, plan
 from modelsync.store.roots import LockSeen, Root
 from modelsync.store.survey import DAY, Survey, Thing
 
@@ -22,10 +22,15 @@ lock_roots = st.builds(
     st.none(),
     st.just(()),
     st.none() | ages.map(lambda days: NOW - days * DAY),
+    st.none(),
+    st.sampled_from([None, "here", "elsewhere"]),
 )
 pull_roots = st.builds(Root, digests, st.none(), st.sampled_from(["hf:u/m", "hf:u/n"]))
 lock_states = st.one_of(
-    st.just(LockSeen(False)), st.just(LockSeen(True, None)), st.builds(LockSeen, st.just(True), digests)
+    st.just(LockSeen(False)),
+    st.just(LockSeen(False, folder=False)),
+    st.just(LockSeen(True, None)),
+    st.builds(LockSeen, st.just(True), digests),
 )
 
 
@@ -78,18 +83,21 @@ locks = st.lists(
 )
 temporaries = st.lists(st.builds(lambda age: _thing("temporary", "f" * 16, None, age), ages), max_size=1)
 surveys = st.builds(
-    lambda parts, roots, states: Survey(
+    lambda parts, roots, states, used: Survey(
         tuple(thing for part in parts for thing in part),
         {f"{index:016x}": root for index, root in enumerate(roots)},
         dict(zip(LOCKS, states, strict=True)),
+        used={f"{index:016x}": NOW - age * DAY for index, age in enumerate(used)},
+        place="here",
     ),
     st.tuples(_hashed("blob"), _hashed("receipt"), views, partials, locks, temporaries),
     st.lists(lock_roots | pull_roots, max_size=5),
     st.tuples(lock_states, lock_states, lock_states),
+    st.lists(ages, min_size=5, max_size=5),
 )
 
 
-def gone(steps: Plan, kind: str) -> set[str]:
+def gone(steps: PrunePlan, kind: str) -> set[str]:
     return {thing.name for thing in steps.things if thing.kind == kind}
 
 
@@ -114,6 +122,24 @@ def test_a_plain_prune_keeps_what_any_root_names(survey: Survey) -> None:
         if waiting or root.uri is not None:
             assert root.digests.isdisjoint(gone(steps, "blob"))
             assert key not in steps.roots
+
+
+@given(survey=surveys, at_once=st.booleans())
+def test_what_cannot_be_seen_from_here_is_alive_while_it_is_used(survey: Survey, at_once: bool) -> None:
+    """No blob goes that a lock of another place needs and that was used within 30 days; all of it may go with --all."""
+    steps = plan(survey, NOW, at_once=at_once)
+    for key, root in survey.roots.items():
+        if root is None or root.lock is None or root.place != "elsewhere":
+            continue
+        if NOW - survey.used[key] < GRACE_DAYS * DAY and not survey.locks[root.lock].needs(root):
+            assert root.digests.isdisjoint(gone(steps, "blob"))
+            assert key not in steps.roots
+    everything = plan(survey, NOW, at_once=True, unseen=True)
+    needed = {digest for lock in survey.locks.values() for digest in lock.digests or ()}
+    for root in survey.roots.values():
+        if root is not None and root.lock is not None and survey.locks[root.lock].needs(root):
+            needed |= root.digests
+    assert {thing.name for thing in survey.of("blob")} - needed == gone(everything, "blob")
 
 
 @given(survey=surveys)
@@ -160,7 +186,7 @@ def test_a_second_prune_finds_nothing(survey: Survey, at_once: bool) -> None:
         if thing not in steps.things and not (thing.kind == "receipt" and thing.name in removed)
     )
     left = {key: root for key, root in survey.roots.items() if key not in steps.roots}
-    again = plan(Survey(things, {**left, **steps.noticed}, survey.locks), NOW, at_once=at_once)
+    again = plan(survey._replace(things=things, roots={**left, **steps.noticed}), NOW, at_once=at_once)
     assert (again.things, again.roots, again.noticed) == ((), (), {})
 
 

@@ -10,7 +10,7 @@ from modelsync.spec.lock.model import Lock, LockedFile, LockedModel
 from modelsync.spec.roles import Role
 from modelsync.store import atomic, blobs
 from modelsync.store.layout import Store
-from modelsync.store.receipts import Origin
+from modelsync.store.receipts import BlobOrigin
 from tests.support.content import sha256
 
 
@@ -30,7 +30,7 @@ def blocks(data: bytes) -> Blocks:
     return Blocks(len(data), b"".join(blake3(data[start : start + SIZE]).digest() for start in starts))
 
 
-def publish(store: Store, data: bytes, origin: Origin | None = None) -> Path:
+def publish(store: Store, data: bytes, origin: BlobOrigin | None = None) -> Path:
     return blobs.publish(
         store,
         arrive(store, data),

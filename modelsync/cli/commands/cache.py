@@ -13,9 +13,9 @@ from modelsync.display.terminal import is_terminal
 from modelsync.errors import CancelledError, UsageError
 
 if TYPE_CHECKING:
-    from modelsync.store.inventory import Row
+    from modelsync.store.inventory import StoredBlob
     from modelsync.store.layout import Store
-    from modelsync.store.prune import Plan
+    from modelsync.store.prune_plan import PrunePlan
 
 HERE = "modelsync.cli.commands.cache"
 
@@ -98,16 +98,23 @@ def list_(invocation: Invocation) -> None:
 
 @command("prune", short_help="Remove what no lock and no pull needs.")
 @click.option("--now", "at_once", is_flag=True, help="Do not wait 30 days; forget what was pulled by URI.")
+@click.option(
+    "--all", "unseen", is_flag=True, help="As --now; forget locks that cannot be seen from here, too."
+)
 @click.option("--dry-run", is_flag=True, help="Remove nothing; say what would go.")
-def prune(invocation: Invocation, at_once: bool, dry_run: bool) -> None:
+def prune(invocation: Invocation, at_once: bool, unseen: bool, dry_run: bool) -> None:
     """Remove files that no lock needs any more, 30 days after their lock was first seen gone or changed.
 
-    What has been pulled by its URI stays. --now does not wait: it keeps what the locks that are there name.
+    What has been pulled by its URI stays. --now does not wait: it keeps what the locks that are there name, and what
+    a project needs whose folder cannot be seen from here (another container's, another machine's) until 30 days after
+    it was last used. --all keeps only what the locks that are there name.
     """
     from modelsync.store import prune as pruning
 
     store = _store()
-    _carry_out(invocation, store, pruning.prune(store, at_once=at_once), dry_run=dry_run)
+    _carry_out(
+        invocation, store, pruning.prune(store, at_once=at_once or unseen, unseen=unseen), dry_run=dry_run
+    )
 
 
 @command("clean", short_help="Remove everything from the store.")
@@ -134,7 +141,7 @@ def _store() -> "Store":
     return open_store(settings.from_environment())
 
 
-def _title(row: "Row") -> str:
+def _title(row: "StoredBlob") -> str:
     from modelsync.spec.names import printable
 
     if not row.origins:
@@ -143,7 +150,7 @@ def _title(row: "Row") -> str:
     return printable(f"{first.repo}/{first.path}" if first.repo else first.path)
 
 
-def _ask(store: "Store", plan: "Plan") -> None:
+def _ask(store: "Store", plan: "PrunePlan") -> None:
     from modelsync.spec.names import printable
 
     if not is_terminal(sys.stdin):
@@ -159,11 +166,17 @@ def _ask(store: "Store", plan: "Plan") -> None:
         raise CancelledError("nothing was removed")
 
 
-def _carry_out(invocation: Invocation, store: "Store", plan: "Plan", *, dry_run: bool) -> None:
+def _carry_out(invocation: Invocation, store: "Store", plan: "PrunePlan", *, dry_run: bool) -> None:
     from modelsync.spec.names import printable
+    from modelsync.store import layout
     from modelsync.store import prune as pruning
 
     output = invocation.output
+    if plan.illegible:
+        name = f"{layout.ROOTS}/{plan.illegible[0]}.json"
+        output.words(
+            f"{name} in the store cannot be read and may need any file: all files stay (--all removes them)"
+        )
     if dry_run:
         rows = [(thing.kind, units.size(thing.bytes), thing.name[:12]) for thing in plan.things]
         output.lines(table(rows, right=[1]))

@@ -1,4 +1,4 @@
-"""The store and the project's folder: whether they can be written, locked and linked."""
+"""The store and the project's folder: whether they can be written and linked."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ from modelsync.ops.doctor.findings import Finding, fault
 from modelsync.settings import Settings
 from modelsync.sizes import size
 from modelsync.spec.names import printable
-from modelsync.store import atomic, clone, digest_lock, inventory
+from modelsync.store import atomic, clone, inventory
 from modelsync.store.layout import BLOBS, TEMPORARY, Store
 from modelsync.system import disks
 
@@ -79,7 +79,6 @@ def _trials(place: Store, folder: Path | None) -> Iterator[Finding]:
             file = trial / "file"
             file.write_bytes(b"modelsync")
             yield Finding("writable", "yes")
-            yield _locks(trial / "lock")
             ways = _ways(file, trial)
             yield (
                 Finding("links in it", ways[0])
@@ -111,25 +110,6 @@ def _trial_folder(root: Path) -> Iterator[Path]:
         yield trial
     finally:
         shutil.rmtree(trial, ignore_errors=True)
-
-
-def _locks(path: Path) -> Finding:
-    try:
-        with (
-            digest_lock.locked(path, blocking=False) as first,
-            digest_lock.locked(path, blocking=False) as second,
-        ):
-            works = (first, second) == ("held", "taken")
-    except StoreError as error:
-        return fault("file locks", error, "warning")
-    if works:
-        return Finding("file locks", "work")
-    return Finding(
-        "file locks",
-        "do not work here: two processes may fetch one file twice (both are right)",
-        "warning",
-        "set MODELSYNC_STORE to a folder on a disk of this machine",
-    )
 
 
 def _ways(file: Path, folder: Path) -> list[str]:

@@ -1,0 +1,145 @@
+"""Claims: one process has a thing, on any file system, and none has it for good."""
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from modelsync.errors import StoreError
+from modelsync.store import claim
+from modelsync.store.claim import claimed
+from tests.support.processes import finish, python
+
+ELSEWHERE = {"id": "0123456789abcdef", "machine": "f" * 16, "process": 1, "started": "5", "host": "node7"}
+
+# Counts in a file that nothing else guards: two at once would lose a number.
+COUNT = """
+import sys
+from pathlib import Path
+from modelsync.store.claim import claimed
+folder = Path(sys.argv[1])
+for _ in range(40):
+    with claimed(folder / "claim"):
+        number = int((folder / "number").read_text())
+        (folder / "number").write_text(str(number + 1))
+"""
+
+
+def test_processes_exclude_each_other(tmp_path: Path) -> None:
+    """Three processes that count in one file, each under the claim, lose nothing; nothing is left of the claim."""
+    (tmp_path / "number").write_text("0")
+    finish(*(python(COUNT, tmp_path) for _ in range(3)))
+    assert (tmp_path / "number").read_text() == "120"
+    assert [path.name for path in tmp_path.iterdir()] == ["number"]
+
+
+def test_another_machines_claim_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The claim of a process that cannot be seen is left alone while it is touched, and free a minute after that."""
+    monkeypatch.setattr(claim, "STALE", 0.5)
+    path = tmp_path / "claim"
+    path.write_text(json.dumps(ELSEWHERE))
+    stop = threading.Event()
+    ended: list[str] = []
+
+    def beat() -> None:
+        while not stop.wait(0.1):
+            os.utime(path)
+
+    owner = threading.Thread(target=beat)
+    owner.start()
+    for _ in range(12):  # longer than it takes to be free
+        with claimed(path, blocking=False) as mine:
+            assert mine is None
+        time.sleep(0.1)
+    stop.set()
+    owner.join()
+    with claimed(path, on_ended=ended.append) as mine:
+        assert mine is not None
+        assert mine.ended == ELSEWHERE["id"]
+    assert ended == [ELSEWHERE["id"]]
+
+
+@pytest.mark.parametrize("hours", [-2, 2, 1000])
+def test_a_claim_of_another_day_is_free_at_once(tmp_path: Path, hours: int) -> None:
+    """Nobody waits for a machine that went down yesterday, nor for one whose clock is hours ahead."""
+    path = tmp_path / "claim"
+    path.write_text(json.dumps(ELSEWHERE))
+    os.utime(path, (time.time() - hours * 3600,) * 2)
+    assert not claim.is_held(path)
+    with claimed(path, blocking=False) as mine:
+        assert mine is not None
+
+
+def test_a_claim_with_an_earlier_process_of_the_same_number_is_free(tmp_path: Path) -> None:
+    """A process number that was used again does not keep a claim: the time of its start tells them apart."""
+    path = tmp_path / "claim"
+    with claimed(path):
+        owner = json.loads(path.read_text())
+        assert claim.is_held(path)
+    if not owner["started"] or not owner["machine"]:
+        pytest.skip("nothing tells here when a process started")
+    path.write_text(json.dumps({**owner, "id": "0" * 16, "started": "1"}))
+    assert not claim.is_held(path)
+
+
+def test_the_owner_keeps_it_fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A claim is touched while it is held, and released once."""
+    monkeypatch.setattr(claim, "BEAT", 0.05)
+    monkeypatch.setattr(claim, "_pulse", claim._Pulse())
+    path = tmp_path / "claim"
+    with claimed(path) as mine:
+        assert mine is not None
+        os.utime(path, (1, 1))
+        deadline = time.monotonic() + 30
+        while path.stat().st_mtime == 1 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert path.stat().st_mtime > 1
+        assert mine.confirm()
+    assert not path.exists()
+
+
+def test_a_lost_claim_is_not_released(tmp_path: Path) -> None:
+    """What another process has claimed since stays its own, and the one that lost it can tell."""
+    path = tmp_path / "claim"
+    with claimed(path) as mine:
+        assert mine is not None
+        path.write_text(json.dumps(ELSEWHERE))
+        assert not mine.touch()
+        mine._touched -= 1000  # as after a sleep
+        assert not mine.confirm()
+    assert claim.holder(path) == ELSEWHERE["id"]
+
+
+def test_what_cannot_be_claimed_is_told_with_its_hint(tmp_path: Path) -> None:
+    """A folder by the claim's name is an error that says what the caller says, once it is old enough to be ours."""
+    path = tmp_path / "claim"
+    path.mkdir()
+    os.utime(path, (1, 1))
+    with pytest.raises(StoreError) as error, claimed(path, hint="do that"):
+        pytest.fail("it was claimed")
+    assert error.value.hint == "do that"
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=60) | st.dictionaries(st.sampled_from(sorted(ELSEWHERE)), _JSON) | _JSON)
+def test_any_content_is_a_claim_of_nobody(tmp_path: Path, content: Any) -> None:
+    """Whatever stands in a claim: it is held while it is new, free when it is old, and no error."""
+    path = tmp_path / "claim"
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    assert claim.is_held(path)
+    os.utime(path, (1, 1))
+    with claimed(path, blocking=False) as mine:
+        assert mine is not None
