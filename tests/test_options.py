@@ -47,8 +47,10 @@ ONCE = {"models.toml": 1, "models.lock": 1}
 
 
 def arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """How many a caller can give: without a method's `self`."""
     given = function.args
-    named = len(given.posonlyargs) + len(given.args) + len(given.kwonlyargs)
+    positional = [each.arg for each in (*given.posonlyargs, *given.args)]
+    named = len(positional) - (positional[:1] == ["self"]) + len(given.kwonlyargs)
     return named + (given.vararg is not None) + (given.kwarg is not None)
 
 

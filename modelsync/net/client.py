@@ -36,8 +36,7 @@ class Client:
         timeout: Seconds without a byte after which a connection is given up.
         cancel: Once set, every call and every read ends with CancelledError within about a second.
         max_connections: Requests at one time to one origin.
-        user_agent: What the program calls itself; None: `modelsync/<version>`.
-        on_wait: Told of the host and the seconds when a server's rate limit makes all requests to it wait.
+        on_wait: Called with an origin and the seconds that its rate limit makes requests wait.
         transport: Sends the requests in place of connections of ours; as of `net.transport.Transport`, `instead`.
         auth: An `httpx2.Auth` by origin, for hosts that sign requests.
         tokens: Gets a token where a server answers with a Bearer challenge; None: the challenge is a refusal.
@@ -51,7 +50,6 @@ class Client:
         timeout: float = 10.0,
         cancel: threading.Event | None = None,
         max_connections: int = 16,
-        user_agent: str | None = None,
         on_wait: Callable[[str, float], None] | None = None,
         transport: httpx2.BaseTransport | None = None,
         auth: Mapping[str, httpx2.Auth] | None = None,
@@ -71,7 +69,7 @@ class Client:
             credentials=self._credentials,
             insecure_hosts=insecure_hosts,
             timeout=timeout,
-            user_agent=user_agent or f"modelsync/{__version__}",
+            user_agent=f"modelsync/{__version__}",
             signers=auth,
             tokens=tokens,
         )

@@ -275,7 +275,7 @@ class _Pulse:
         with self._news:
             if not self._runs:
                 self._runs = True
-                threading.Thread(target=self._run, name="modelsync-claims", daemon=True).start()
+                threading.Thread(target=self._run, name="claims", daemon=True).start()
             self._claims.add(claim)
 
     def remove(self, claim: HeldClaim) -> None:

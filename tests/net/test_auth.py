@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsync.errors import HttpStatusError, ModelsyncError, RefusedError, UsageError
-from modelsync.net.auth import BearerChallenge, TokenExchange, bearer_challenge, finish
+from modelsync.net.auth import BearerChallenge, bearer_challenge
 from modelsync.net.client import Client
 from modelsync.net.credentials import Credentials, Rule
 from modelsync.net.origin import Origin, of
@@ -18,6 +18,7 @@ from tests.hub import Hub, Redirect
 from tests.hub.wire import Reply, Request, text
 from tests.support.servers import Proxy, answering
 from tests.support.strategies import ORIGINS
+from tests.support.token_server import exchange, registry
 
 REALM = "https://auth.example/token"
 
@@ -64,26 +65,6 @@ def test_any_challenge_is_read_or_is_none(words: str) -> None:
     """Whatever a server says, there is no crash, and no realm that a secret could not be told."""
     challenge = bearer_challenge(f"Bearer {words}")
     assert challenge is None or of(challenge.realm).scheme in {"https", "http"}
-
-
-def registry(request: Request) -> Reply:
-    """Gives a document for a token, and the token for a password."""
-    if request.path == "/token":
-        right = request.headers.get("authorization") == "Basic bWU6cHc="
-        return text(200, "t0ken") if right else text(403, "no")
-    if request.token == "t0ken":
-        return text(200, '{"a": 1}')
-    realm = f"http://{request.headers['host']}/token"
-    return text(401, "x" * 100, {"WWW-Authenticate": f'Bearer realm="{realm}",service="s",scope="pull"'})
-
-
-def exchange(asked: list[tuple[Origin, BearerChallenge]]) -> TokenExchange:
-    def tokens(origin: Origin, challenge: BearerChallenge) -> Generator[httpx2.Request, httpx2.Response, str]:
-        asked.append((origin, challenge))
-        response = yield httpx2.Request("GET", challenge.realm, headers={"Authorization": "Basic bWU6cHc="})
-        return finish(response).decode()
-
-    return tokens
 
 
 def test_a_challenge_is_answered_with_a_token() -> None:

@@ -13,8 +13,8 @@ import pytest
 from modelsync.errors import CancelledError, HttpStatusError, NetworkError
 from modelsync.net.client import Client
 from tests.hub.wire import Reply, Request, text
-from tests.net.test_auth import exchange, registry
 from tests.support.servers import Listener, answering
+from tests.support.token_server import exchange, registry
 
 DATA = os.urandom(3 * 2**20 + 17)
 
