@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from modelsync.errors import ConfigError
-from modelsync.sizes import parse_rate
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 DEFAULT_HTTP_TIMEOUT = 10.0
@@ -124,6 +123,8 @@ def _no_flag(_: str, value: str) -> bool:
 
 
 def _rate(name: str, value: str) -> int:
+    from modelsync.sizes import parse_rate
+
     try:
         return parse_rate(value)
     except ValueError as error:

@@ -19,24 +19,19 @@ STDERR = "-"
 
 
 @contextmanager
-def writer(
-    place: str | None, beside: "Listener | None", warn: Callable[[str], None]
-) -> "Iterator[Listener | None]":
-    """A listener that writes events to a file and passes them on to `beside`; `beside` alone without a file.
+def writer(place: str, beside: "Listener | None", warn: Callable[[str], None]) -> "Iterator[Listener | None]":
+    """A listener that writes events to a file and passes them on to `beside`.
 
     If the reader has closed, or the disk is full, the work goes on without events, after one warning.
 
     Args:
-        place: A path (a FIFO or `/dev/fd/3` too), or `-` for stderr; None: no events are written.
+        place: A path (a FIFO or `/dev/fd/3` too), or `-` for stderr.
         beside: Another listener, or None.
         warn: Tells a person something.
 
     Raises:
         UsageError: the file cannot be opened.
     """
-    if place is None:
-        yield beside
-        return
     from modelsync.spec.names import printable
 
     try:

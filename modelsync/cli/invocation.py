@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from modelsync.cli.output import Color, Format, Output
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from modelsync.context import CallOptions, Context
     from modelsync.display.progress import Shown
     from modelsync.project.project import Project
+    from modelsync.transfer.progress import Listener
 
 
 class Invocation:
@@ -93,25 +94,37 @@ class Invocation:
             events: Where the events are written.
             progress: Whether progress may be shown.
         """
-        from modelsync.cli.events import writer
         from modelsync.context import NO_OPTIONS, Context
-        from modelsync.display.progress import listener
 
-        show = progress and not (self.quiet or self.no_progress)
+        options = (call or NO_OPTIONS)._replace(endpoint=self.endpoint, offline=self.offline)
         with (
-            listener(sys.stderr, show=show, color=wants_color(sys.stderr, self.color)) as shown,
-            writer(events, shown, self._warn) as tell,
-            Context(
-                options=(call or NO_OPTIONS)._replace(endpoint=self.endpoint, offline=self.offline),
-                listener=tell,
-                warn=self._warn,
-            ) as context,
+            self._display(progress) as shown,
+            self._events(events, shown) as tell,
+            Context(options=options, listener=tell, warn=self._warn) as context,
         ):
             self._shown = shown
             try:
                 yield context
             finally:
                 self._shown = None
+
+    def _display(self, progress: bool) -> "AbstractContextManager[Shown | None]":
+        """The display of progress; its module is imported only where something may be shown."""
+        if not progress or self.quiet or self.no_progress:
+            return nullcontext()
+        from modelsync.display.progress import listener
+
+        return listener(sys.stderr, color=wants_color(sys.stderr, self.color))
+
+    def _events(
+        self, place: str | None, beside: "Listener | None"
+    ) -> "AbstractContextManager[Listener | None]":
+        """The listener that writes events; `beside` alone where none are written."""
+        if place is None:
+            return nullcontext(beside)
+        from modelsync.cli.events import writer
+
+        return writer(place, beside, self._warn)
 
     def say(self, *lines: str) -> None:
         """Shows lines now; above the progress bars, while there are any."""

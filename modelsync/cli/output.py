@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from modelsync.errors import ModelsyncError
 
 SCHEMA = 1
-_COLORS = re.compile("\033\\[[0-9;]*m")
+_COLORS = "\033\\[[0-9;]*m"  # compiled when it is used: a sync with nothing to do writes a line at most
 
 Color: TypeAlias = Literal["auto", "always", "never"]
 Format: TypeAlias = Literal["text", "json"]
@@ -87,7 +87,7 @@ class Output:
 
             click.echo(text, file=stream, nl=False, color=True)  # it handles the consoles of Windows
             return
-        stream.write(_COLORS.sub("", text))
+        stream.write(re.sub(_COLORS, "", text))
         stream.flush()
 
 

@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from modelsync.errors import ModelsyncError
-from modelsync.store import atomic, small_files
+from modelsync.store import atomic, last_use, small_files
 from modelsync.store.layout import ROOTS, Store
 
 if TYPE_CHECKING:
     from modelsync.spec.lock.model import LockedFile, Piece
 
-_DAY = 86_400.0  # seconds
 _LONGEST = 4096  # characters of a URL, …
 _TRIES = (
     3  # how often a root is read that is only half there: some network file systems show that for a moment
@@ -113,30 +112,13 @@ def use(store: Store, lock_path: Path, digests: Iterable[str]) -> None:
 
 def _touch(path: Path) -> None:
     with suppress(OSError):
-        touch(path, path.stat().st_mtime)
+        last_use.touch(path, path.stat().st_mtime)
 
 
 def _here() -> str:
     from modelsync.system import disks
 
     return disks.place_id()
-
-
-def touch(path: "str | Path", touched: float) -> bool:
-    """Notes that a root is in use, at most once a day: its time tells when it was used last.
-
-    Args:
-        path: The root's file.
-        touched: Its modification time, in seconds since the epoch.
-
-    Returns:
-        Whether this was the first time today.
-    """
-    if abs(time.time() - touched) <= _DAY:
-        return False
-    with suppress(OSError):  # a store that is only read
-        os.utime(path)
-    return True
 
 
 def place(store: Store, lock_path: Path, digests: Iterable[str]) -> Path:

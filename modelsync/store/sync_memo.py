@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modelsync.store import atomic, roots, small_files
+from modelsync.store import last_use, small_files
 from modelsync.store.layout import MEMOS, VIEWS, Store
 
 _VERSION = 2
@@ -88,7 +88,7 @@ def recall(
     seen = stat_of(path)
     if seen is None or [seen.st_size, seen.st_ino] != recorded:
         return None
-    if roots.touch(path, seen.st_mtime) and on_new_day is not None:
+    if last_use.touch(path, seen.st_mtime) and on_new_day is not None:
         on_new_day(memo)
     return memo
 
@@ -105,6 +105,8 @@ def write(store: Store, memo: Memo) -> None:
     Raises:
         OSError: the store cannot be written.
     """
+    from modelsync.store import atomic
+
     atomic.write(store, place(store, memo.subject), json.dumps([_VERSION, *memo]).encode())
 
 
