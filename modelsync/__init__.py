@@ -6,8 +6,6 @@ this machine hold them; `modelsync.path("llama3")` is the local path that llama.
 
 from typing import TYPE_CHECKING, Any
 
-from modelsync.version import __version__
-
 if TYPE_CHECKING:
     from modelsync.api.headers import estimate, inspect
     from modelsync.api.models import files, load, path
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from modelsync.project.model_files import ModelFiles
     from modelsync.transfer.progress import Event
     from modelsync.transfer.progress_board import Board
+    from modelsync.version import __version__
 
 __all__ = [
     "Board",
@@ -56,6 +55,7 @@ _MODULES = {
     "ModelFiles": "modelsync.project.model_files",
     "Event": "modelsync.transfer.progress",
     "Board": "modelsync.transfer.progress_board",
+    "__version__": "modelsync.version",
 }
 
 if not TYPE_CHECKING:  # a checker that saw this would take every misspelt name for a right one

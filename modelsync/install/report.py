@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from modelsync.install.plan import Plan
-
 if TYPE_CHECKING:
+    from modelsync.install.plan import Plan, Step
     from modelsync.project.lock_diff import Change
 
 
@@ -13,7 +12,7 @@ class SyncReport(NamedTuple):
 
     Attributes:
         changes: What became of each model that was not here and as it should be, sorted by name.
-        plan: The steps that were taken, or would be.
+        steps: The steps that were taken, or would be; see `plan`.
         bytes_fetched: Bytes that came over the network.
         bytes_reused: Bytes of the changed models that did not have to.
         notes: What a person should be told.
@@ -22,9 +21,16 @@ class SyncReport(NamedTuple):
     """
 
     changes: "tuple[Change, ...]"
-    plan: Plan
+    steps: "tuple[Step, ...]" = ()
     bytes_fetched: int = 0
     bytes_reused: int = 0
     notes: tuple[str, ...] = ()
     lock_written: bool = False
     warnings: tuple[str, ...] = ()
+
+    @property
+    def plan(self) -> "Plan":
+        """The steps as a plan. Made on demand: a sync with nothing to do imports no plan."""
+        from modelsync.install.plan import Plan
+
+        return Plan(self.steps)

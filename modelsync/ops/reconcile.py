@@ -66,7 +66,7 @@ def reconcile(
             hint="run `modelsync sync`",
         )
     if not options.writes:
-        return SyncReport(changes, steps, notes=notes, lock_written=False)
+        return SyncReport(changes, steps.steps, notes=notes, lock_written=False)
     if target is not None:
         link_folder.sweep(target.folder)
 
@@ -84,14 +84,14 @@ def reconcile(
     changed = {change.name for change in changes}
     reused = max(0, plan.bytes_here((model for model in models if model.name in changed), here) - fetched)
     if not steps.steps:
-        return SyncReport(changes, steps, fetched, reused, notes, report is not None and report.written)
+        return SyncReport(changes, steps.steps, fetched, reused, notes, report is not None and report.written)
     from modelsync.install.execute import carry_out
 
     done = carry_out(context, todo, project.root, target)
     gone = stale_links.remove(left, project.root)
     return SyncReport(
         changes,
-        steps,
+        steps.steps,
         bytes_fetched=fetched + done.fetched,
         bytes_reused=reused + done.reused,
         notes=notes + done.notes + gone,

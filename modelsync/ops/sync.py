@@ -1,7 +1,6 @@
 """Sync: make this machine hold what the lock says. Light while there is nothing to do."""
 
 from modelsync.context import Context
-from modelsync.install.plan import Plan
 from modelsync.install.report import SyncReport
 from modelsync.ops import up_to_date
 from modelsync.ops.options import SyncOptions
@@ -28,7 +27,7 @@ def sync(context: Context, project: Project, options: SyncOptions = BARE) -> Syn
     options.verify()
     variant = options.selection.variant or context.settings.variant
     if options.whole and up_to_date.nothing_to_do(context, project, variant):
-        return SyncReport((), Plan(()))
+        return SyncReport(())
     from modelsync.ops.reconcile import reconcile
 
     if options.writes:

@@ -9,7 +9,6 @@ from modelsync.fit import variants
 from modelsync.fit.variants import AUTO
 from modelsync.project.model_files import ModelFiles, arranged
 from modelsync.project.project import LoadedProject, Project
-from modelsync.project.selection import Selection
 from modelsync.store import sync_memo
 
 
@@ -78,6 +77,7 @@ def _made(context: Context, project: LoadedProject, variant: str | None) -> sync
     from modelsync.install import plan, present, snapshot, stale_links
     from modelsync.install import target as install_target
     from modelsync.project import freshness, lookup
+    from modelsync.project.selection import Selection
     from modelsync.store import link_record, roots
 
     manifest, lock = project.manifest, project.lock

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from modelsync.errors import ModelsyncError
-from modelsync.store import atomic, last_use, small_files
+from modelsync.store import atomic, small_files
 from modelsync.store.layout import ROOTS, Store
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def use(store: Store, lock_path: Path, digests: Iterable[str]) -> None:
 
 def _touch(path: Path) -> None:
     with suppress(OSError):
-        last_use.touch(path, path.stat().st_mtime)
+        small_files.touch(path, path.stat().st_mtime)
 
 
 def _here() -> str:

@@ -7,7 +7,9 @@ to, or JSON of any shape. None of it stops a command: what makes no sense counts
 import errno
 import json
 import os
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +19,7 @@ T = TypeVar("T")
 
 MAX_BYTES = 64 << 20  # of one file: for 16 TiB of one model, or a lock of 10,000 files
 _CHUNK = 65_536
+_DAY = 86_400.0  # seconds
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # a pipe is not waited for
 
 # What reading JSON of another shape than expected raises.
@@ -79,4 +82,21 @@ def is_text(value: object) -> bool:
         os.fsencode(value)
     except UnicodeEncodeError:
         return False
+    return True
+
+
+def touch(path: "str | Path", touched: float) -> bool:
+    """Notes that a root is in use, at most once a day: its time tells when it was used last.
+
+    Args:
+        path: The root's file.
+        touched: Its modification time, in seconds since the epoch.
+
+    Returns:
+        Whether this was the first time today.
+    """
+    if abs(time.time() - touched) <= _DAY:
+        return False
+    with suppress(OSError):  # a store that is only read
+        os.utime(path)
     return True

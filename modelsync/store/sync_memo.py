@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modelsync.store import last_use, small_files
+from modelsync.store import small_files
 from modelsync.store.layout import MEMOS, VIEWS, Store
 
 _VERSION = 2
@@ -88,7 +88,7 @@ def recall(
     seen = stat_of(path)
     if seen is None or [seen.st_size, seen.st_ino] != recorded:
         return None
-    if last_use.touch(path, seen.st_mtime) and on_new_day is not None:
+    if small_files.touch(path, seen.st_mtime) and on_new_day is not None:
         on_new_day(memo)
     return memo
 

@@ -76,7 +76,7 @@ def _tell(invocation: Invocation, done: SyncReport) -> None:
     """Says what the sync did, if it did anything; on stderr, for stdout belongs to the command."""
     from modelsync.cli import report
 
-    if done.plan.steps or done.changes:
+    if done.steps or done.changes:
         invocation.output.notes(done.notes)
         invocation.output.words(
             *report.change_lines(report.changed(done.changes)),

@@ -30,7 +30,7 @@ def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False) -
     """Says what a sync did, or would do."""
     output = invocation.output
     output.notes(done.notes)
-    if not done.changes and not done.plan.steps:
+    if not done.changes and not done.steps:
         if not output.json:
             output.words("nothing to do: everything is here")
             return
