@@ -103,7 +103,7 @@ def remove(
 def _change(
     context: Context, project: LoadedProject, before: str, after: str, *, frozen: bool
 ) -> LockReport | None:
-    """Writes the manifest and locks; puts the manifest back if that fails and nobody else has written it since."""
+    """Writes the manifest and locks; restores the manifest if that fails and no other process has written it since."""
     manifest_reader.parse(after, where=project.manifest_path.name)
     if after != before:
         project.write_manifest(after)

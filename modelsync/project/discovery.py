@@ -79,7 +79,7 @@ def search(start: Path) -> Path | None:
 
 
 def _homes() -> tuple[Path, ...]:
-    """The home folder, as it is called and as it is reached: the working directory is told without links."""
+    """The home folder as named and with links resolved: the working directory has its links resolved."""
     try:
         home = Path.home()
         return (home, home.resolve())
