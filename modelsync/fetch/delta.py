@@ -26,6 +26,7 @@ from modelsync.spec.parts import MAX_PARTS, part_of
 from modelsync.store import inventory
 from modelsync.store.inventory import Kept
 from modelsync.store.receipts import BlobOrigin
+from modelsync.system.parallel import THREADS
 from modelsync.transfer.jobs import Guess, Job
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class OlderFiles:
         self._context = context
         self._turn = threading.Lock()
         self._headers: dict[str, Header | None] = {}
-        self._room = threading.BoundedSemaphore(headers.READERS)
+        self._room = threading.BoundedSemaphore(THREADS)
 
     def prepare(self, need: WantedFile, job: Job) -> Job:
         """The job with what can be guessed of it.

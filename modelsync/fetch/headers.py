@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 FIRST = 2 << 20  # bytes of the first range: most headers whose vocabulary is small
 NEXT = 4 << 20  # of each one after it
-READERS = 8  # files read at once
 _PIECE = 256 << 10  # bytes taken from a connection at once
 
 
@@ -49,9 +48,7 @@ def read_all(context: Context, needs: Sequence[WantedFile]) -> list[Header]:
     """
     if len(needs) == 1:
         return [read(context, needs[0])]
-    return run_all(
-        lambda need: read(context, need), needs, threads=READERS, name="header", cancel=context.cancel
-    )
+    return run_all(lambda need: read(context, need), needs, name="header", cancel=context.cancel)
 
 
 def read(context: Context, need: WantedFile) -> Header:

@@ -5,7 +5,7 @@ should be (`gguf.sibling`). Where that proves nothing, its header is read whole 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import CancelledError, ModelsyncError, NetworkError, NotAModelError, UsageError
@@ -13,21 +13,21 @@ from modelsync.fetch import headers
 from modelsync.fetch.range_reader import WindowReader
 from modelsync.fetch.wanted import WantedFile
 from modelsync.fit import machine as fit_machine
-from modelsync.fit.candidates import _listed, _Quant
+from modelsync.fit.candidates import RepoQuant, list_quants
 from modelsync.fit.estimation import EstimateOptions, Estimation, estimated, profile_of
 from modelsync.fit.machine import Machine, machine
+from modelsync.fit.model import with_companions
 from modelsync.gguf.header import Header
 from modelsync.gguf.merge import merge
 from modelsync.gguf.reader import HeaderReader, NeedMore
 from modelsync.gguf.sibling import START_BYTES, merged_sibling, reference_of, sibling, window_of
 from modelsync.memory import placement
-from modelsync.memory.estimate import model_of
 from modelsync.memory.load_settings import LoadSettings
+from modelsync.spec.request import NO_COMPANIONS, Companions
 from modelsync.spec.uri import HfUri, Reference
 from modelsync.system.parallel import run_all
 
 _PART_BYTES = 64 << 10  # of a part behind the first: it has a few keys and its own tensor infos
-_READERS = 8  # quants read at once
 
 
 class Quants(NamedTuple):
@@ -64,8 +64,7 @@ def estimate_quants(
     asked: EstimateOptions | None = None,
     *,
     steady: bool = False,
-    mmproj: Reference | Literal[True] | None = None,
-    loras: Sequence[Reference] = (),
+    companions: Companions = NO_COMPANIONS,
 ) -> Quants:
     """What each quant of a repo will need.
 
@@ -74,13 +73,12 @@ def estimate_quants(
         reference: An `hf:` URI; a quant or a path in it is passed over.
         asked: What is asked over the defaults of a profile.
         steady: Whether this machine counts with what it has, not with what is free now.
-        mmproj: The projector that is loaded too: the one beside the model, or another.
-        loras: Adapters that are.
+        companions: What is loaded with the model.
 
     Raises:
         UsageError: it is no `hf:` URI, or llama.cpp would refuse the settings.
         NotFoundError: there is no such repo or revision, or it has no quants.
-        NotAModelError: none of its quants is a good GGUF file; of those that are not, the others' notes tell.
+        NotAModelError: none of its quants is a valid GGUF file; of those that are not, the notes tell.
         ModelsyncError: a header cannot be read.
     """
     uri = reference.uri
@@ -88,7 +86,7 @@ def estimate_quants(
         raise UsageError(f"{reference} is no repo: it has no quants to choose among")
     asked = asked or EstimateOptions()
     settings = asked.over(profile_of(asked.profile))
-    commit, found = _listed(context, Reference(HfUri(uri.repo), reference.revision), mmproj, tuple(loras))
+    commit, found = list_quants(context, Reference(HfUri(uri.repo), reference.revision), companions)
     read = _read(context, found)
     beside = _beside(context, found)
     with machine(settings.profile, ram=asked.ram, gpus=asked.gpus) as here:
@@ -103,7 +101,7 @@ def estimate_quants(
     fitting = [row for row in rows if row.verdict.fits]
     if steady and this:
         names = {row.quant for row in fitting}
-        context.fitting.update(
+        context.known_to_fit.update(
             need.file.sha256 or "" for quant in found if quant.name in names for need in quant.all
         )
     best = max(fitting, key=lambda row: row.file_size or 0, default=None)
@@ -111,12 +109,9 @@ def estimate_quants(
 
 
 def _row(
-    quant: _Quant, header: Header, beside: Mapping[str, Header], settings: LoadSettings, here: Machine
+    quant: RepoQuant, header: Header, beside: Mapping[str, Header], settings: LoadSettings, here: Machine
 ) -> Estimation:
-    projectors, adapters = (
-        [beside[need.key] for need in quant.beside if need.file.role == role] for role in ("mmproj", "lora")
-    )
-    model = model_of(header, projectors, adapters)
+    model = with_companions(header, [(need, beside[need.key]) for need in quant.beside])
     row = estimated(str(quant.uri), quant.name, model, settings, here._replace(breakdown=None))
     if here.breakdown is None:
         return row._replace(remedies=())
@@ -127,11 +122,11 @@ def _row(
 # --- headers -----------------------------------------------------------------------------------------
 
 
-def _read(context: Context, quants: Sequence[_Quant]) -> list[Header | NotAModelError]:
+def _read(context: Context, quants: Sequence[RepoQuant]) -> list[Header | NotAModelError]:
     """The header of each quant: of one whole, of the others what tells them from it; or what is wrong with one.
 
     Raises:
-        NotAModelError: they are all no good ones.
+        NotAModelError: none of them is a valid one.
     """
     found: dict[str, Header | NotAModelError] = {}
     reference: Header | None = None
@@ -147,7 +142,7 @@ def _read(context: Context, quants: Sequence[_Quant]) -> list[Header | NotAModel
     if reference is None:
         raise next(error for error in found.values() if isinstance(error, NotAModelError))
 
-    def read(quant: _Quant) -> Header | NotAModelError:
+    def read(quant: RepoQuant) -> Header | NotAModelError:
         if quant.name in found:
             return found[quant.name]
         try:
@@ -157,21 +152,21 @@ def _read(context: Context, quants: Sequence[_Quant]) -> list[Header | NotAModel
         except NotAModelError as error:
             return error
 
-    return run_all(read, quants, threads=_READERS, name="quant", cancel=context.cancel)
+    return run_all(read, quants, name="quant", cancel=context.cancel)
 
 
-def _beside(context: Context, quants: Sequence[_Quant]) -> dict[str, Header]:
+def _beside(context: Context, quants: Sequence[RepoQuant]) -> dict[str, Header]:
     """The headers of projectors and adapters, each read once, by their needs' keys."""
     needs = {need.key: need for quant in quants for need in quant.beside}
     return dict(zip(needs, headers.read_all(context, list(needs.values())), strict=True))
 
 
-def _is_local(context: Context, quant: _Quant) -> bool:
+def _is_local(context: Context, quant: RepoQuant) -> bool:
     """Whether its headers can be read without a network."""
     return all(headers.is_local(context, need) for need in quant.needs)
 
 
-def _by_windows(context: Context, quant: _Quant, reference: Header) -> Header | None:
+def _by_windows(context: Context, quant: RepoQuant, reference: Header) -> Header | None:
     """The header by small ranges of its files; None where that proves nothing, or cannot be done."""
     if any(len(need.segments) != 1 or need.file.size is None for need in quant.needs):
         return None

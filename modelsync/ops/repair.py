@@ -96,7 +96,10 @@ def _mend(
     target: Target | None,
     findings: Mapping[str, BlobCheck],
 ) -> FetchTotals:
-    """Does for the models what a sync would, but hashes nothing again of which there is a finding."""
+    """Does for the models what a sync would, but hashes nothing again of which there is a finding.
+
+    Nothing is asked of `fit.preflight`: one model that does not fit must not keep the others damaged.
+    """
     here = look(context, models, target)
     steps = plan.make(models, here, linked=target is not None, exact=False)
     return carry_out(context, steps, project.root, target, findings)

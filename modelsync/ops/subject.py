@@ -1,4 +1,4 @@
-"""Finds what a word names that a person wants to know something of: a model's files, and where their bytes are.
+"""Finds the files of a model that a command was given by name, URI or path, and where their bytes are.
 
 A name of the manifest means its locked files; a URI what it means now (or meant when it was pulled, where the network
 is ruled out); a path the file there. What of it is on this machine is taken from there. Nothing is read yet.
@@ -91,7 +91,7 @@ def _by_uri(context: Context, reference: Reference) -> Subject:
     files: Sequence[Found | LockedFile]
     license_: str | None = None
     notes: tuple[str, ...] = ()
-    if context.offline and not isinstance(reference.uri, FileUri):
+    if context.offline and not reference.uri.is_local:
         known = pulled.recall(context.store, str(reference))
         if known is None:
             raise NotSyncedError(

@@ -9,6 +9,7 @@ from modelsync.context import Context
 from modelsync.errors import HashMismatchError
 from modelsync.fetch.blobs import fetch
 from modelsync.fetch.wanted import WantedFile, blob_of, label, wanted_file
+from modelsync.fit import preflight
 from modelsync.spec.lock.model import LockedFile, Piece
 from modelsync.spec.names import printable
 
@@ -65,10 +66,7 @@ def settle(
             keep(fetched.sha256)
         learnt[need.key] = fetched
 
-    if needs:
-        from modelsync.fit import preflight
-
-        preflight.check_files(context, needs)
+    preflight.check_files(context, needs)
     totals = fetch(context, [need for _, need in needs], on_read=on_read)
     by_file = {(name, need.file): need for name, need in needs}
 
