@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 LEAST = 8 << 20  # bytes; a file that has fewer in common with older ones is fetched whole
 PARTS = 64  # of one older model that are looked at
 OTHERS = 4  # further files that are looked at
-CLOSE = 64  # one in so many bytes may be more or fewer in a file that is like another but for its name
+CLOSE = 64  # a file of another name is tried if its size differs by at most 1/64 of it
 SLACK = 64 << 10  # bytes that a header may have grown by
 TENSORS = 2000  # of a file that are looked for, the largest: each is a request, and no model has so many that matter
 

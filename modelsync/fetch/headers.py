@@ -42,7 +42,7 @@ def read_all(context: Context, needs: Sequence[WantedFile]) -> list[Header]:
     """The headers of some files, in their order, read side by side.
 
     Raises:
-        NotAModelError: one is not a good GGUF file.
+        NotAModelError: one is not a valid GGUF file.
         NotSyncedError: one is not here, and the network is ruled out.
         ModelsyncError: the first that went wrong, as its source explains it.
     """
@@ -61,13 +61,13 @@ def read(context: Context, need: WantedFile) -> Header:
         if known is not None:
             with suppress(NotAModelError):
                 return read_header(known, need.label, size=need.file.size)
-    local = all(segment.url.startswith("file:") for segment in need.segments)
+    local = all(segment.is_local for segment in need.segments)
     if context.offline and not local:
         raise NotSyncedError(
             f"{need.label} is not on this machine, nor is its header, and the network is ruled out",
             hint="look at it once without --offline: its header is kept",
         )
-    reading = _Reading(context, need.label, need.segments, need.file.size, known=bool(sha256))
+    reading = _HeaderDownload(context, need.label, need.segments, need.file.size, known=bool(sha256))
     if local:
         return reading.run()
     context.tell(Event("resolving", need.label, 0, None))
@@ -100,11 +100,11 @@ def of_blob(context: Context, label: str, blob: Path) -> Header:
     """The header of a file that is here.
 
     Raises:
-        NotAModelError: it is no good one.
+        NotAModelError: it is not a valid one.
         StoreError: it cannot be read.
     """
     size = blob.stat().st_size
-    return _Reading(context, label, (Segment(blob.as_uri(), size),), size, known=True).run()
+    return _HeaderDownload(context, label, (Segment(blob.as_uri(), size),), size, known=True).run()
 
 
 def beginning(context: Context, need: WantedFile, first: int) -> tuple[Header, bytes]:
@@ -119,14 +119,14 @@ def beginning(context: Context, need: WantedFile, first: int) -> tuple[Header, b
         The header, and what was read from the file's source for it: none where it was kept from an earlier time.
 
     Raises:
-        ModelsyncError: it cannot be had now, or is no good one.
+        ModelsyncError: it cannot be had now, or is not a valid one.
     """
     sha256 = need.file.sha256 or ""
     known = kept.recall(context.store, sha256)
     if known is not None:
         with suppress(NotAModelError):
             return read_header(known, need.label, size=need.file.size), b""
-    reading = _Reading(
+    reading = _HeaderDownload(
         context, need.label, need.segments, need.file.size, known=True, first=first, tries=1, rest=True
     )
     header = reading.run()
@@ -134,7 +134,7 @@ def beginning(context: Context, need: WantedFile, first: int) -> tuple[Header, b
     return header, bytes(reading.data)
 
 
-class _Reading:
+class _HeaderDownload:
     """One file's header on its way.
 
     Args:
@@ -178,7 +178,7 @@ class _Reading:
         """Reads until the header is whole.
 
         Raises:
-            NotAModelError: it is no good one, or the file ends before it does.
+            NotAModelError: it is not a valid one, or the file ends before it does.
         """
         header = None
         for segment in self._segments:
@@ -214,7 +214,7 @@ class _Reading:
         return None
 
     def _source(self, segment: Segment) -> "ByteSource":
-        if segment.url.startswith("file:"):
+        if segment.is_local:
             from modelsync.transfer.local import LocalSource
 
             return LocalSource(segment.url)

@@ -64,7 +64,7 @@ def add(
             added.
 
     Returns:
-        What the lock came to, or None when `frozen`.
+        The result of locking, or None when `frozen`.
 
     Raises:
         UsageError: the name, or the variant, is taken; nothing was changed.
@@ -87,7 +87,7 @@ def remove(
     """Removes models from the manifest, with their variants, and from the lock.
 
     Returns:
-        What the lock came to, or None when `frozen`.
+        The result of locking, or None when `frozen`.
 
     Raises:
         NotFoundError: the manifest has no such name; nothing was changed.

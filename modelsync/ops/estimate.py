@@ -40,9 +40,9 @@ def estimate(
         asked: What is asked over the defaults.
 
     Raises:
-        NotAModelError: it is no good GGUF file.
+        NotAModelError: it is not a valid GGUF file.
         UsageError: llama.cpp would refuse the settings.
-        ModelsyncError: whatever `subjects.find` and `headers.read_all` raise.
+        ModelsyncError: whatever `subject.find` and `headers.read_all` raise.
     """
     asked = asked or EstimateOptions()
     find = cache(lambda: find_project().loaded())

@@ -188,8 +188,8 @@ def inspect(
         variant: The variant of the name.
 
     Raises:
-        NotAModelError: it is no good GGUF file; the message says what it is instead.
-        ModelsyncError: whatever `subjects.find` and `headers.read_all` raise.
+        NotAModelError: it is not a valid GGUF file; the message says what it is instead.
+        ModelsyncError: whatever `subject.find` and `headers.read_all` raise.
     """
     subject = ops_subject.find(context, text, find_project, variant=variant)
     parts = subject.of("model")

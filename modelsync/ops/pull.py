@@ -40,7 +40,7 @@ class Pulled(NamedTuple):
 
 
 class PullReport(NamedTuple):
-    """What a pull came to, in the order of the URIs; bytes over the network, and not; notes for a person.
+    """The result of a pull, in the order of the URIs; bytes over the network, and not; notes for a person.
 
     `warnings` are what a person was told before anything was fetched: of models that cannot fit this machine.
     """

@@ -27,7 +27,7 @@ class ResolvedRequest(NamedTuple):
     previous: tuple[LockedFile, ...] = ()
 
 
-class Reading(NamedTuple):
+class PinnedFiles(NamedTuple):
     """The files of each request, settled, in order; notes for a person; and the bytes it took."""
 
     files: tuple[tuple[LockedFile, ...], ...]
@@ -42,7 +42,7 @@ def settle(
     *,
     read: bool = True,
     keep: Callable[[str], None] | None = None,
-) -> Reading:
+) -> PinnedFiles:
     """Turns answers into locked files.
 
     Args:
@@ -89,7 +89,7 @@ def settle(
         if need.key in learnt
     )
     files = tuple(tuple(settled(ask, file) for file in ask.answer.files) for ask in asked)
-    return Reading(files, notes, totals.fetched)
+    return PinnedFiles(files, notes, totals.fetched)
 
 
 def _unknown(
