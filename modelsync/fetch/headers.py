@@ -21,7 +21,7 @@ from modelsync.errors import (
 from modelsync.fetch.wanted import WantedFile, blob_of
 from modelsync.gguf.header import Header
 from modelsync.gguf.reader import HeaderReader, NeedMore, read_header
-from modelsync.net.retry import TRIES
+from modelsync.net.retry import TRIES, Backoff, FinalNetworkError, retryable
 from modelsync.store import header_cache as kept
 from modelsync.store.layout import header_in
 from modelsync.system.parallel import run_all
@@ -29,7 +29,6 @@ from modelsync.transfer.jobs import Segment
 from modelsync.transfer.progress import Event
 
 if TYPE_CHECKING:
-    from modelsync.net.retry import Backoff
     from modelsync.transfer.journal import Validator
     from modelsync.transfer.responses import ByteSource, SourceResponse
 
@@ -189,8 +188,6 @@ class _HeaderDownload:
 
     def _through(self, segment: Segment) -> Header | None:
         """Reads on in a file, or in a piece of one; None if that ends first."""
-        from modelsync.net.retry import Backoff
-
         source, backoff = self._source(segment), Backoff(self._tries)
         begin, size = len(self.data), segment.size
         validator: Validator | None = None
@@ -229,7 +226,6 @@ class _HeaderDownload:
         validator: "Validator | None",
     ) -> "Validator | None":
         """Holds an answer against what is known of the file; returns the version that it is of."""
-        from modelsync.net.retry import FinalNetworkError
         from modelsync.transfer.responses import Expectation, OtherSizeError, judge, validator_of
 
         label = self._label
@@ -249,7 +245,7 @@ class _HeaderDownload:
         return validator or validator_of(answer)
 
     def _take(
-        self, answer: "SourceResponse", source: "ByteSource", backoff: "Backoff", size: int | None
+        self, answer: "SourceResponse", source: "ByteSource", backoff: Backoff, size: int | None
     ) -> Header | None:
         """Takes the bytes of one answer; the header once it is whole."""
         reader = self._made(size)
@@ -277,14 +273,13 @@ class _HeaderDownload:
         return self._reader
 
 
-def pause(context: Context, error: NetworkError, backoff: "Backoff") -> None:
+def pause(context: Context, error: NetworkError, backoff: Backoff) -> None:
     """Waits before the next try.
 
     Raises:
         NetworkError: the error itself, where another try would not help.
         CancelledError: the call was cancelled.
     """
-    from modelsync.net.retry import retryable
     from modelsync.transfer.remote import STALE
 
     asked, stale = None, False

@@ -128,7 +128,7 @@ def remove(text: str, names: Sequence[str], *, where: str = "models.toml") -> st
 
 def _written(value: Reference | Sequence[Reference] | bool | None) -> str | list[str] | bool | None:
     """A companion's value as a manifest has it."""
-    if isinstance(value, Reference):  # a tuple too
+    if isinstance(value, Reference):  # before the tuples: it is one
         return str(value)
     return value if value is None or isinstance(value, bool) else list(map(str, value))
 
