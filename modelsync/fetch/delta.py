@@ -57,30 +57,30 @@ class OlderFiles:
         self._headers: dict[str, Header | None] = {}
         self._room = threading.BoundedSemaphore(THREADS)
 
-    def prepare(self, need: WantedFile, job: Job) -> Job:
+    def prepare(self, wanted: WantedFile, job: Job) -> Job:
         """The job with what can be guessed of it.
 
         Raises:
             CancelledError: the call was cancelled. Nothing else.
         """
         try:
-            olds = self._olds(need) if (need.file.size or 0) >= LEAST else []
+            olds = self._olds(wanted) if (wanted.file.size or 0) >= LEAST else []
             if not olds:
                 return job
             with self._room:
-                header, head = headers.beginning(self._context, need, olds[0].header.nbytes + SLACK)
+                header, head = headers.beginning(self._context, wanted, olds[0].header.nbytes + SLACK)
         except CancelledError:
             raise
         except (ModelsyncError, OSError):
             return job
         return job._replace(guesses=guesses(header, olds), head=head)
 
-    def _olds(self, need: WantedFile) -> "list[Old]":
+    def _olds(self, wanted: WantedFile) -> "list[Old]":
         """The older files that are here and can be read, the likeliest first."""
         out = []
         with self._turn:  # one thread looks through the store for all of them
             kept = self._kept
-        for one in choose(need.file, kept):
+        for one in choose(wanted.file, kept):
             path = inventory.find(self._context.store, one)
             header = self._header(one, path) if path is not None else None
             if path is not None and header is not None:

@@ -37,7 +37,7 @@ NEXT = 4 << 20  # of each one after it
 _PIECE = 256 << 10  # bytes taken from a connection at once
 
 
-def read_all(context: Context, needs: Sequence[WantedFile]) -> list[Header]:
+def read_all(context: Context, files: Sequence[WantedFile]) -> list[Header]:
     """The headers of some files, in their order, read side by side.
 
     Raises:
@@ -45,42 +45,42 @@ def read_all(context: Context, needs: Sequence[WantedFile]) -> list[Header]:
         NotSyncedError: one is not here, and the network is ruled out.
         ModelsyncError: the first that went wrong, as its source explains it.
     """
-    if len(needs) == 1:
-        return [read(context, needs[0])]
-    return run_all(lambda need: read(context, need), needs, name="header", cancel=context.cancel)
+    if len(files) == 1:
+        return [read(context, files[0])]
+    return run_all(lambda wanted: read(context, wanted), files, name="header", cancel=context.cancel)
 
 
-def read(context: Context, need: WantedFile) -> Header:
+def read(context: Context, wanted: WantedFile) -> Header:
     """The header of one file: of its blob where that is here, else as it was kept, else of its source."""
-    sha256 = need.file.sha256
-    if (blob := blob_of(context, need.file)) is not None:
-        return of_blob(context, need.label, blob)
+    sha256 = wanted.file.sha256
+    if (blob := blob_of(context, wanted.file)) is not None:
+        return of_blob(context, wanted.label, blob)
     if sha256:
         known = kept.recall(context.store, sha256)
         if known is not None:
             with suppress(NotAModelError):
-                return read_header(known, need.label, size=need.file.size)
-    local = all(segment.is_local for segment in need.segments)
+                return read_header(known, wanted.label, size=wanted.file.size)
+    local = all(segment.is_local for segment in wanted.segments)
     if context.offline and not local:
         raise NotSyncedError(
-            f"{need.label} is not on this machine, nor is its header, and the network is ruled out",
+            f"{wanted.label} is not on this machine, nor is its header, and the network is ruled out",
             hint="look at it once without --offline: its header is kept",
         )
-    reading = _HeaderDownload(context, need.label, need.segments, need.file.size, known=bool(sha256))
+    reading = _HeaderDownload(context, wanted.label, wanted.segments, wanted.file.size, known=bool(sha256))
     if local:
         return reading.run()
-    context.tell(Event("resolving", need.label, 0, None))
+    context.tell(Event("resolving", wanted.label, 0, None))
     try:
         header = reading.run()
     except (CancelledError, NotAModelError):
         raise
     except ModelsyncError as error:
-        told = need.explain(error)
+        told = wanted.explain(error)
         if told is error:
             raise
         raise told from error
     finally:
-        context.tell(Event("done", need.label, 0, None))
+        context.tell(Event("done", wanted.label, 0, None))
     if sha256:
         kept.keep(context.store, sha256, bytes(reading.data[: header.nbytes]))
     return header
@@ -106,12 +106,12 @@ def of_blob(context: Context, label: str, blob: Path) -> Header:
     return _HeaderDownload(context, label, (Segment(blob.as_uri(), size),), size, known=True).run()
 
 
-def beginning(context: Context, need: WantedFile, first: int) -> tuple[Header, bytes]:
+def beginning(context: Context, wanted: WantedFile, first: int) -> tuple[Header, bytes]:
     """The header of a file that is to be fetched, in one attempt, no retry.
 
     Args:
         context: What to work with.
-        need: The file; its digest is known.
+        wanted: The file; its digest is known.
         first: Bytes that are asked for at first.
 
     Returns:
@@ -120,13 +120,13 @@ def beginning(context: Context, need: WantedFile, first: int) -> tuple[Header, b
     Raises:
         ModelsyncError: it cannot be had now, or is not a valid one.
     """
-    sha256 = need.file.sha256 or ""
+    sha256 = wanted.file.sha256 or ""
     known = kept.recall(context.store, sha256)
     if known is not None:
         with suppress(NotAModelError):
-            return read_header(known, need.label, size=need.file.size), b""
+            return read_header(known, wanted.label, size=wanted.file.size), b""
     reading = _HeaderDownload(
-        context, need.label, need.segments, need.file.size, known=True, first=first, tries=1, rest=True
+        context, wanted.label, wanted.segments, wanted.file.size, known=True, first=first, tries=1, rest=True
     )
     header = reading.run()
     kept.keep(context.store, sha256, bytes(reading.data[: header.nbytes]))

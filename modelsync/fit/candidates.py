@@ -20,18 +20,18 @@ class RepoQuant(NamedTuple):
 
     name: str
     uri: HfUri
-    needs: tuple[WantedFile, ...]
+    files: tuple[WantedFile, ...]
     beside: tuple[WantedFile, ...] = ()  # its projector and adapters
 
     @property
     def all(self) -> tuple[WantedFile, ...]:
         """All its files."""
-        return (*self.needs, *self.beside)
+        return (*self.files, *self.beside)
 
     @property
     def size(self) -> int:
         """Bytes of the model's own files."""
-        return sum(need.file.size or 0 for need in self.needs)
+        return sum(wanted.file.size or 0 for wanted in self.files)
 
 
 def smaller(context: Context, reference: Reference, size: int, missing: int) -> str | None:
@@ -72,12 +72,12 @@ def list_quants(
         uri = HfUri(repo, quant=name)
         request = Request(uri, at.commit, *companions)
         answer = requests.resolve(request, sources, folder=Path.cwd(), endpoint=endpoint)
-        needs = tuple(
+        files = tuple(
             wanted_file(
                 printable(file_name(file.path)), file, owner, owner.locate(file, endpoint, Path.cwd())
             )
             for file, _, owner in requests.owners(request.to_dict(), answer.files, sources)
         )
-        model = tuple(need for need in needs if need.file.role == "model")
-        found.append(RepoQuant(name, uri, model, needs[len(model) :]))
+        model = tuple(wanted for wanted in files if wanted.file.role == "model")
+        found.append(RepoQuant(name, uri, model, files[len(model) :]))
     return at.commit, sorted(found, key=lambda quant: quant.size)

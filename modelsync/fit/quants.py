@@ -102,7 +102,7 @@ def estimate_quants(
     if steady and this:
         names = {row.quant for row in fitting}
         context.known_to_fit.update(
-            need.file.sha256 or "" for quant in found if quant.name in names for need in quant.all
+            wanted.file.sha256 or "" for quant in found if quant.name in names for wanted in quant.all
         )
     best = max(fitting, key=lambda row: row.file_size or 0, default=None)
     return Quants(f"hf:{uri.repo}", commit, rows, best, (*here.notes, *bad))
@@ -111,7 +111,7 @@ def estimate_quants(
 def _row(
     quant: RepoQuant, header: Header, beside: Mapping[str, Header], settings: LoadSettings, here: Machine
 ) -> Estimation:
-    model = with_companions(header, [(need, beside[need.key]) for need in quant.beside])
+    model = with_companions(header, [(wanted, beside[wanted.key]) for wanted in quant.beside])
     row = estimated(str(quant.uri), quant.name, model, settings, here._replace(breakdown=None))
     if here.breakdown is None:
         return row._replace(remedies=())
@@ -132,7 +132,7 @@ def _read(context: Context, quants: Sequence[RepoQuant]) -> list[Header | NotAMo
     reference: Header | None = None
     for quant in sorted(quants, key=lambda quant: not _is_local(context, quant)):
         try:
-            parts = headers.read_all(context, quant.needs)
+            parts = headers.read_all(context, quant.files)
             found[quant.name] = whole = merge(parts, str(quant.uri))
         except NotAModelError as error:
             found[quant.name] = error
@@ -148,7 +148,7 @@ def _read(context: Context, quants: Sequence[RepoQuant]) -> list[Header | NotAMo
         try:
             if not _is_local(context, quant) and (near := _by_windows(context, quant, reference)) is not None:
                 return near
-            return merge(headers.read_all(context, quant.needs), str(quant.uri))
+            return merge(headers.read_all(context, quant.files), str(quant.uri))
         except NotAModelError as error:
             return error
 
@@ -156,27 +156,27 @@ def _read(context: Context, quants: Sequence[RepoQuant]) -> list[Header | NotAMo
 
 
 def _beside(context: Context, quants: Sequence[RepoQuant]) -> dict[str, Header]:
-    """The headers of projectors and adapters, each read once, by their needs' keys."""
-    needs = {need.key: need for quant in quants for need in quant.beside}
-    return dict(zip(needs, headers.read_all(context, list(needs.values())), strict=True))
+    """The headers of projectors and adapters, each read once, by the files' keys."""
+    files = {wanted.key: wanted for quant in quants for wanted in quant.beside}
+    return dict(zip(files, headers.read_all(context, list(files.values())), strict=True))
 
 
 def _is_local(context: Context, quant: RepoQuant) -> bool:
     """Whether its headers can be read without a network."""
-    return all(headers.is_local(context, need) for need in quant.needs)
+    return all(headers.is_local(context, wanted) for wanted in quant.files)
 
 
 def _by_windows(context: Context, quant: RepoQuant, reference: Header) -> Header | None:
     """The header by small ranges of its files; None where that proves nothing, or cannot be done."""
-    if any(len(need.segments) != 1 or need.file.size is None for need in quant.needs):
+    if any(len(wanted.segments) != 1 or wanted.file.size is None for wanted in quant.files):
         return None
     try:
-        first = _first_part(context, quant.needs[0], reference)
-        rest = [_part(context, need) for need in quant.needs[1:]]
+        first = _first_part(context, quant.files[0], reference)
+        rest = [_part(context, wanted) for wanted in quant.files[1:]]
     except (CancelledError, NotAModelError):
         raise
     except NetworkError as error:
-        raise quant.needs[0].explain(error) from error
+        raise quant.files[0].explain(error) from error
     except ModelsyncError:
         return None
     if first is None or None in rest:
@@ -186,23 +186,23 @@ def _by_windows(context: Context, quant: RepoQuant, reference: Header) -> Header
     return merged_sibling(reference, [first, *(part for part in rest if part is not None)])
 
 
-def _first_part(context: Context, need: WantedFile, reference: Header) -> Header | None:
-    size = need.file.size
+def _first_part(context: Context, wanted: WantedFile, reference: Header) -> Header | None:
+    size = wanted.file.size
     assert size is not None
     window = window_of(reference, size)
     if size < START_BYTES or window.end <= window.start:
         return None
-    reader = WindowReader(context, need)
+    reader = WindowReader(context, wanted)
     start = reader.read(0, START_BYTES)
     data = reader.read(window.start, window.end) if start is not None else None
     return sibling(reference, start, window, data, size) if start is not None and data is not None else None
 
 
-def _part(context: Context, need: WantedFile) -> Header | None:
+def _part(context: Context, wanted: WantedFile) -> Header | None:
     """The header of a part behind the first, which has no vocabulary."""
-    assert need.file.size is not None
-    data = WindowReader(context, need).read(0, min(_PART_BYTES, need.file.size))
+    assert wanted.file.size is not None
+    data = WindowReader(context, wanted).read(0, min(_PART_BYTES, wanted.file.size))
     if data is None:
         return None
-    answer = HeaderReader(need.label, size=need.file.size).feed(data)
+    answer = HeaderReader(wanted.label, size=wanted.file.size).feed(data)
     return None if isinstance(answer, NeedMore) else answer

@@ -195,7 +195,7 @@ def inspect(
     parts = subject.of("model")
     header = merge(headers.read_all(context, parts), subject.title)
     said = header.metadata.text("general.license")
-    files = tuple(need.file.path for need in parts)
+    files = tuple(wanted.file.path for wanted in parts)
     return Inspection(subject.title, header, files, said or subject.license, subject.notes)
 
 

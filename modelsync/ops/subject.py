@@ -32,19 +32,19 @@ class Subject(NamedTuple):
 
     Attributes:
         title: The name or the URI.
-        needs: Its files: parts in order, projector, adapters.
+        files: Its files: parts in order, projector, adapters.
         license: As its source names it.
         notes: What a person should be told: a choice that was made for them.
     """
 
     title: str
-    needs: tuple[WantedFile, ...]
+    files: tuple[WantedFile, ...]
     license: str | None = None
     notes: tuple[str, ...] = ()
 
     def of(self, role: Role) -> tuple[WantedFile, ...]:
         """The files of one role."""
-        return tuple(need for need in self.needs if need.file.role == role)
+        return tuple(wanted for wanted in self.files if wanted.file.role == role)
 
 
 def find(
@@ -110,10 +110,10 @@ def _by_uri(context: Context, reference: Reference) -> Subject:
 
         (answer,) = resolve_all(context, [Query(request)], Path.cwd())
         files, license_, notes = answer.files, answer.license, answer.notes
-    return Subject(str(reference), tuple(_needs(context, request, files)), license_, notes)
+    return Subject(str(reference), tuple(_located(context, request, files)), license_, notes)
 
 
-def _needs(context: Context, request: Request, files: Sequence[Found | LockedFile]) -> Iterable[WantedFile]:
+def _located(context: Context, request: Request, files: Sequence[Found | LockedFile]) -> Iterable[WantedFile]:
     from modelsync.sources.request import owners
 
     folder = Path.cwd()
