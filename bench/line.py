@@ -51,16 +51,16 @@ class Line:
             threading.Thread(target=self._carry, args=(near, far, False), daemon=True).start()
             threading.Thread(target=self._carry, args=(far, near, True), daemon=True).start()
 
-    def _carry(self, whence: socket.socket, to: socket.socket, limited: bool) -> None:
+    def _carry(self, source: socket.socket, to: socket.socket, limited: bool) -> None:
         buffer = memoryview(bytearray(BUFFER))
         with contextlib.suppress(OSError):
-            while count := whence.recv_into(buffer):
+            while count := source.recv_into(buffer):
                 if limited:
                     with self._lock:
                         self.sent += count
                     if not self.free:
                         self._limit.pay(count, lambda: self._closed)
                 to.sendall(buffer[:count])
-        for one in (whence, to):
+        for one in (source, to):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)

@@ -47,7 +47,7 @@ def failures(results: Sequence[Result]) -> list[str]:
 def bytes_table(results: Sequence[Result]) -> list[str]:
     """The lines of a Markdown table of what a server had to send, and how long that took; none for no results."""
     lines = [
-        "| what happened | who | MB that the server sent | of the file | at most | "
+        "| what happened | program | MB that the server sent | of the file | at most | "
         "| seconds: median (min-max) | modelsync / it: median (min-max) | at most | |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
@@ -77,7 +77,7 @@ def _against(result: Result, name: str) -> list[str]:
 def table(results: Sequence[Result]) -> list[str]:
     """The lines of a Markdown table."""
     lines = [
-        "| work | who | seconds: median (min-max) | processor seconds | peak memory "
+        "| work | program | seconds: median (min-max) | processor seconds | peak memory "
         "| modelsync / it: median (min-max) | at most | |",
         "|---|---|---|---|---|---|---|---|",
     ]

@@ -80,7 +80,7 @@ class Context:
         self.max_rate = said.max_rate if options.max_rate is None else options.max_rate
         self.require_fit = said.require_fit if options.require_fit is None else options.require_fit
         self.listener = listener
-        self.fitting: set[str] = set()  # digests of models that were found to fit this machine
+        self.known_to_fit: set[str] = set()  # digests of models that were found to fit this machine
         self.decided: dict[tuple[str, ...], tuple[str | None, bool]] = {}  # what `auto` means: `fit.largest`
         self._warn = warn
         self.cancel = cancel or threading.Event()

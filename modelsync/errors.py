@@ -55,6 +55,10 @@ class ManifestError(UsageError):
     code = "bad-manifest"
 
 
+class NoManifestError(ManifestError):
+    """No manifest was named, and there is none in the working directory or above it."""
+
+
 class LockfileError(UsageError):
     """A `models.lock` that is unreadable, too new, or contradicts itself."""
 

@@ -58,7 +58,7 @@ class Story:
         self.show("models.lock")
 
         self.say(
-            "... and sync makes this machine hold them, every byte checked. With nothing to do it asks nobody."
+            "... and sync makes this machine hold them, every byte checked. With nothing to do it makes no request."
         )
         self.modelsync("sync")
         self.hub.clear()

@@ -43,7 +43,7 @@ def project(tmp_path: Path, hub: Hub, tiny_gguf: Path, monkeypatch: pytest.Monke
 
 
 def test_a_traceback_shows_the_hint(project: Path) -> None:
-    """Who runs into an error in a program or a notebook reads what mends it, as on the command line."""
+    """An error in a program or a notebook says what mends it, as on the command line."""
     with pytest.raises(NotFoundError) as raised:
         modelsync.path("nosuch")
     shown = "".join(traceback.format_exception_only(raised.value))

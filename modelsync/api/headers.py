@@ -45,7 +45,7 @@ def inspect(
         auth: See `path`.
 
     Raises:
-        NotAModelError: it is no good GGUF file.
+        NotAModelError: it is not a valid GGUF file.
         NotSyncedError: neither it nor its header is here, and the network is ruled out.
         ModelsyncError: any other failure.
     """
@@ -108,7 +108,7 @@ def estimate(
         auth: See `path`.
 
     Raises:
-        NotAModelError: it is no good GGUF file.
+        NotAModelError: it is not a valid GGUF file.
         UsageError: llama.cpp would refuse the settings, or a size has no unit.
         ModelsyncError: any other failure.
     """

@@ -172,7 +172,7 @@ class _BlobFetcher:
             finally:
                 del held[key]
                 stack.close()
-            is_copy = job.segments[0].url.startswith("file:")
+            is_copy = job.segments[0].is_local
             with self.lock:
                 self.fetched += 0 if is_copy else fetched.fetched
                 self.reused += fetched.size if is_copy else fetched.resumed + fetched.reused

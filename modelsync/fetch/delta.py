@@ -26,6 +26,7 @@ from modelsync.spec.parts import MAX_PARTS, part_of
 from modelsync.store import inventory
 from modelsync.store.inventory import Kept
 from modelsync.store.receipts import BlobOrigin
+from modelsync.system.parallel import THREADS
 from modelsync.transfer.jobs import Guess, Job
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 LEAST = 8 << 20  # bytes; a file that has fewer in common with older ones is fetched whole
 PARTS = 64  # of one older model that are looked at
 OTHERS = 4  # further files that are looked at
-CLOSE = 64  # one in so many bytes may be more or fewer in a file that is like another but for its name
+CLOSE = 64  # a file of another name is tried if its size differs by at most 1/64 of it
 SLACK = 64 << 10  # bytes that a header may have grown by
 TENSORS = 2000  # of a file that are looked for, the largest: each is a request, and no model has so many that matter
 
@@ -54,32 +55,32 @@ class OlderFiles:
         self._context = context
         self._turn = threading.Lock()
         self._headers: dict[str, Header | None] = {}
-        self._room = threading.BoundedSemaphore(headers.READERS)
+        self._room = threading.BoundedSemaphore(THREADS)
 
-    def prepare(self, need: WantedFile, job: Job) -> Job:
+    def prepare(self, wanted: WantedFile, job: Job) -> Job:
         """The job with what can be guessed of it.
 
         Raises:
             CancelledError: the call was cancelled. Nothing else.
         """
         try:
-            olds = self._olds(need) if (need.file.size or 0) >= LEAST else []
+            olds = self._olds(wanted) if (wanted.file.size or 0) >= LEAST else []
             if not olds:
                 return job
             with self._room:
-                header, head = headers.beginning(self._context, need, olds[0].header.nbytes + SLACK)
+                header, head = headers.beginning(self._context, wanted, olds[0].header.nbytes + SLACK)
         except CancelledError:
             raise
         except (ModelsyncError, OSError):
             return job
         return job._replace(guesses=guesses(header, olds), head=head)
 
-    def _olds(self, need: WantedFile) -> "list[Old]":
+    def _olds(self, wanted: WantedFile) -> "list[Old]":
         """The older files that are here and can be read, the likeliest first."""
         out = []
         with self._turn:  # one thread looks through the store for all of them
             kept = self._kept
-        for one in choose(need.file, kept):
+        for one in choose(wanted.file, kept):
             path = inventory.find(self._context.store, one)
             header = self._header(one, path) if path is not None else None
             if path is not None and header is not None:

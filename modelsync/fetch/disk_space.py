@@ -49,11 +49,12 @@ def of_copies(
 
     if mode != "copy" and (mode != "auto" or same_device(folder, store.root)):
         return []
-    return [(folder, size) for path, size in files if not _has_size(folder / path, size)]
+    return [(folder, size) for path, size in files if not has_size(folder / path, size)]
 
 
-def _has_size(path: Path, size: int) -> bool:
+def has_size(path: Path, size: int) -> bool:
+    """Whether there is a file of that size."""
     try:
-        return path.stat().st_size == size
+        return path.is_file() and path.stat().st_size == size
     except OSError:
         return False

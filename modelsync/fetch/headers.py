@@ -21,7 +21,7 @@ from modelsync.errors import (
 from modelsync.fetch.wanted import WantedFile, blob_of
 from modelsync.gguf.header import Header
 from modelsync.gguf.reader import HeaderReader, NeedMore, read_header
-from modelsync.net.retry import TRIES
+from modelsync.net.retry import TRIES, Backoff, FinalNetworkError, retryable
 from modelsync.store import header_cache as kept
 from modelsync.store.layout import header_in
 from modelsync.system.parallel import run_all
@@ -29,62 +29,58 @@ from modelsync.transfer.jobs import Segment
 from modelsync.transfer.progress import Event
 
 if TYPE_CHECKING:
-    from modelsync.net.retry import Backoff
     from modelsync.transfer.journal import Validator
     from modelsync.transfer.responses import ByteSource, SourceResponse
 
 FIRST = 2 << 20  # bytes of the first range: most headers whose vocabulary is small
 NEXT = 4 << 20  # of each one after it
-READERS = 8  # files read at once
 _PIECE = 256 << 10  # bytes taken from a connection at once
 
 
-def read_all(context: Context, needs: Sequence[WantedFile]) -> list[Header]:
+def read_all(context: Context, files: Sequence[WantedFile]) -> list[Header]:
     """The headers of some files, in their order, read side by side.
 
     Raises:
-        NotAModelError: one is not a good GGUF file.
+        NotAModelError: one is not a valid GGUF file.
         NotSyncedError: one is not here, and the network is ruled out.
         ModelsyncError: the first that went wrong, as its source explains it.
     """
-    if len(needs) == 1:
-        return [read(context, needs[0])]
-    return run_all(
-        lambda need: read(context, need), needs, threads=READERS, name="header", cancel=context.cancel
-    )
+    if len(files) == 1:
+        return [read(context, files[0])]
+    return run_all(lambda wanted: read(context, wanted), files, name="header", cancel=context.cancel)
 
 
-def read(context: Context, need: WantedFile) -> Header:
+def read(context: Context, wanted: WantedFile) -> Header:
     """The header of one file: of its blob where that is here, else as it was kept, else of its source."""
-    sha256 = need.file.sha256
-    if (blob := blob_of(context, need.file)) is not None:
-        return of_blob(context, need.label, blob)
+    sha256 = wanted.file.sha256
+    if (blob := blob_of(context, wanted.file)) is not None:
+        return of_blob(context, wanted.label, blob)
     if sha256:
         known = kept.recall(context.store, sha256)
         if known is not None:
             with suppress(NotAModelError):
-                return read_header(known, need.label, size=need.file.size)
-    local = all(segment.url.startswith("file:") for segment in need.segments)
+                return read_header(known, wanted.label, size=wanted.file.size)
+    local = all(segment.is_local for segment in wanted.segments)
     if context.offline and not local:
         raise NotSyncedError(
-            f"{need.label} is not on this machine, nor is its header, and the network is ruled out",
+            f"{wanted.label} is not on this machine, nor is its header, and the network is ruled out",
             hint="look at it once without --offline: its header is kept",
         )
-    reading = _Reading(context, need.label, need.segments, need.file.size, known=bool(sha256))
+    reading = _HeaderDownload(context, wanted.label, wanted.segments, wanted.file.size, known=bool(sha256))
     if local:
         return reading.run()
-    context.tell(Event("resolving", need.label, 0, None))
+    context.tell(Event("resolving", wanted.label, 0, None))
     try:
         header = reading.run()
     except (CancelledError, NotAModelError):
         raise
     except ModelsyncError as error:
-        told = need.explain(error)
+        told = wanted.explain(error)
         if told is error:
             raise
         raise told from error
     finally:
-        context.tell(Event("done", need.label, 0, None))
+        context.tell(Event("done", wanted.label, 0, None))
     if sha256:
         kept.keep(context.store, sha256, bytes(reading.data[: header.nbytes]))
     return header
@@ -103,41 +99,41 @@ def of_blob(context: Context, label: str, blob: Path) -> Header:
     """The header of a file that is here.
 
     Raises:
-        NotAModelError: it is no good one.
+        NotAModelError: it is not a valid one.
         StoreError: it cannot be read.
     """
     size = blob.stat().st_size
-    return _Reading(context, label, (Segment(blob.as_uri(), size),), size, known=True).run()
+    return _HeaderDownload(context, label, (Segment(blob.as_uri(), size),), size, known=True).run()
 
 
-def beginning(context: Context, need: WantedFile, first: int) -> tuple[Header, bytes]:
+def beginning(context: Context, wanted: WantedFile, first: int) -> tuple[Header, bytes]:
     """The header of a file that is to be fetched, in one attempt, no retry.
 
     Args:
         context: What to work with.
-        need: The file; its digest is known.
+        wanted: The file; its digest is known.
         first: Bytes that are asked for at first.
 
     Returns:
         The header, and what was read from the file's source for it: none where it was kept from an earlier time.
 
     Raises:
-        ModelsyncError: it cannot be had now, or is no good one.
+        ModelsyncError: it cannot be had now, or is not a valid one.
     """
-    sha256 = need.file.sha256 or ""
+    sha256 = wanted.file.sha256 or ""
     known = kept.recall(context.store, sha256)
     if known is not None:
         with suppress(NotAModelError):
-            return read_header(known, need.label, size=need.file.size), b""
-    reading = _Reading(
-        context, need.label, need.segments, need.file.size, known=True, first=first, tries=1, rest=True
+            return read_header(known, wanted.label, size=wanted.file.size), b""
+    reading = _HeaderDownload(
+        context, wanted.label, wanted.segments, wanted.file.size, known=True, first=first, tries=1, rest=True
     )
     header = reading.run()
     kept.keep(context.store, sha256, bytes(reading.data[: header.nbytes]))
     return header, bytes(reading.data)
 
 
-class _Reading:
+class _HeaderDownload:
     """One file's header on its way.
 
     Args:
@@ -181,7 +177,7 @@ class _Reading:
         """Reads until the header is whole.
 
         Raises:
-            NotAModelError: it is no good one, or the file ends before it does.
+            NotAModelError: it is not a valid one, or the file ends before it does.
         """
         header = None
         for segment in self._segments:
@@ -192,8 +188,6 @@ class _Reading:
 
     def _through(self, segment: Segment) -> Header | None:
         """Reads on in a file, or in a piece of one; None if that ends first."""
-        from modelsync.net.retry import Backoff
-
         source, backoff = self._source(segment), Backoff(self._tries)
         begin, size = len(self.data), segment.size
         validator: Validator | None = None
@@ -217,7 +211,7 @@ class _Reading:
         return None
 
     def _source(self, segment: Segment) -> "ByteSource":
-        if segment.url.startswith("file:"):
+        if segment.is_local:
             from modelsync.transfer.local import LocalSource
 
             return LocalSource(segment.url)
@@ -232,7 +226,6 @@ class _Reading:
         validator: "Validator | None",
     ) -> "Validator | None":
         """Holds an answer against what is known of the file; returns the version that it is of."""
-        from modelsync.net.retry import FinalNetworkError
         from modelsync.transfer.responses import Expectation, OtherSizeError, judge, validator_of
 
         label = self._label
@@ -252,7 +245,7 @@ class _Reading:
         return validator or validator_of(answer)
 
     def _take(
-        self, answer: "SourceResponse", source: "ByteSource", backoff: "Backoff", size: int | None
+        self, answer: "SourceResponse", source: "ByteSource", backoff: Backoff, size: int | None
     ) -> Header | None:
         """Takes the bytes of one answer; the header once it is whole."""
         reader = self._made(size)
@@ -280,14 +273,13 @@ class _Reading:
         return self._reader
 
 
-def pause(context: Context, error: NetworkError, backoff: "Backoff") -> None:
+def pause(context: Context, error: NetworkError, backoff: Backoff) -> None:
     """Waits before the next try.
 
     Raises:
         NetworkError: the error itself, where another try would not help.
         CancelledError: the call was cancelled.
     """
-    from modelsync.net.retry import retryable
     from modelsync.transfer.remote import STALE
 
     asked, stale = None, False

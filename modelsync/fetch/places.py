@@ -41,7 +41,7 @@ class Place(Protocol):
 
 def places(context: Context) -> tuple[Place, ...]:
     """All places, in the order in which they are tried."""
-    return (ProjectCopy(), Origin(context))
+    return (ProjectCopy(), SourcePlace(context))
 
 
 class ProjectCopy:
@@ -50,7 +50,7 @@ class ProjectCopy:
     final = False
 
     def works_offline(self, wanted: WantedFile) -> bool:
-        """Whether there is one."""
+        """Yes, where the project has a copy."""
         return bool(wanted.copies)
 
     def job(self, wanted: WantedFile, folder: Path) -> "Job | None":
@@ -66,7 +66,7 @@ class ProjectCopy:
         )
 
 
-class Origin:
+class SourcePlace:
     """The file's source, with what older files in the store have of it.
 
     Args:
@@ -81,7 +81,7 @@ class Origin:
 
     def works_offline(self, wanted: WantedFile) -> bool:
         """Whether the source is a file of this machine."""
-        return wanted.segments[0].url.startswith("file:")
+        return wanted.segments[0].is_local
 
     def job(self, wanted: WantedFile, folder: Path) -> "Job | None":
         """Fetches the file; what the store has of it in older files is copied."""

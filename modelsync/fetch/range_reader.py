@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class WindowReader:
     """Ranges of one file. Where its source redirects to is asked once."""
 
-    def __init__(self, context: Context, need: WantedFile) -> None:
+    def __init__(self, context: Context, wanted: WantedFile) -> None:
         """A reader that has asked nothing yet; the file is one segment of known size, not on this machine."""
-        (segment,) = need.segments
+        (segment,) = wanted.segments
         self._context = context
         self._size = segment.size
         self._source = context.remote(segment.url)

@@ -1,7 +1,6 @@
 """Chooses the quant of a repo that is the best for this machine: `modelsync add --fit`."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import MisfitError, OfflineError, UsageError
@@ -9,6 +8,7 @@ from modelsync.fit.estimation import EstimateOptions, Estimation
 from modelsync.fit.quants import estimate_quants
 from modelsync.sizes import size
 from modelsync.spec.names import printable
+from modelsync.spec.request import NO_COMPANIONS, Companions
 from modelsync.spec.uri import HfUri, Reference
 
 CONTEXT = 4096  # tokens that a model should have room for, where no option says how many
@@ -45,8 +45,7 @@ def best_quant(
     reference: Reference,
     asked: EstimateOptions | None = None,
     *,
-    mmproj: Reference | Literal[True] | None = None,
-    loras: Sequence[Reference] = (),
+    companions: Companions = NO_COMPANIONS,
 ) -> Chosen:
     """The best quant of a repo for this machine, or for one that is described.
 
@@ -59,8 +58,7 @@ def best_quant(
         reference: An `hf:` URI without a quant.
         asked: What is asked over llama-cpp-python's defaults; a context of 4096 tokens and as many layers on GPUs as
             fit, if nothing else is said.
-        mmproj: The projector that is loaded too: the one beside the model, or another.
-        loras: Adapters that are.
+        companions: What is loaded with the model.
 
     Raises:
         UsageError: the URI is no repo of an `hf:` hub, or names a quant already.
@@ -90,7 +88,7 @@ def best_quant(
         context=CONTEXT if asked.context is None else asked.context,
         gpu_layers="auto" if asked.gpu_layers is None else asked.gpu_layers,
     )
-    table = estimate_quants(context, reference, asked, steady=True, mmproj=mmproj, loras=loras)
+    table = estimate_quants(context, reference, asked, steady=True, companions=companions)
     fitting = [row for row in table.rows if row.verdict.fits]
     if not fitting:
         least = table.rows[0]

@@ -1,35 +1,37 @@
 """The quants of a repo, and where their files are."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import ModelsyncError
 from modelsync.fetch.wanted import WantedFile, wanted_file
 from modelsync.spec import choose
 from modelsync.spec.names import file_name, printable
-from modelsync.spec.request import Request
+from modelsync.spec.request import NO_COMPANIONS, Companions, Request
 from modelsync.spec.uri import HfUri, Reference
 
 if TYPE_CHECKING:
     from modelsync.sources.huggingface import HuggingFace
 
 
-class _Quant(NamedTuple):
+class RepoQuant(NamedTuple):
     """A quant, and where its files are."""
 
     name: str
     uri: HfUri
-    needs: tuple[WantedFile, ...]
+    files: tuple[WantedFile, ...]
     beside: tuple[WantedFile, ...] = ()  # its projector and adapters
 
     @property
     def all(self) -> tuple[WantedFile, ...]:
-        return (*self.needs, *self.beside)
+        """All its files."""
+        return (*self.files, *self.beside)
 
     @property
     def size(self) -> int:
-        return sum(need.file.size or 0 for need in self.needs)
+        """Bytes of the model's own files."""
+        return sum(wanted.file.size or 0 for wanted in self.files)
 
 
 def smaller(context: Context, reference: Reference, size: int, missing: int) -> str | None:
@@ -45,18 +47,15 @@ def smaller(context: Context, reference: Reference, size: int, missing: int) -> 
     if not isinstance(uri, HfUri) or context.offline:
         return None
     try:
-        _, found = _listed(context, Reference(HfUri(uri.repo), reference.revision))
+        _, found = list_quants(context, Reference(HfUri(uri.repo), reference.revision))
     except ModelsyncError:
         return None  # it was only to be a hint
     return next((quant.name for quant in reversed(found) if quant.size <= size - missing), None)
 
 
-def _listed(
-    context: Context,
-    reference: Reference,
-    mmproj: Reference | Literal[True] | None = None,
-    loras: tuple[Reference, ...] = (),
-) -> tuple[str, list[_Quant]]:
+def list_quants(
+    context: Context, reference: Reference, companions: Companions = NO_COMPANIONS
+) -> tuple[str, list[RepoQuant]]:
     """The commit, and the quants of the repo in it, from small to large."""
     from modelsync.sources import request as requests
     from modelsync.sources import source_for
@@ -71,14 +70,14 @@ def _listed(
     found = []
     for name in names:
         uri = HfUri(repo, quant=name)
-        request = Request(uri, at.commit, mmproj, loras)
+        request = Request(uri, at.commit, *companions)
         answer = requests.resolve(request, sources, folder=Path.cwd(), endpoint=endpoint)
-        needs = tuple(
+        files = tuple(
             wanted_file(
                 printable(file_name(file.path)), file, owner, owner.locate(file, endpoint, Path.cwd())
             )
             for file, _, owner in requests.owners(request.to_dict(), answer.files, sources)
         )
-        model = tuple(need for need in needs if need.file.role == "model")
-        found.append(_Quant(name, uri, model, needs[len(model) :]))
+        model = tuple(wanted for wanted in files if wanted.file.role == "model")
+        found.append(RepoQuant(name, uri, model, files[len(model) :]))
     return at.commit, sorted(found, key=lambda quant: quant.size)

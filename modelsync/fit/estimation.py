@@ -1,4 +1,4 @@
-"""What a model needs on a machine, and what that comes to."""
+"""What a model needs on a machine, and whether it fits."""
 
 from typing import Any, NamedTuple
 
@@ -131,7 +131,7 @@ class Estimation(NamedTuple):
 def estimated(
     title: str, quant: str | None, model: EstimatedModel, settings: LoadSettings, here: Machine
 ) -> Estimation:
-    """What a model needs on a machine, and what that comes to."""
+    """What a model needs on a machine, and whether it fits."""
     ask = here.estimator(model)
     found = ask(settings)
     most = placement.max_context(found.settings, model.shape.context, ask)

@@ -87,7 +87,7 @@ def _decided(
                 fitting.append((found.need, one))
         if fitting:
             _, chosen = max(fitting, key=lambda each: each[0])
-            context.fitting.update(file.sha256 for file in chosen.model.files)
+            context.known_to_fit.update(file.sha256 for file in chosen.model.files)
             return chosen.entry.variant, sure
     if why is not None:
         raise why

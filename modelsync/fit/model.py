@@ -1,15 +1,17 @@
 """Reads a model from the headers of its files, and estimates one before it is fetched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from modelsync.context import Context
 from modelsync.fetch import headers
 from modelsync.fetch.wanted import WantedFile
 from modelsync.fit.machine import Machine
+from modelsync.gguf.header import Header
 from modelsync.gguf.merge import merge
 from modelsync.memory.estimate import Estimate, EstimatedModel, model_of
 from modelsync.memory.load_settings import LoadSettings, from_load
+from modelsync.spec.roles import Role
 
 
 class PendingModel(NamedTuple):
@@ -32,10 +34,16 @@ def read_model(context: Context, title: str, files: Sequence[WantedFile]) -> Est
         ModelsyncError: whatever `headers.read_all` raises.
     """
     read = list(zip(files, headers.read_all(context, files), strict=True))
-    parts, projectors, adapters = (
-        [header for file, header in read if file.file.role == role] for role in ("model", "mmproj", "lora")
-    )
-    return model_of(merge(parts, title), projectors, adapters)
+    parts = [header for wanted, header in read if wanted.file.role == "model"]
+    return with_companions(merge(parts, title), read)
+
+
+def with_companions(model: Header, read: Iterable[tuple[WantedFile, Header]]) -> EstimatedModel:
+    """A model from its own header and those of its companions; files of other roles in `read` do not matter."""
+    by_role: dict[Role, list[Header]] = {}
+    for wanted, header in read:
+        by_role.setdefault(wanted.file.role, []).append(header)
+    return model_of(model, by_role.get("mmproj", ()), by_role.get("lora", ()))
 
 
 def estimate_pending(context: Context, here: Machine, model: PendingModel) -> Estimate:

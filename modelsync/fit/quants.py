@@ -5,7 +5,7 @@ should be (`gguf.sibling`). Where that proves nothing, its header is read whole 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import CancelledError, ModelsyncError, NetworkError, NotAModelError, UsageError
@@ -13,21 +13,21 @@ from modelsync.fetch import headers
 from modelsync.fetch.range_reader import WindowReader
 from modelsync.fetch.wanted import WantedFile
 from modelsync.fit import machine as fit_machine
-from modelsync.fit.candidates import _listed, _Quant
+from modelsync.fit.candidates import RepoQuant, list_quants
 from modelsync.fit.estimation import EstimateOptions, Estimation, estimated, profile_of
 from modelsync.fit.machine import Machine, machine
+from modelsync.fit.model import with_companions
 from modelsync.gguf.header import Header
 from modelsync.gguf.merge import merge
 from modelsync.gguf.reader import HeaderReader, NeedMore
 from modelsync.gguf.sibling import START_BYTES, merged_sibling, reference_of, sibling, window_of
 from modelsync.memory import placement
-from modelsync.memory.estimate import model_of
 from modelsync.memory.load_settings import LoadSettings
+from modelsync.spec.request import NO_COMPANIONS, Companions
 from modelsync.spec.uri import HfUri, Reference
 from modelsync.system.parallel import run_all
 
 _PART_BYTES = 64 << 10  # of a part behind the first: it has a few keys and its own tensor infos
-_READERS = 8  # quants read at once
 
 
 class Quants(NamedTuple):
@@ -64,8 +64,7 @@ def estimate_quants(
     asked: EstimateOptions | None = None,
     *,
     steady: bool = False,
-    mmproj: Reference | Literal[True] | None = None,
-    loras: Sequence[Reference] = (),
+    companions: Companions = NO_COMPANIONS,
 ) -> Quants:
     """What each quant of a repo will need.
 
@@ -74,13 +73,12 @@ def estimate_quants(
         reference: An `hf:` URI; a quant or a path in it is passed over.
         asked: What is asked over the defaults of a profile.
         steady: Whether this machine counts with what it has, not with what is free now.
-        mmproj: The projector that is loaded too: the one beside the model, or another.
-        loras: Adapters that are.
+        companions: What is loaded with the model.
 
     Raises:
         UsageError: it is no `hf:` URI, or llama.cpp would refuse the settings.
         NotFoundError: there is no such repo or revision, or it has no quants.
-        NotAModelError: none of its quants is a good GGUF file; of those that are not, the others' notes tell.
+        NotAModelError: none of its quants is a valid GGUF file; of those that are not, the notes tell.
         ModelsyncError: a header cannot be read.
     """
     uri = reference.uri
@@ -88,7 +86,7 @@ def estimate_quants(
         raise UsageError(f"{reference} is no repo: it has no quants to choose among")
     asked = asked or EstimateOptions()
     settings = asked.over(profile_of(asked.profile))
-    commit, found = _listed(context, Reference(HfUri(uri.repo), reference.revision), mmproj, tuple(loras))
+    commit, found = list_quants(context, Reference(HfUri(uri.repo), reference.revision), companions)
     read = _read(context, found)
     beside = _beside(context, found)
     with machine(settings.profile, ram=asked.ram, gpus=asked.gpus) as here:
@@ -103,20 +101,17 @@ def estimate_quants(
     fitting = [row for row in rows if row.verdict.fits]
     if steady and this:
         names = {row.quant for row in fitting}
-        context.fitting.update(
-            need.file.sha256 or "" for quant in found if quant.name in names for need in quant.all
+        context.known_to_fit.update(
+            wanted.file.sha256 or "" for quant in found if quant.name in names for wanted in quant.all
         )
     best = max(fitting, key=lambda row: row.file_size or 0, default=None)
     return Quants(f"hf:{uri.repo}", commit, rows, best, (*here.notes, *bad))
 
 
 def _row(
-    quant: _Quant, header: Header, beside: Mapping[str, Header], settings: LoadSettings, here: Machine
+    quant: RepoQuant, header: Header, beside: Mapping[str, Header], settings: LoadSettings, here: Machine
 ) -> Estimation:
-    projectors, adapters = (
-        [beside[need.key] for need in quant.beside if need.file.role == role] for role in ("mmproj", "lora")
-    )
-    model = model_of(header, projectors, adapters)
+    model = with_companions(header, [(wanted, beside[wanted.key]) for wanted in quant.beside])
     row = estimated(str(quant.uri), quant.name, model, settings, here._replace(breakdown=None))
     if here.breakdown is None:
         return row._replace(remedies=())
@@ -127,17 +122,17 @@ def _row(
 # --- headers -----------------------------------------------------------------------------------------
 
 
-def _read(context: Context, quants: Sequence[_Quant]) -> list[Header | NotAModelError]:
+def _read(context: Context, quants: Sequence[RepoQuant]) -> list[Header | NotAModelError]:
     """The header of each quant: of one whole, of the others what tells them from it; or what is wrong with one.
 
     Raises:
-        NotAModelError: they are all no good ones.
+        NotAModelError: none of them is a valid one.
     """
     found: dict[str, Header | NotAModelError] = {}
     reference: Header | None = None
     for quant in sorted(quants, key=lambda quant: not _is_local(context, quant)):
         try:
-            parts = headers.read_all(context, quant.needs)
+            parts = headers.read_all(context, quant.files)
             found[quant.name] = whole = merge(parts, str(quant.uri))
         except NotAModelError as error:
             found[quant.name] = error
@@ -147,41 +142,41 @@ def _read(context: Context, quants: Sequence[_Quant]) -> list[Header | NotAModel
     if reference is None:
         raise next(error for error in found.values() if isinstance(error, NotAModelError))
 
-    def read(quant: _Quant) -> Header | NotAModelError:
+    def read(quant: RepoQuant) -> Header | NotAModelError:
         if quant.name in found:
             return found[quant.name]
         try:
             if not _is_local(context, quant) and (near := _by_windows(context, quant, reference)) is not None:
                 return near
-            return merge(headers.read_all(context, quant.needs), str(quant.uri))
+            return merge(headers.read_all(context, quant.files), str(quant.uri))
         except NotAModelError as error:
             return error
 
-    return run_all(read, quants, threads=_READERS, name="quant", cancel=context.cancel)
+    return run_all(read, quants, name="quant", cancel=context.cancel)
 
 
-def _beside(context: Context, quants: Sequence[_Quant]) -> dict[str, Header]:
-    """The headers of projectors and adapters, each read once, by their needs' keys."""
-    needs = {need.key: need for quant in quants for need in quant.beside}
-    return dict(zip(needs, headers.read_all(context, list(needs.values())), strict=True))
+def _beside(context: Context, quants: Sequence[RepoQuant]) -> dict[str, Header]:
+    """The headers of projectors and adapters, each read once, by the files' keys."""
+    files = {wanted.key: wanted for quant in quants for wanted in quant.beside}
+    return dict(zip(files, headers.read_all(context, list(files.values())), strict=True))
 
 
-def _is_local(context: Context, quant: _Quant) -> bool:
+def _is_local(context: Context, quant: RepoQuant) -> bool:
     """Whether its headers can be read without a network."""
-    return all(headers.is_local(context, need) for need in quant.needs)
+    return all(headers.is_local(context, wanted) for wanted in quant.files)
 
 
-def _by_windows(context: Context, quant: _Quant, reference: Header) -> Header | None:
+def _by_windows(context: Context, quant: RepoQuant, reference: Header) -> Header | None:
     """The header by small ranges of its files; None where that proves nothing, or cannot be done."""
-    if any(len(need.segments) != 1 or need.file.size is None for need in quant.needs):
+    if any(len(wanted.segments) != 1 or wanted.file.size is None for wanted in quant.files):
         return None
     try:
-        first = _first_part(context, quant.needs[0], reference)
-        rest = [_part(context, need) for need in quant.needs[1:]]
+        first = _first_part(context, quant.files[0], reference)
+        rest = [_part(context, wanted) for wanted in quant.files[1:]]
     except (CancelledError, NotAModelError):
         raise
     except NetworkError as error:
-        raise quant.needs[0].explain(error) from error
+        raise quant.files[0].explain(error) from error
     except ModelsyncError:
         return None
     if first is None or None in rest:
@@ -191,23 +186,23 @@ def _by_windows(context: Context, quant: _Quant, reference: Header) -> Header | 
     return merged_sibling(reference, [first, *(part for part in rest if part is not None)])
 
 
-def _first_part(context: Context, need: WantedFile, reference: Header) -> Header | None:
-    size = need.file.size
+def _first_part(context: Context, wanted: WantedFile, reference: Header) -> Header | None:
+    size = wanted.file.size
     assert size is not None
     window = window_of(reference, size)
     if size < START_BYTES or window.end <= window.start:
         return None
-    reader = WindowReader(context, need)
+    reader = WindowReader(context, wanted)
     start = reader.read(0, START_BYTES)
     data = reader.read(window.start, window.end) if start is not None else None
     return sibling(reference, start, window, data, size) if start is not None and data is not None else None
 
 
-def _part(context: Context, need: WantedFile) -> Header | None:
+def _part(context: Context, wanted: WantedFile) -> Header | None:
     """The header of a part behind the first, which has no vocabulary."""
-    assert need.file.size is not None
-    data = WindowReader(context, need).read(0, min(_PART_BYTES, need.file.size))
+    assert wanted.file.size is not None
+    data = WindowReader(context, wanted).read(0, min(_PART_BYTES, wanted.file.size))
     if data is None:
         return None
-    answer = HeaderReader(need.label, size=need.file.size).feed(data)
+    answer = HeaderReader(wanted.label, size=wanted.file.size).feed(data)
     return None if isinstance(answer, NeedMore) else answer

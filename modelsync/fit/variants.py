@@ -63,7 +63,7 @@ def entry(
     found = manifest.entry(name, variant)
     if variant is not None or wanted is None:
         return found
-    return next((one for one in manifest.entries if (one.name, one.variant) == (name, wanted)), found)
+    return next((one for one in manifest.entries if one.key == (name, wanted)), found)
 
 
 def _largest(

@@ -108,7 +108,7 @@ def describe(step: Step) -> str:
         case "check":
             return f"check {model}: {path}, which changed since it was stored"
         case "view":
-            return f"show {model} in the store"
+            return f"make the files of {model} available under their names"
         case "link":
             return f"link {step.target}"
         case "unlink":

@@ -1,4 +1,4 @@
-"""What a sync came to."""
+"""The result of a sync."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 class SyncReport(NamedTuple):
-    """What a sync came to.
+    """The result of a sync.
 
     Attributes:
         changes: What became of each model that was not here and as it should be, sorted by name.

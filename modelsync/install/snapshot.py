@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelsync.context import Context
+from modelsync.fetch.disk_space import has_size
 from modelsync.install import plan, present
 from modelsync.install.plan import BlobState, Here
 from modelsync.install.target import Target
@@ -38,13 +39,6 @@ def look(context: Context, models: Sequence[LockedModel], target: Target | None)
                 right = links.serves(target.folder, path, record, target.mode, shown.get(file.sha256))
                 intact[path] = record.sha256 if right else ""
             other = record is not None and record.sha256 != file.sha256  # what another version left
-            if states[file.sha256] == "missing" and not other and _has_size(target.folder / path, file.size):
+            if states[file.sha256] == "missing" and not other and has_size(target.folder / path, file.size):
                 copies.add(file.sha256)
     return Here(states, frozenset(copies), frozenset(ready), intact)
-
-
-def _has_size(path: Path, size: int) -> bool:
-    try:
-        return path.is_file() and path.stat().st_size == size
-    except OSError:
-        return False

@@ -18,12 +18,13 @@ class Left(NamedTuple):
     paths: tuple[str, ...]
 
 
-def look(context: Context, project: Project, folder: Path | None) -> tuple[Left, ...]:
-    """What was put for this project into other folders than `folder`, where its files are linked now.
+def left_behind(context: Context, project: Project, target: Target | None) -> tuple[Left, ...]:
+    """What was put for this project into other folders than the target, where its files are linked now.
 
     A folder that has become a link out of the project is another's.
     """
     found = []
+    folder = target.folder if target is not None else None
     root = project.root.resolve()
     for place in sorted(roots.folders(context.store, project.lock_path)):
         if place != folder and place.resolve().is_relative_to(root):
@@ -54,8 +55,3 @@ def remove(left: Sequence[Left], root: Path) -> tuple[str, ...]:
         stay = f"; {len(paths) - len(gone)} stay, they were changed since" if len(gone) < len(paths) else ""
         notes.append(f"{name}/ is not the manifest's dir any more: {len(gone)} removed from it{stay}")
     return tuple(notes)
-
-
-def left_behind(context: Context, project: Project, target: Target | None) -> tuple[Left, ...]:
-    """What stands in folders that were the manifest's `dir` before `target` was."""
-    return look(context, project, target.folder if target is not None else None)

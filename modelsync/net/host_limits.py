@@ -25,7 +25,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """The seconds that a refusal asks to wait, or None when it does not say.
 
     The hub's `RateLimit: "api";r=0;t=55` comes first, else `Retry-After` in seconds or as a date. A date is
-    held against the server's own clock where it tells it, so that a wrong one here does no harm.
+    compared with the server's own clock where it tells it, so that a wrong one here does no harm.
 
     Args:
         headers: The answer's headers, names in lower case.

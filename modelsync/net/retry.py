@@ -37,7 +37,7 @@ class Backoff:
         self._failures = 0
 
     def progressed(self) -> None:
-        """Bytes came: the count and the wait start anew."""
+        """Bytes came: the count and the wait start again."""
         self._failures = 0
 
     def failed(self, retry_after: float | None = None) -> float | None:

@@ -64,7 +64,7 @@ def add(
             added.
 
     Returns:
-        What the lock came to, or None when `frozen`.
+        The result of locking, or None when `frozen`.
 
     Raises:
         UsageError: the name, or the variant, is taken; nothing was changed.
@@ -87,7 +87,7 @@ def remove(
     """Removes models from the manifest, with their variants, and from the lock.
 
     Returns:
-        What the lock came to, or None when `frozen`.
+        The result of locking, or None when `frozen`.
 
     Raises:
         NotFoundError: the manifest has no such name; nothing was changed.
@@ -103,7 +103,7 @@ def remove(
 def _change(
     context: Context, project: LoadedProject, before: str, after: str, *, frozen: bool
 ) -> LockReport | None:
-    """Writes the manifest and locks; puts the manifest back if that fails and nobody else has written it since."""
+    """Writes the manifest and locks; restores the manifest if that fails and no other process has written it since."""
     manifest_reader.parse(after, where=project.manifest_path.name)
     if after != before:
         project.write_manifest(after)

@@ -39,6 +39,7 @@ def obtain(
         NotSyncedError: a file is not here, and was not to be fetched.
         HashMismatchError: what is here is damaged, and nothing was to be fetched.
     """
+    from modelsync.fit import preflight
     from modelsync.install import snapshot
     from modelsync.install.check import check_blob
     from modelsync.install.execute import carry_out
@@ -62,10 +63,7 @@ def obtain(
                     hint="`modelsync sync` fetches what is damaged",
                 )
         steps = plan_now()
-    if steps.of("fetch"):
-        from modelsync.fit import preflight
-
-        preflight.check_plan(context, steps, [(model.title, model, load)], folder)
+    preflight.check_plan(context, steps, [(model.title, model, load)], folder)
     keep()
     carry_out(context, steps, folder, None)
     return present.in_store(context, model.files) or views.view_paths(context.store, model.files)
@@ -84,7 +82,7 @@ def files(
     Args:
         context: What to work with.
         project: The manifest and its lock.
-        known: What `find` found.
+        known: The model, as `variants.find` found it.
         download: Whether what is not here is fetched, as the lock says.
         records: What modelsync put into the project's folder, if that was read.
 

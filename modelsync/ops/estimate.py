@@ -40,15 +40,15 @@ def estimate(
         asked: What is asked over the defaults.
 
     Raises:
-        NotAModelError: it is no good GGUF file.
+        NotAModelError: it is not a valid GGUF file.
         UsageError: llama.cpp would refuse the settings.
-        ModelsyncError: whatever `subjects.find` and `headers.read_all` raise.
+        ModelsyncError: whatever `subject.find` and `headers.read_all` raise.
     """
     asked = asked or EstimateOptions()
     find = cache(lambda: find_project().loaded())
     settings = settings_of(context, text, find, variant, asked)
     subject = ops_subject.find(context, text, find, variant=variant)
-    model = read_model(context, subject.title, subject.needs)
+    model = read_model(context, subject.title, subject.files)
     with machine(settings.profile, ram=asked.ram, gpus=asked.gpus) as here:
         found = estimated(subject.title, quant_of(subject.of("model")[0].file.path), model, settings, here)
     found = found._replace(notes=(*subject.notes, *here.notes, *found.notes))

@@ -188,14 +188,14 @@ def inspect(
         variant: The variant of the name.
 
     Raises:
-        NotAModelError: it is no good GGUF file; the message says what it is instead.
-        ModelsyncError: whatever `subjects.find` and `headers.read_all` raise.
+        NotAModelError: it is not a valid GGUF file; the message says what it is instead.
+        ModelsyncError: whatever `subject.find` and `headers.read_all` raise.
     """
     subject = ops_subject.find(context, text, find_project, variant=variant)
     parts = subject.of("model")
     header = merge(headers.read_all(context, parts), subject.title)
     said = header.metadata.text("general.license")
-    files = tuple(need.file.path for need in parts)
+    files = tuple(wanted.file.path for wanted in parts)
     return Inspection(subject.title, header, files, said or subject.license, subject.notes)
 
 

@@ -45,10 +45,10 @@ def rows(context: Context, project: Project) -> tuple[ModelStatus, ...]:
     manifest, lock = project.manifest, project.lock
     folder = project.folder(manifest)
     records = link_record.owned(folder) if folder is not None else {}
-    locked = {(model.name, model.variant): model for model in lock.models} if lock else {}
+    locked = lock.by_key if lock else {}
     found = []
     for entry in manifest.entries:
-        model = locked.get((entry.name, entry.variant))
+        model = locked.get(entry.key)
         row = ModelStatus(
             entry.name, entry.variant, str(entry.request.uri), None, None, None, entry.groups, "unlocked"
         )

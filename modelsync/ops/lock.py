@@ -9,7 +9,7 @@ from modelsync.ops.options import Upgrade
 from modelsync.project import freshness, lookup
 from modelsync.project.lock_diff import Change, compare_locks
 from modelsync.project.project import LoadedProject, Project
-from modelsync.resolve.pin import Reading, ResolvedRequest, settle
+from modelsync.resolve.pin import PinnedFiles, ResolvedRequest, settle
 from modelsync.resolve.resolver import Query, resolve_all
 from modelsync.spec.lock import text as lock_text
 from modelsync.spec.lock.model import Lock, LockedFile, LockedModel
@@ -23,7 +23,7 @@ NO_UPGRADE = Upgrade()
 
 
 class LockReport(NamedTuple):
-    """What a lock came to: the lock, what changed in it, whether it was written, and notes for a person."""
+    """The result of locking: the lock, what changed in it, whether it was written, and notes for a person."""
 
     lock: Lock
     changes: tuple[Change, ...]
@@ -218,7 +218,7 @@ def _settle(
     previous: dict[tuple[str, str | None], LockedModel],
     *,
     dry_run: bool,
-) -> tuple[dict[tuple[str, str | None], LockedModel], Reading]:
+) -> tuple[dict[tuple[str, str | None], LockedModel], PinnedFiles]:
     """Makes locked models of answers."""
     from modelsync.sources.request import check_pins
     from modelsync.store import roots

@@ -67,7 +67,7 @@ class SyncOptions(NamedTuple):
         """Whether this machine may be changed."""
         return not (self.check or self.dry_run)
 
-    def verify(self) -> None:
+    def check_combination(self) -> None:
         """Checks that the options go together.
 
         Raises:

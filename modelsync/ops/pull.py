@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from modelsync.context import Context
 from modelsync.errors import NotSyncedError, UsageError
 from modelsync.fetch import disk_space
+from modelsync.fit import preflight
 from modelsync.install import link, plan, present
 from modelsync.install.snapshot import look
 from modelsync.install.target import Target
@@ -39,7 +40,7 @@ class Pulled(NamedTuple):
 
 
 class PullReport(NamedTuple):
-    """What a pull came to, in the order of the URIs; bytes over the network, and not; notes for a person.
+    """The result of a pull, in the order of the URIs; bytes over the network, and not; notes for a person.
 
     `warnings` are what a person was told before anything was fetched: of models that cannot fit this machine.
     """
@@ -94,11 +95,8 @@ def pull(
     if steps.steps:
         from modelsync.install.execute import carry_out
 
-        if steps.of("fetch"):
-            from modelsync.fit import preflight
-
-            described = [(str(each), model, _NO_LOAD) for each, model in zip(references, models, strict=True)]
-            warnings = preflight.check_plan(context, steps, described, Path.cwd())
+        described = [(str(each), model, _NO_LOAD) for each, model in zip(references, models, strict=True)]
+        warnings = preflight.check_plan(context, steps, described, Path.cwd())
         # Prune must know the digests before the first byte; but what a URI meant before stays known while it is here.
         _remember(context, references, models, unless_here=True)
         done = carry_out(context, steps, Path.cwd(), None, copies=_copies(context, models, places, target))
@@ -210,8 +208,7 @@ def _model(reference: Reference, files: Sequence[LockedFile]) -> LockedModel:
 
 
 def _name(reference: Reference) -> str:
-    uri = reference.uri
-    return uri.repo.rpartition("/")[2] if isinstance(uri, HfUri) else file_name(str(uri).rstrip("/"))
+    return reference.uri.short_name
 
 
 def _places(models: Sequence[LockedModel], filename: str | None) -> tuple[tuple[str, ...], ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelsync.context import Context
 from modelsync.errors import DriftError, StoreError
-from modelsync.fit import variants
+from modelsync.fit import preflight, variants
 from modelsync.install import plan, stale_links
 from modelsync.install.plan import Here, Plan
 from modelsync.install.report import SyncReport
@@ -70,14 +70,10 @@ def reconcile(
     if target is not None:
         link_folder.sweep(target.folder)
 
-    warnings: tuple[str, ...] = ()
-    if steps.of("fetch"):
-        from modelsync.fit import preflight
-
-        described = ((model.title, model, entry.load) for entry, model in zip(entries, models, strict=True))
-        warnings = preflight.check_plan(context, steps, described, project.root)
-        if options.replace:
-            _free_old(context, project, todo, target)
+    described = ((model.title, model, entry.load) for entry, model in zip(entries, models, strict=True))
+    warnings = preflight.check_plan(context, steps, described, project.root)
+    if options.replace and steps.of("fetch"):
+        _free_old(context, project, todo, target)
     linked = target.folder if target is not None and options.directory is None else None
     _root(context, project, current, linked, needed=bool(steps.of("fetch", "adopt", "check", "view")))
     fetched = report.bytes_fetched if report else 0

@@ -1,7 +1,7 @@
 """Repair: what is damaged or missing is put right, and of a damaged file only its damaged blocks are fetched.
 
 The good blocks are copied from the damaged file, the others come by ranges, and the sha256 of the whole decides, as for
-any file that is fetched. Views and links that led to the damaged file are made anew.
+any file that is fetched. Views and links that led to the damaged file are made again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from modelsync.store.verify import BlobCheck
 
 
 class Repaired(NamedTuple):
-    """What a repair came to.
+    """The result of a repair.
 
     Attributes:
         rows: Each file that was looked at; where it was damaged, too.
@@ -96,7 +96,10 @@ def _mend(
     target: Target | None,
     findings: Mapping[str, BlobCheck],
 ) -> FetchTotals:
-    """Does for the models what a sync would, but hashes nothing again of which there is a finding."""
+    """Does for the models what a sync would, but hashes nothing again of which there is a finding.
+
+    Nothing is asked of `fit.preflight`: one model that does not fit must not keep the others damaged.
+    """
     here = look(context, models, target)
     steps = plan.make(models, here, linked=target is not None, exact=False)
     return carry_out(context, steps, project.root, target, findings)

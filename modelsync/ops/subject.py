@@ -1,4 +1,4 @@
-"""Finds what a word names that a person wants to know something of: a model's files, and where their bytes are.
+"""Finds the files of a model that a command was given by name, URI or path, and where their bytes are.
 
 A name of the manifest means its locked files; a URI what it means now (or meant when it was pulled, where the network
 is ruled out); a path the file there. What of it is on this machine is taken from there. Nothing is read yet.
@@ -32,19 +32,19 @@ class Subject(NamedTuple):
 
     Attributes:
         title: The name or the URI.
-        needs: Its files: parts in order, projector, adapters.
+        files: Its files: parts in order, projector, adapters.
         license: As its source names it.
         notes: What a person should be told: a choice that was made for them.
     """
 
     title: str
-    needs: tuple[WantedFile, ...]
+    files: tuple[WantedFile, ...]
     license: str | None = None
     notes: tuple[str, ...] = ()
 
     def of(self, role: Role) -> tuple[WantedFile, ...]:
         """The files of one role."""
-        return tuple(need for need in self.needs if need.file.role == role)
+        return tuple(wanted for wanted in self.files if wanted.file.role == role)
 
 
 def find(
@@ -91,7 +91,7 @@ def _by_uri(context: Context, reference: Reference) -> Subject:
     files: Sequence[Found | LockedFile]
     license_: str | None = None
     notes: tuple[str, ...] = ()
-    if context.offline and not isinstance(reference.uri, FileUri):
+    if context.offline and not reference.uri.is_local:
         known = pulled.recall(context.store, str(reference))
         if known is None:
             raise NotSyncedError(
@@ -110,10 +110,10 @@ def _by_uri(context: Context, reference: Reference) -> Subject:
 
         (answer,) = resolve_all(context, [Query(request)], Path.cwd())
         files, license_, notes = answer.files, answer.license, answer.notes
-    return Subject(str(reference), tuple(_needs(context, request, files)), license_, notes)
+    return Subject(str(reference), tuple(_located(context, request, files)), license_, notes)
 
 
-def _needs(context: Context, request: Request, files: Sequence[Found | LockedFile]) -> Iterable[WantedFile]:
+def _located(context: Context, request: Request, files: Sequence[Found | LockedFile]) -> Iterable[WantedFile]:
     from modelsync.sources.request import owners
 
     folder = Path.cwd()

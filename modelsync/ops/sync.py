@@ -24,7 +24,7 @@ def sync(context: Context, project: Project, options: SyncOptions = BARE) -> Syn
         NotSyncedError: `frozen`, and the lock lacks a model.
         MisfitError: no variant fits, with `auto`; or a model does not, and the context requires a fit.
     """
-    options.verify()
+    options.check_combination()
     variant = options.selection.variant or context.settings.variant
     if options.whole and up_to_date.nothing_to_do(context, project, variant):
         return SyncReport(())

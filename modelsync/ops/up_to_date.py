@@ -131,5 +131,5 @@ def _asked(variant: str | None) -> str | None:
 
 
 def _subject(context: Context, project: Project) -> tuple[str, ...]:
-    """What a sync of the project is about, apart from its files: who ships it, and where else blobs are found."""
+    """What a sync of the project is about, apart from its files: its package, and the other stores."""
     return (str(project.manifest_path), project.package or "", *map(str, context.store.readonly))

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from modelsync.errors import ManifestError, NotFoundError, UsageError
+from modelsync.errors import ManifestError, NoManifestError, NotFoundError, UsageError
 from modelsync.project.project import MANIFEST, Project, _reason
 
 
@@ -47,7 +47,7 @@ def find(
         raise ManifestError(f"the working directory is gone: {_reason(error)}") from None
     found = search(start)
     if found is None:
-        raise ManifestError(
+        raise NoManifestError(
             f"no {MANIFEST} in {start} or above it",
             hint="`modelsync init` makes one; --manifest PATH names one elsewhere",
         )
@@ -79,7 +79,7 @@ def search(start: Path) -> Path | None:
 
 
 def _homes() -> tuple[Path, ...]:
-    """The home folder, as it is called and as it is reached: the working directory is told without links."""
+    """The home folder as named and with links resolved: the working directory has its links resolved."""
     try:
         home = Path.home()
         return (home, home.resolve())

@@ -27,12 +27,12 @@ class Freshness(NamedTuple):
 
 def compare(manifest: Manifest, lock: Lock | None) -> Freshness:
     """Compares the request of every entry with the lock's."""
-    locked = {(model.name, model.variant): model for model in lock.models} if lock else {}
+    locked = lock.by_key if lock else {}
     answered: list[tuple[Entry, LockedModel]] = []
     stale: list[Entry] = []
     reasons: list[str] = []
     for entry in manifest.entries:
-        model = locked.pop((entry.name, entry.variant), None)
+        model = locked.pop(entry.key, None)
         if model is not None and answers(model, entry):
             answered.append((entry, model))
         else:

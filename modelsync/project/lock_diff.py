@@ -24,8 +24,8 @@ class Change(NamedTuple):
 
 def compare_locks(old: "Lock | None", new: "Lock") -> tuple[Change, ...]:
     """What became of each model from one lock to the next, sorted by name."""
-    before = {(model.name, model.variant): model for model in old.models} if old else {}
-    after = {(model.name, model.variant): model for model in new.models}
+    before = old.by_key if old else {}
+    after = new.by_key
     changes = []
     for key in sorted(before.keys() | after.keys(), key=lambda k: (k[0], k[1] or "")):
         was, now = before.get(key), after.get(key)

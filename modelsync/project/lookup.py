@@ -63,8 +63,8 @@ def locked_models(project: Project, lock: Lock, entries: Iterable[Entry]) -> tup
     Raises:
         StaleLockError: the lock lacks one.
     """
-    models = {(model.name, model.variant): model for model in lock.models}
-    return tuple(models.get((entry.name, entry.variant)) or locked(project, lock, entry) for entry in entries)
+    models = lock.by_key
+    return tuple(models.get(entry.key) or locked(project, lock, entry) for entry in entries)
 
 
 def answered(project: Project, manifest: Manifest, lock: Lock | None, entry: Entry) -> LockedEntry:

@@ -9,6 +9,7 @@ from modelsync.context import Context
 from modelsync.errors import HashMismatchError
 from modelsync.fetch.blobs import fetch
 from modelsync.fetch.wanted import WantedFile, blob_of, label, wanted_file
+from modelsync.fit import preflight
 from modelsync.spec.lock.model import LockedFile, Piece
 from modelsync.spec.names import printable
 
@@ -26,7 +27,7 @@ class ResolvedRequest(NamedTuple):
     previous: tuple[LockedFile, ...] = ()
 
 
-class Reading(NamedTuple):
+class PinnedFiles(NamedTuple):
     """The files of each request, settled, in order; notes for a person; and the bytes it took."""
 
     files: tuple[tuple[LockedFile, ...], ...]
@@ -41,7 +42,7 @@ def settle(
     *,
     read: bool = True,
     keep: Callable[[str], None] | None = None,
-) -> Reading:
+) -> PinnedFiles:
     """Turns answers into locked files.
 
     Args:
@@ -65,10 +66,7 @@ def settle(
             keep(fetched.sha256)
         learnt[need.key] = fetched
 
-    if needs:
-        from modelsync.fit import preflight
-
-        preflight.check_files(context, needs)
+    preflight.check_files(context, needs)
     totals = fetch(context, [need for _, need in needs], on_read=on_read)
     by_file = {(name, need.file): need for name, need in needs}
 
@@ -91,7 +89,7 @@ def settle(
         if need.key in learnt
     )
     files = tuple(tuple(settled(ask, file) for file in ask.answer.files) for ask in asked)
-    return Reading(files, notes, totals.fetched)
+    return PinnedFiles(files, notes, totals.fetched)
 
 
 def _unknown(

@@ -16,8 +16,7 @@ from modelsync.spec.uri import FileUri
 from modelsync.system.parallel import run_all
 from modelsync.transfer.progress import Event
 
-RESOLVERS = 8  # requests resolved at once
-# The client comes first: the threads that ask import it too, and then wait for their servers.
+# The client comes first: the threads that ask the sources import it too, and then wait for their servers.
 SOON = (
     "modelsync.net.client",
     "modelsync.transfer.downloader",
@@ -64,7 +63,6 @@ def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> lis
     return run_all(
         one,
         queries,
-        threads=RESOLVERS,
         name="resolve",
         cancel=context.cancel,
         meanwhile=_import_soon if remote else None,

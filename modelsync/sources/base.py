@@ -91,7 +91,7 @@ class Resolution(NamedTuple):
 
 
 class Source(Protocol):
-    """A place models come from. One module, and one line in `modelsync.sources`."""
+    """A place that models come from. `modelsync.sources.sources` lists them."""
 
     def accepts(self, uri: Uri) -> bool:
         """Whether this source is the one for `uri`."""

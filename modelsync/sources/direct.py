@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from modelsync.errors import GatedError, HttpStatusError, ModelsyncError, NetworkError, NotFoundError
 from modelsync.sources.base import Found, FoundPiece, Resolution, joined
-from modelsync.sources.hub_errors import listed
 from modelsync.spec import digest
-from modelsync.spec.names import printable, safe_path
+from modelsync.spec.lock.model import MAX_FILE_SIZE
+from modelsync.spec.names import listed, printable, safe_path
 from modelsync.spec.parts import joined_name, siblings
 from modelsync.spec.uri import WebUri
 from modelsync.transfer.jobs import Segment
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from modelsync.spec.lock.model import LockedFile, Piece
     from modelsync.spec.uri import Uri
 
-MAX_SIZE = 2**50
 _TAG = re.compile(r"[!#-~]{1,256}", re.ASCII)  # an entity tag between its quotes, RFC 9110, 8.8.3; bounded
 _NO_HEAD = frozenset({403, 405, 501})  # 403: a URL signed for GET alone
 
@@ -139,7 +138,7 @@ class _FileHead(NamedTuple):
         # A weak ETag does not promise the same bytes.
         strong = digest.etag(tag) if tag is not None and not tag.startswith("W/") else None
         return cls(
-            size if size is not None and 0 <= size <= MAX_SIZE else None,
+            size if size is not None and 0 <= size <= MAX_FILE_SIZE else None,
             strong if strong is not None and _TAG.fullmatch(strong) else None,
         )
 

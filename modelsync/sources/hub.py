@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from modelsync.errors import ModelsyncError, NetworkError, RefusedError
 from modelsync.sources import hub_errors
+from modelsync.spec.lock.model import MAX_FILE_SIZE
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 MAX_PAGES = 200
 MAX_SIBLINGS = 999  # a page of a tree has 1000: a list that long may have been cut
 MAX_ENTRIES = 200_000
-MAX_SIZE = 2**50
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _QUERY = re.compile(r"[!-~]+")
@@ -194,7 +194,7 @@ def remote_file(entry: Mapping[str, Any], endpoint: str, repo: str) -> RemoteFil
     lfs = entry.get("lfs")
     name = printable(str(entry.get("path")))
     size = lfs.get("size") if isinstance(lfs, dict) else entry.get("size")
-    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_SIZE:
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_FILE_SIZE:
         raise hub_errors.not_a_hub(endpoint, f"it gives no size for {name} of {repo}")
     if isinstance(lfs, dict):
         sha256 = lfs.get("oid")

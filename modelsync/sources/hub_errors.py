@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from modelsync.errors import GatedError, HttpStatusError, ModelsyncError, NetworkError, NotFoundError
 from modelsync.settings import DEFAULT_ENDPOINT
-from modelsync.spec.names import nearest, printable
+from modelsync.spec.names import listed, nearest, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _BAD_CREDENTIALS = re.compile(
     r"invalid (credentials|(user )?(access )?token)|token .*(expired|revoked)", re.IGNORECASE
 )
-_LISTED = 8
 
 
 def explain(
@@ -99,12 +98,6 @@ def disabled(endpoint: str, repo: str) -> NotFoundError:
         f"{_host(endpoint)} has disabled {repo}: nobody can read it",
         hint=f"{endpoint}/{repo} may say why; look for the model in another repo",
     )
-
-
-def listed(names: Sequence[str]) -> str:
-    """Some names for a hint: all of a few, the first of many."""
-    shown = ", ".join(printable(name) for name in names[:_LISTED])
-    return shown + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
 
 
 def _unreachable(error: ModelsyncError, endpoint: str) -> ModelsyncError:

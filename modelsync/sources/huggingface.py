@@ -13,7 +13,7 @@ from modelsync.sources.base import Found, FoundPiece, Resolution, joined
 from modelsync.sources.hub import Hubs
 from modelsync.spec import choose
 from modelsync.spec.lock.origin import hf_url
-from modelsync.spec.names import file_name, safe_path
+from modelsync.spec.names import file_name, listed, safe_path
 from modelsync.spec.parts import joined_name
 from modelsync.spec.uri import HfUri, parse
 from modelsync.transfer.jobs import Segment
@@ -116,7 +116,7 @@ def _only(repo: str, paths: Sequence[str]) -> str:
         )
     raise NotFoundError(
         f"{repo} has {len(paths)} .gguf files, and the URI of an adapter names none of them",
-        hint=f"write one of hf:{repo}/…: {hub_errors.listed(paths)}",
+        hint=f"write one of hf:{repo}/…: {listed(paths)}",
     )
 
 

@@ -7,9 +7,8 @@ import stat
 from typing import TYPE_CHECKING
 
 from modelsync.errors import NotFoundError, RefusedError, StoreError
-from modelsync.sources import hub_errors
 from modelsync.sources.base import Found, FoundPiece, Resolution, joined
-from modelsync.spec.names import file_name, nearest, printable, safe_path
+from modelsync.spec.names import file_name, listed, nearest, printable, safe_path
 from modelsync.spec.parts import joined_name, siblings
 from modelsync.spec.uri import FileUri
 from modelsync.transfer.jobs import Segment
@@ -106,6 +105,4 @@ def _nearby(folder: Path, path: str) -> str:
     near = nearest(file_name(path), names)
     if near is not None:
         return f"did you mean {printable(posixpath.join(place, near))}?"
-    return (
-        f"in the same folder there are {hub_errors.listed(names)}" if names else f"looked in {folder / place}"
-    )
+    return f"in the same folder there are {listed(names)}" if names else f"looked in {folder / place}"

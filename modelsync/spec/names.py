@@ -11,6 +11,7 @@ from modelsync.errors import RefusedError, UsageError
 
 MAX_PATH = 1024  # characters
 MAX_SEGMENT = 255  # bytes of UTF-8: the limit of ext4, APFS and NTFS
+MAX_LISTED = 8  # names in a hint
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_+.-]*", re.ASCII)
@@ -128,3 +129,9 @@ def folded(name: str) -> str:
     import unicodedata
 
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some names for a hint: all of a few, the first of many."""
+    shown = ", ".join(printable(name) for name in names[:MAX_LISTED])
+    return shown + (f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else "")

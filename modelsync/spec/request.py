@@ -9,6 +9,16 @@ from modelsync.spec.uri import Reference, Uri
 _COMPANION_KEYS = tuple((companion.key, companion.many) for companion in COMPANIONS)
 
 
+class Companions(NamedTuple):
+    """What goes with a model: its projector (True: the one beside the model) and its adapters."""
+
+    mmproj: Reference | Literal[True] | None = None
+    loras: tuple[Reference, ...] = ()
+
+
+NO_COMPANIONS = Companions()
+
+
 class Request(NamedTuple):
     """What decides the bytes of a model.
 

@@ -33,6 +33,24 @@ class HfUri(NamedTuple):
             return f"hf:{self.repo}/{self.path.replace('%', '%25').replace('#', '%23')}"
         return f"hf:{self.repo}:{self.quant}" if self.quant is not None else f"hf:{self.repo}"
 
+    @property
+    def short_name(self) -> str:
+        """What messages call the model: the repo without its user."""
+        return self.repo.rpartition("/")[2]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it names a file of this machine."""
+        return False
+
+    def address(self, hub: str) -> str | None:
+        """The URL that requests for it go to; None where there are none.
+
+        Args:
+            hub: The hub to ask.
+        """
+        return hub
+
 
 class WebUri(NamedTuple):
     """A file at a URL."""
@@ -47,6 +65,20 @@ class WebUri(NamedTuple):
         """The file's name: the last part of the URL's path, decoded."""
         return file_name(forms.unquote(self.url.partition("?")[0]))
 
+    @property
+    def short_name(self) -> str:
+        """What messages call the model."""
+        return file_name(self.url.rstrip("/"))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it names a file of this machine."""
+        return False
+
+    def address(self, hub: str) -> str | None:  # noqa: ARG002
+        """The URL that requests for it go to."""
+        return self.url
+
 
 class FileUri(NamedTuple):
     """A file of this machine; `path` has posix separators and is absolute or relative to the manifest."""
@@ -55,6 +87,20 @@ class FileUri(NamedTuple):
 
     def __str__(self) -> str:
         return f"file:{self.path}"
+
+    @property
+    def short_name(self) -> str:
+        """What messages call the model."""
+        return file_name(self.path)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it names a file of this machine."""
+        return True
+
+    def address(self, hub: str) -> str | None:  # noqa: ARG002
+        """None: no request is made for it."""
+        return None
 
 
 class OciUri(NamedTuple):
@@ -66,6 +112,20 @@ class OciUri(NamedTuple):
 
     def __str__(self) -> str:
         return f"oci://{self.registry}/{self.repository}{self.reference}"
+
+    @property
+    def short_name(self) -> str:
+        """What messages call the model."""
+        return file_name(f"{self.repository}{self.reference}")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it names a file of this machine."""
+        return False
+
+    def address(self, hub: str) -> str | None:  # noqa: ARG002
+        """None: no request is made for it yet."""
+        return None
 
 
 Uri: TypeAlias = HfUri | WebUri | FileUri | OciUri

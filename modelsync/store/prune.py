@@ -15,7 +15,7 @@ from modelsync.store.survey import Thing, scan, take
 
 
 class Freed(NamedTuple):
-    """What a prune came to.
+    """The result of a prune.
 
     Attributes:
         blobs: How many blobs went.

@@ -264,7 +264,7 @@ _Row = TypeVar("_Row", "LockedFile", "Piece")
 
 
 def _checked(row: _Row) -> _Row:
-    """What a remembered file and its pieces have in common, held against what a lock may say."""
+    """What a remembered file and its pieces have in common, checked as those of a lock are."""
     from modelsync.spec.digest import sha256_hex
     from modelsync.spec.names import safe_path
 

@@ -8,12 +8,14 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+THREADS = 8  # calls at a time: they wait for servers and disks
+
 
 def run_all(
     function: Callable[[Item], Result],
     items: Sequence[Item],
     *,
-    threads: int,
+    threads: int = THREADS,
     name: str,
     cancel: threading.Event,
     meanwhile: Callable[[], None] | None = None,

@@ -23,6 +23,11 @@ class Segment(NamedTuple):
     size: int | None = None
     redirects: bool = False
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a file of this machine."""
+        return self.url.startswith("file:")
+
 
 class Guess(NamedTuple):
     """Bytes of the file that another file on this machine probably has.

@@ -179,9 +179,7 @@ def test_the_store_is_shown_pruned_and_emptied(synced: Cli, store_root: Path) ->
     assert str(synced.lock) in synced("cache", "list", "-v").out
     assert synced("cache", "prune", "--now").err == "nothing to remove\n"
     refused = synced("cache", "clean", status=2)
-    assert (
-        refused.err == "error: cache clean asks first, and nobody is there to answer\nhint: --yes answers\n"
-    )
+    assert refused.err == "error: cache clean asks first, and stdin is not a terminal\nhint: --yes answers\n"
     assert "would remove 1 file" in synced("cache", "clean", "--dry-run").err
     assert synced("cache", "size", "--format", "json").json["blobs"] == 1
     synced.lock.unlink()

@@ -66,7 +66,7 @@ def test_events_that_cannot_be_written_stop_no_transfer(cli: Cli) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
 def test_a_program_that_reads_no_more_events_stops_no_transfer(cli: Cli) -> None:
-    """Who read the FIFO went away after the first line: the models come all the same."""
+    """The reader of the FIFO went away after the first line: the models come all the same."""
     fifo = cli.folder / "events"
     os.mkfifo(fifo)
     reader = subprocess.Popen(["head", "-n", "1", str(fifo)], stdout=subprocess.PIPE)

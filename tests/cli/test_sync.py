@@ -74,9 +74,9 @@ def test_lock_writes_checks_and_verifies(cli: Cli) -> None:
     *changes, last = cli("lock").err.splitlines()
     assert changes == [" + tiny  Q4_K_M  2.9 KiB"]
     assert re.fullmatch(r"models\.lock written: nothing fetched, [\d.]+ s", last)
-    assert cli("lock", "--check").err == "models.lock answers the manifest: 1 model\n"
-    assert cli("lock").err == "models.lock answers the manifest: 1 model\n"
-    assert cli("lock", "--verify").err == "models.lock says what upstream says: 1 model\n"
+    assert cli("lock", "--check").err == "models.lock is up to date: 1 model\n"
+    assert cli("lock").err == "models.lock is up to date: 1 model\n"
+    assert cli("lock", "--verify").err == "models.lock agrees with upstream: 1 model\n"
     text = cli.lock.read_text()
     cli.lock.write_text(re.sub('sha256 = "[0-9a-f]{4}', 'sha256 = "0000', text))
     assert "tiny" in cli("lock", "--verify", status=1).err

@@ -120,7 +120,7 @@ def test_another_commit_of_the_same_bytes_costs_nothing(place: Place, context: C
 
 
 def test_a_tensor_may_have_moved_to_another_part(place: Place, context: Context) -> None:
-    """A split model is cut anew, into more parts: what each part has is found in any part of the old one."""
+    """A split model is cut again, into more parts: what each part has is found in any part of the old one."""
     tensors = list(small(30).items())
 
     def cut(sizes: list[int], template: Mapping[str, str]) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ from modelsync.errors import MisfitError, OfflineError, UsageError
 from modelsync.fit import best_quant
 from modelsync.fit.best_quant import Chosen, reasons
 from modelsync.fit.estimation import EstimateOptions
+from modelsync.spec.request import Companions
 from modelsync.spec.uri import parse
 from tests.support.machines import Sized
 from tests.support.project import REPO, Opened, Place, put
@@ -77,7 +78,9 @@ def test_projectors_and_adapters_need_room_too(repo: str, place: Place, context:
     """What is loaded beside the model is counted in, by its header."""
     place.repo.commit({"mmproj-F16.gguf": quant("F16", vocabulary=WORDS[:1000])})
     bare = best(context, repo, ram=90 * MiB, gpus=())
-    seen = best_quant.best_quant(context, parse(repo), EstimateOptions(ram=90 * MiB, gpus=()), mmproj=True)
+    seen = best_quant.best_quant(
+        context, parse(repo), EstimateOptions(ram=90 * MiB, gpus=()), companions=Companions(mmproj=True)
+    )
     assert bare.best.quant == seen.best.quant == "F16"
     assert 0 < seen.best.estimate.weights - bare.best.estimate.weights < 5 * MiB
 
@@ -87,7 +90,7 @@ def test_this_machine_counts_with_what_it_has(repo: str, opened: Opened, sized: 
     sized(120, 1)
     context = opened()
     assert best(context, repo).best.quant == "F16"
-    assert len(context.fitting) == 4
+    assert len(context.known_to_fit) == 4
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_split_quants_alone_cost_one_header(place: Place, context: Context) -> N
 
 
 def test_what_is_here_is_asked_of_nobody(place: Place, context: Context) -> None:
-    """A quant in the store is the one that the others are held against."""
+    """A quant in the store is the one that the others are compared with."""
     put(place, {f"tiny-{name}.gguf": quant(name, vocabulary=WORDS) for name in ("Q2_K", "Q8_0")})
     project = place.write(f'[models]\ntiny = "hf:{REPO}:Q8_0"\n')
     sync.sync(context, project)

@@ -1,4 +1,4 @@
-"""The formulas, llama.cpp's own answers and a model that is really loaded, held against each other."""
+"""The formulas, llama.cpp's own answers and a model that is really loaded, compared with each other."""
 
 import json
 import subprocess

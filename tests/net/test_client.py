@@ -100,7 +100,7 @@ def test_what_stays_is_asked_once(client: Client, hub: Hub, url: str, status: in
 
 
 def test_open_asks_once(client: Client, hub: Hub, url: str) -> None:
-    """Who reads the bytes decides about the next try."""
+    """The reader of the bytes decides about the next try."""
     hub.misbehave(Status(503, {"Retry-After": "7"}), where="plain", times=None)
     with pytest.raises(HttpStatusError) as error, client.open(url):
         pass
@@ -160,7 +160,7 @@ def test_304_is_an_answer(client: Client, url: str) -> None:
 
 
 def test_the_hubs_own_words_are_told(client: Client, hub: Hub) -> None:
-    """Its error code and message reach who must explain them."""
+    """Its error code and message reach the source, which explains them."""
     hub.repo("user/gated", gated="manual").commit({"x.gguf": b"GGUF"})
     with pytest.raises(HttpStatusError) as error:
         client.head(f"{hub.endpoint}/user/gated/resolve/main/x.gguf")

@@ -32,7 +32,7 @@ def test_a_sync_locks_fetches_and_shows(place: Place, context: Context, store_ro
 
 
 def test_nothing_to_do_makes_no_request(place: Place, context: Context) -> None:
-    """A second sync changes nothing and asks nobody."""
+    """A second sync changes nothing and makes no request."""
     project = place.write(LINKED)
     sync.sync(context, project)
     place.hub.clear()

@@ -41,7 +41,7 @@ def test_locking_needs_the_network_only_for_what_is_stale(place: Place, opened: 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there, a signal is sent otherwise")
 def test_ctrl_c_ends_a_lock_that_waits_for_a_server(place: Place) -> None:
-    """Who interrupts a lock does not wait for the answers that it was waiting for, nor for its retries."""
+    """An interrupted lock does not wait for the answers that it was waiting for, nor for its retries."""
     place.hub.misbehave(Stall(0, seconds=60), where="hub", times=100)
     place.write(MANIFEST)
     command = [sys.executable, "-m", "modelsync", "lock"]

@@ -131,7 +131,7 @@ def test_a_table_of_hashes_pins_each_file_by_its_name(hub: Hub, ask: Asker) -> N
 
 
 def test_a_pin_is_what_a_file_without_a_digest_must_be(hub: Hub, ask: Asker) -> None:
-    """A file whose source publishes no digest has its pin for one, and is held against it."""
+    """A file whose source publishes no digest has its pin for one, and is compared with it."""
     answer = ask(hub.file("/m.gguf", model()), sha256=SHA)
     assert answer.files[0].sha256 == SHA
     request = Request(parse(f"{hub.plain}/m.gguf").uri, sha256=SHA)

@@ -174,7 +174,7 @@ def test_who_does_not_wait_is_told(store: Store) -> None:
 
 
 def test_a_wait_can_be_cancelled(store: Store) -> None:
-    """Who waits for another is told so once, and stops when it is cancelled."""
+    """A process that waits for another is told so once, and stops when it is cancelled."""
     cancel, waits = threading.Event(), []
 
     def on_wait() -> None:

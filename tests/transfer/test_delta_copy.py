@@ -184,7 +184,7 @@ def test_one_of_two_older_files_may_be_missing(hub: Hub, lab: Lab, old: Path, tm
 def test_of_several_older_files_the_one_that_has_the_bytes_is_taken(
     hub: Hub, lab: Lab, old: Path, tmp_path: Path
 ) -> None:
-    """One probe of the source is held against all of them; one that is gone is passed over."""
+    """One probe of the source is compared with all of them; one that is gone is passed over."""
     other = tmp_path / "other"
     other.write_bytes(noise(len(OLD), 9))
     many = [
@@ -551,7 +551,7 @@ def test_a_mistake_while_copying_comes_out(
 
 
 def test_an_earlier_runs_bytes_that_were_wrong_are_told_of(hub: Hub, lab: Lab) -> None:
-    """It begins anew and succeeds; a note says which bytes came from which run."""
+    """It begins again and succeeds; a note says which bytes came from which run."""
     url = hub.file("/x.gguf", NEW)
     job = lab.job(url, NEW)
     partial = Partial(job.folder, f"sha256:{job.sha256}")

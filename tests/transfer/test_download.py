@@ -175,7 +175,7 @@ def test_one_failure_does_not_stop_the_others(hub: Hub, lab: Lab) -> None:
 
 
 def test_a_full_disk_is_told_before_the_first_byte(hub: Hub, lab: Lab) -> None:
-    """All files of a run together are held against the space that is free."""
+    """All files of a run together are compared with the free space."""
     jobs = [lab.job(f"{hub.plain}/{n}", size=2**45, digest="0" * 64, label=str(n)) for n in range(64)]
     with pytest.raises(DiskFullError, match=r"2\.0 PiB needed, .* free"):
         lab.run(*jobs)

@@ -151,7 +151,7 @@ def test_a_server_without_ranges_that_always_breaks_off_is_given_up(hub: Hub, la
 def test_a_server_that_breaks_off_a_little_later_every_time_is_not_given_up(
     hub: Hub, lab: Lab, url: str
 ) -> None:
-    """Bytes came: the count of tries begins anew, however often."""
+    """Bytes came: the count of tries begins again, however often."""
     hub.misbehave(Cut(20 * KiB), times=None)
     assert lab.run(lab.job(url, OLD), tries=2).only.fetched == len(OLD)
 

@@ -185,7 +185,7 @@ def test_a_mistake_in_on_done_comes_out(hub: Hub, lab: Lab) -> None:
 def test_a_power_cut_keeps_what_was_synced(
     hub: Hub, lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """After a reboot the marks count: a download of minutes does not begin anew."""
+    """After a reboot the marks count: a download of minutes does not begin again."""
     monkeypatch.setattr("modelsync.transfer.file_worker.SYNC_EVERY", 0.05)
     job = lab.job(hub.file("/x.gguf", DATA), DATA)
     hub.misbehave(Slow(8 * MiB), where="plain", times=None)

@@ -1,4 +1,4 @@
-"""The laws of byte ranges, held against plain sets of offsets."""
+"""The laws of byte ranges, compared with plain sets of offsets."""
 
 from hypothesis import given
 from hypothesis import strategies as st

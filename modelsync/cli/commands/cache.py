@@ -154,7 +154,7 @@ def _ask(store: "Store", plan: "PrunePlan") -> None:
     from modelsync.spec.names import printable
 
     if not is_terminal(sys.stdin):
-        raise UsageError("cache clean asks first, and nobody is there to answer", hint="--yes answers")
+        raise UsageError("cache clean asks first, and stdin is not a terminal", hint="--yes answers")
     what = f"{units.count(plan.blobs, 'file')}, {units.size(plan.bytes)}"
     where = printable(str(store.root), 1000)
     try:

@@ -173,7 +173,7 @@ class _Chat:
         self._output.words(f"{units.count(pieces, 'token')} in {units.duration(seconds)}")
 
     def go_on(self) -> None:
-        """Questions and answers until nothing more is typed."""
+        """Questions and answers until stdin ends."""
         self._output.words(f"chat with {printable(self._model)}: Ctrl-C ends an answer, Ctrl-D the chat")
         ask = _asker()
         while (prompt := ask()) is not None:

@@ -23,7 +23,7 @@ def doctor(invocation: Invocation) -> int:
     """Say what modelsync sees on this machine, and what is wrong with it.
 
     That is versions, memory and GPUs, the store, the hub and where its token comes from (not the token), variables
-    that nobody reads, and the project. The hub is asked one thing; --offline spares that. Fails if something is wrong.
+    that are not read, and the project. The hub is asked one thing; --offline spares that. Fails if something is wrong.
     """
     return show(invocation)
 

@@ -126,8 +126,10 @@ def add(
 
     def choose(context: "Context", reference: "Reference") -> "Reference":
         from modelsync.fit import best_quant
+        from modelsync.spec.request import Companions
 
-        found = best_quant.best_quant(context, reference, asked, mmproj=model.mmproj, loras=model.loras)
+        companions = Companions(model.mmproj, tuple(model.loras))
+        found = best_quant.best_quant(context, reference, asked, companions=companions)
         invocation.say(*map(safe, (*found.notes, *best_quant.reasons(found))))
         chosen.append(found)
         return found.reference

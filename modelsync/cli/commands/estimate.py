@@ -93,7 +93,7 @@ PARTS = (
     ("compute", "▒", "magenta"),
     ("other", "░", "yellow"),
 )
-SOURCES = {"llama.cpp": "llama.cpp's own numbers", "formula": "reckoned by formulas"}
+SOURCES = {"llama.cpp": "llama.cpp's own numbers", "formula": "computed by formulas"}
 
 
 def show(invocation: Invocation, model: str, asked: "EstimateOptions", *, variant: str | None) -> None:

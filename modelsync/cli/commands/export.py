@@ -1,6 +1,5 @@
 """`modelsync export`."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,18 +10,26 @@ from modelsync.cli import completion, options
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 from modelsync.errors import StoreError, UsageError
+from modelsync.ops.export import FORMATS
 from modelsync.project.selection import Groups, Selection
 
 if TYPE_CHECKING:
     from modelsync.ops.export.models import Exported
 
-FORMATS = ("llama-server", "ollama", "env", "sha256sums", "json")
+_HELP = f"""Write the synced models, or the NAMEd ones, as other programs read them. Nothing is fetched.
+
+{" ".join(f"{name}: {each.help}." for name, each in FORMATS.items())}
+"""
 
 
-@command("export", short_help="Write the models down for other programs.")
+@command("export", short_help="Write the models down for other programs.", help=_HELP)
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.names)
 @click.option(
-    "--to", metavar="FORMAT", type=click.Choice(FORMATS), required=True, help=f"One of {', '.join(FORMATS)}."
+    "--to",
+    metavar="FORMAT",
+    type=click.Choice(list(FORMATS)),
+    required=True,
+    help=f"One of {', '.join(FORMATS)}.",
 )
 @click.option(
     "-o",
@@ -41,24 +48,19 @@ def export(
     groups: Groups,
     variant: str | None,
 ) -> None:
-    """Write the synced models, or the NAMEd ones, as other programs read them. Nothing is fetched.
-
-    llama-server: its presets file for router mode (--models-preset), with the load settings in its flag names.
-    ollama: a Modelfile each. env: shell variables, for eval. sha256sums: for `sha256sum -c` in the project's folder.
-    json: everything, of models that are not here too.
-    """
-    from modelsync.ops import export as ops_export
+    """Writes the models in one of the formats."""
     from modelsync.ops.export import models
 
+    written = FORMATS[to]
     project = invocation.project()
     selection = Selection(names, groups, variant)
     with invocation.context() as context:
-        chosen = models.models(context, project, selection, missing=to == "json")
-    made = ops_export.WRITERS[to](chosen, project.root)
+        chosen = models.models(context, project, selection, missing=written.missing)
+    made = written.write(chosen, project.root)
     for each in made:
         invocation.output.notes(each.notes)
     if output is not None:
-        _write(made, output, apart=to == "ollama")
+        _write(made, output, suffix=written.suffix)
         invocation.output.result(to=to, output=str(output.absolute()))
     elif len(made) > 1:
         raise UsageError(
@@ -69,10 +71,8 @@ def export(
         text = "".join(each.text for each in made)
         if not invocation.output.json:
             _print(text)
-        if to == "json":
-            invocation.output.result(models=json.loads(text)["models"])
-        else:
-            invocation.output.result(to=to, text=text)
+        value = made[0].value if made else None
+        invocation.output.result(**({"to": to, "text": text} if value is None else value))
 
 
 def _bytes(text: str) -> bytes:
@@ -88,13 +88,13 @@ def _print(text: str) -> None:
         sys.stdout.flush()
 
 
-def _write(made: "list[Exported]", output: Path, *, apart: bool) -> None:
+def _write(made: "list[Exported]", output: Path, *, suffix: str | None) -> None:
     """Writes one file, or a folder's; one that was there is replaced whole."""
     try:
-        if apart:
+        if suffix is not None:
             output.mkdir(parents=True, exist_ok=True)
         for each in made:
-            target = output / f"{each.name}.Modelfile" if apart else output
+            target = output / f"{each.name}{suffix}" if suffix is not None else output
             beside = target.with_name(f".{target.name}.new")
             beside.write_bytes(_bytes(each.text))
             beside.replace(target)

@@ -6,8 +6,6 @@ from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import titled
 from modelsync.display import units
 
-STATES = {"here": "green", "missing": "yellow", "partial": "yellow", "stale": "red", "unlocked": "red"}
-
 
 @command("list", short_help="Show what is wanted, locked and here.")
 def list_(invocation: Invocation) -> None:

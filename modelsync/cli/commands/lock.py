@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from modelsync.context import Context
     from modelsync.ops.lock import LockReport
     from modelsync.project.project import Project
+    from modelsync.spec.lock.model import Lock
 
 
 @command("lock", short_help="Write down exactly which bytes the manifest means.")
@@ -60,7 +61,7 @@ def tell(invocation: Invocation, project: "Project", done: "LockReport", *, dry_
             else f"{name} written: {report.totals(done.bytes_fetched, 0, invocation.seconds)}",
         )
     else:
-        output.words(f"{name} answers the manifest: {units.count(len(done.lock.models), 'model')}")
+        output.words(f"{name} is up to date: {_counted(done.lock)}")
     output.result(
         changes=report.change_values(changes),
         bytes_fetched=done.bytes_fetched,
@@ -74,7 +75,13 @@ def _check(invocation: Invocation, context: "Context", project: "Project", *, ve
     from modelsync.ops import lock as ops_lock
 
     current = ops_lock.verify(context, project) if verify else ops_lock.check(project)
-    what = "says what upstream says" if verify else "answers the manifest"
-    models = units.count(len(current.models), "model")
-    invocation.output.words(f"{project.lock_path.name} {what}: {models}")
+    what = "agrees with upstream" if verify else "is up to date"
+    invocation.output.words(f"{project.lock_path.name} {what}: {_counted(current)}")
     invocation.output.result(changes=[], bytes_fetched=0, bytes_reused=0, written=False, notes=[])
+
+
+def _counted(lock: "Lock") -> str:
+    """`3 models, 1 variant`."""
+    variants = sum(model.variant is not None for model in lock.models)
+    models = units.count(len(lock.models) - variants, "model")
+    return f"{models}, {units.count(variants, 'variant')}" if variants else models

@@ -76,17 +76,12 @@ def _bound(invocation: Invocation, uris: tuple[str, ...], headers: tuple[str, ..
     """Each header with each address that it may be sent to: those of the URIs beside it."""
     if not headers:
         return []
-    from modelsync.spec.uri import HfUri, WebUri, parse
+    from modelsync.spec.uri import parse
 
     with Context(options=CallOptions(endpoint=invocation.endpoint)) as context:
         hub = context.endpoint()
-    addresses = []
-    for uri in (parse(text).uri for text in uris):
-        if isinstance(uri, HfUri):
-            addresses.append(hub)
-        elif isinstance(uri, WebUri):
-            addresses.append(uri.url)
-    return [(address, header) for address in dict.fromkeys(addresses) for header in headers]
+    addresses = dict.fromkeys(parse(text).uri.address(hub) for text in uris)
+    return [(address, header) for address in addresses if address is not None for header in headers]
 
 
 def _value(one: "Pulled") -> dict[str, object]:

@@ -63,7 +63,7 @@ def run(
     if not words:
         raise UsageError("there is no command to run", hint="modelsync run -- python app.py")
     chosen = options._replace(selection=Selection(groups=groups, variant=variant))
-    chosen.verify()
+    chosen.check_combination()
     project = invocation.project().loaded()
     with invocation.context(call, events=events) as context:
         if not no_sync:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from modelsync.cli.invocation import Invocation
+from modelsync.spec.roles import COMPANIONS
 
 if TYPE_CHECKING:
     from modelsync.project.model_files import ModelFiles
@@ -22,9 +23,8 @@ def show(invocation: Invocation, model: str, *, variant: str | None = None, ever
 
 def value(files: "ModelFiles") -> dict[str, object]:
     """A model's files as programs read them."""
-    return {
-        "model": str(files.model),
-        "parts": [str(part) for part in files.parts],
-        "mmproj": str(files.mmproj) if files.mmproj else None,
-        "loras": [str(lora) for lora in files.loras],
-    }
+    paths: dict[str, object] = {"model": str(files.model), "parts": [str(part) for part in files.parts]}
+    for companion in COMPANIONS:
+        found = getattr(files, companion.key)
+        paths[companion.key] = list(map(str, found)) if companion.many else found and str(found)
+    return paths

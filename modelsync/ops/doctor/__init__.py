@@ -9,11 +9,11 @@ from modelsync import settings as environment
 from modelsync.context import Context
 from modelsync.errors import ConfigError, ModelsyncError
 from modelsync.ops.doctor import network, places, project, runtime, variables
-from modelsync.ops.doctor.findings import Finding, Group, Report, fault, group
+from modelsync.ops.doctor.findings import Finding, FindingGroup, Report, fault, group
 from modelsync.project.project import Project
 from modelsync.settings import Settings
 
-__all__ = ["Finding", "Group", "Report", "examine", "sound_settings"]
+__all__ = ["Finding", "FindingGroup", "Report", "examine", "sound_settings"]
 
 
 def examine(

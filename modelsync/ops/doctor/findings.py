@@ -1,4 +1,4 @@
-"""What a look at a machine comes to: findings in groups, each with what mends it. Pure."""
+"""The result of a look at a machine: findings in groups, each with what mends it. Pure."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -25,7 +25,7 @@ class Finding(NamedTuple):
     hint: str | None = None
 
 
-class Group(NamedTuple):
+class FindingGroup(NamedTuple):
     """Findings about one part of the machine."""
 
     name: str
@@ -35,7 +35,7 @@ class Group(NamedTuple):
 class Report(NamedTuple):
     """All that was found, in the order that it is read in."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[FindingGroup, ...]
 
     def of(self, *states: State) -> Iterator[tuple[str, Finding]]:
         """The findings of these states, each with its group's name."""
@@ -58,9 +58,9 @@ class Report(NamedTuple):
         }
 
 
-def group(name: str, findings: Iterable[Finding]) -> Group:
+def group(name: str, findings: Iterable[Finding]) -> FindingGroup:
     """A group, with all its findings looked at now."""
-    return Group(name, tuple(findings))
+    return FindingGroup(name, tuple(findings))
 
 
 def fault(name: str, error: ModelsyncError, state: State = "wrong") -> Finding:

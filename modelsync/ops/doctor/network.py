@@ -106,7 +106,7 @@ def _unread(path: Path) -> Iterator[Finding]:
     except OSError as error:
         why = f"cannot be read: {error.strerror}"
     yield Finding(
-        "token file", f"{shown} {why}", "warning", "`hf auth login` writes it anew; or set HF_TOKEN"
+        "token file", f"{shown} {why}", "warning", "`hf auth login` writes it again; or set HF_TOKEN"
     )
 
 
@@ -174,7 +174,7 @@ def _certificates() -> Finding:
 
 
 def _request(endpoint: str, settings: Settings) -> Finding:
-    """Asks the hub who it thinks we are."""
+    """Asks the hub whose token it was sent."""
     import json
 
     name, shown = "request", printable(endpoint)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from modelsync.context import Context
-from modelsync.errors import ManifestError, ModelsyncError
+from modelsync.errors import ModelsyncError, NoManifestError
 from modelsync.fit.variants import AUTO
 from modelsync.ops import listing
 from modelsync.ops.doctor.findings import Finding, fault
@@ -23,10 +23,8 @@ def found(find_project: Callable[[], Project]) -> tuple[LoadedProject | None, Ma
     """
     try:
         project = find_project().loaded()
-    except ManifestError as error:
-        if error.message.startswith("no "):  # none was asked for: modelsync works without one too
-            return None, None, Finding("manifest", f"no {MANIFEST} here or above", "note")
-        return None, None, fault("manifest", error)
+    except NoManifestError:  # modelsync works without one too
+        return None, None, Finding("manifest", f"no {MANIFEST} here or above", "note")
     except ModelsyncError as error:
         return None, None, fault("manifest", error)
     shown = _where(project)

@@ -100,7 +100,7 @@ def llama(found: Probe | None) -> Iterator[Finding]:
         )
         return
     if found.version is None:
-        hint = f"install it anew, for this machine: `{_REINSTALL}`"
+        hint = f"install it again, for this machine: `{_REINSTALL}`"
         yield Finding(name, f"installed, and does not work: {found.why_not}", "wrong", hint)
         return
     best = next((name for name in _WIDE if any(each.startswith(name) for each in found.features)), None)

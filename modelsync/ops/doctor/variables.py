@@ -1,4 +1,4 @@
-"""Which variables of the environment nobody reads, though they look as if somebody should. Pure."""
+"""Variables of the environment that look like settings but are not read. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path

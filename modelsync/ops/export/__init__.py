@@ -1,15 +1,36 @@
-"""Export: the synced models as files that other programs read. One module a format."""
+"""Export: the synced models as files that other programs read. One module and one entry a format."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from modelsync.ops.export import env, json_, llama_server, ollama, sha256sums
 from modelsync.ops.export.models import Exported, ExportedModel
 
-WRITERS: Mapping[str, Callable[[Sequence[ExportedModel], Path], list[Exported]]] = {
-    "llama-server": llama_server.write,
-    "ollama": ollama.write,
-    "env": env.write,
-    "sha256sums": sha256sums.write,
-    "json": json_.write,
+
+class Format(NamedTuple):
+    """A format that models are exported in.
+
+    Attributes:
+        write: Makes its texts of the models; relative paths in them are relative to the given folder.
+        help: What it is, for the help page.
+        suffix: The ending of file names, where each model is a file of its own; None: all are one text.
+        missing: Whether it has models that are not on this machine too.
+    """
+
+    write: Callable[[Sequence[ExportedModel], Path], list[Exported]]
+    help: str
+    suffix: str | None = None
+    missing: bool = False
+
+
+FORMATS: Mapping[str, Format] = {
+    "llama-server": Format(
+        llama_server.write,
+        "its presets file for router mode (--models-preset), with the load settings in its flag names",
+    ),
+    "ollama": Format(ollama.write, "a Modelfile each", suffix=".Modelfile"),
+    "env": Format(env.write, "shell variables, for eval"),
+    "sha256sums": Format(sha256sums.write, "for `sha256sum -c` in the project's folder"),
+    "json": Format(json_.write, "everything, of models that are not here too", missing=True),
 }

@@ -10,8 +10,8 @@ from modelsync.ops.export.models import Exported, ExportedModel, paths_of
 
 def write(chosen: Sequence[ExportedModel], root: Path) -> list[Exported]:  # noqa: ARG001
     """Everything that is known of the models, as one object."""
-    text = json.dumps({"schema": 1, "models": [_value(model) for model in chosen]}, indent=2)
-    return [Exported("", text + "\n")]
+    value = {"models": [_value(model) for model in chosen]}
+    return [Exported("", json.dumps({"schema": 1} | value, indent=2) + "\n", value=value)]
 
 
 def _value(model: ExportedModel) -> dict[str, Any]:

@@ -42,12 +42,14 @@ class ExportedModel(NamedTuple):
 class Exported(NamedTuple):
     """One text, what it is for, and what could not be said in it.
 
-    `name` is that of the model for a text of one model's own, else empty.
+    `name` is that of the model for a text of one model's own, else empty. `value` is what programs read in place of
+    the text, where that is JSON itself.
     """
 
     name: str
     text: str
     notes: tuple[str, ...] = ()
+    value: Mapping[str, Any] | None = None
 
 
 def models(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelsync.errors import LockfileError, ModelsyncError, RefusedError
-from modelsync.spec.lock.model import Lock, LockedFile, LockedModel, Piece
+from modelsync.spec.lock.model import MAX_FILE_SIZE, Lock, LockedFile, LockedModel, Piece
 from modelsync.spec.lock.origin import RequestReferences, asked, check_hashes, check_origin
 from modelsync.spec.lock.text import REQUEST_KEYS, VERSION
 from modelsync.spec.names import check_name, path_fault, printable
@@ -13,7 +13,6 @@ from modelsync.spec.roles import ROLES
 
 MAX_MODELS = 20_000
 MAX_FILES = 2_000  # of one model, and pieces of one file
-MAX_SIZE = 1 << 50  # bytes
 MAX_TEXT = 4_096  # characters of a url, a license, …
 
 _HEX = "0123456789abcdef"
@@ -158,7 +157,7 @@ def _path(table: Mapping[str, Any]) -> str:
 
 def _size(table: Mapping[str, Any]) -> int:
     size = table.get("size")
-    if type(size) is not int or not 0 <= size <= MAX_SIZE:  # a bool is an int too
+    if type(size) is not int or not 0 <= size <= MAX_FILE_SIZE:  # a bool is an int too
         raise LockfileError("size: a number of bytes is expected")
     return size
 

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from modelsync.spec.roles import Role
 
+MAX_FILE_SIZE = 1 << 50  # bytes; what claims to be larger is refused
+
 
 class Piece(NamedTuple):
     """One of the pieces that a joined file is made of."""
@@ -49,6 +51,11 @@ class LockedModel(NamedTuple):
         """`llama3`, or `llama3 [server]` for a variant."""
         return f"{self.name} [{self.variant}]" if self.variant else self.name
 
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """What tells it from the others: its name and its variant."""
+        return self.name, self.variant
+
 
 class Lock(NamedTuple):
     """A whole lock."""
@@ -57,7 +64,12 @@ class Lock(NamedTuple):
 
     def find(self, name: str, variant: str | None = None) -> LockedModel | None:
         """The model of that name and variant, or None."""
-        return next((model for model in self.models if model.name == name and model.variant == variant), None)
+        return next((model for model in self.models if model.key == (name, variant)), None)
+
+    @property
+    def by_key(self) -> dict[tuple[str, str | None], LockedModel]:
+        """The models by name and variant; a new dict each time."""
+        return {model.key: model for model in self.models}
 
     @property
     def digests(self) -> frozenset[str]:

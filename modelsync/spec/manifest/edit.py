@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 from modelsync.errors import UsageError
 from modelsync.spec.manifest.read import parse
 from modelsync.spec.names import check_name
+from modelsync.spec.roles import COMPANIONS
 from modelsync.spec.uri import Reference
 
 _TEMPLATE = """\
@@ -86,8 +87,7 @@ def add(text: str, model: NewModel, *, where: str = "models.toml") -> str:
     values: dict[str, Any] = {
         "uri": str(reference.uri),
         "revision": revision or reference.revision,
-        "mmproj": str(model.mmproj) if isinstance(model.mmproj, Reference) else model.mmproj,
-        "loras": list(map(str, model.loras)),
+        **{each.key: _written(getattr(model, each.key)) for each in COMPANIONS},
         "sha256": model.sha256,
         "endpoint": model.endpoint,
         "groups": list(model.groups),
@@ -96,7 +96,7 @@ def add(text: str, model: NewModel, *, where: str = "models.toml") -> str:
     before = parse(text, where=where)
     if variant is not None:
         before.entry(name)
-    if any((entry.name, entry.variant) == (name, variant) for entry in before.entries):
+    if any(entry.key == (name, variant) for entry in before.entries):
         raise _taken(name, variant)
     draft = Draft(text, path, where)
     draft.put(values)
@@ -124,6 +124,13 @@ def remove(text: str, names: Sequence[str], *, where: str = "models.toml") -> st
         draft.cut()
         text = draft.finished()
     return text
+
+
+def _written(value: Reference | Sequence[Reference] | bool | None) -> str | list[str] | bool | None:
+    """A companion's value as a manifest has it."""
+    if isinstance(value, Reference):  # before the tuples: it is one
+        return str(value)
+    return value if value is None or isinstance(value, bool) else list(map(str, value))
 
 
 def _taken(name: str, variant: str | None) -> UsageError:

@@ -28,6 +28,11 @@ class Entry(NamedTuple):
         """`llama3`, or `llama3 [server]` for a variant."""
         return f"{self.name} [{self.variant}]" if self.variant else self.name
 
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """What tells it from the others: its name and its variant."""
+        return self.name, self.variant
+
 
 class Manifest(NamedTuple):
     """A whole manifest; variants follow their entry."""
