@@ -27,7 +27,7 @@ def stock(hub: Hub, folder: Path) -> dict[str, Any]:
     )
     parts = {f"parts-Q4_K_M-{n:05d}-of-00002.gguf": noise(60_000 + n, 10 + n) for n in (1, 2)}
     hub.repo(PARTS).commit(parts)
-    hub.repo(SECRET).commit({"secret-Q4_K_M.gguf": noise(30_000, 7)})
+    hub.repo(SECRET, gated="auto").commit({"secret-Q4_K_M.gguf": noise(30_000, 7)})
     direct = hub.file("/direct/plain.gguf", noise(40_000, 5))
     return {"endpoint": hub.endpoint, "direct": direct}
 
@@ -51,6 +51,10 @@ def main() -> None:
             elif asked["do"] == "gate":
                 hub.tokens.add(asked["token"])
                 hub.repo(SECRET, gated="auto").accept(asked["token"])
+                answer = {
+                    "header": hub.file("/a/header.gguf", noise(20_000, 8), require={"X-Key": asked["header"]}),
+                    "login": hub.file("/a/login.gguf", noise(20_000, 9), require={"Authorization": asked["login"]}),
+                }
             hub.clear()
             print(json.dumps(answer), flush=True)
 

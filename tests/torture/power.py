@@ -4,18 +4,20 @@ What a power cut takes of writes that were not synced is an action of `kill`: `c
 """
 
 import itertools
+import json
 import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.torture import checks
+from tests.torture.fuzz_targets import shapes
 from tests.torture.lab import Lab
 from tests.torture.operations import BOTH, LINKED, SMALL, must
 from tests.torture.tally import Budget, Tally
 
 SMALLEST = 64 << 10  # bytes; what is larger is a model
-HARMS = ("missing", "empty", "cut", "zeroed", "flipped", "older")
+HARMS = ("missing", "empty", "cut", "zeroed", "flipped", "older", "shaped")
 COMMANDS = (
     ("list",),
     ("path", "still", "--offline"),
@@ -32,11 +34,12 @@ def run(lab: Lab, budget: Budget, tally: Tally) -> None:
     places = [("synced", place) for place in sorted(_small(lab.root / "synced"))]
     places += [("broken off", place) for place in sorted(_small(lab.root / "broken off"))]
     cases = [(template, place, harm) for template, place in places for harm in HARMS]
-    random.Random(budget.seed).shuffle(cases)
+    dice = random.Random(budget.seed)
+    dice.shuffle(cases)
     for template, place, harm in itertools.islice(cases, budget.cases):
         if budget.over:
             break
-        _case(lab, tally, template, place, harm)
+        _case(lab, tally, template, place, harm, dice)
         tally.count("small files harmed")
 
 
@@ -68,11 +71,11 @@ def _small(folder: Path) -> Iterator[str]:
                 yield place
 
 
-def _case(lab: Lab, tally: Tally, template: str, place: str, harm: str) -> None:
+def _case(lab: Lab, tally: Tally, template: str, place: str, harm: str, dice: random.Random) -> None:
     lab.fresh(template)
     path = lab.scope / place
     before = path.read_bytes()
-    _harm(path, harm)
+    _harm(path, harm, dice)
 
     def fault(what: str) -> None:
         tally.fault(f"{template}: {place} {harm}", what)
@@ -94,15 +97,26 @@ def _case(lab: Lab, tally: Tally, template: str, place: str, harm: str) -> None:
             fault(f"in the end, {name} is {answer}")
 
 
-def _harm(path: Path, harm: str) -> None:
+def _harm(path: Path, harm: str, dice: random.Random) -> None:
     data, seen = path.read_bytes(), path.stat()
     path.unlink()
     if harm == "missing":
         return
     middle = len(data) // 2
     flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :] if data else data
-    harmed = {"empty": b"", "cut": data[:middle], "zeroed": bytes(len(data)), "flipped": flipped, "older": data}
+    if harm == "shaped":
+        data = _shaped(data, dice)
+    harmed = {"empty": b"", "cut": data[:middle], "zeroed": bytes(len(data)), "flipped": flipped, "older": data, "shaped": data}
     path.write_bytes(harmed[harm])
     path.chmod(seen.st_mode & 0o7777)
     back = 10**9 if harm == "older" else 0
     os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns - back))
+
+
+def _shaped(data: bytes, dice: random.Random) -> bytes:
+    """A JSON file of another shape; what is none is emptied."""
+    try:
+        value = json.loads(data.splitlines()[0])
+    except (ValueError, IndexError):
+        return b""
+    return json.dumps(dice.choice(list(shapes(value)))).encode()
