@@ -9,7 +9,15 @@ from pathlib import Path
 from tests.torture import shrunk
 from tests.torture.tally import Budget, Tally
 
-MACHINES = {"kill": 0.4, "power": 0.05, "races": 0.2, "disks": 0.05, "hostile": 0.1, "fuzz": 0.15, "secrets": 0.05}
+MACHINES = {
+    "kill": 0.4,
+    "power": 0.05,
+    "races": 0.2,
+    "disks": 0.05,
+    "hostile": 0.1,
+    "fuzz": 0.15,
+    "secrets": 0.05,
+}
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -20,7 +28,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--cases", type=int, help="of each machine, at most")
     parser.add_argument("--seed", type=int, default=0, help="where to begin")
     parser.add_argument("--whole", action="store_true", help="also the cases that take a minute each")
-    parser.add_argument("--case", nargs=3, metavar=("OPERATION", "ACTION", "N"), help="one case of `kill` again")
+    parser.add_argument(
+        "--case", nargs=3, metavar=("OPERATION", "ACTION", "N"), help="one case of `kill` again"
+    )
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     options = parser.parse_args(words)
     shrunk.shrink()

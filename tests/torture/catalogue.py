@@ -15,7 +15,9 @@ from tests.support.servers import read_head
 MODEL = "*still-Q4_K_M.gguf"
 
 
-def _every(fault: f.Fault, where: str = "cdn", match: str = MODEL, times: int | None = None) -> Callable[[Hub], None]:
+def _every(
+    fault: f.Fault, where: str = "cdn", match: str = MODEL, times: int | None = None
+) -> Callable[[Hub], None]:
     def misbehave(hub: Hub) -> None:
         hub.misbehave(fault, where=where, match=match, times=times)  # type: ignore[arg-type]
 
@@ -74,13 +76,23 @@ FAULTS: dict[str, Callable[[Hub], None]] = {
                 "sha": "a" * 40,
                 "siblings": [
                     {"rfilename": name, "size": 5, "blobId": "b" * 40, "lfs": {"sha256": "c" * 64, "size": 5}}
-                    for name in ("../../evil-Q4_K_M.gguf", "/tmp/evil-Q4_K_M.gguf", "a\\..\\evil-Q4_K_M.gguf", "CON.gguf")
+                    for name in (
+                        "../../evil-Q4_K_M.gguf",
+                        "/tmp/evil-Q4_K_M.gguf",
+                        "a\\..\\evil-Q4_K_M.gguf",
+                        "CON.gguf",
+                    )
                 ],
             }
         )
     ),
     "api: sizes that are none": API(
-        _json({"sha": "a" * 40, "siblings": [{"rfilename": "m-Q4_K_M.gguf", "size": -1, "lfs": {"size": 2**70}}]})
+        _json(
+            {
+                "sha": "a" * 40,
+                "siblings": [{"rfilename": "m-Q4_K_M.gguf", "size": -1, "lfs": {"size": 2**70}}],
+            }
+        )
     ),
     "api: many files": API(
         _json({"sha": "a" * 40, "siblings": [{"rfilename": f"{n}-Q4_K_M.gguf"} for n in range(5000)]})
@@ -112,13 +124,29 @@ JSON = OK + b"Content-Type: application/json\r\n"
 # What asks: `hub`, the hub's API; `file`, a direct URL. Those that end only by a clock take a minute.
 ENDLESS: dict[str, tuple[str, bool, Callable[[socket.socket], None]]] = {
     "100 Continue for ever": ("hub", False, _forever(b"", b"HTTP/1.1 100 Continue\r\n\r\n")),
-    "103 heads for ever": ("hub", False, _forever(b"", b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 60_000 + b"\r\n\r\n")),
+    "103 heads for ever": (
+        "hub",
+        False,
+        _forever(b"", b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 60_000 + b"\r\n\r\n"),
+    ),
     "a head for ever": ("hub", False, _forever(OK, b"X-More: " + b"y" * 1000 + b"\r\n")),
     "a header line for ever": ("hub", False, _forever(OK + b"X-More: ", b"y" * 1000)),
     "a status line for ever": ("hub", False, _forever(b"HTTP/1.1 200 ", b"y" * 1000)),
     "JSON lists for ever": ("hub", False, _forever(JSON + b"\r\n[", b"[]," * 20_000)),
-    "a chunk size for ever": ("hub", False, _forever(JSON + b"Transfer-Encoding: chunked\r\n\r\n", b"0" * 1000)),
-    "trailers for ever": ("hub", False, _forever(JSON + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n" * 100)),
+    "a chunk size for ever": (
+        "hub",
+        False,
+        _forever(JSON + b"Transfer-Encoding: chunked\r\n\r\n", b"0" * 1000),
+    ),
+    "trailers for ever": (
+        "hub",
+        False,
+        _forever(JSON + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n" * 100),
+    ),
     "a byte a second as a head": ("hub", True, _forever(b"", b"H", wait=1.0)),
-    "a byte a second as JSON": ("hub", True, _forever(JSON + b"Content-Length: 5000\r\n\r\n", b" ", wait=1.0)),
+    "a byte a second as JSON": (
+        "hub",
+        True,
+        _forever(JSON + b"Content-Length: 5000\r\n\r\n", b" ", wait=1.0),
+    ),
 }

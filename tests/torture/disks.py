@@ -121,7 +121,14 @@ def _read_only(lab: Lab, budget: Budget, tally: Tally) -> None:
             for name, answer in checks.nothing_wrong(lab, fault).items():
                 if answer != "right":
                     fault(f"{name} is {answer}")
-            for words in ("list", "verify", "sync", "sync --frozen", "add more hf:user/still:Q8_0", "cache prune --now"):
+            for words in (
+                "list",
+                "verify",
+                "sync",
+                "sync --frozen",
+                "add more hf:user/still:Q8_0",
+                "cache prune --now",
+            ):
                 done = lab.command(*words.split(), counted=False)
                 if wrong := checks.told_well(done.status, done.err):
                     fault(f"`{words}`: {wrong}")

@@ -38,7 +38,16 @@ STRIKES: dict[Action, frozenset[Kind]] = {
 }
 AUDITED: dict[str, Kind] = {
     **dict.fromkeys(
-        ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.link", "os.symlink", "os.truncate"),
+        (
+            "os.rename",
+            "os.remove",
+            "os.rmdir",
+            "os.mkdir",
+            "os.chmod",
+            "os.link",
+            "os.symlink",
+            "os.truncate",
+        ),
         "change",
     ),
     "os.utime": "change",
@@ -198,7 +207,9 @@ class Injector:
             if fd <= 2:
                 return write(fd, data)
             with self._turn:
-                self._event("write", f"write {_text(fd)}", lambda: write(fd, memoryview(data)[: len(data) // 2]))
+                self._event(
+                    "write", f"write {_text(fd)}", lambda: write(fd, memoryview(data)[: len(data) // 2])
+                )
                 self._unsynced.written(fd, None, len(data))
                 return write(fd, data)
 
@@ -209,7 +220,7 @@ class Injector:
                 self._unsynced.written(fd, offset, len(data))
                 return pwrite(fd, data, offset)
 
-        os.write, os.pwrite = torn_write, torn_pwrite  # type: ignore[assignment]
+        os.write, os.pwrite = torn_write, torn_pwrite
         for name in ("fsync", "fdatasync"):
             setattr(os, name, self._syncing(name, getattr(os, name)))
         if hasattr(os, "copy_file_range"):
@@ -251,7 +262,9 @@ class Injector:
             def write(self, data: Any, /) -> int:
                 with injector._turn:
                     half = memoryview(data)[: len(data) // 2]
-                    injector._event("write", f"write {_text(self.fileno())}", lambda: io.FileIO.write(self, half))
+                    injector._event(
+                        "write", f"write {_text(self.fileno())}", lambda: io.FileIO.write(self, half)
+                    )
                     injector._unsynced.written(self.fileno(), None, len(data))
                     return super().write(data) or 0
 
@@ -261,8 +274,8 @@ class Injector:
             raw = io.BufferedWriter(Raw(file, mode.replace("t", "").replace("b", "")))
             return raw if "b" in mode else io.TextIOWrapper(raw, *rest[:1], **more)
 
-        io.open = told  # type: ignore[assignment]
-        builtins.open = told  # type: ignore[assignment]
+        io.open = told
+        builtins.open = told
 
 
 def _die() -> NoReturn:

@@ -1,6 +1,6 @@
-"""Fuzzing of all that is read: each target in a process of its own, with atheris where it is installed, else Hypothesis.
+"""Fuzzing of all that is read, each target in a process of its own.
 
-Both begin with the same seeds and keep what they found in a corpus folder, so that the next run begins there.
+With atheris where it is installed, which sees what of the code an input reaches; else with Hypothesis. Both begin with the same seeds and keep what they found in a corpus folder, so that the next run begins there.
 """
 
 import json
@@ -25,12 +25,12 @@ def run(lab: Lab, budget: Budget, tally: Tally) -> None:
         for target in TARGETS:
             corpus = Path(kept or folder).resolve() / target
             corpus.mkdir(parents=True, exist_ok=True)
-            _fuzz(target, budget.seconds / len(TARGETS), budget, corpus, Path(folder) / f"{target}.json", tally)
+            _fuzz(
+                target, budget.seconds / len(TARGETS), budget, corpus, Path(folder) / f"{target}.json", tally
+            )
 
 
-def _fuzz(
-    target: str, seconds: float, budget: Budget, corpus: Path, figures: Path, tally: Tally
-) -> None:
+def _fuzz(target: str, seconds: float, budget: Budget, corpus: Path, figures: Path, tally: Tally) -> None:
     inputs = 0 if budget.cases is None else budget.cases * 20
     words = [target, str(max(1, round(seconds))), str(inputs), str(budget.seed), str(corpus), str(figures)]
     done = subprocess.run(

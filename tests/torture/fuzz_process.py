@@ -66,7 +66,7 @@ class Figures:
 
 
 def _atheris(name: str, seconds: int, inputs: int, seed: int, corpus: Path, path: Path) -> None:
-    import atheris  # type: ignore[import-not-found]
+    import atheris
 
     with atheris.instrument_imports(include=["modelsync"]):
         from tests.torture import fuzz_targets
@@ -91,7 +91,9 @@ def _hypothesis(name: str, seconds: int, inputs: int, seed: int, corpus: Path, p
 
     figures = Figures(name, path, "Hypothesis")
     figures.begin(fuzz_targets.shaped(name))
-    pieces = st.one_of(st.binary(max_size=8), st.sampled_from([b"null", b"[]", b"{}", b"-1", b'"', b"1e999", b"\n"]))
+    pieces = st.one_of(
+        st.binary(max_size=8), st.sampled_from([b"null", b"[]", b"{}", b"-1", b'"', b"1e999", b"\n"])
+    )
     edits = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 40), pieces), max_size=6)
     edited = st.builds(_edited, st.sampled_from(fuzz_targets.SEEDS[name]), edits)
     database = DirectoryBasedExampleDatabase(corpus)

@@ -115,7 +115,9 @@ def head(data: bytes) -> None:
         origin = httpcore2.Origin(b"http", b"hub.example", 80)
         connection = Connection(origin, backend, None, idle_seconds=1)
         request = httpcore2.Request("GET", "http://hub.example/x", headers=[("Host", "hub.example")])
-        with contextlib.suppress(httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError, OSError):
+        with contextlib.suppress(
+            httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError, OSError
+        ):
             connection.handle_request(request).read()
 
 
@@ -144,13 +146,33 @@ ALLOWED: dict[str, tuple[type[Exception], ...]] = {
     "hub": (ModelsyncError, ValueError, RecursionError),
 }
 
-_SIBLING = {"rfilename": "m-Q4_K_M.gguf", "size": 5, "blobId": "b" * 40, "lfs": {"sha256": "c" * 64, "size": 5}}
-_ENTRY = {"type": "file", "path": "m-Q4_K_M.gguf", "size": 5, "oid": "b" * 40, "lfs": {"oid": "c" * 64, "size": 5}}
+_SIBLING = {
+    "rfilename": "m-Q4_K_M.gguf",
+    "size": 5,
+    "blobId": "b" * 40,
+    "lfs": {"sha256": "c" * 64, "size": 5},
+}
+_ENTRY = {
+    "type": "file",
+    "path": "m-Q4_K_M.gguf",
+    "size": 5,
+    "oid": "b" * 40,
+    "lfs": {"oid": "c" * 64, "size": 5},
+}
 _CARD = {"cardData": {"license": ["other"], "license_name": "own"}, "sha": "a" * 40}
-_URIS = ("hf:user/model:Q4_K_M#main", "https://huggingface.co/u/m/blob/main/a.gguf", "https://x.example/a%20b.gguf?c")
+_URIS: tuple[str, ...] = (
+    "hf:user/model:Q4_K_M#main",
+    "https://huggingface.co/u/m/blob/main/a.gguf",
+    "https://x.example/a%20b.gguf?c",
+)
 _URIS += ("file:../a.gguf", "hf.co/u/m@v1", "hf://u/m/sub/a-00001-of-00002.gguf", "./models/a.gguf")
 _RECORD = {"sha256": SHA, "size": 5, "mtime_ns": 7, "mode": "copy", "owner": "../models.toml"}
-_RECEIPT = {"size": 5, "mtime_ns": 7, "blake3": "ab", "from": [{"path": "a.gguf", "url": "https://x.example/a"}]}
+_RECEIPT = {
+    "size": 5,
+    "mtime_ns": 7,
+    "blake3": "ab",
+    "from": [{"path": "a.gguf", "url": "https://x.example/a"}],
+}
 _SUMS = {"size": 5, "hashes": "00" * 32}
 
 SEEDS: dict[str, tuple[bytes, ...]] = {
@@ -170,9 +192,13 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     ),
     "store": (
         (json.dumps(_RECEIPT) + "\n" + json.dumps(_SUMS) + "\n").encode(),
-        json.dumps({"digests": [SHA], "lock": "/x/models.lock", "files": [{"role": "model", "path": "a"}]}).encode(),
+        json.dumps(
+            {"digests": [SHA], "lock": "/x/models.lock", "files": [{"role": "model", "path": "a"}]}
+        ).encode(),
         json.dumps({"files": {"a.gguf": SHA}}).encode(),
-        json.dumps([1, ["subject"], None, {"/x": [1, 2, 3]}, {}, {"m": [None, [["model", "/x", "/y"]]]}]).encode(),
+        json.dumps(
+            [1, ["subject"], None, {"/x": [1, 2, 3]}, {}, {"m": [None, [["model", "/x", "/y"]]]}]
+        ).encode(),
         json.dumps({"files": {"m/a.gguf": _RECORD}, "pending": {}}).encode(),
         f"modelsync-partial 1 {SHA}\nboot boot\n@ 5 x\n+ 0 10\nsynced 3\n? 10 20\n- 0 5\n= 0 null\n".encode(),
     ),

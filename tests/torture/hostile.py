@@ -1,10 +1,10 @@
 """A hostile network and its data: the whole catalogue, each with a clean run afterwards."""
 
+import contextlib
 import itertools
 import random
 import subprocess
 import sys
-import contextlib
 from collections.abc import Iterator
 
 from tests.support.processes import TREE

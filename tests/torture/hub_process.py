@@ -23,7 +23,11 @@ def stock(hub: Hub, folder: Path) -> dict[str, Any]:
     edit_metadata(old, folder / "new.gguf", chat_template="{{ another }}" * 50)
     hub.repo(MOVING).commit({"moving-Q4_K_M.gguf": old.read_bytes()})
     hub.repo(STILL).commit(
-        {"still-Q4_K_M.gguf": noise(1_300_000, 1), "still-Q8_0.gguf": noise(90_000, 2), "mmproj-F16.gguf": noise(9_000, 3)}
+        {
+            "still-Q4_K_M.gguf": noise(1_300_000, 1),
+            "still-Q8_0.gguf": noise(90_000, 2),
+            "mmproj-F16.gguf": noise(9_000, 3),
+        }
     )
     parts = {f"parts-Q4_K_M-{n:05d}-of-00002.gguf": noise(60_000 + n, 10 + n) for n in (1, 2)}
     hub.repo(PARTS).commit(parts)
@@ -52,8 +56,12 @@ def main() -> None:
                 hub.tokens.add(asked["token"])
                 hub.repo(SECRET, gated="auto").accept(asked["token"])
                 answer = {
-                    "header": hub.file("/a/header.gguf", noise(20_000, 8), require={"X-Key": asked["header"]}),
-                    "login": hub.file("/a/login.gguf", noise(20_000, 9), require={"Authorization": asked["login"]}),
+                    "header": hub.file(
+                        "/a/header.gguf", noise(20_000, 8), require={"X-Key": asked["header"]}
+                    ),
+                    "login": hub.file(
+                        "/a/login.gguf", noise(20_000, 9), require={"Authorization": asked["login"]}
+                    ),
                 }
             hub.clear()
             print(json.dumps(answer), flush=True)

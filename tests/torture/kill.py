@@ -81,7 +81,9 @@ def _case(
 
     _ended(first, action, fault)
     variables = REBOOTED if action == "cut" else {}
-    for was, may in zip(papers(lab.project), zip(reference.before, reference.after, strict=True), strict=True):
+    for was, may in zip(
+        papers(lab.project), zip(reference.before, reference.after, strict=True), strict=True
+    ):
         if was not in may:
             fault(f"manifest or lock is neither old nor new: {was!r}"[:400])
     checks.nothing_wrong(lab, fault, variables)

@@ -109,13 +109,19 @@ def _unneeded(lab: Lab) -> None:
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation("lock", ("lock",), lambda lab: lab.empty(BOTH + MOVES.removeprefix("[models]\n"))),
-    Operation("add", ("add", "still", f"hf:{STILL}:Q4_K_M"), functools.partial(synced, manifest=SMALL), ("sync",)),
+    Operation(
+        "add", ("add", "still", f"hf:{STILL}:Q4_K_M"), functools.partial(synced, manifest=SMALL), ("sync",)
+    ),
     *(
         Operation(f"sync-{mode}", ("sync", "--link-mode", mode), _locked)
         for mode in ("auto", "reflink", "hardlink", "symlink", "copy")
     ),
     Operation("update", ("sync", "-U"), functools.partial(synced, manifest=MOVES)),
     Operation("repair", ("verify", "--repair"), _damaged),
-    Operation("pull", ("pull", f"hf:{PARTS}:Q4_K_M", f"hf:{STILL}:Q8_0", "--dir", "plain"), lambda lab: lab.empty(None)),
+    Operation(
+        "pull",
+        ("pull", f"hf:{PARTS}:Q4_K_M", f"hf:{STILL}:Q8_0", "--dir", "plain"),
+        lambda lab: lab.empty(None),
+    ),
     Operation("prune", ("cache", "prune", "--now"), _unneeded),
 )

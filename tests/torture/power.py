@@ -65,10 +65,9 @@ def _prepare(lab: Lab) -> None:
 def _small(folder: Path) -> Iterator[str]:
     for path in folder.rglob("*"):
         place = str(path.relative_to(folder))
-        model = place.startswith(("store/blobs", "store/views-v1/")) and not place.endswith(".json")
-        if path.is_file() and not path.is_symlink() and not model and path.suffix != ".gguf":
-            if path.stat().st_size <= SMALLEST and path.name != "data":
-                yield place
+        model = path.suffix == ".gguf" or path.name == "data" or place.startswith("store/blobs")
+        if path.is_file() and not path.is_symlink() and not model and path.stat().st_size <= SMALLEST:
+            yield place
 
 
 def _case(lab: Lab, tally: Tally, template: str, place: str, harm: str, dice: random.Random) -> None:
@@ -106,8 +105,9 @@ def _harm(path: Path, harm: str, dice: random.Random) -> None:
     flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :] if data else data
     if harm == "shaped":
         data = _shaped(data, dice)
-    harmed = {"empty": b"", "cut": data[:middle], "zeroed": bytes(len(data)), "flipped": flipped, "older": data, "shaped": data}
-    path.write_bytes(harmed[harm])
+    zeros = bytes(len(data))
+    harmed = {"empty": b"", "cut": data[:middle], "zeroed": zeros, "flipped": flipped}
+    path.write_bytes(harmed.get(harm, data))
     path.chmod(seen.st_mode & 0o7777)
     back = 10**9 if harm == "older" else 0
     os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns - back))

@@ -57,7 +57,11 @@ def _preloaded(compiler: str, name: str, body: str, folder: Path, budget: Budget
     words += ["--minutes", str(budget.seconds / 60), "--seed", str(budget.seed)]
     words += ["--cases", str(budget.cases)] if budget.cases is not None else []
     done = subprocess.run(
-        words, cwd=TREE, env={**os.environ, "LD_PRELOAD": str(shim), HERE: name}, capture_output=True, text=True
+        words,
+        cwd=TREE,
+        env={**os.environ, "LD_PRELOAD": str(shim), HERE: name},
+        capture_output=True,
+        text=True,
     )
     if not figures.exists():
         tally.fault(f"races, {name} flock", f"the machine broke: {done.stderr[-500:]}")
@@ -127,7 +131,11 @@ def _runner(lab: Lab, results: Path, number: int, dice: random.Random, *, cleans
                 added += 1
                 words = f"add {row['name']} hf:{STILL}:Q8_0"
             done = mine.command(*words.split(), counted=False)
-            row |= {"status": done.status, "err": done.err[-600:], "told": checks.told_well(done.status, done.err)}
+            row |= {
+                "status": done.status,
+                "err": done.err[-600:],
+                "told": checks.told_well(done.status, done.err),
+            }
         with results.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
@@ -164,10 +172,11 @@ def _afterwards(lab: Lab, tally: Tally, case: str, rows: list[dict[str, Any]]) -
     """A last sync of each project brings everything; what was added is there; nothing is left over."""
     for place in PROJECTS:
         mine = replace(lab, place=place)
-        for row in rows:
-            if row["what"] == "add" and row["place"] == place and row["status"] == 0:
-                if row["name"] not in (mine.project / "models.toml").read_text():
-                    tally.fault(case, f"`add {row['name']}` of {place} is lost")
+        text = (mine.project / "models.toml").read_text()
+        added = [row for row in rows if row["what"] == "add" and row["place"] == place and row["status"] == 0]
+        for row in added:
+            if row["name"] not in text:
+                tally.fault(case, f"`add {row['name']}` of {place} is lost")
         done = mine.command("sync", counted=False)
         if done.status != 0:
             tally.fault(case, f"sync of {place} fails: {done.err[-400:]}")

@@ -66,7 +66,11 @@ def _all_commands(lab: Lab, tally: Tally, fault: str, places: Mapping[str, str])
     (home / ".netrc").chmod(0o600)
     config = f'[hosts."{host.netloc}"]\nheaders = {{ "X-Key" = "{HEADER}" }}\n'
     (home / "config.toml").write_text(config)
-    variables = {"HF_TOKEN": TOKEN, "MODELSYNC_CONFIG": str(home / "config.toml"), "NETRC": str(home / ".netrc")}
+    variables = {
+        "HF_TOKEN": TOKEN,
+        "MODELSYNC_CONFIG": str(home / "config.toml"),
+        "NETRC": str(home / ".netrc"),
+    }
     said: list[tuple[str, str]] = []
     if fault:
         lab.ask_hub("misbehave", case=fault)
@@ -81,12 +85,20 @@ def _all_commands(lab: Lab, tally: Tally, fault: str, places: Mapping[str, str])
             tally.fault("secrets", f"`{line}` fails, so that nothing is shown: {done.err[-300:]}")
         if line == "init":
             (lab.project / "models.toml").write_text(f'{LINKED}[models]\nstill = "hf:{STILL}:Q8_0"\n')
-    planted = {TOKEN, PASSWORD, b64encode(f"someone:{PASSWORD}".encode()).decode(), HEADER, *lab.ask_hub("signatures")}
+    planted = {
+        TOKEN,
+        PASSWORD,
+        b64encode(f"someone:{PASSWORD}".encode()).decode(),
+        HEADER,
+        *lab.ask_hub("signatures"),
+    }
     lab.ask_hub("behave")
     for line, text in said:
         for secret in planted:
             if secret in text:
-                tally.fault(f"`{line} -v`, {fault or 'all well'}", f"a secret ({secret[:9]}…) is in what it says")
+                tally.fault(
+                    f"`{line} -v`, {fault or 'all well'}", f"a secret ({secret[:9]}…) is in what it says"
+                )
     files = [Path(folder, name) for folder, _, names in os.walk(lab.scope) for name in names]
     for path in files:
         place = str(path.relative_to(lab.scope))
