@@ -29,11 +29,16 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="where to begin")
     parser.add_argument("--whole", action="store_true", help="also the cases that take a minute each")
     parser.add_argument(
+        "--operation", action="append", default=[], help="of `kill`, only this; several times: these"
+    )
+    parser.add_argument("--action", action="append", default=[], help="of `kill`, only this")
+    parser.add_argument("--plant", choices=shrunk.PLANTED, help="a fault for the machines to find")
+    parser.add_argument(
         "--case", nargs=3, metavar=("OPERATION", "ACTION", "N"), help="one case of `kill` again"
     )
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     options = parser.parse_args(words)
-    shrunk.shrink()
+    shrunk.shrink(options.plant)
     from tests.torture import lab
 
     tally = Tally()
@@ -49,7 +54,8 @@ def main(words: Sequence[str] | None = None) -> int:
         for name in chosen:
             seconds = options.minutes * 60 * MACHINES[name] / whole
             machine = import_module(f"tests.torture.{name}")
-            machine.run(room, Budget(seconds, options.cases, options.whole, options.seed), tally)
+            narrowed = tuple(options.operation), tuple(options.action)
+            machine.run(room, Budget(seconds, options.cases, options.whole, options.seed, *narrowed), tally)
     print(tally.table())
     for fault in tally.faults:
         print(f"\n* {fault}")

@@ -1,6 +1,7 @@
 """Fuzzing of all that is read, each target in a process of its own.
 
-With atheris where it is installed, which sees what of the code an input reaches; else with Hypothesis. Both begin with the same seeds and keep what they found in a corpus folder, so that the next run begins there.
+With atheris where it is installed, which sees what of the code an input reaches; else with Hypothesis. Both begin with
+the same seeds and keep what they found in a corpus folder, so that the next run begins there.
 """
 
 import json

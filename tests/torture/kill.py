@@ -21,7 +21,8 @@ REBOOTED = {"TORTURE_BOOT": "second-boot"}
 def run(lab: Lab, budget: Budget, tally: Tally) -> None:
     """Works through all operations and actions evenly until the budget is used up."""
     known = prepared(lab, tally)
-    turns = _Turns(lab, {name: operation for name, (operation, _) in known.items()}, budget.seed)
+    operations = {name: operation for name, (operation, _) in known.items()}
+    turns = _Turns(lab, {name: operations[name] for name in budget.operations or operations}, budget)
     seen: Counter[Key] = Counter()
     for (name, action), at in itertools.islice(turns, budget.cases):
         if budget.over:
@@ -44,13 +45,14 @@ class _Turns:
     How many events there are is counted by a run in which nothing happens, when a pair's first turn comes.
     """
 
-    def __init__(self, lab: Lab, operations: dict[str, Operation], seed: int) -> None:
+    def __init__(self, lab: Lab, operations: dict[str, Operation], budget: Budget) -> None:
         self._lab, self._operations = lab, operations
-        self._dice = random.Random(seed)
+        self._dice = random.Random(budget.seed)
+        self._actions = [action for action in ACTIONS if action in (budget.actions or ACTIONS)]
         self.totals: dict[Key, int] = {}
 
     def __iter__(self) -> Iterator[tuple[Key, int]]:
-        keys = [(name, action) for name in self._operations for action in ACTIONS]
+        keys = [(name, action) for name in self._operations for action in self._actions]
         self._dice.shuffle(keys)
         left: dict[Key, list[int]] = {}
         while keys:

@@ -16,12 +16,17 @@ SMALL: tuple[tuple[str, str, object], ...] = (
     ("modelsync.transfer.datafile", "LARGE", 256 << 10),
     ("modelsync.fetch.delta", "LEAST", 64 << 10),
 )
+# Faults to plant, so that a test sees the machines find one.
+PLANTED: dict[str, tuple[str, str, object]] = {
+    "unsynced": ("modelsync.store.atomic", "sync_file", lambda path: None),
+    "kept": ("modelsync.store.atomic", "unlink", lambda path: False),
+}
 APART = ("modelsync.llama.", "modelsync.__main__")  # heavy, or a program of its own
 
 
-def shrink() -> None:
+def shrink(planted: str | None = None) -> None:
     """Sets the small constants, then imports all of modelsync, so that a fork has nothing to import."""
-    for module, name, value in SMALL:
+    for module, name, value in [*SMALL, *([PLANTED[planted]] if planted else [])]:
         assert hasattr(import_module(module), name), f"{module} has no {name} any more"
         setattr(import_module(module), name, value)
     for found in walk_packages(import_module("modelsync").__path__, "modelsync."):

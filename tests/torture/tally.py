@@ -18,12 +18,16 @@ class Budget:
         cases: The most; None: no limit.
         whole: Whether cases that take a minute each are wanted too.
         seed: Where it begins, so that two runs need not look at the same places.
+        operations: Those of `kill` that count; none: all.
+        actions: The same.
     """
 
     seconds: float
     cases: int | None = None
     whole: bool = False
     seed: int = 0
+    operations: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
     begun: float = field(default_factory=time.monotonic)
 
     @property

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def look(folder: Path, machine: str, cases: int, seconds: float) -> dict[str, int]:
-    """Runs a machine in a process of its own, without threads; returns its counts. It must find no fault."""
-    figures = folder / "figures.json"
-    words = ["--cases", str(cases), "--minutes", str(seconds / 60), "--json", str(figures)]
+def figures(folder: Path, machine: str, cases: int, seconds: float, *more: str) -> dict[str, Any]:
+    """What a machine tells, run in a process of its own, without threads."""
+    file = folder / "figures.json"
+    words = ["--cases", str(cases), "--minutes", str(seconds / 60), "--json", str(file), *more]
     done = subprocess.run(
         [sys.executable, "-m", "tests.torture", machine, *words],
         cwd=TREE,
@@ -26,8 +27,14 @@ def look(folder: Path, machine: str, cases: int, seconds: float) -> dict[str, in
         text=True,
         timeout=300,
     )
-    assert figures.exists(), done.stdout + done.stderr
-    told = json.loads(figures.read_text())
+    assert file.exists(), done.stdout + done.stderr
+    told: dict[str, Any] = json.loads(file.read_text())
+    return told
+
+
+def look(folder: Path, machine: str, cases: int, seconds: float) -> dict[str, int]:
+    """The counts of a machine, which must find no fault."""
+    told = figures(folder, machine, cases, seconds)
     assert told["faults"] == [], "\n\n".join(told["faults"])
     counts: dict[str, int] = told["counts"]
     return counts
@@ -69,3 +76,12 @@ def test_fuzzed_files(tmp_path: Path) -> None:
 def test_no_secret_is_written(tmp_path: Path) -> None:
     """A token, a login, a header and a signature are in no file and no output of any command."""
     assert look(tmp_path, "secrets", 1, 20)["secrets: files"] > 0
+
+
+@pytest.mark.parametrize(
+    ("planted", "action", "found"), [("unsynced", "cut", "wrong bytes"), ("kept", "ENOSPC", "left behind")]
+)
+def test_a_planted_fault_is_found(tmp_path: Path, planted: str, action: str, found: str) -> None:
+    """The machines can fail: a sync that is left out, and a temporary file that nobody removes, are found."""
+    words = ("--plant", planted, "--operation", "pull", "--action", action)
+    assert found in str(figures(tmp_path, "kill", 12, 30, *words)["faults"])
