@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -165,19 +164,15 @@ def _clock_back(lab: Lab, budget: Budget, tally: Tally) -> None:
         lab.fresh("synced")
         fault = partial(tally.fault, f"the clock is {years} years off")
         for words in ("list", "sync", "verify", "cache prune", "cache prune --now", "cache list", "sync"):
-            done = lab.command(*words.split(), before=partial(_shift, years * 31_557_600), counted=False)
+            done = lab.command(
+                *words.split(), before=partial(checks.shift_clock, years * 31_557_600), counted=False
+            )
             if done.status != 0:
                 fault(f"`{words}` fails with {done.status}: {done.err[-300:]}")
         for name, answer in checks.nothing_wrong(lab, fault).items():
             if answer != "right":
                 fault(f"{name} is {answer}")
         tally.count("disks: clock")
-
-
-def _shift(seconds: float) -> None:
-    real, real_ns = time.time, time.time_ns
-    time.time = lambda: max(0.0, real() + seconds)
-    time.time_ns = lambda: max(0, real_ns() + int(seconds * 1e9))
 
 
 def _mount(folder: Path, options: str) -> None:

@@ -4,6 +4,7 @@ Import this before anything else of modelsync: modules that take a constant by n
 process of a machine has the same ones, so what one writes another reads.
 """
 
+import gc
 import os
 from importlib import import_module
 from pkgutil import walk_packages
@@ -32,3 +33,5 @@ def shrink(planted: str | None = None) -> None:
     for found in walk_packages(import_module("modelsync").__path__, "modelsync."):
         if not found.name.startswith(APART):
             import_module(found.name)
+    gc.collect()
+    gc.freeze()  # so that a fork shares all this memory
