@@ -4,20 +4,19 @@ import contextlib
 import copy
 import json
 import os
-import socket
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpcore2
+import h11
+import httpx2
 
 from modelsync.errors import ModelsyncError
 from modelsync.gguf.reader import read_header
+from modelsync.net import http1
 from modelsync.net.answers import JsonReply
-from modelsync.net.connection import Connection
-from modelsync.net.streams import SocketStream
+from modelsync.net.channels import ByteChannel
 from modelsync.sources.hub import Hubs
 from modelsync.spec import uri
 from modelsync.spec.lock import read as lock_reader
@@ -101,32 +100,46 @@ def store(data: bytes) -> None:
     journal.read(data, SHA, "boot")
 
 
+class _Wire(ByteChannel):
+    """A connection on which a server has said all that it will say."""
+
+    waited = 0.0
+    peer = "127.0.0.1"
+    readable = True
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read_into(self, buffer: memoryview, timeout: float | None = None) -> int:
+        count = min(len(buffer), len(self._data))
+        buffer[:count] = self._data[:count]
+        self._data = self._data[count:]
+        return count
+
+    def write(self, data: bytes, timeout: float | None = None) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 def head(data: bytes) -> None:
-    """The answer of a server, as bytes on a connection."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        theirs.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            theirs.sendall(data[:100_000])
-        theirs.shutdown(socket.SHUT_WR)
-        ours.setblocking(False)
-        stream = SocketStream(ours, threading.Event())
-        backend: Any = _Backend(stream)
-        origin = httpcore2.Origin(b"http", b"hub.example", 80)
-        connection = Connection(origin, backend, None, idle_seconds=1)
-        request = httpcore2.Request("GET", "http://hub.example/x", headers=[("Host", "hub.example")])
-        with contextlib.suppress(
-            httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError, OSError
-        ):
-            connection.handle_request(request).read()
-
-
-class _Backend:
-    def __init__(self, stream: SocketStream) -> None:
-        self._stream = stream
-
-    def connect_tcp(self, *_: object, **__: object) -> SocketStream:
-        return self._stream
+    """The answer of a server: its head, and the body behind it."""
+    protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=http1.LONGEST_HEAD)
+    protocol.send(h11.Request(method="GET", target="/x", headers=[("Host", "hub.example")]))
+    protocol.send(h11.EndOfMessage())
+    wire = _Wire(data)
+    framed = http1.FramedBody(protocol, wire, 5.0)
+    with contextlib.suppress(httpx2.TransportError):
+        said = framed.head()
+        http1.keeps_alive(said)
+        length = http1.body_length("GET", said)
+        body: http1.BodyReader = framed
+        if length is not None:
+            body = http1.CountedBody(wire, 5.0, length, protocol.trailing_data[0])
+        buffer = memoryview(bytearray(1 << 16))
+        while body.read_into(buffer):
+            pass
 
 
 _PLACE = Path(os.environ.get("TORTURE_PLACE") or tempfile.mkdtemp()) / "store"

@@ -14,6 +14,9 @@ SMALL: tuple[tuple[str, str, object], ...] = (
     ("modelsync.net.retry", "FIRST_WAIT", 0.01),
     ("modelsync.net.retry", "LONGEST_WAIT", 0.05),
     ("modelsync.spec.blocks", "SIZE", 256 << 10),
+    ("modelsync.store.claim", "STALE", 6.0),
+    ("modelsync.store.claim", "BEAT", 1.0),
+    ("modelsync.store.claim", "_SURE", 3.0),
     ("modelsync.transfer.datafile", "LARGE", 256 << 10),
     ("modelsync.fetch.delta", "LEAST", 64 << 10),
 )
