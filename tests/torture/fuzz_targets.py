@@ -22,7 +22,7 @@ from modelsync.spec import uri
 from modelsync.spec.lock import read as lock_reader
 from modelsync.spec.lock import text as lock_text
 from modelsync.spec.manifest import read as manifest_reader
-from modelsync.store import link_record, pulled, receipts, roots, sync_memo, views
+from modelsync.store import claim, link_record, pulled, receipts, roots, sync_memo, views
 from modelsync.store.layout import Store
 from modelsync.transfer import journal
 from tests.support.locks import LOCK, TEXT
@@ -85,6 +85,7 @@ def store(data: bytes) -> None:
         "view": place.view_path(KEY).with_name(f"{KEY}.json"),
         "memo": sync_memo.place(place, ("subject",)),
         "record": _PLACE / link_record.RECORD,
+        "claim": _PLACE / "claim",
     }
     for path in files.values():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,6 +97,7 @@ def store(data: bytes) -> None:
     views.contents_of(place.view_path(KEY))
     sync_memo.recall(place, ("subject",))
     link_record.owned(_PLACE)
+    claim.holder(files["claim"])
     pulled.recall(place, "hf:user/model")
     journal.read(data, SHA, "boot")
 
@@ -213,6 +215,7 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
             [1, ["subject"], None, {"/x": [1, 2, 3]}, {}, {"m": [None, [["model", "/x", "/y"]]]}]
         ).encode(),
         json.dumps({"files": {"m/a.gguf": _RECORD}, "pending": {}}).encode(),
+        json.dumps({"id": KEY, "host": "a", "machine": KEY, "process": 4711, "started": "88123"}).encode(),
         f"modelsync-partial 1 {SHA}\nboot boot\n@ 5 x\n+ 0 10\nsynced 3\n? 10 20\n- 0 5\n= 0 null\n".encode(),
     ),
     "head": (
