@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 NODE := $(VENV)/node
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 JOBS ?= auto
+BUDGET ?= 90
 NODE_LLAMA_CPP ?= $(abspath $(wildcard $(NODE)/node_modules/.bin/node-llama-cpp))
 export NODE_LLAMA_CPP
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench node dist clean
+.PHONY: help demo test check lint format bench torture node dist clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +41,10 @@ format: $(VENV)/.test ## Put the code into its shape
 
 bench: $(VENV)/.test ## Time what the README claims, ratios in one run
 	$(BIN)/python -m bench
+
+torture: $(VENV)/.test ## Let machines look for broken promises for BUDGET minutes; docs/reliability.md says how
+	-$(PIP) install --quiet --only-binary :all: --group torture
+	$(BIN)/python -m tests.torture --minutes $(BUDGET) --whole $(TORTURE)
 
 node: $(VENV)/.python ## Install node-llama-cpp from npm (56 MB); the tests then run it against their hub
 	npm install --prefix $(NODE) --omit=optional --ignore-scripts --no-audit --no-fund node-llama-cpp

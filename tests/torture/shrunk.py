@@ -1,0 +1,40 @@
+"""Smaller constants, so that a file of a megabyte meets what one of gigabytes does.
+
+Import this before anything else of modelsync: modules that take a constant by name must find the small one. Every
+process of a machine has the same ones, so what one writes another reads.
+"""
+
+import gc
+import os
+from importlib import import_module
+from pkgutil import walk_packages
+
+SMALL: tuple[tuple[str, str, object], ...] = (
+    ("modelsync.system.disks", "boot_id", lambda: os.environ.get("TORTURE_BOOT", "first-boot")),
+    ("modelsync.net.retry", "FIRST_WAIT", 0.01),
+    ("modelsync.net.retry", "LONGEST_WAIT", 0.05),
+    ("modelsync.spec.blocks", "SIZE", 256 << 10),
+    ("modelsync.store.claim", "STALE", 6.0),
+    ("modelsync.store.claim", "BEAT", 1.0),
+    ("modelsync.store.claim", "_SURE", 3.0),
+    ("modelsync.transfer.datafile", "LARGE", 256 << 10),
+    ("modelsync.fetch.delta", "LEAST", 64 << 10),
+)
+# Faults to plant, so that a test sees the machines find one.
+PLANTED: dict[str, tuple[str, str, object]] = {
+    "unsynced": ("modelsync.store.atomic", "sync_file", lambda path: None),
+    "kept": ("modelsync.store.atomic", "unlink", lambda path: False),
+}
+APART = ("modelsync.llama.", "modelsync.__main__")  # heavy, or a program of its own
+
+
+def shrink(planted: str | None = None) -> None:
+    """Sets the small constants, then imports all of modelsync, so that a fork has nothing to import."""
+    for module, name, value in [*SMALL, *([PLANTED[planted]] if planted else [])]:
+        assert hasattr(import_module(module), name), f"{module} has no {name} any more"
+        setattr(import_module(module), name, value)
+    for found in walk_packages(import_module("modelsync").__path__, "modelsync."):
+        if not found.name.startswith(APART):
+            import_module(found.name)
+    gc.collect()
+    gc.freeze()  # so that a fork shares all this memory
