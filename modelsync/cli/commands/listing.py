@@ -6,7 +6,14 @@ from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import titled
 from modelsync.display import units
 
-STATES = {"here": "green", "missing": "yellow", "partial": "yellow", "stale": "red", "unlocked": "red"}
+STATES = {
+    "here": "green",
+    "missing": "yellow",
+    "partial": "yellow",
+    "damaged": "red",
+    "stale": "red",
+    "unlocked": "red",
+}
 
 
 @command("list", short_help="Show what is wanted, locked and here.")
