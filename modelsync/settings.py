@@ -32,6 +32,7 @@ class Settings(NamedTuple):
     http_timeout: float = DEFAULT_HTTP_TIMEOUT  # seconds without a byte
     max_rate: int | None = None  # bytes a second, over all connections; None: no limit
     require_fit: bool = False  # refuse to fetch a model that cannot fit this machine
+    trust_size: bool = False  # a file of the right size is returned without hashing, whatever its time
     config_file: Path | None = None  # MODELSYNC_CONFIG; None: the platform's user config folder
 
 
@@ -141,6 +142,15 @@ def _seconds(name: str, value: str) -> float:
     return seconds
 
 
+def _trust_size(name: str, value: str) -> bool:
+    if value != "size":
+        raise ConfigError(
+            f"{name}={value!r} means nothing",
+            hint=f"{name}=size takes files by their size; unset it to have unknown ones hashed once",
+        )
+    return True
+
+
 class _Variable(NamedTuple):
     """Where a setting is read from.
 
@@ -169,6 +179,7 @@ _VARIABLES: Mapping[str, _Variable] = {
     "http_timeout": _Variable(("MODELSYNC_HTTP_TIMEOUT",), _seconds),
     "max_rate": _Variable(("MODELSYNC_MAX_RATE",), _rate, option=True),
     "require_fit": _Variable(("MODELSYNC_REQUIRE_FIT",), _flag, option=True),
+    "trust_size": _Variable(("MODELSYNC_VERIFY",), _trust_size),
     "config_file": _Variable(("MODELSYNC_CONFIG",), _path),
 }
 _NAMES = [name for variable in _VARIABLES.values() for name in variable.names]

@@ -1,23 +1,76 @@
 """Hashes what is on this machine of locked files: blobs of the store, and files in the project's folder."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from modelsync.context import Context
+from modelsync.errors import StoreError
 from modelsync.fetch import wanted as fetch_wanted
-from modelsync.install.plan import Step
+from modelsync.install.plan import Step, link_targets
 from modelsync.spec.blocks import Span, count
 from modelsync.spec.lock.model import LockedFile
-from modelsync.store import hashing, receipts, verify
+from modelsync.spec.names import printable
+from modelsync.store import checked, hashing, link_findings, receipts, verify
 from modelsync.store.verify import BlobCheck
 
+_warned: set[str] = set()  # folders of which a person was told
 
-def check_blob(context: Context, step: Step) -> BlobCheck:
-    """Hashes the suspect blob of a `check` step again."""
+
+def check_blob(context: Context, step: Step, linked: Path | None) -> BlobCheck:
+    """Hashes the suspect blob of a `check` step again.
+
+    Args:
+        context: What to work with.
+        step: The step.
+        linked: The project's folder: where the blob is damaged, hard links to it may be replaced from then on.
+    """
     assert step.model is not None
     assert step.file is not None
     label = fetch_wanted.label(step.model.name, step.file.path)
-    return verify.recheck(context.store, step.target, on_bytes=context.teller(label, step.bytes, "checking"))
+    paths = [path for file, path in link_targets(step.model) if file.sha256 == step.target]
+    blob = context.store.blob_path(step.target)  # gone afterwards, where nothing of it is known to be good
+    names = link_findings.names_of(linked, paths, blob) if linked is not None else {}
+    told = context.teller(label, step.bytes, "checking")
+    finding = verify.recheck(context.store, step.target, on_bytes=told)
+    if names and linked is not None and (finding.state != "good" or finding.path != blob):
+        with suppress(StoreError):  # a folder that is only read keeps its links
+            link_findings.distrust(linked, names)
+    return finding
+
+
+def is_locked(context: Context, folder: Path | None, path: str, name: str, file: LockedFile) -> bool:
+    """Hashes a file of which nothing tells what it is; remembers what it was found to be.
+
+    Args:
+        context: What to work with.
+        folder: The project's, if the file is in it.
+        path: The file: relative to the folder, with `/`; else an absolute path.
+        name: The model's name.
+        file: What it should be.
+
+    Returns:
+        Whether it has the locked bytes. A file that is written to meanwhile has not.
+    """
+    place = Path(path) if folder is None else folder / path
+    told = context.teller(fetch_wanted.label(name, file.path), file.size, "checking")
+    try:
+        seen = place.stat()
+        found = hashing.sha256_of(place, on_bytes=told)
+        now = place.stat()
+    except OSError:
+        return False
+    if (seen.st_size, seen.st_mtime_ns, seen.st_ino) != (now.st_size, now.st_mtime_ns, now.st_ino):
+        return False
+    kept = checked.remember(context.store, folder, path, seen, found)
+    if not kept and found == file.sha256 and str(place.parent) not in _warned:
+        _warned.add(str(place.parent))
+        context.warn(
+            f"{printable(str(place))} was hashed, and that cannot be kept: every process has to do it. Where an image"
+            " is built, `modelsync sync --link-mode copy` records its files; MODELSYNC_VERIFY=size takes them by their"
+            " size"
+        )
+    return found == file.sha256
 
 
 def check_copy(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from modelsync.context import Context
+from modelsync.errors import StoreError
 from modelsync.fetch import disk_space
 from modelsync.fetch import wanted as fetch_wanted
 from modelsync.fetch.blobs import FetchTotals, fetch
@@ -32,6 +33,7 @@ def carry_out(
     target: Target | None,
     known: Mapping[str, BlobCheck] = {},
     copies: Sequence[tuple[Path, int]] = (),
+    linked: Path | None = None,
 ) -> FetchTotals:
     """Takes the steps of a plan, in their order.
 
@@ -42,12 +44,14 @@ def carry_out(
         target: Where links go.
         known: What suspect blobs were found to be, by digest; others are hashed.
         copies: What else will be written afterwards; see `disk_space.require`.
+        linked: The project's folder, where that is not the target's; see `check_blob`.
     """
     fetched, reused = 0, 0
     notes: tuple[str, ...] = ()
     damaged: list[Damage] = []
+    linked = linked or (target.folder if target is not None else None)
     for step in steps.of("check"):
-        finding = known.get(step.target) or check_blob(context, step)
+        finding = known.get(step.target) or check_blob(context, step, linked)
         if finding.state == "good":
             reused += step.bytes
         else:
@@ -61,14 +65,20 @@ def carry_out(
     for step in steps.of("view"):
         assert step.model is not None
         views.make(context.store, step.model.files)
+    failed: StoreError | None = None
     if target is not None:
-        notes += _link(context, steps.of("link"), target)
+        try:
+            notes += _link(context, steps.of("link"), target)
+        except StoreError as error:  # what is wanted no more goes all the same
+            failed = error
     if target is not None and (gone := steps.of("unlink")):
         paths = [step.target for step in gone]
         left = set(paths) - set(links.remove(target.folder, paths, inside=target.inside))
         notes += tuple(
             f"{path} stays: modelsync did not put it there, or it was changed since" for path in sorted(left)
         )
+    if failed is not None:
+        raise failed
     return FetchTotals(fetched, reused, notes + tuple(_told(*each) for each in damaged))
 
 
@@ -139,6 +149,6 @@ def _link(context: Context, steps: Sequence[Step], target: Target) -> tuple[str,
     """Links the files of the steps; returns notes."""
     files = [(step.file, step.target) for step in steps if step.file is not None]
     used = link(context, target, files) if files else ()
-    if target.mode == "auto" and "copy" in used:
+    if target.mode == "auto" and "copy" in used and not target.repairs:
         return (f"{target.folder.name}/ is on another file system than the store: the files are copies",)
     return ()

@@ -7,7 +7,7 @@ from modelsync.errors import StoreError
 from modelsync.install.target import Target
 from modelsync.spec.lock.model import LockedFile
 from modelsync.store import links, verify
-from modelsync.store.links import UsedMode
+from modelsync.store.link_record import LinkMode, UsedMode
 
 
 def link(context: Context, target: Target, files: Sequence[tuple[LockedFile, str]]) -> tuple[UsedMode, ...]:
@@ -19,7 +19,7 @@ def link(context: Context, target: Target, files: Sequence[tuple[LockedFile, str
         files: Each with its path in the folder. Their blobs are in the store.
 
     Returns:
-        How each was linked.
+        How they were linked.
 
     Raises:
         StoreError: a blob is gone, a file that is not ours is in the way, the folder cannot be written.
@@ -34,14 +34,38 @@ def link(context: Context, target: Target, files: Sequence[tuple[LockedFile, str
                 f"{file.path} went from the store while it was linked", hint="run the same command again"
             )
         wanted.append(links.NewLink(path, blob, file.sha256, file.size))
-    return links.place(
-        target.folder,
-        wanted,
-        mode=target.mode,
-        inside=target.inside,
-        owner=target.owner,
-        on_bytes=context.teller(f"{target.folder.name}/", sum(file.size for file, _ in files), "linking"),
-    )
+    told = context.teller(f"{target.folder.name}/", sum(file.size for file, _ in files), "linking")
+    used: tuple[UsedMode, ...] = ()
+    failed: StoreError | None = None
+    for mode, group in _by_mode(target, wanted).items():
+        try:
+            used += links.place(
+                target.folder,
+                group,
+                mode=mode,
+                inside=target.inside,
+                owner=target.owner,
+                set_aside=target.repairs,
+                on_bytes=told,
+            )
+        except StoreError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return used
+
+
+def _by_mode(target: Target, wanted: Sequence[links.NewLink]) -> dict[LinkMode, list[links.NewLink]]:
+    """How each is to be linked: as it was before, where that is to be repaired."""
+    records = links.owned(target.folder) if target.repairs else {}
+    groups: dict[LinkMode, list[links.NewLink]] = {}
+    for want in wanted:
+        put = records.get(want.path)
+        mode = target.mode
+        if put is not None and put.mode != "found" and put.mode != "reflink":
+            mode = put.mode
+        groups.setdefault(mode, []).append(want)
+    return groups
 
 
 def is_linked(target: Target, files: Iterable[tuple[LockedFile, str]]) -> bool:

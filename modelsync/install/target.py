@@ -9,12 +9,21 @@ from modelsync.store.links import LinkMode
 
 
 class Target(NamedTuple):
-    """The folder in which files are linked too: where it is, how, what it must not leave, and for whom."""
+    """The folder in which files are linked too.
+
+    Attributes:
+        folder: Where it is.
+        mode: How files are linked.
+        inside: What the folder must not leave; None: anything.
+        owner: For whom, as the folder's record calls it.
+        repairs: Whether each file is linked as it was before, and one that was changed since is moved to another name.
+    """
 
     folder: Path
     mode: LinkMode
     inside: Path | None
     owner: str = ""
+    repairs: bool = False
 
 
 def target_of(project: Project, manifest: Manifest, directory: Path | None, mode: LinkMode) -> Target | None:

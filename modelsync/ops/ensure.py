@@ -23,6 +23,7 @@ def obtain(
     keep: Callable[[], None],
     download: bool,
     load: Mapping[str, Any] = {},
+    linked: Path | None = None,
 ) -> Sequence[Path]:
     """Makes a locked model be in the store, and shows it there; returns its files' paths.
 
@@ -33,6 +34,7 @@ def obtain(
         keep: Writes the root, before the first byte.
         download: Whether the network may be used.
         load: The manifest's load settings: with them it is to fit this machine.
+        linked: The project's folder: what there is one more name of a damaged blob may be replaced from then on.
 
     Raises:
         MisfitError: it does not fit, and the context requires that.
@@ -55,7 +57,7 @@ def obtain(
                 f"{model.title} is not on this machine, and {why}", hint="run `modelsync sync`"
             )
         for step in steps.of("check"):
-            finding = check_blob(context, step)
+            finding = check_blob(context, step, linked)
             if finding.state != "good":
                 got = f": expected sha256 {step.target}, got {finding.found}" if finding.found else ""
                 raise HashMismatchError(
@@ -65,7 +67,7 @@ def obtain(
         steps = plan_now()
     preflight.check_plan(context, steps, [(model.title, model, load)], folder)
     keep()
-    carry_out(context, steps, folder, None)
+    carry_out(context, steps, folder, None, linked=linked)
     return present.in_store(context, model.files) or views.view_paths(context.store, model.files)
 
 
@@ -92,7 +94,8 @@ def files(
     """
     from modelsync.store import roots
 
-    ready = present.paths(context, project.folder(known.manifest), known.model, records)
+    folder = project.folder(known.manifest)
+    ready = present.right_paths(context, folder, known.model, records)
     if ready is not None:
         roots.use(context.store, project.lock_path, known.lock.digests)
     else:
@@ -105,5 +108,7 @@ def files(
             ),
             download=download,
             load=known.entry.load,
+            linked=folder,
         )
+        ready = present.right_paths(context, folder, known.model) or ready
     return arranged([file.role for file in known.model.files], ready)

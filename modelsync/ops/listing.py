@@ -24,7 +24,8 @@ class ModelStatus(NamedTuple):
         size: Bytes of all its files, or None while it is not locked.
         revision: The commit that is locked, or None.
         groups: Its groups.
-        state: `unlocked` and `stale` are about the lock; `here`, `partial` and `missing` about this machine.
+        state: `unlocked` and `stale` are about the lock; `here`, `partial`, `missing` and `damaged` (found so, or of
+            the wrong size) about this machine.
         path: What llama.cpp would load, when it is here.
     """
 
@@ -54,7 +55,7 @@ def rows(context: Context, project: Project) -> tuple[ModelStatus, ...]:
         )
         if model is not None:
             ready = present.paths(context, folder, model, records)
-            state: State = present.state(context, model, ready)
+            state: State = present.state(context, model, ready, folder, records)
             row = row._replace(
                 quant=quant_of(model.files[0].path),
                 size=sum(file.size for file in model.files),

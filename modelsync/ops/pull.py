@@ -131,7 +131,7 @@ def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
     known = store_pulled.recall(context.store, str(reference))
     if known is not None:
         model = _model(reference, known)
-        ready: Sequence[Path] | None = present.in_store(context, known)
+        ready = present.right_in_store(context, model)
         if ready is None:
             ready = ensure.obtain(context, model, Path.cwd(), keep=lambda: None, download=download)
         return arranged([file.role for file in known], ready)

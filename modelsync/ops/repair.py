@@ -4,8 +4,9 @@ The good blocks are copied from the damaged file, the others come by ranges, and
 any file that is fetched. Views and links that led to the damaged file are made again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from modelsync.context import OFFLINE_HINT, Context
@@ -22,7 +23,8 @@ from modelsync.project import lookup
 from modelsync.project.project import Project
 from modelsync.project.selection import Selection
 from modelsync.spec.lock.model import LockedModel
-from modelsync.store import blobs, links, roots
+from modelsync.spec.names import printable
+from modelsync.store import blobs, link_findings, links, roots
 from modelsync.store.verify import BlobCheck
 
 
@@ -61,23 +63,30 @@ def repair(
     """
     project = project.loaded()
     lock = lookup.require_lock(project, project.lock)
-    models = verify.locked(context, project, selection)
-    folder = project.folder(project.manifest)
-    checked = verify.check(context, models, folder, full=full)
-    if not checked.ill:
+    checked = verify.check(context, project, selection, full=full)
+    if not checked.ill and not checked.others:
         return Repaired(checked.rows)
     target = install_target.target_of(project, project.manifest, None, "auto")
+    before: frozenset[Path] = frozenset()
     if target is not None:
+        target = target._replace(repairs=True)
         _claim(target, checked)
+        before = _set_aside(target, checked)
     roots.write(context.store, project.lock_path, lock.digests, named=lock.digests)
     done, error = FetchTotals(), None
-    try:
-        done = _mend(context, project, checked.ill, target, checked.findings)
-    except CancelledError:
-        raise
-    except ModelsyncError as failure:
-        error = failure
-        if isinstance(failure, OfflineError):
+    works: tuple[Callable[[], FetchTotals], ...] = (
+        lambda: _mend(context, project, checked.ill, target, checked.findings),
+        lambda: _mend_others(context, project, checked, target),
+    )
+    for work in works:
+        try:
+            done = _added(done, work())
+        except CancelledError:
+            raise
+        except ModelsyncError as failure:
+            error = error or failure
+    if error is not None:
+        if isinstance(error, OfflineError):
             error = OfflineError(
                 "what is damaged has to be fetched, and the network is ruled out", hint=OFFLINE_HINT
             )
@@ -86,7 +95,9 @@ def repair(
                 with suppress(StoreError):
                     _mend(context, project, [model], target, {})
     rows = tuple(_after(context, row, target) for row in checked.rows)
-    return Repaired(rows, done.fetched, done.reused, done.notes, error)
+    kept = sorted(_set_aside(target, checked) - before) if target is not None else ()
+    notes = tuple(f"what was changed is kept as {printable(str(path))}" for path in kept)
+    return Repaired(rows, done.fetched, done.reused, done.notes + notes, error)
 
 
 def _mend(
@@ -105,23 +116,60 @@ def _mend(
     return carry_out(context, steps, project.root, target, findings)
 
 
+def _mend_others(context: Context, project: Project, checked: Checked, target: Target | None) -> FetchTotals:
+    """Repairs what is here of variants that were not asked for; brings nothing else of them."""
+    here = look(context, checked.others, target)
+    steps = plan.make(checked.others, here, linked=target is not None, exact=False).steps
+    known = links.owned(target.folder) if target is not None else {}
+    damaged = {row.sha256 for row in checked.rows if row.status == "damaged"}
+    kept = (
+        step
+        for step in steps
+        if step.file is not None
+        and step.file.sha256 in damaged
+        and (step.verb != "link" or step.target in known)
+    )
+    return carry_out(context, plan.Plan(tuple(kept)), project.root, target, checked.findings)
+
+
+def _added(one: FetchTotals, other: FetchTotals) -> FetchTotals:
+    return FetchTotals(one.fetched + other.fetched, one.reused + other.reused, one.notes + other.notes)
+
+
 def _claim(target: Target, checked: Checked) -> None:
     """Marks links to damaged blobs for replacement."""
-    for model in checked.ill:
+    for model in (*checked.ill, *checked.others):
         for file, path in plan.link_targets(model):
             finding = checked.findings[file.sha256]
-            damaged = finding.path if finding.state == "damaged" else None
-            if damaged is not None and (target.folder / path).is_file():
-                links.distrust(target.folder, path, blob=damaged)
+            if finding.state == "damaged" and finding.path is not None:
+                names = link_findings.names_of(target.folder, [path], finding.path)
+                if names:
+                    link_findings.distrust(target.folder, names)
+
+
+def _set_aside(target: Target, checked: Checked) -> frozenset[Path]:
+    """What was changed and got another name to make room, so far."""
+    places = {target.folder / row.file for row in checked.rows if row.status == "damaged"}
+    return frozenset(
+        other
+        for place in places
+        if place.parent.is_dir()
+        for other in place.parent.iterdir()
+        if other.name.startswith(f"{place.name}.modified")
+    )
 
 
 def _after(context: Context, row: VerifiedFile, target: Target | None) -> VerifiedFile:
     """A row as it is after the repair."""
-    if row.status == "ok":
+    if row.status in ("ok", "superseded"):
         return row
     if target is not None and row.path == target.folder / row.file:
         record = links.owned(target.folder).get(row.file)
-        right = record is not None and record.sha256 == row.sha256
+        right = (
+            record is not None
+            and record.sha256 == row.sha256
+            and links.intact(target.folder, row.file, record)
+        )
         return row._replace(status="repaired") if right else row
     blob = blobs.find(context.store, row.sha256, row.size)
     return row._replace(status="repaired", path=blob) if blob is not None else row

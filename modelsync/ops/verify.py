@@ -1,10 +1,12 @@
 """Verify: what is on this machine is hashed again, against the seals or against the lock's own digests."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from modelsync.context import Context
+from modelsync.errors import StoreError
 from modelsync.fetch.wanted import label
 from modelsync.fit import variants
 from modelsync.install import plan
@@ -13,14 +15,14 @@ from modelsync.project import lookup
 from modelsync.project.project import LoadedProject, Project
 from modelsync.project.selection import Groups, Selection
 from modelsync.spec.blocks import Span
-from modelsync.spec.lock.model import LockedModel
-from modelsync.store import links
+from modelsync.spec.lock.model import LockedFile, LockedModel
+from modelsync.store import atomic, checked, link_findings, links, receipts, views
 from modelsync.store import verify as store_verify
 from modelsync.store.verify import BlobCheck
 
 ALL = Selection()
 
-Status = Literal["ok", "missing", "damaged", "repaired"]
+Status = Literal["ok", "missing", "damaged", "superseded", "repaired"]
 
 
 class VerifiedFile(NamedTuple):
@@ -30,7 +32,7 @@ class VerifiedFile(NamedTuple):
         name: Whose it is.
         variant: Of which variant.
         file: What it is called.
-        status: How it is.
+        status: How it is; `superseded` is what was put there, and not what the lock says now.
         size: Bytes that it should have.
         path: Where it is.
         damaged: Where it is damaged, as offsets of whole blocks; empty where that is not known, too.
@@ -53,12 +55,14 @@ class Checked(NamedTuple):
     Attributes:
         rows: Each file.
         findings: What each blob was found to be, by digest.
-        ill: The models of which a file is not as it should be.
+        ill: The models of which a file is missing or damaged.
+        others: Of variants that were not asked for, those of which a file that is here is damaged.
     """
 
     rows: tuple[VerifiedFile, ...]
     findings: Mapping[str, BlobCheck]
     ill: tuple[LockedModel, ...]
+    others: tuple[LockedModel, ...] = ()
 
 
 def verify(
@@ -70,8 +74,8 @@ def verify(
 ) -> tuple[VerifiedFile, ...]:
     """Hashes the files of models that are here, in the store and in the project's folder.
 
-    A damaged file is not trusted from then on: the next sync fetches what of a blob is damaged, and puts a link there
-    anew.
+    Each is compared with what was put there. Without a variant, those of all variants that are here are hashed. A
+    damaged file is not trusted from then on: the next sync fetches what of a blob is damaged, and replaces a link.
 
     Args:
         context: What to work with.
@@ -83,56 +87,159 @@ def verify(
         StaleLockError: there is no lock, or a model that is meant is not in it.
         StoreError: a file cannot be read.
     """
-    project = project.loaded()
-    models = locked(context, project, selection)
-    return check(context, models, project.folder(project.manifest), full=full).rows
+    return check(context, project.loaded(), selection, full=full).rows
 
 
-def locked(context: Context, project: LoadedProject, selection: Selection) -> tuple[LockedModel, ...]:
-    """What the lock says of the models that are meant. Arguments and errors as with `verify`."""
+def check(context: Context, project: LoadedProject, selection: Selection, *, full: bool = False) -> Checked:
+    """Like `verify`, and tells what there is to repair."""
     lock = lookup.require_lock(project, project.lock)
     if not selection.names:
         selection = selection._replace(groups=Groups(everything=True))
-    entries = variants.selected(context, project, selection)
-    return lookup.locked_models(project, lock, entries)
-
-
-def check(
-    context: Context, models: Iterable[LockedModel], folder: Path | None, *, full: bool = False
-) -> Checked:
-    """Hashes the files of locked models, in the store and in `folder`, the project's; each blob once.
-
-    Raises:
-        StoreError: a file cannot be read.
-    """
+    models = lookup.locked_models(project, lock, variants.selected(context, project, selection))
+    names = {model.name for model in models}
+    chosen = {(model.name, model.variant) for model in models}
+    others = [
+        model
+        for model in lock.models
+        if selection.variant is None and model.name in names and (model.name, model.variant) not in chosen
+    ]
+    look = _Look(context, project, [*models, *others], full=full)
     rows: list[VerifiedFile] = []
-    findings: dict[str, BlobCheck] = {}
-    ill: list[LockedModel] = []
+    ill, ill_others = [], []
+    for model in others:
+        found = [row for row in look.rows(model) if row.status != "missing"]
+        names.discard(model.name if found else "")
+        if any(row.status == "damaged" for row in found):
+            ill_others.append(model)
+        rows += found
     for model in models:
-        seen = len(rows)
-        for file, target in plan.link_targets(model):
-            told = context.teller(label(model.name, file.path), file.size, "checking")
-            if file.sha256 not in findings:
-                findings[file.sha256] = store_verify.verify(
-                    context.store, file.sha256, full=full, on_bytes=told
+        found = look.rows(model)
+        if model.name not in names and all(row.status == "missing" for row in found):
+            continue  # another variant of it was synced
+        if any(row.status != "ok" for row in found):
+            ill.append(model)
+        rows += found
+    for target, row in look.superseded(None if not selection.names else {model.name for model in models}):
+        rows.append(row)
+        if row.status == "damaged":
+            ill += [model for model in models if target in look.targets(model) and model not in ill]
+    order = {model.name: number for number, model in enumerate(models)}
+    rows.sort(key=lambda row: (order.get(row.name, len(order)), row.variant or ""))
+    return Checked(tuple(rows), look.findings, tuple(ill), tuple(ill_others))
+
+
+class _Look:
+    """Hashes what is on this machine of some models: each blob once."""
+
+    def __init__(
+        self, context: Context, project: LoadedProject, models: Sequence[LockedModel], *, full: bool
+    ) -> None:
+        self.context = context
+        self.full = full
+        self.findings: dict[str, BlobCheck] = {}
+        self.folder = project.folder(project.manifest)
+        self.owner = project.called_in(self.folder) if self.folder is not None else ""
+        self.records = links.owned(self.folder) if self.folder is not None else {}
+        self.wanted = {(target, file.sha256) for model in models for file, target in plan.link_targets(model)}
+
+    def targets(self, model: LockedModel) -> set[str]:
+        """The paths of a model's files in the project's folder."""
+        return {target for _, target in plan.link_targets(model)}
+
+    def rows(self, model: LockedModel) -> list[VerifiedFile]:
+        """A row for each file in the store, and one for each in the project's folder that is no name of the blob."""
+        rows = []
+        for (file, target), shown in zip(
+            plan.link_targets(model), views.view_paths(self.context.store, model.files), strict=True
+        ):
+            told = self.context.teller(label(model.name, file.path), file.size, "checking")
+            if file.sha256 not in self.findings:
+                self.findings[file.sha256] = store_verify.verify(
+                    self.context.store, file.sha256, full=self.full, on_bytes=told
                 )
-            found = findings[file.sha256]
-            blob = found.path
+            found = self.findings[file.sha256]
             status: Status = "ok" if found.state == "good" else found.state
             row = VerifiedFile(
-                model.name, model.variant, file.path, status, file.size, blob, found.damaged, file.sha256
+                model.name,
+                model.variant,
+                file.path,
+                status,
+                file.size,
+                found.path,
+                found.damaged,
+                file.sha256,
             )
-            rows.append(row)
-            if folder is not None and (linked := folder / target).is_file() and not _same(linked, blob):
-                good, where = check_copy(context, linked, file, full=full, on_bytes=told)
-                if not good:
-                    links.distrust(folder, target)
-                status = "ok" if good else "damaged"
-                rows.append(row._replace(file=target, status=status, path=linked, damaged=where))
-        if any(row.status != "ok" for row in rows[seen:]):
-            ill.append(model)
-    return Checked(tuple(rows), findings, tuple(ill))
+            copy = self._copy(row, target, found.path, told)
+            if copy is None or status != "missing":
+                rows.append(row)
+            if copy is not None:
+                rows.append(copy)
+            if status == "ok" and (bad := self._view(row, shown, file, told)) is not None:
+                rows.append(bad)
+        return rows
 
+    def superseded(self, names: Collection[str] | None) -> Iterator[tuple[str, VerifiedFile]]:
+        """What was put into the project's folder for this project, and is not what the lock says now.
 
-def _same(path: Path, blob: Path | None) -> bool:
-    return blob is not None and path.samefile(blob)
+        Args:
+            names: The models; None: all.
+        """
+        for target, put in self.records.items():
+            name = target.partition("/")[0]
+            other = put.sha256 and put.owner == self.owner and (target, put.sha256) not in self.wanted
+            if self.folder is None or not other or (names is not None and name not in names):
+                continue
+            place = self.folder / target
+            if place.is_file():
+                told = self.context.teller(label(name, target), put.size, "checking")
+                row = VerifiedFile(name, None, target, "superseded", put.size, place, (), put.sha256)
+                yield target, self._hashed(row, target, told)
+
+    def _copy(
+        self, row: VerifiedFile, target: str, blob: Path | None, told: Callable[[int], None]
+    ) -> VerifiedFile | None:
+        """The row of the file in the project's folder; None where none belongs, or there is a name of the blob."""
+        if self.folder is None:
+            return None
+        place, put = self.folder / target, self.records.get(target)
+        if put is not None and put.sha256 not in ("", row.sha256):
+            return None  # what was put there is another version
+        if not place.is_file():
+            gone = put is not None and put.owner == self.owner and row.status != "missing"
+            return row._replace(file=target, path=place, status="missing", damaged=()) if gone else None
+        if blob is not None and place.samefile(blob):
+            return None
+        return self._hashed(row._replace(file=target, path=place, status="ok"), target, told)
+
+    def _hashed(self, row: VerifiedFile, target: str, told: Callable[[int], None]) -> VerifiedFile:
+        """The row with what hashing the file in the project's folder finds; that is remembered."""
+        assert self.folder is not None
+        place = self.folder / target
+        with atomic.told(f"cannot read {place}"):
+            seen = place.stat()
+            file = LockedFile("model", row.file, row.size, row.sha256)
+            good, where = check_copy(self.context, place, file, full=self.full, on_bytes=told)
+        put = self.records.get(target)
+        described = put is not None and put.mode != "symlink" and links.intact(self.folder, target, put)
+        if not good and described:
+            with suppress(StoreError):  # a folder that is only read
+                link_findings.distrust(self.folder, {target: seen})
+        elif not described and row.status == "ok":
+            checked.remember(self.context.store, self.folder, target, seen, row.sha256 if good else "")
+        return row if good else row._replace(status="damaged", damaged=where)
+
+    def _view(
+        self, row: VerifiedFile, shown: Path, file: LockedFile, told: Callable[[int], None]
+    ) -> VerifiedFile | None:
+        """The row of a damaged copy in the store's view, which is removed: it is made anew when it is needed."""
+        blob = row.path
+        if blob is None or not shown.is_file() or shown.samefile(blob):
+            return None
+        with atomic.told(f"cannot read {shown}"):
+            if receipts.opinion(self.context.store, file.sha256, shown.stat()) != "good":
+                return None  # nobody is given it
+            good, where = check_copy(self.context, shown, file, full=self.full, on_bytes=told)
+            if good:
+                return None
+            atomic.unlink(shown)
+        return row._replace(status="damaged", path=shown, damaged=where)

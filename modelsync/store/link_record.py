@@ -2,10 +2,12 @@
 
     {"files": {"llama3/llama.gguf": {"sha256": "…", "size": 4920739232, "mtime_ns": 17…, "mode": "hardlink",
                                        "owner": "../models.toml"}},
-     "pending": {}}
+     "pending": {},
+     "checked": {"llama3/mine.gguf": {"sha256": "…", "size": 4920739232, "mtime_ns": 17…}}}
 
 What is about to appear is written under `pending` first: a file that stands there after all, because the program was
-killed at that moment, is known by it.
+killed at that moment, is known by it. `checked` tells what files were found to be that had to be hashed, because
+nothing else told.
 """
 
 import json
@@ -14,7 +16,7 @@ import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 from modelsync.spec.names import path_fault
 from modelsync.store import atomic, small_files
@@ -44,6 +46,11 @@ class Record(NamedTuple):
     mode: UsedMode
     owner: str = ""
 
+    @property
+    def rotten(self) -> bool:
+        """Whether it was found damaged, though it looks as it did: it is ours to be put there anew."""
+        return not self.sha256
+
     def describes(self, path: str, seen: os.stat_result) -> bool:
         """Whether what is at `path`, of which `seen` is the lstat, is still what was put there."""
         if self.mode == "symlink":
@@ -53,6 +60,25 @@ class Record(NamedTuple):
             and seen.st_size == self.size
             and same_time(self.mtime_ns, seen.st_mtime_ns)
         )
+
+
+class CheckedFile(NamedTuple):
+    """What a file was found to be: digest in hex ("" if only that it is damaged), size in bytes, time in ns."""
+
+    sha256: str
+    size: int
+    mtime_ns: int
+
+    def fits(self, seen: os.stat_result) -> bool:
+        """Whether a file still has the size and time that it was hashed with."""
+        return seen.st_size == self.size and same_time(self.mtime_ns, seen.st_mtime_ns)
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> Self | None:
+        """One as it was read; None where it makes no sense."""
+        found = cls(value["sha256"], value["size"], value["mtime_ns"])
+        known = (type(found.sha256), type(found.size), type(found.mtime_ns)) == (str, int, int)
+        return found if known and _is_digest(found.sha256) else None
 
 
 def owned(folder: Path) -> Mapping[str, Record]:
@@ -74,6 +100,11 @@ def owned(folder: Path) -> Mapping[str, Record]:
     return files | {path: record for path, record in pending.items() if intact(folder, path, record)}
 
 
+def checked(folder: Path) -> Mapping[str, CheckedFile]:
+    """What files of `folder` were found to be, by path. Empty where that is not known."""
+    return small_files.parsed(folder / RECORD, _checked) or {}
+
+
 def intact(folder: Path, path: str, record: Record) -> bool:
     """Whether what is at `path` is still what was put there. One lstat."""
     place = f"{folder}{os.sep}{path}"
@@ -83,13 +114,29 @@ def intact(folder: Path, path: str, record: Record) -> bool:
         return False
 
 
-def write(folder: Path, files: Mapping[str, Record], pending: Mapping[str, Record]) -> None:
-    """Writes the record of `folder`; no file when there is nothing to record."""
+def write(
+    folder: Path,
+    files: Mapping[str, Record],
+    pending: Mapping[str, Record],
+    new: Mapping[str, CheckedFile] = {},
+) -> None:
+    """Writes the record of `folder`; no file when there is nothing to record.
+
+    Args:
+        folder: The folder.
+        files: What was put there.
+        pending: What is about to be.
+        new: What files were found to be. What was known of others stays known while they look the same.
+    """
     target = folder / RECORD
-    if not files and not pending:
+    known = {path: found for path, found in checked(folder).items() if _looks(folder, path, found)}
+    known |= new
+    if not files and not pending and not known:
         atomic.unlink(target)
         return
     value = {"files": _value(files), "pending": _value(pending)}
+    if known:
+        value["checked"] = {path: known[path]._asdict() for path in sorted(known)}
     atomic.write_by(temporary(folder), target, json.dumps(value, indent=1).encode())
 
 
@@ -115,7 +162,22 @@ def _parse(value: Mapping[str, Any]) -> dict[str, Record]:
         types = (type(record.sha256), type(record.size), type(record.mtime_ns), type(record.owner))
         if types != (str, int, int, str) or record.mode not in _MODES or path_fault(path) is not None:
             continue
-        if record.sha256 and (len(record.sha256) != 64 or record.sha256.strip("0123456789abcdef")):
-            continue
-        out[path] = record
+        if _is_digest(record.sha256):
+            out[path] = record
     return out
+
+
+def _checked(value: Mapping[str, Any]) -> dict[str, CheckedFile]:
+    found = {path: CheckedFile.parse(item) for path, item in value.get("checked", {}).items()}
+    return {path: one for path, one in found.items() if one is not None and path_fault(path) is None}
+
+
+def _looks(folder: Path, path: str, found: CheckedFile) -> bool:
+    try:
+        return found.fits((folder / path).stat())
+    except OSError:
+        return False
+
+
+def _is_digest(text: str) -> bool:
+    return not text or (len(text) == 64 and not text.strip("0123456789abcdef"))

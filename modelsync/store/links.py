@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,6 +40,7 @@ def place(
     mode: LinkMode = "auto",
     inside: Path | None = None,
     owner: str = "",
+    set_aside: bool = False,
     on_bytes: Callable[[int], None] | None = None,
 ) -> tuple[UsedMode, ...]:
     """Makes blobs appear in `folder`; returns how, for each. What is there and right already is left as it is.
@@ -49,26 +51,43 @@ def place(
         mode: `auto` is a reflink, else a hard link, else a copy (the disk is looked at first).
         inside: A folder (the project's) that `folder`, links followed, must not leave. None: anywhere.
         owner: For whom, as the record has it: several manifests and pulls may share a folder.
+        set_aside: Whether a file that was put there and changed since is moved to `<file>.modified` (or the next
+            free name), to make room.
         on_bytes: Is told how many more bytes were copied or read, as they are; what it raises ends the work.
 
     Raises:
         RefusedError: a path leaves the folder, by its name or through a symbolic link.
         DiskFullError: there is no space for copies; nothing was begun.
-        StoreError: a file that is not ours is in the way, the mode is not to be had here, the folder cannot be
-            written.
+        StoreError: a file that is not ours is in the way (if it was put there and changed since, all others are in
+            their place), the mode is not to be had here, the folder cannot be written.
     """
     with atomic.told(f"cannot put files into {folder}", hint=FOLDER_HINT):
         link_folder.open_folder(folder, inside)
         with link_folder.claimed(folder) as mine:
             known = owned(folder)
-            found = {
-                want.path: _standing(folder, want, known.get(want.path), mode, on_bytes) for want in wanted
-            }
+            found: dict[str, Record | None] = {}
+            refused: dict[str, Record | None] = {}
+            for want in wanted:
+                put = known.get(want.path)
+                try:
+                    found[want.path] = _standing(folder, want, put, mode, on_bytes)
+                except FileExistsError:
+                    if put is None or put.mode == "found":
+                        raise _in_the_way(folder, {want.path: put}) from None
+                    if set_aside:
+                        found[want.path] = None
+                    else:
+                        refused[want.path] = put
             standing = {path: seen._replace(owner=owner) for path, seen in found.items() if seen is not None}
-            missing = [want for want in wanted if want.path not in standing]
+            missing = [want for want in wanted if want.path not in standing and want.path not in refused]
             after = {**known, **standing}
             if missing or after != known:
-                after = _appear(folder, missing, after, mode, owner, on_bytes, mine)
+                after, kept = _appear(
+                    folder, missing, after, mode, owner, on_bytes, mine, set_aside=set_aside
+                )
+                refused |= {path: known.get(path) for path in kept}
+    if refused:
+        raise _in_the_way(folder, refused)
     return tuple(after[want.path].mode for want in wanted)
 
 
@@ -84,9 +103,9 @@ def serves(folder: Path, path: str, put: Record, mode: LinkMode, shown: Path | N
     """
     if not intact(folder, path, put) or (mode not in ("auto", put.mode) and put.mode != "found"):
         return False
-    if put.mode != "hardlink":
+    if put.mode not in ("hardlink", "symlink"):
         return True
-    try:  # after a repair, the link still has what was damaged
+    try:  # after a repair, a hard link still has what was damaged; a symbolic one may lead into another store
         return shown is not None and shown.samefile(folder / path)
     except OSError:
         return False
@@ -131,31 +150,6 @@ def remove(folder: Path, paths: Iterable[str], *, inside: Path | None = None) ->
     return tuple(gone)
 
 
-def distrust(folder: Path, path: str, *, blob: Path | None = None) -> None:
-    """Marks a link to a damaged blob for replacement: neither its size nor its time shows the damage.
-
-    Args:
-        folder: The folder.
-        path: The path in it.
-        blob: A damaged blob: only where the path is one more name of it, whatever was written to both.
-
-    Raises:
-        StoreError: the folder cannot be written.
-    """
-    with atomic.told(f"cannot change {folder}", hint=FOLDER_HINT), link_folder.claimed(folder):
-        records = dict(link_record.owned(folder))
-        put = records.get(path)
-        if put is None:
-            return
-        if blob is not None:
-            seen = (folder / path).lstat()
-            if put.mode != "hardlink" or not os.path.samestat(seen, blob.stat()):
-                return
-            put = put._replace(size=seen.st_size, mtime_ns=seen.st_mtime_ns)
-        records[path] = put._replace(sha256="")
-        link_record.write(folder, records, {})
-
-
 def _standing(
     folder: Path,
     want: NewLink,
@@ -166,7 +160,7 @@ def _standing(
     """What is where `want` is to be, if it is right already; None where it has to be put there.
 
     Raises:
-        StoreError: something that is not ours is in the way.
+        FileExistsError: something that is not ours is in the way.
     """
     target = link_folder.place_of(folder, want.path)
     try:
@@ -193,7 +187,7 @@ def _standing(
 
         if hashing.sha256_of(target, on_bytes=on_bytes) == want.sha256:
             return Record(want.sha256, want.size, seen.st_mtime_ns, "found")
-    raise _in_the_way(target, put)
+    raise FileExistsError(want.path)
 
 
 def _serves(target: Path, seen: os.stat_result, how: UsedMode, want: NewLink, blob: os.stat_result) -> bool:
@@ -211,8 +205,10 @@ def _appear(
     owner: str,
     on_bytes: Callable[[int], None] | None,
     mine: "HeldClaim",
-) -> dict[str, Record]:
-    """Puts blobs where nothing, or a file of ours, is. Returns the new records."""
+    *,
+    set_aside: bool,
+) -> tuple[dict[str, Record], list[str]]:
+    """Puts blobs where nothing, or a file of ours, is. Returns the new records, and where something else came."""
     from modelsync.store import clone
 
     temps = {want.path: link_record.temporary(folder) for want in missing}
@@ -228,7 +224,7 @@ def _appear(
         kept = [
             want.path
             for want in missing
-            if not _put(folder, want.path, temps[want.path], records.get(want.path))
+            if not _put(folder, want.path, temps[want.path], records.get(want.path), set_aside=set_aside)
         ]
         after = {**records, **{path: record for path, record in pending.items() if path not in kept}}
         link_record.write(folder, after, {})
@@ -237,12 +233,10 @@ def _appear(
             known = [each for each in (pending.get(path), records.get(path)) if each is not None]
             if not pending or any(_describes(each, temp) for each in known):  # never what is the user's
                 atomic.unlink(temp)
-    if kept:
-        raise _in_the_way(folder / kept[0], records.get(kept[0]))
-    return after
+    return after, kept
 
 
-def _put(folder: Path, path: str, temp: Path, was: Record | None) -> bool:
+def _put(folder: Path, path: str, temp: Path, was: Record | None, *, set_aside: bool) -> bool:
     """Moves a file to its place; False where something that is not ours came there meanwhile.
 
     Args:
@@ -250,18 +244,31 @@ def _put(folder: Path, path: str, temp: Path, was: Record | None) -> bool:
         path: The place in it.
         temp: The new file.
         was: What was put there before, and may be replaced; None: nothing was there.
+        set_aside: Whether what was put there before and changed since is moved to another name first.
     """
     from modelsync.store import swap
 
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
     if was is not None and was.mode != "found":
+        if set_aside and os.path.lexists(target) and not _describes(was, target):
+            _set_aside(target)
         return swap.replace(temp, target, lambda at: _describes(was, at))
     try:
         swap.fill(temp, target)
     except FileExistsError:
         return False
     return True
+
+
+def _set_aside(target: Path) -> None:
+    """Moves a user's file to `<name>.modified`, or to `.modified-2` and so on, whatever is free."""
+    from modelsync.store import swap
+
+    for number in count(1):
+        with suppress(FileExistsError):
+            swap.fill(target, target.with_name(f"{target.name}.modified{f'-{number}' if number > 1 else ''}"))
+            return
 
 
 def _take_away(folder: Path, target: Path, put: Record) -> bool:
@@ -286,9 +293,16 @@ def _describes(record: Record, path: Path) -> bool:
         return False
 
 
-def _in_the_way(target: Path, put: Record | None) -> StoreError:
-    why = "modelsync did not put it there" if put is None else "it was changed since it was put there"
-    return StoreError(
-        f"{printable(str(target))} is in the way: {why}",
-        hint="move it away, or choose another folder with --dir",
-    )
+def _in_the_way(folder: Path, refused: Mapping[str, Record | None]) -> StoreError:
+    path, put = next(iter(refused.items()))
+    more = f"; and {len(refused) - 1} more" if len(refused) > 1 else ""
+    changed = put is not None and put.mode != "found"
+    why = "it was changed since it was put there" if changed else "modelsync did not put it there"
+    if put is not None and changed and put.owner:
+        name = printable(path.partition("/")[0])
+        hint = (
+            f"`modelsync verify --repair {name}` keeps it as <file>.modified and puts the locked file there"
+        )
+    else:
+        hint = "move it away and run the same command again, or choose another folder with --dir"
+    return StoreError(f"{printable(str(folder / path))} is in the way: {why}{more}", hint=hint)

@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from modelsync.store import atomic, small_files
 from modelsync.store.layout import Store, receipt_in
@@ -97,6 +97,21 @@ def fitting(store: Store, sha256: str, seen: os.stat_result) -> Receipt | None:
         if receipt is not None and receipt.fits(seen):
             return receipt if not receipt.damaged else None
     return None
+
+
+def opinion(store: Store, sha256: str, seen: os.stat_result) -> Literal["good", "damaged", "other", "none"]:
+    """What the receipts of a blob tell of a file of this size and time.
+
+    Returns:
+        `good` or `damaged`: it was hashed. `other`: each receipt is of another file. `none`: there is no receipt.
+    """
+    some = False
+    for place in store.places:
+        receipt = read(place, sha256)
+        if receipt is not None and receipt.fits(seen):
+            return "damaged" if receipt.damaged else "good"
+        some = some or receipt is not None
+    return "other" if some else "none"
 
 
 def condemned(store: Store, sha256: str, seen: os.stat_result) -> bool:

@@ -20,7 +20,7 @@ from modelsync.store.layout import VIEWS, Store
 _TRIES = 5  # against other processes that remove or replace what is shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from modelsync.spec.lock.model import LockedFile
 
@@ -50,6 +50,20 @@ def ready(store: Store, files: "Sequence[LockedFile]") -> tuple[Path, ...] | Non
         if all(_shows(store, folder + name, file) for name, file in zip(names, files, strict=True)):
             return tuple(Path(folder + name) for name in names)
     return None
+
+
+def candidates(store: Store, files: "Sequence[LockedFile]") -> "Iterator[tuple[Path, ...]]":
+    """The paths of `files` in each view, here or in a read-only store, where all have their size.
+
+    Nothing tells that they are right.
+    """
+    names = shown_names(files)
+    key = _key(files, names)
+    for place in store.places:
+        paths = tuple(place / VIEWS / key / name for name in names)
+        with suppress(OSError):
+            if all(path.stat().st_size == file.size for path, file in zip(paths, files, strict=True)):
+                yield paths
 
 
 def make(store: Store, files: "Sequence[LockedFile]") -> Path:

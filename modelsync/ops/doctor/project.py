@@ -11,8 +11,10 @@ from modelsync.ops import listing
 from modelsync.ops.doctor.findings import Finding, fault
 from modelsync.project import freshness
 from modelsync.project.project import MANIFEST, LoadedProject, Project
+from modelsync.spec.lock.model import Lock
 from modelsync.spec.manifest.model import Manifest
 from modelsync.spec.names import printable
+from modelsync.store import blobs, link_record, receipts
 
 
 def found(find_project: Callable[[], Project]) -> tuple[LoadedProject | None, Manifest | None, Finding]:
@@ -75,6 +77,7 @@ def project(context: Context, project: LoadedProject, manifest: Manifest) -> Ite
     rows = listing.rows(context, project)
     names = {row.name for row in rows}
     here = {row.name for row in rows if row.state == "here"}
+    yield from _damage(context, project, manifest, lock)
     if missing := sorted(names - here):
         shown = printable(", ".join(missing[:5])) + (", …" if len(missing) > 5 else "")
         yield Finding(
@@ -82,6 +85,36 @@ def project(context: Context, project: LoadedProject, manifest: Manifest) -> Ite
         )
     elif names:
         yield Finding("models here", "all" if len(names) > 1 else "yes")
+
+
+def _damage(context: Context, project: Project, manifest: Manifest, lock: Lock) -> Iterator[Finding]:
+    """What does not look as it did when it was put here, by size and time; nothing is hashed."""
+    folder = project.folder(manifest)
+    owner = project.called_in(folder) if folder is not None else ""
+    records = link_record.owned(folder) if folder is not None else {}
+    for path, put in records.items():
+        if folder is None or put.owner != owner or not os.path.lexists(folder / path):
+            continue
+        if put.rotten or not link_record.intact(folder, path, put):
+            yield _changed(f"{folder.name}/{path}", path.partition("/")[0], known=put.rotten)
+    seen = set()
+    for model in lock.models:
+        for file in model.files:
+            sighting = blobs.look(context.store, file.sha256, file.size)
+            if sighting.path is not None and sighting.state == "suspect" and file.sha256 not in seen:
+                seen.add(file.sha256)
+                known = receipts.opinion(context.store, file.sha256, sighting.path.stat()) == "damaged"
+                yield _changed(f"{file.path} in the store", model.name, known=known)
+
+
+def _changed(file: str, name: str, *, known: bool) -> Finding:
+    how = "is damaged" if known else "was changed since it was put there"
+    return Finding(
+        "files",
+        f"{printable(file, 300)} {how}",
+        "wrong" if known else "warning",
+        f"`modelsync verify --repair {printable(name)}`",
+    )
 
 
 def _where(project: Project) -> str:

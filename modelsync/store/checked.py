@@ -1,0 +1,87 @@
+"""What a file was found to be when it was hashed: remembered, so that it is hashed once. Light to read.
+
+For files of which neither a record nor a receipt tells: changed since they were put there, or put there by others. The
+answer is kept in the folder's record (`.modelsync.json`), else in the store, else in the user's runtime or cache
+folder, else in this process alone.
+
+    {"path": "/srv/app/models/llama3/llama.gguf", "size": 4920739232, "mtime_ns": 17…, "sha256": "…"}
+"""
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from modelsync.errors import StoreError
+from modelsync.store import atomic, link_record, small_files, sync_memo
+from modelsync.store.layout import Store, default_root
+from modelsync.store.link_record import CheckedFile
+
+_here: dict[str, CheckedFile] = {}  # what this process knows, by absolute path
+
+
+def recall(store: Store, folder: Path | None, path: str, seen: os.stat_result) -> str | None:
+    """The sha256 that a file of this size and time was found to have; "" for one found damaged; None if unknown.
+
+    Args:
+        store: The store.
+        folder: The folder whose record may tell; None: there is none.
+        path: The file: relative to the folder, with `/`; without a folder, an absolute path.
+        seen: How it looks now.
+    """
+    absolute = path if folder is None else f"{folder}{os.sep}{path}"
+    known = _here.get(absolute)
+    if known is not None and known.fits(seen):
+        return known.sha256
+    if folder is not None and (known := link_record.checked(folder).get(path)) is not None:
+        return known.sha256 if known.fits(seen) else None
+    for place in (store, *_users_own()):
+        known = small_files.parsed(_place(place, absolute), lambda value: _parse(value, absolute))
+        if known is not None and known.fits(seen):
+            return known.sha256
+    return None
+
+
+def remember(store: Store, folder: Path | None, path: str, seen: os.stat_result, sha256: str) -> bool:
+    """Keeps what a file was found to be. Arguments as with `recall`; `sha256` is "" for a damaged one.
+
+    Returns:
+        Whether other processes will know it; else only this one does.
+    """
+    absolute = path if folder is None else f"{folder}{os.sep}{path}"
+    found = CheckedFile(sha256, seen.st_size, seen.st_mtime_ns)
+    _here[absolute] = found
+    if folder is not None:
+        from modelsync.store import link_findings
+
+        with suppress(OSError, StoreError):
+            if link_findings.note_checked(folder, path, found):
+                return True
+    data = json.dumps({"path": absolute, **found._asdict()}).encode()
+    for place in (store, *_users_own()):
+        with suppress(OSError, StoreError):
+            atomic.write(place, _place(place, absolute), data)
+            return True
+    return False
+
+
+def _users_own() -> tuple[Store, ...]:
+    """Folders of this user that serve where the store cannot be written."""
+    found = []
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "").strip()
+    if runtime and Path(runtime).is_absolute():
+        with suppress(OSError):
+            if not hasattr(os, "geteuid") or Path(runtime).stat().st_uid == os.geteuid():
+                found.append(Store(Path(runtime) / "modelsync"))
+    with suppress(StoreError):
+        found.append(Store(default_root()))
+    return tuple(found)
+
+
+def _place(store: Store, absolute: str) -> Path:
+    return sync_memo.place(store, ("file", absolute))
+
+
+def _parse(value: Any, absolute: str) -> CheckedFile | None:
+    return CheckedFile.parse(value) if value["path"] == absolute else None
