@@ -84,9 +84,9 @@ def carry_out(
 
 def _with_room(context: Context, damaged: Sequence[Damage], size: int) -> list[Damage]:
     """What is damaged, without that for which the disk has no room beside what takes its place."""
-    from modelsync.system.disks import free_bytes
+    from modelsync.system.disks import has_space
 
-    if not damaged or free_bytes(context.store.root) >= size:
+    if not damaged or has_space(context.store.root, size):
         return list(damaged)
     for step, _ in damaged:
         blobs.discard(context.store, step.target)

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import httpx2
 
-from modelsync.net.deadline import Clock, Selector
+from modelsync.net.deadline import Clock, Floor, Selector
 
 CIPHERTEXT = 256 * 1024  # bytes taken from the socket at once; what they become stays in a core's own cache
 
@@ -43,6 +43,10 @@ class ByteChannel(ABC):
         """Whether a read would return at once: of an idle connection, that the other side has hung up."""
 
     @abstractmethod
+    def hold_to(self, floor: Floor | None) -> None:
+        """Sets the least speed of the reads from now on; None: any."""
+
+    @abstractmethod
     def read_into(self, buffer: memoryview, timeout: float | None = None) -> int:
         """Waits for bytes and fills `buffer` with those that are there.
 
@@ -51,6 +55,7 @@ class ByteChannel(ABC):
 
         Raises:
             httpx2.ReadTimeout, httpx2.ReadError: none came.
+            TooSlowError: as of `hold_to`.
             CancelledError: the cancel event was set.
         """
 
@@ -75,6 +80,7 @@ class SocketChannel(ByteChannel):
         self._sock = sock
         self._cancel = cancel
         self._waited = 0.0
+        self._floor: Floor | None = None
         self._peer = str(sock.getpeername()[0])  # now: a connection that was reset no longer knows
 
     @property
@@ -82,17 +88,26 @@ class SocketChannel(ByteChannel):
         """Seconds that its reads have waited for bytes so far."""
         return self._waited
 
+    def hold_to(self, floor: Floor | None) -> None:
+        """Sets the least speed of the reads from now on; None: any."""
+        self._floor = floor
+
     def read_into(self, buffer: memoryview, timeout: float | None = None) -> int:
         """Waits for bytes and fills `buffer` with those that are there; 0: the other side has finished."""
         clock = Clock(timeout, self._cancel)
         try:
             while True:
+                clock.tick()  # a server that always has more to say would never be waited for
                 try:
-                    return self._sock.recv_into(buffer)
+                    count = self._sock.recv_into(buffer)
                 except BlockingIOError:
                     begun = time.monotonic()
                     clock.until_ready(self._sock, selectors.EVENT_READ)
                     self._waited += time.monotonic() - begun
+                else:
+                    if self._floor is not None:
+                        self._floor.check()
+                    return count
         except TimeoutError as error:
             raise httpx2.ReadTimeout("nothing came") from error
         except OSError as error:
@@ -104,6 +119,7 @@ class SocketChannel(ByteChannel):
         view = memoryview(data)
         try:
             while view:
+                clock.tick()
                 try:
                     view = view[self._sock.send(view) :]
                 except BlockingIOError:
@@ -162,6 +178,10 @@ class TlsChannel(ByteChannel):
     def waited(self) -> float:
         """As of the channel below."""
         return self._below.waited
+
+    def hold_to(self, floor: Floor | None) -> None:
+        """As of the channel below."""
+        self._below.hold_to(floor)
 
     def read_into(self, buffer: memoryview, timeout: float | None = None) -> int:
         """Waits for a record and fills `buffer` from those that are there; 0: the other side has finished."""

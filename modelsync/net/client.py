@@ -1,11 +1,10 @@
 """The one HTTP client: origins and credentials, redirects, retries, rate limits."""
 
 import contextlib
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, Self, TypeVar
+from typing import BinaryIO, Literal, Self, TypeVar
 
 import httpx2
 
@@ -14,15 +13,13 @@ from modelsync.net.answers import Head, JsonReply
 from modelsync.net.auth import TokenExchange
 from modelsync.net.body import Body, span_of
 from modelsync.net.credentials import Credentials
+from modelsync.net.documents import JSON_LIMIT, read_json
 from modelsync.net.exchange import Exchange, FinalAnswer
-from modelsync.net.origin import public_url
 from modelsync.net.refusals import refusal
-from modelsync.net.retry import Backoff, FinalNetworkError, retryable
+from modelsync.net.retry import Backoff, retryable
 from modelsync.net.transport import Transport
 from modelsync.net.upload import UploadBody
 from modelsync.version import __version__
-
-JSON_LIMIT = 64 * 2**20  # bytes
 
 T = TypeVar("T")
 
@@ -108,7 +105,7 @@ class Client:
 
         Raises:
             HttpStatusError: the last answer was an error.
-            NetworkError: no answer, one that is too long, or one that is not JSON.
+            NetworkError: no answer, one that is too long or too slow, or one that is not JSON.
             RefusedError: the address, or one that it redirects to, is not safe to ask.
             CancelledError: the cancel event was set.
         """
@@ -116,7 +113,7 @@ class Client:
         def ask() -> JsonReply:
             with self._exchange.ask("GET", url, params=params, headers=headers) as answer:
                 self._check(answer)
-                return JsonReply(_json(answer, limit), answer.headers, answer.url)
+                return JsonReply(read_json(answer, limit), answer.headers, answer.url)
 
         return self._retried(ask)
 
@@ -238,18 +235,3 @@ class Client:
                     raise
             if self._cancel.wait(wait):
                 raise CancelledError("interrupted")
-
-
-def _json(answer: FinalAnswer, limit: int) -> Any:
-    data = bytearray()
-    for chunk in Body(answer, span_of(answer.status, answer.headers, 0, None, str(answer.origin))).chunks():
-        data += chunk
-        if len(data) > limit:
-            raise FinalNetworkError(f"{public_url(answer.url)} answered with more than {limit} bytes")
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        raise FinalNetworkError(
-            f"{public_url(answer.url)} answered with something that is no JSON",
-            hint="is this the address of a hub? a login page of the network gives such answers too",
-        ) from None

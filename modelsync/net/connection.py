@@ -8,6 +8,7 @@ import h11
 import httpx2
 
 from modelsync.net.channels import ByteChannel
+from modelsync.net.deadline import Floor
 from modelsync.net.dial import Route, Timeouts, proxy_authorization
 from modelsync.net.http1 import (
     LONGEST_HEAD,
@@ -47,20 +48,20 @@ class Connection:
         """Whether the answer was read to its end, and both sides can go on."""
         return self._reusable and self._body is not None and self._body.complete
 
-    def ask(self, request: httpx2.Request, timeouts: Timeouts) -> RawAnswer:
-        """Sends a request and reads the head of the answer.
+    def ask(self, request: httpx2.Request, timeouts: Timeouts, floor: Floor) -> RawAnswer:
+        """Sends a request and reads the head of the answer, at the least speed of `floor`.
 
         Raises:
             OSError, httpx2.TransportError: no answer.
             CancelledError: the cancel event was set.
         """
         self._reusable, self._body = False, None
-        protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=LONGEST_HEAD)
+        protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * LONGEST_HEAD)
         # The server may have answered before it hung up.
         with contextlib.suppress(httpx2.WriteError):
             self._send(protocol, request, timeouts.get("write"))
         framed = FramedBody(protocol, self.channel, timeouts.get("read"))
-        head = framed.head()
+        head = framed.head(floor)
         length = body_length(request.method, head)
         body: BodyReader = framed
         if length is not None:

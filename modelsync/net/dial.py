@@ -13,7 +13,8 @@ import httpx2
 
 from modelsync.net.channels import ByteChannel, TlsChannel
 from modelsync.net.connect import Connector
-from modelsync.net.http1 import FramedBody
+from modelsync.net.deadline import Floor, TooSlowError
+from modelsync.net.http1 import LONGEST_HEAD, ExcessError, FramedBody
 from modelsync.net.origin import Origin
 from modelsync.net.proxies import Proxy
 
@@ -74,15 +75,19 @@ def dial(
     trusted = context() if encrypts else None  # before anything connects: they may be missing
     connector = Connector(cancel, public_only=route.public_only)
     channel: ByteChannel = connector.connect_tcp(*(proxy or origin)[1:3], timeout)
+    floor = Floor()  # it counts nothing: all handshakes together have one window
     with _closed_on_error(channel):
+        channel.hold_to(floor)
         if trusted and proxy is not None and proxy.scheme == "https":
             channel = TlsChannel(channel, trusted, proxy.host, timeout)
         if proxy is not None and proxy.is_socks:
             _through_socks(channel, proxy, origin, timeouts)
         elif proxy is not None and not route.forwarded:
             _through_http(channel, proxy, origin, timeouts)
+            channel.hold_to(floor)
         if trusted and origin.scheme == "https":
             channel = TlsChannel(channel, trusted, origin.host, timeout)
+        channel.hold_to(None)
     return channel
 
 
@@ -106,11 +111,14 @@ def _closed_on_error(channel: ByteChannel) -> Iterator[None]:
 def _through_http(channel: ByteChannel, proxy: Proxy, origin: Origin, timeouts: Timeouts) -> None:
     """Has an http proxy connect to the server (CONNECT)."""
     target = f"{origin.bare_host}:{origin.port}".encode()
-    protocol = h11.Connection(h11.CLIENT)
+    protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=2 * LONGEST_HEAD)
     headers = [(b"Host", target), (b"Accept", b"*/*"), *proxy_authorization(proxy)]
     request = protocol.send(h11.Request(method=b"CONNECT", target=target, headers=headers))
     channel.write((request or b"") + (protocol.send(h11.EndOfMessage()) or b""), timeouts.get("write"))
-    head = FramedBody(protocol, channel, timeouts.get("read")).head()
+    try:
+        head = FramedBody(protocol, channel, timeouts.get("read")).head(Floor())
+    except (ExcessError, TooSlowError) as error:
+        raise httpx2.ProxyError(str(error)) from error
     if not 200 <= head.status_code < 300:
         raise httpx2.ProxyError(f"{head.status_code} {head.reason.decode('ascii', 'ignore')}")
 

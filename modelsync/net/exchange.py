@@ -10,11 +10,12 @@ import httpx2
 from modelsync.errors import UriError
 from modelsync.net.auth import OriginAuth, TokenExchange, finish
 from modelsync.net.credentials import Credentials
+from modelsync.net.deadline import Floor
 from modelsync.net.headers import check_header
 from modelsync.net.origin import Origin, of, public_url
 from modelsync.net.redirects import MAX_REDIRECTS, STATUSES, check_redirect, check_scheme, location
 from modelsync.net.retry import FinalNetworkError
-from modelsync.net.transport import BODY, PUBLIC, PUBLIC_ONLY, Pieces, Reader, Transport
+from modelsync.net.transport import BODY, FLOOR, PUBLIC, PUBLIC_ONLY, Pieces, Reader, ResponseBody, Transport
 from modelsync.net.upload import UploadBody
 
 _TAIL = re.compile(r"[/?][^#]*")  # path and query
@@ -57,6 +58,11 @@ class FinalAnswer:
             return Pieces(iter([self._response.content]))
         body: Reader = self._response.extensions[BODY]
         return body
+
+    def hold_to(self, floor: Floor) -> None:
+        """Sets the least speed at which the body has to come."""
+        body: ResponseBody = self._response.extensions[BODY]
+        body.hold_to(floor)
 
     def drain(self) -> None:
         """Reads a short body to its end, and of a long one the beginning, and lets the connection go."""
@@ -137,12 +143,14 @@ class Exchange:
         """
         first = check_scheme(url, self._insecure_hosts)
         here, from_public = url, False
+        floor = Floor()
         for _ in range(MAX_REDIRECTS + 1):
             own = headers if of(here) == first else None
             request = self._request(
                 method, here, {**(range_headers or {}), **(own or {})}, params=params if here == url else None
             )
             request.extensions[PUBLIC_ONLY] = from_public
+            request.extensions[FLOOR] = floor
             # httpx2.Client logs addresses: it gets none that may carry a signature.
             direct = bulk or here != url or "?" in url or self._auth.signs(first)
             with contextlib.closing(self._send(request, direct=direct)) as response:

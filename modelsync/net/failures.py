@@ -6,6 +6,8 @@ import ssl
 import httpx2
 
 from modelsync.errors import NetworkError
+from modelsync.net.deadline import TooSlowError
+from modelsync.net.http1 import ExcessError
 from modelsync.net.origin import Origin
 from modelsync.net.proxies import Proxy
 from modelsync.net.retry import FinalNetworkError
@@ -28,7 +30,13 @@ def explain(error: Exception, origin: Origin, proxy: Proxy | None, timeout: floa
         timeout: Seconds without a byte after which it was given up.
     """
     if isinstance(error, httpx2.ProxyError):
-        return _proxy_refusal(printable(str(error)), origin, proxy)
+        return _proxy_refusal(error, origin, proxy)
+    if isinstance(error, TooSlowError):
+        return FinalNetworkError(
+            f"{origin} is too slow: {error}", hint="try again later, or over another network"
+        )
+    if isinstance(error, ExcessError):
+        return FinalNetworkError(f"{origin} gives no usable answer: {error}")
     if isinstance(error, httpx2.TimeoutException):
         return _silence(error, origin, proxy, timeout)
     if isinstance(error, ssl.SSLError):
@@ -42,13 +50,14 @@ def explain(error: Exception, origin: Origin, proxy: Proxy | None, timeout: floa
     return NetworkError(f"the connection to {origin} broke: {_reason(error.__cause__ or error)}")
 
 
-def _proxy_refusal(said: str, origin: Origin, proxy: Proxy | None) -> NetworkError:
+def _proxy_refusal(error: Exception, origin: Origin, proxy: Proxy | None) -> NetworkError:
+    said = printable(str(error))
     message = f"the proxy {proxy} does not connect to {origin}: {said}"
     if said.startswith("407") or "username" in said.lower():
         return FinalNetworkError(
             message, hint="put the proxy's user and password into HTTPS_PROXY: http://user:password@host:port"
         )
-    if said.startswith("4"):
+    if said.startswith("4") or isinstance(error.__cause__, ExcessError | TooSlowError):
         return FinalNetworkError(message, hint=_PROXY_HINT)
     return NetworkError(message, hint=_PROXY_HINT)
 

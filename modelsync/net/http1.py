@@ -10,9 +10,16 @@ import h11
 import httpx2
 
 from modelsync.net.channels import ByteChannel
+from modelsync.net.deadline import Floor
 
-LONGEST_HEAD = 100 * 1024  # bytes
+LONGEST_HEAD = 100 * 1024  # bytes, the heads of interim answers (1xx) included
+MOST_INTERIM = 16  # answers (1xx) before the final one
+MOST_FIELDS = 256  # headers of one head
 _HEAD = 16 * 1024  # bytes read at once while the head of an answer comes
+
+
+class ExcessError(httpx2.RemoteProtocolError):
+    """An answer has more heads, headers or bytes of them than any good server sends."""
 
 
 class BodyReader(Protocol):
@@ -67,17 +74,37 @@ class FramedBody:
         self._buffer = memoryview(bytearray(_HEAD))
         self._rest = memoryview(b"")
         self._over = False
+        self._floor: Floor | None = None  # while the head is read
+        self._came = 0
 
     @property
     def complete(self) -> bool:
         """Whether it has been read to its end, and nothing behind it."""
         return self._protocol.their_state is h11.DONE and not self._protocol.trailing_data[0]
 
-    def head(self) -> h11.Response:
-        """Reads the head of the final answer."""
+    def head(self, floor: Floor) -> h11.Response:
+        """Reads the head of the final answer, at the least speed of `floor`.
+
+        Raises:
+            ExcessError: it does not come to an end.
+            httpx2.RemoteProtocolError: it is none.
+            httpx2.ReadTimeout, httpx2.ReadError: it did not come, or too slowly.
+            CancelledError: the cancel event was set.
+        """
+        self._channel.hold_to(floor)
+        self._floor = floor
+        interim = 0
         while not isinstance(event := self._next(), h11.Response):
             if not isinstance(event, h11.InformationalResponse) or event.status_code == 101:
                 raise httpx2.RemoteProtocolError("it answered with something other than a response")
+            interim += 1
+            if interim > MOST_INTERIM:
+                raise ExcessError(f"it sent {interim} interim answers, and no other")
+        if len(event.headers) > MOST_FIELDS:
+            raise ExcessError(f"its answer has more than {MOST_FIELDS} headers")
+        floor.pause()
+        self._channel.hold_to(None)
+        self._floor = None
         return event
 
     def read_into(self, buffer: memoryview) -> int:
@@ -98,9 +125,14 @@ class FramedBody:
     def _next(self) -> object:
         try:
             while (event := self._protocol.next_event()) is h11.NEED_DATA:
+                if self._floor is not None and self._came > LONGEST_HEAD:
+                    raise ExcessError(f"the head of its answer is longer than {LONGEST_HEAD} bytes")
                 count = self._channel.read_into(self._buffer, self._timeout)
                 if not count and self._protocol.their_state is h11.SEND_RESPONSE:
                     raise httpx2.RemoteProtocolError("it hung up without an answer")
+                if self._floor is not None:
+                    self._floor.count(count)
+                    self._came += count
                 self._protocol.receive_data(bytes(self._buffer[:count]))
         except h11.RemoteProtocolError as error:
             raise httpx2.RemoteProtocolError(str(error)) from error

@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 import httpx2
 
 from modelsync.errors import CancelledError, NetworkError
+from modelsync.net.channels import ByteChannel
+from modelsync.net.deadline import Floor
 from modelsync.net.dial import Route
 from modelsync.net.failures import TRANSPORT_ERRORS, explain
 from modelsync.net.host_limits import Pacing, retry_after
@@ -18,9 +20,10 @@ from modelsync.net.retry import LONGEST_ASKED_WAIT
 
 _PIECE = 64 * 1024  # bytes
 
-# Extensions. Of a request: whether its host must be one of the open Internet. Of an answer: whether it came from one,
-# as far as can be told; and its `ResponseBody`.
+# Extensions. Of a request: whether its host must be one of the open Internet; the `Floor` that its answer's head shares
+# with others. Of an answer: whether it came from one, as far as can be told; and its `ResponseBody`.
 PUBLIC_ONLY = "modelsync.public_only"
+FLOOR = "modelsync.floor"
 PUBLIC = "modelsync.public"
 BODY = "modelsync.body"
 
@@ -37,7 +40,7 @@ class ResponseBody(httpx2.SyncByteStream):
 
     Args:
         reader: The bytes.
-        channel: What they come over, where that tells how long it waits; else None.
+        channel: What they come over, where that is a connection of ours; else None.
         fault: Makes the error for people from a transport's error.
         held: What is let go when the answer is not needed any more: its connection, its turn.
     """
@@ -45,7 +48,7 @@ class ResponseBody(httpx2.SyncByteStream):
     def __init__(
         self,
         reader: Reader,
-        channel: object,
+        channel: ByteChannel | None,
         fault: Callable[[Exception], NetworkError],
         held: contextlib.ExitStack,
     ) -> None:
@@ -53,11 +56,18 @@ class ResponseBody(httpx2.SyncByteStream):
         self._channel = channel
         self._fault = fault
         self._held = held
+        self._floor: Floor | None = None
 
     @property
     def waited(self) -> float:
         """Seconds that its connection has waited for bytes so far; 0.0 where that is not known."""
-        return float(getattr(self._channel, "waited", 0.0))
+        return self._channel.waited if self._channel is not None else 0.0
+
+    def hold_to(self, floor: Floor) -> None:
+        """Sets the least speed of the reads from now on."""
+        self._floor = floor
+        if self._channel is not None:
+            self._channel.hold_to(floor)
 
     def read_into(self, buffer: memoryview) -> int:
         """Waits for bytes and fills `buffer` with those that are there.
@@ -70,7 +80,12 @@ class ResponseBody(httpx2.SyncByteStream):
             CancelledError: the cancel event was set.
         """
         try:
-            return self._reader.read_into(buffer)
+            count = self._reader.read_into(buffer)
+            if self._floor is not None:
+                self._floor.count(count)
+                if self._channel is None:
+                    self._floor.check()
+            return count
         except TRANSPORT_ERRORS as error:
             raise self._fault(error) from None
 
@@ -108,12 +123,12 @@ class Pieces:
 
 
 class _Sent(NamedTuple):
-    """An answer before it is wrapped; `channel` is what its bytes come over, where that is known."""
+    """An answer before it is wrapped; `channel` is what its bytes come over, if that is ours."""
 
     status: int
     headers: httpx2.Headers
     reader: Reader
-    channel: object
+    channel: ByteChannel | None
     public: bool
 
 
@@ -200,7 +215,7 @@ class Transport(httpx2.BaseTransport):
     def _send(self, request: httpx2.Request, route: Route, held: contextlib.ExitStack) -> _Sent:
         timeouts = request.extensions["timeout"]
         connection = held.enter_context(self._pool.connection(route, timeouts))
-        head, body = connection.ask(request, timeouts)
+        head, body = connection.ask(request, timeouts, request.extensions.get(FLOOR) or Floor())
         # Behind a proxy only the host's name can tell.
         public = not is_local(route.origin.host) if route.proxy else is_public(connection.channel.peer)
         headers = httpx2.Headers(head.headers.raw_items())

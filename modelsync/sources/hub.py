@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 MAX_PAGES = 200
 MAX_SIBLINGS = 999  # a page of a tree has 1000: a list that long may have been cut
 MAX_ENTRIES = 200_000
+MAX_REF = 256  # characters of a name
+MAX_REFS = 1000  # branches and tags among which a misspelt one is looked for
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _QUERY = re.compile(r"[!-~]+")
 _MODEL_FILE = re.compile(r"\.gguf(\.part\d+of\d+)?$", re.IGNORECASE)
-_LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[\w-]+\s*=\s*(?:\"[^\"]*\"|[^\s,;\"]*))*)")
+_LINK = re.compile(  # possessive: a long header is read once
+    r"<([^<>]*+)>((?:\s*+;\s*+[\w-]++\s*+=\s*+(?:\"[^\"]*+\"|[^\s,;\"]*+))*+)"
+)
 
 
 class RemoteFile(NamedTuple):
@@ -186,7 +190,7 @@ class Hubs:
             for ref in group
             if isinstance(ref, dict)
         ]
-        return tuple(name for name in refs if isinstance(name, str))
+        return tuple(name for name in refs[:MAX_REFS] if isinstance(name, str) and len(name) < MAX_REF)
 
 
 def remote_file(entry: Mapping[str, Any], endpoint: str, repo: str) -> RemoteFile:

@@ -11,6 +11,8 @@ from pathlib import Path
 from modelsync.errors import DiskFullError, StoreError
 from modelsync.sizes import size
 
+RESERVE = 256 << 20  # bytes of a disk that stay free
+
 SPACE_HINT = (
     "`modelsync cache prune` frees what nobody needs, and `modelsync sync --replace` the old versions first; "
     "else set MODELSYNC_STORE, or --dir, to a folder on a larger disk"
@@ -30,8 +32,17 @@ def free_bytes(path: Path) -> int:
         raise StoreError(f"cannot see how much space is free at {place}: {error.strerror}") from error
 
 
+def has_space(path: Path, count: int) -> bool:
+    """Whether `count` more bytes fit on the disk where `path` is, or will be, and `RESERVE` stays free.
+
+    Raises:
+        StoreError: no folder of the path can be read.
+    """
+    return count <= 0 or free_bytes(path) >= count + RESERVE
+
+
 def require_space(coming: Iterable[tuple[Path, int]], *, hint: str = SPACE_HINT) -> None:
-    """Checks that all that is about to be written fits, on each disk together.
+    """Checks that all that is about to be written fits, on each disk together, and that `RESERVE` stays free there.
 
     Args:
         coming: Folders, and the bytes that will be written into each.
@@ -47,10 +58,11 @@ def require_space(coming: Iterable[tuple[Path, int]], *, hint: str = SPACE_HINT)
         folders.setdefault(number, folder)
         needed[number] = needed.get(number, 0) + count
     for number, folder in folders.items():
-        free = free_bytes(folder)
-        if needed[number] > free:
+        if not has_space(folder, needed[number]):
             raise DiskFullError(
-                f"not enough space at {folder}: {size(needed[number])} needed, {size(free)} free", hint=hint
+                f"not enough space at {folder}: {size(needed[number])} needed, {size(free_bytes(folder))} free, "
+                f"of which {size(RESERVE)} stay free",
+                hint=hint,
             )
 
 

@@ -75,6 +75,7 @@ class FileState:
         epoch: Grows when bytes are discarded that may have been hashed.
         closed: Whether no more ranges may be claimed.
         error: Why it failed, or None.
+        endless: Whether bytes came of a body whose length is not known, in this run.
         changed: Notified when any of this changes.
         prefix_digests: The digests of the first bytes, while its own thread waits and a stream may continue them.
         lent: Whether a stream does.
@@ -97,6 +98,7 @@ class FileState:
         self.epoch = 0
         self.closed = False
         self.error: ModelsyncError | None = None
+        self.endless = False
         self.changed = Condition(scheduler.lock)
         self.prefix_digests: Digests | None = None
         self.lent = False

@@ -7,7 +7,7 @@ beyond it.
 import time
 from pathlib import Path
 
-from modelsync.errors import HashMismatchError, ModelsyncError, StoreError
+from modelsync.errors import CancelledError, HashMismatchError, ModelsyncError, StoreError
 from modelsync.transfer.delta_copy import DeltaCopy
 from modelsync.transfer.digests import Digests
 from modelsync.transfer.file_state import FileState, OpenSegment
@@ -77,7 +77,7 @@ class FileWorker:
                 self._wait_for_streams()
                 file.partial.close()
         if file.error is not None:
-            if self._unusable:
+            if self._unusable or (file.endless and not isinstance(file.error, CancelledError)):
                 file.partial.discard()
             raise file.error
         if digests is None:

@@ -4,6 +4,7 @@ import time
 
 from modelsync.errors import ModelsyncError, NetworkError
 from modelsync.spec.digest import etag as bare_etag
+from modelsync.system.disks import require_space
 from modelsync.transfer.digests import Digests
 from modelsync.transfer.file_state import FileState, OpenSegment
 from modelsync.transfer.responses import (
@@ -189,6 +190,9 @@ class RangeDownload:
         if not count:
             return
         position = claim.position + count
+        if claim.limit is None:  # nobody has said how much will come, so no check was made beforehand
+            require_space([(file.partial.folder, count)])
+            file.endless = True
         file.partial.write(self._buffer[:count], base + claim.position)
         file.partial.record(base + claim.position, base + position, self._provenance)
         if self._digests is not None:

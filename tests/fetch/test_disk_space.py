@@ -19,13 +19,18 @@ Disks = Callable[[int, int], None]
 
 @pytest.fixture
 def disks(place: Place, monkeypatch: pytest.MonkeyPatch) -> Disks:
-    """Makes the project's `models` folder be on a disk of its own; says how much is free on the store's and on that."""
+    """Makes the project's `models` folder be on a disk of its own.
+
+    Says how much is free on the store's and on that, beside what always stays free.
+    """
     folder = place.folder / "models"
 
     def make(free: int, there: int) -> None:
         monkeypatch.setattr(system_disks, "device", lambda path: 2 if path.is_relative_to(folder) else 1)
         monkeypatch.setattr(
-            system_disks, "free_bytes", lambda path: there if path.is_relative_to(folder) else free
+            system_disks,
+            "free_bytes",
+            lambda path: system_disks.RESERVE + (there if path.is_relative_to(folder) else free),
         )
 
     return make

@@ -1,0 +1,71 @@
+"""Reads JSON documents of servers, with bounds on their bytes, values, depth and slowness."""
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from modelsync.net.body import Body, span_of
+from modelsync.net.deadline import Floor
+from modelsync.net.origin import public_url
+from modelsync.net.retry import FinalNetworkError
+
+if TYPE_CHECKING:
+    from modelsync.net.exchange import FinalAnswer
+
+# A list of 100,000 files has about 30 MiB and 900,000 values.
+JSON_LIMIT = 32 * 2**20  # bytes
+MOST_VALUES = 1_000_000
+DEEPEST = 64  # lists and objects in each other
+_MOST_MARKS = 3 * MOST_VALUES  # strings included
+
+# A string as a whole, or what begins, ends or separates values. A lone quote is a string without an end.
+_MARK = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[][{},"]', re.DOTALL)
+
+
+def read_json(answer: "FinalAnswer", limit: int = JSON_LIMIT) -> Any:
+    """Reads an answer's body and parses it.
+
+    Raises:
+        NetworkError: it broke off, is too long or too slow, has too many values, is nested too deep, or is no JSON.
+        CancelledError: the cancel event was set.
+    """
+    server = public_url(answer.url)
+    answer.hold_to(Floor())
+    data = bytearray()
+    for chunk in Body(answer, span_of(answer.status, answer.headers, 0, None, str(answer.origin))).chunks():
+        data += chunk
+        if len(data) > limit:
+            raise FinalNetworkError(f"{server} answered with more than {limit} bytes")
+    excess = excess_of(data)
+    if excess is not None:
+        raise FinalNetworkError(f"{server} answered with {excess}")
+    try:
+        return json.loads(str(data, "utf-8-sig"))  # in UTF-16 other bytes would be quotes
+    except (ValueError, RecursionError):
+        raise FinalNetworkError(
+            f"{server} answered with something that is no JSON",
+            hint="is this the address of a hub? a login page of the network gives such answers too",
+        ) from None
+
+
+def excess_of(data: bytes | bytearray) -> str | None:
+    """What a JSON text has too much of, in words, or None; found without building its values.
+
+    A list of empty lists takes 30 times its own length in memory.
+    """
+    values = depth = 0
+    for number, mark in enumerate(_MARK.finditer(data)):
+        match data[mark.start()]:
+            case 0x5B | 0x7B:  # [ {
+                values, depth = values + 1, depth + 1
+                if depth > DEEPEST:
+                    return f"JSON that is nested more than {DEEPEST} deep"
+            case 0x5D | 0x7D:  # ] }
+                depth -= 1
+            case 0x2C:  # ,
+                values += 1
+            case _ if mark.end() - mark.start() == 1:
+                return None  # no JSON
+        if values > MOST_VALUES or number > _MOST_MARKS:
+            return f"JSON of more than {MOST_VALUES} values"
+    return None
