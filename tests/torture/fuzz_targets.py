@@ -17,6 +17,7 @@ from modelsync.gguf.reader import read_header
 from modelsync.net import http1
 from modelsync.net.answers import JsonReply
 from modelsync.net.channels import ByteChannel
+from modelsync.net.deadline import Floor
 from modelsync.sources.hub import Hubs
 from modelsync.spec import uri
 from modelsync.spec.lock import read as lock_reader
@@ -112,6 +113,9 @@ class _Wire(ByteChannel):
     def __init__(self, data: bytes) -> None:
         self._data = data
 
+    def hold_to(self, floor: Floor | None) -> None:
+        pass
+
     def read_into(self, buffer: memoryview, timeout: float | None = None) -> int:
         count = min(len(buffer), len(self._data))
         buffer[:count] = self._data[:count]
@@ -133,7 +137,7 @@ def head(data: bytes) -> None:
     wire = _Wire(data)
     framed = http1.FramedBody(protocol, wire, 5.0)
     with contextlib.suppress(httpx2.TransportError):
-        said = framed.head()
+        said = framed.head(Floor())
         http1.keeps_alive(said)
         length = http1.body_length("GET", said)
         body: http1.BodyReader = framed
