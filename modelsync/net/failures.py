@@ -9,6 +9,7 @@ from modelsync.errors import NetworkError
 from modelsync.net.origin import Origin
 from modelsync.net.proxies import Proxy
 from modelsync.net.retry import FinalNetworkError
+from modelsync.net.server_text import server_text
 from modelsync.spec.names import printable
 
 # What a transport and the sockets below it raise.
@@ -28,7 +29,7 @@ def explain(error: Exception, origin: Origin, proxy: Proxy | None, timeout: floa
         timeout: Seconds without a byte after which it was given up.
     """
     if isinstance(error, httpx2.ProxyError):
-        return _proxy_refusal(printable(str(error)), origin, proxy)
+        return _proxy_refusal(server_text(str(error)), origin, proxy)
     if isinstance(error, httpx2.TimeoutException):
         return _silence(error, origin, proxy, timeout)
     if isinstance(error, ssl.SSLError):
@@ -38,7 +39,7 @@ def explain(error: Exception, origin: Origin, proxy: Proxy | None, timeout: floa
     if isinstance(error, httpx2.LocalProtocolError):
         return FinalNetworkError(f"the request to {origin} cannot be sent: {printable(str(error))}")
     if isinstance(error, httpx2.ProtocolError):
-        return NetworkError(f"{origin} broke off or answered in no HTTP: {printable(str(error))}")
+        return NetworkError(f"{origin} broke off or answered in no HTTP: {server_text(str(error))}")
     return NetworkError(f"the connection to {origin} broke: {_reason(error.__cause__ or error)}")
 
 
