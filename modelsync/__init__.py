@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from modelsync.fit.estimation import Estimation
     from modelsync.install.report import SyncReport
     from modelsync.ops.inspect import Inspection
-    from modelsync.ops.lock import LockReport
+    from modelsync.ops.proposal import LockReport
     from modelsync.project.lock_diff import Change
     from modelsync.project.model_files import ModelFiles
     from modelsync.transfer.progress import Event
@@ -50,7 +50,7 @@ _MODULES = {
     "Estimation": "modelsync.fit.estimation",
     "SyncReport": "modelsync.install.report",
     "Inspection": "modelsync.ops.inspect",
-    "LockReport": "modelsync.ops.lock",
+    "LockReport": "modelsync.ops.proposal",
     "Change": "modelsync.project.lock_diff",
     "ModelFiles": "modelsync.project.model_files",
     "Event": "modelsync.transfer.progress",

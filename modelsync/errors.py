@@ -15,10 +15,16 @@ class ModelsyncError(Exception):
         hint: The command or setting that mends it, or None.
         code: A stable kebab-case name for programs (`--format json`).
         exit_code: The exit status of a command that this error ends.
+        model: The title of the model that it is about, where others went on without it.
+        errors: All errors of a call that went on with the other models, this one among them; empty elsewhere.
+        report: What such a call came to apart from them.
     """
 
     code: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
+    model: str | None = None
+    errors: "tuple[ModelsyncError, ...]" = ()
+    report: object = None
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -26,6 +32,12 @@ class ModelsyncError(Exception):
         self.hint: str | None = None
         if hint:
             self.advise(hint)
+
+    def concern(self, model: str, place: str | None = None) -> None:
+        """Says which model it is about, and where that stands in the manifest."""
+        self.model = model
+        self.message = ": ".join(filter(None, (place, model, self.message)))
+        self.args = (self.message, *self.args[1:])
 
     def advise(self, hint: str) -> None:
         """Adds to the hint. A traceback shows it too."""

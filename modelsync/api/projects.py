@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from modelsync.install.report import SyncReport
-    from modelsync.ops.lock import LockReport
+    from modelsync.ops.proposal import LockReport
     from modelsync.ops.verify import VerifiedFile
     from modelsync.store.links import LinkMode
     from modelsync.transfer.progress import Event

@@ -63,7 +63,7 @@ def _fail(invocation: Invocation, cause: BaseException) -> int:
         output.notes(["".join(traceback.format_exception(cause)).rstrip()])
     if isinstance(error, CancelledError) and sys.stderr is not None and moves_cursor(sys.stderr):
         sys.stderr.write("\r\033[K")  # the terminal has echoed ^C
-    output.error(error)
+    output.error(error, **invocation.partial)
     return error.exit_code
 
 

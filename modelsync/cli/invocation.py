@@ -49,6 +49,7 @@ class Invocation:
         self.started = time.perf_counter()
         self._typed: set[str] = set()
         self._shown: Shown | None = None
+        self.partial: dict[str, Any] = {}  # what the command did before its error, for `--format json`
 
     def take(self, name: str, value: Any, *, typed: bool) -> None:
         """Takes the value of an option: typed before or after the command, or from its variable.

@@ -72,10 +72,13 @@ class Output:
             self._write(sys.stdout, [json.dumps({"schema": SCHEMA, **fields}, indent=2)])
 
     def error(self, error: "ModelsyncError", **fields: Any) -> None:
-        """An error, and how to mend it: words on stderr, and the object on stdout where one is wanted."""
-        self.result(**fields, error={"code": error.code, "message": error.message, "hint": error.hint})
+        """An error, or several, and how to mend it: words on stderr, and the object on stdout where one is wanted."""
+        if error.errors:
+            fields["errors"] = [{"name": each.model, **_error_value(each)} for each in error.errors]
+        self.result(**fields, error=_error_value(error))
         if self.quiet < 2:
-            self._write(sys.stderr, error_lines(error.message, error.hint))
+            for each in error.errors or (error,):
+                self._write(sys.stderr, error_lines(each.message, each.hint))
 
     def _write(self, stream: TextIO | None, lines: Iterable[str]) -> None:
         text = "".join(f"{line}\n" for line in lines)
@@ -89,6 +92,10 @@ class Output:
             return
         stream.write(re.sub(_COLORS, "", text))
         stream.flush()
+
+
+def _error_value(error: "ModelsyncError") -> dict[str, Any]:
+    return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
 def error_lines(message: str, hint: str | None) -> list[str]:

@@ -38,6 +38,7 @@ def fetch(
     *,
     on_read: "Callable[[WantedFile, Fetched], None] | None" = None,
     copies: Iterable[tuple[Path, int]] = (),
+    on_error: Callable[[WantedFile, ModelsyncError], None] | None = None,
 ) -> FetchTotals:
     """Fetches the files into the store.
 
@@ -48,6 +49,7 @@ def fetch(
         files: What is wanted; the same digest is fetched once.
         on_read: Called for each file that was read, before it is published.
         copies: What else must find room before the first byte is requested; see `disk_space.require`.
+        on_error: Called for each file that could not be had, in place of raising; an interruption is raised.
 
     Raises:
         DiskFullError: not all of it fits; nothing was requested.
@@ -56,11 +58,15 @@ def fetch(
     waiting = list({wanted.key: wanted for wanted in files}.values())
     tried = places(context)
     if context.offline:
-        for wanted in waiting:
+        for wanted in tuple(waiting):
             if not any(place.works_offline(wanted) for place in tried):
-                raise OfflineError(
+                missing = OfflineError(
                     f"{wanted.label} is not here, and the network is ruled out", hint=OFFLINE_HINT
                 )
+                if on_error is None:
+                    raise missing
+                on_error(wanted, missing)
+                waiting.remove(wanted)
     disk_space.require(context.store, waiting, copies)
     fetcher = _BlobFetcher(context, tried, on_read)
     patient = False
@@ -70,13 +76,19 @@ def fetch(
         missed = fetcher.fetch(batch, patient=patient)
         waiting = missed + waiting
         patient = bool(missed) and len(missed) == len(batch)
-    if fetcher.errors:
-        first = fetcher.errors[0]
+    interrupted = next((error for _, error in fetcher.errors if isinstance(error, CancelledError)), None)
+    if interrupted is not None and on_error is not None:
+        raise interrupted
+    if fetcher.errors and on_error is None:
+        first = fetcher.errors[0][1]
         if len(fetcher.errors) > 1:
-            others = "; ".join(error.message for error in fetcher.errors[1:4])
+            others = "; ".join(error.message for _, error in fetcher.errors[1:4])
             first.args = (f"{first.message} (and {len(fetcher.errors) - 1} more: {others})",)
             first.message = str(first.args[0])
         raise first
+    for wanted, error in fetcher.errors:
+        assert on_error is not None
+        on_error(wanted, error)
     return FetchTotals(fetcher.fetched, fetcher.reused, tuple(fetcher.notes))
 
 
@@ -92,7 +104,7 @@ class _BlobFetcher:
         self.context = context
         self.places = tried
         self.on_read = on_read
-        self.errors: list[ModelsyncError] = []
+        self.errors: list[tuple[WantedFile, ModelsyncError]] = []
         self.lost: list[WantedFile] = []  # another process took them over while this one was suspended
         self.lock = threading.Lock()  # files arrive in several threads
         self.fetched = 0
@@ -194,7 +206,7 @@ class _BlobFetcher:
     def _failed(self, wanted: WantedFile, hold: "Held", error: ModelsyncError) -> None:
         """Notes an error, unless another process has taken the file over: it is waited for."""
         if isinstance(error, CancelledError) or hold.claim.touch():
-            self.errors.append(error)
+            self.errors.append((wanted, error))
         else:
             self.lost.append(wanted)
 

@@ -4,10 +4,53 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelsync.errors import DiskFullError
+
 if TYPE_CHECKING:
     from modelsync.fetch.wanted import WantedFile
     from modelsync.store.layout import Store
     from modelsync.store.links import LinkMode
+
+
+class Room:
+    """What the disks have room for, asked for one model after the other.
+
+    Args:
+        store: Where the files will be.
+    """
+
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+        self._coming: list[tuple[Path, int]] = []
+        self._keys: set[str] = set()
+
+    def take(
+        self, files: Iterable[tuple[str, int]], copies: Iterable[tuple[Path, int]] = ()
+    ) -> "DiskFullError | None":
+        """Keeps room for some files; returns the error where there is too little, and keeps none then.
+
+        Args:
+            files: The key and the size of each; what their partials hold already is not counted again.
+            copies: Folders, and the bytes that will be copied into each.
+        """
+        from modelsync.store import digest_lock
+        from modelsync.system.disks import require_space
+        from modelsync.transfer.datafile import LARGE, allocated
+        from modelsync.transfer.partial import data_path
+
+        coming = 0
+        more = {key: size for key, size in files if key not in self._keys}
+        for key, size in more.items():
+            here = allocated(data_path(digest_lock.partial_of(self._store, key))) if size >= LARGE else 0
+            coming += max(0, size - here)
+        wanted = [*self._coming, (self._store.root, coming), *copies]
+        try:
+            require_space(wanted)
+        except DiskFullError as error:
+            return error
+        self._coming = wanted
+        self._keys |= more.keys()
+        return None
 
 
 def require(store: "Store", needs: "Iterable[WantedFile]", copies: Iterable[tuple[Path, int]] = ()) -> None:
@@ -21,17 +64,9 @@ def require(store: "Store", needs: "Iterable[WantedFile]", copies: Iterable[tupl
     Raises:
         DiskFullError: a disk is too small for what it is to take.
     """
-    from modelsync.store import digest_lock
-    from modelsync.system.disks import require_space
-    from modelsync.transfer.datafile import LARGE, allocated
-    from modelsync.transfer.partial import data_path
-
-    coming = 0
-    for need in needs:
-        size = need.file.size or 0
-        here = allocated(data_path(digest_lock.partial_of(store, need.key))) if size >= LARGE else 0
-        coming += max(0, size - here)
-    require_space([(store.root, coming), *copies])
+    error = Room(store).take(((need.key, need.file.size or 0) for need in needs), copies)
+    if error is not None:
+        raise error
 
 
 def of_copies(

@@ -1,11 +1,11 @@
 """Carrying out a plan: blobs, then views, then links, and removals last."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from modelsync.context import Context
-from modelsync.errors import StoreError
+from modelsync.errors import CancelledError, ModelsyncError, StoreError
 from modelsync.fetch import disk_space
 from modelsync.fetch import wanted as fetch_wanted
 from modelsync.fetch.blobs import FetchTotals, fetch
@@ -34,6 +34,7 @@ def carry_out(
     known: Mapping[str, BlobCheck] = {},
     copies: Sequence[tuple[Path, int]] = (),
     linked: Path | None = None,
+    on_error: "Callable[[LockedModel, ModelsyncError], None] | None" = None,
 ) -> FetchTotals:
     """Takes the steps of a plan, in their order.
 
@@ -45,7 +46,22 @@ def carry_out(
         known: What suspect blobs were found to be, by digest; others are hashed.
         copies: What else will be written afterwards; see `disk_space.require`.
         linked: The project's folder, where that is not the target's; see `check_blob`.
+        on_error: Called for each model that cannot be had, in place of raising; the others go on. What is linked of
+            a model that could not be fetched stays.
     """
+    lost: dict[int, str] = {}  # the name of each model that cannot be had
+
+    def fail(model: LockedModel, error: ModelsyncError) -> None:
+        if on_error is None or isinstance(error, CancelledError):
+            raise error
+        lost[id(model)] = model.name
+        on_error(model, error)
+
+    def on_lost(need: fetch_wanted.WantedFile, error: ModelsyncError) -> None:
+        for model in {id(step.model): step.model for step in steps.steps if step.model is not None}.values():
+            if any(file.sha256 == need.file.sha256 for file in model.files):
+                fail(model, error)
+
     fetched, reused = 0, 0
     notes: tuple[str, ...] = ()
     damaged: list[Damage] = []
@@ -60,19 +76,25 @@ def carry_out(
         damaged = _with_room(context, damaged, sum(step.bytes for step in missing))
         needs = list(_needs(context, missing, folder, target, damaged))
         copies = (*copies, *_copies(context, steps.of("link"), target))
-        brought = fetch(context, needs, copies=copies)
+        brought = fetch(context, needs, copies=copies, on_error=on_lost if on_error is not None else None)
         fetched, reused, notes = fetched + brought.fetched, reused + brought.reused, brought.notes
     for step in steps.of("view"):
         assert step.model is not None
-        views.make(context.store, step.model.files)
+        if id(step.model) not in lost:
+            try:
+                views.make(context.store, step.model.files)
+            except ModelsyncError as error:
+                fail(step.model, error)
+    missed = set(lost.values())
     failed: StoreError | None = None
     if target is not None:
+        ready = [step for step in steps.of("link") if id(step.model) not in lost]
         try:
-            notes += _link(context, steps.of("link"), target)
+            notes += _link_each(context, ready, target, fail if on_error is not None else None)
         except StoreError as error:  # what is wanted no more goes all the same
             failed = error
-    if target is not None and (gone := steps.of("unlink")):
-        paths = [step.target for step in gone]
+    paths = [step.target for step in steps.of("unlink") if step.target.partition("/")[0] not in missed]
+    if target is not None and paths:
         left = set(paths) - set(links.remove(target.folder, paths, inside=target.inside))
         notes += tuple(
             f"{path} stays: modelsync did not put it there, or it was changed since" for path in sorted(left)
@@ -143,6 +165,28 @@ def _copies(context: Context, steps: Sequence[Step], target: Target | None) -> l
         return []
     files = [(step.target, step.file.size) for step in steps if step.file is not None]
     return disk_space.of_copies(context.store, target.folder, target.mode, files)
+
+
+def _link_each(
+    context: Context,
+    steps: Sequence[Step],
+    target: Target,
+    fail: "Callable[[LockedModel, ModelsyncError], None] | None",
+) -> tuple[str, ...]:
+    """Links the files of the steps together; where that fails, model by model, so that the others go on."""
+    try:
+        return _link(context, steps, target)
+    except ModelsyncError as error:
+        if fail is None or isinstance(error, CancelledError):
+            raise
+    notes: dict[str, None] = {}
+    for model in {id(step.model): step.model for step in steps if step.model is not None}.values():
+        try:
+            mine = [step for step in steps if step.model is model]
+            notes |= dict.fromkeys(_link(context, mine, target))
+        except ModelsyncError as error:
+            fail(model, error)
+    return tuple(notes)
 
 
 def _link(context: Context, steps: Sequence[Step], target: Target) -> tuple[str, ...]:

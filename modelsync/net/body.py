@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.errors import NetworkError
 from modelsync.net.origin import Origin
-from modelsync.spec.names import printable
+from modelsync.net.server_text import server_text
 
 if TYPE_CHECKING:
     from modelsync.net.exchange import FinalAnswer
@@ -52,7 +52,9 @@ def span_of(status: int, headers: Mapping[str, str], start: int, end: int | None
     """
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
-        raise NetworkError(f"{server} sent the file encoded ({printable(encoding)}), which was not asked for")
+        raise NetworkError(
+            f"{server} sent the file encoded ({server_text(encoding)}), which was not asked for"
+        )
     length = content_length(headers)
     if status == 200:
         return Span(0, length, length)
@@ -60,15 +62,15 @@ def span_of(status: int, headers: Mapping[str, str], start: int, end: int | None
     parsed = _CONTENT_RANGE.fullmatch(said.strip())
     if parsed is None or (start == 0 and end is None):
         raise NetworkError(
-            f"{server} answered with a part of the file that was not asked for ({printable(said)})"
+            f"{server} answered with a part of the file that was not asked for ({server_text(said)})"
         )
     first, after = int(parsed[1]), int(parsed[2]) + 1
     total = None if parsed[3] == "*" else int(parsed[3])
     asked = f"{start}-{'' if end is None else end - 1}"
     if first != start or after <= first or (end is not None and after > end):
-        raise NetworkError(f"{server} was asked for the bytes {asked} and answered with {printable(said)}")
+        raise NetworkError(f"{server} was asked for the bytes {asked} and answered with {server_text(said)}")
     if (total is not None and after > total) or (length is not None and length != after - first):
-        raise NetworkError(f"{server} contradicts itself: {length} bytes as {printable(said)}")
+        raise NetworkError(f"{server} contradicts itself: {length} bytes as {server_text(said)}")
     return Span(first, after, total)
 
 

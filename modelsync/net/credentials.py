@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from modelsync.errors import ConfigError, UsageError
 from modelsync.net.config import UserConfig
@@ -99,8 +100,23 @@ class Credentials:
             for rule in self._rules
             for value in rule.headers.values()
         }
-        words = {word for value in values for word in (value, value.partition(" ")[2].strip())}
-        return {word for word in words if len(word) >= _SHORTEST_SECRET}
+        words = {
+            word for value in values for word in (value, value.partition(" ")[2].strip(), *_login_of(value))
+        }
+        quoted = {quote(word, safe="") for word in words}
+        return {word for word in words | quoted if len(word) >= _SHORTEST_SECRET}
+
+
+def _login_of(value: str) -> tuple[str, ...]:
+    """The password of a `Basic` header's value, and the pair that it stands in; empty for another header."""
+    scheme, _, coded = value.partition(" ")
+    if scheme.lower() != "basic":
+        return ()
+    try:
+        pair = base64.b64decode(coded, validate=True).decode()
+    except ValueError:
+        return ()
+    return (pair, pair.partition(":")[2])
 
 
 def gather(

@@ -11,6 +11,7 @@ from modelsync.net.http1 import ExcessError
 from modelsync.net.origin import Origin
 from modelsync.net.proxies import Proxy
 from modelsync.net.retry import FinalNetworkError
+from modelsync.net.server_text import server_text
 from modelsync.spec.names import printable
 
 # What a transport and the sockets below it raise.
@@ -30,7 +31,7 @@ def explain(error: Exception, origin: Origin, proxy: Proxy | None, timeout: floa
         timeout: Seconds without a byte after which it was given up.
     """
     if isinstance(error, httpx2.ProxyError):
-        return _proxy_refusal(error, origin, proxy)
+        return _proxy_refusal(server_text(str(error)), origin, proxy)
     if isinstance(error, TooSlowError):
         return FinalNetworkError(
             f"{origin} is too slow: {error}", hint="try again later, or over another network"
@@ -46,12 +47,11 @@ def explain(error: Exception, origin: Origin, proxy: Proxy | None, timeout: floa
     if isinstance(error, httpx2.LocalProtocolError):
         return FinalNetworkError(f"the request to {origin} cannot be sent: {printable(str(error))}")
     if isinstance(error, httpx2.ProtocolError):
-        return NetworkError(f"{origin} broke off or answered in no HTTP: {printable(str(error))}")
+        return NetworkError(f"{origin} broke off or answered in no HTTP: {server_text(str(error))}")
     return NetworkError(f"the connection to {origin} broke: {_reason(error.__cause__ or error)}")
 
 
-def _proxy_refusal(error: Exception, origin: Origin, proxy: Proxy | None) -> NetworkError:
-    said = printable(str(error))
+def _proxy_refusal(said: str, origin: Origin, proxy: Proxy | None) -> NetworkError:
     message = f"the proxy {proxy} does not connect to {origin}: {said}"
     if said.startswith("407") or "username" in said.lower():
         return FinalNetworkError(

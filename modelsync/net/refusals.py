@@ -7,7 +7,7 @@ from modelsync.net.credentials import Credentials
 from modelsync.net.exchange import FinalAnswer
 from modelsync.net.host_limits import retry_after
 from modelsync.net.origin import public_url
-from modelsync.spec.names import printable
+from modelsync.net.server_text import server_text
 
 _CREDENTIALS = (
     "credentials come from HF_TOKEN (for the hub), --header, .netrc, or [hosts] in your own config.toml; "
@@ -24,7 +24,7 @@ def refusal(answer: FinalAnswer, credentials: Credentials) -> HttpStatusError:
     """The error for an answer with an error status."""
     code = answer.headers.get("x-error-code")
     said = answer.headers.get("x-error-message")
-    words = printable(credentials.redact(said)) if said else None
+    words = server_text(credentials.redact(said)) if said else None
     seconds = retry_after(answer.headers)
     message = f"{public_url(answer.url)} answered {answer.status}"
     phrase = words or _phrase(answer.status)
@@ -40,7 +40,7 @@ def refusal(answer: FinalAnswer, credentials: Credentials) -> HttpStatusError:
         status=answer.status,
         redirected=answer.redirected,
         retry_after=seconds,
-        error_code=printable(code) if code else None,
+        error_code=server_text(credentials.redact(code)) if code else None,
         error_message=words,
         hint=hint,
     )

@@ -1,48 +1,60 @@
 """Editing the manifest: `init`, `add`, `remove`. What cannot be locked is undone."""
 
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import ManifestError, StoreError
-from modelsync.ops.lock import LockReport, lock
+from modelsync.ops.lock import anew, edited, update
+from modelsync.ops.proposal import LockReport
+from modelsync.project import attributes
 from modelsync.project.project import MANIFEST, LoadedProject, Project
-from modelsync.project.write import replace_text
+from modelsync.project.write import ChangedMeanwhileError, replace_text
 from modelsync.spec.manifest import edit as manifest_edit
 from modelsync.spec.manifest import read as manifest_reader
 from modelsync.spec.manifest.edit import NewModel
 from modelsync.spec.uri import Reference
 
-ATTRIBUTES = ".gitattributes"
-ATTRIBUTE = "models.lock linguist-generated=true text eol=lf"
+LOCK = "models.lock"
+ATTRIBUTE = f"{LOCK} text eol=lf"
 
 
-def init(folder: Path) -> tuple[Path, ...]:
-    """Makes a commented `models.toml`, and `.gitattributes` for the lock; returns what was made or added to.
+class InitReport(NamedTuple):
+    """What `init` made or added to, and notes for a person."""
+
+    made: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+
+
+def init(folder: Path) -> InitReport:
+    """Makes a commented `models.toml`, and `.gitattributes` for the lock.
 
     Raises:
         ManifestError: there is a manifest already.
+        RefusedError: `.gitattributes` is a link that leads out of the folder, or no regular file.
         StoreError: the folder cannot be written.
     """
     path = folder / MANIFEST
-    if path.exists():
+    if os.path.lexists(path):
         raise ManifestError(f"{path} is there already", hint="`modelsync add NAME URI` adds a model to it")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"cannot make {folder}: {error.strerror}") from error
-    replace_text(path, manifest_edit.template())
-    attributes = folder / ATTRIBUTES
-    try:
-        text = attributes.read_text("utf-8") if attributes.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(
-            f"cannot read {attributes}: {error}", hint=f"add the line `{ATTRIBUTE}` to it"
-        ) from error
-    if any(line.split()[:1] == ["models.lock"] for line in text.splitlines()):
-        return (path,)
-    replace_text(attributes, (text + ("" if not text or text.endswith("\n") else "\n") + ATTRIBUTE + "\n"))
-    return (path, attributes)
+    text = attributes.read(folder)
+    replace_text(path, manifest_edit.template(), inside=folder, expected="")
+    note = attributes.hidden_note(text, LOCK)
+    notes = (note,) if note is not None else ()
+    if attributes.names(text, LOCK):
+        return InitReport((path,), notes)
+    place = folder / attributes.NAME
+    replace_text(
+        place, text + ("" if not text or text.endswith("\n") else "\n") + ATTRIBUTE + "\n", inside=folder
+    )
+    return InitReport((path, place), notes)
 
 
 def add(
@@ -71,14 +83,12 @@ def add(
         ModelsyncError: it cannot be locked; manifest and lock are as they were.
     """
     project = project.loaded()
-    before = project.manifest_text
-    after = manifest_edit.add(before, model)
     if choose is not None:
+        manifest_edit.add(project.manifest_text, model)  # raises if it cannot be added
         revision = model.revision or model.reference.revision
         chosen = choose(model.reference._replace(revision=revision))
         model = model._replace(reference=chosen._replace(revision=None), revision=revision)
-        after = manifest_edit.add(before, model)
-    return _change(context, project, before, after, frozen=frozen)
+    return _change(context, project, lambda text: manifest_edit.add(text, model), frozen=frozen)
 
 
 def remove(
@@ -93,25 +103,37 @@ def remove(
         NotFoundError: the manifest has no such name; nothing was changed.
     """
     project = project.loaded()
-    before = project.manifest_text
-    current = manifest_reader.parse(before, where=project.manifest_path.name)
-    for name in names:
-        current.entry(name)
-    return _change(context, project, before, manifest_edit.remove(before, names), frozen=frozen)
+
+    def without(text: str) -> str:
+        current = manifest_reader.parse(text, where=project.manifest_path.name)
+        for name in names:
+            current.entry(name)
+        return manifest_edit.remove(text, names)
+
+    return _change(context, project, without, frozen=frozen)
 
 
 def _change(
-    context: Context, project: LoadedProject, before: str, after: str, *, frozen: bool
+    context: Context, project: LoadedProject, edit: Callable[[str], str], *, frozen: bool
 ) -> LockReport | None:
-    """Writes the manifest and locks; restores the manifest if that fails and no other process has written it since."""
-    manifest_reader.parse(after, where=project.manifest_path.name)
-    if after != before:
-        project.write_manifest(after)
-    if frozen:
-        return None
-    try:
-        return lock(context, project)
-    except BaseException:
-        if after != before and project.read_manifest_text() == after:
-            project.write_manifest(before)
-        raise
+    """Edits the manifest and locks; restores the manifest if that fails and no other process has written it since."""
+
+    def attempt() -> tuple[str, str]:
+        before = project.manifest_text
+        after = edit(before)
+        manifest_reader.parse(after, where=project.manifest_path.name)
+        if after != before:
+            project.write_manifest(after)
+        return before, after
+
+    with edited(context, project):
+        before, after = anew(project, attempt)
+        if frozen:
+            return None
+        try:
+            return update(context, project, strict=True)
+        except BaseException:
+            with suppress(ChangedMeanwhileError):
+                if after != before and project.manifest_text == after:
+                    project.write_manifest(before)
+            raise

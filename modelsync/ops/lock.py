@@ -1,35 +1,23 @@
 """The lock: requests that it no longer answers are resolved, and the answers are written down."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
 
 from modelsync.context import Context
-from modelsync.errors import DriftError, UsageError
+from modelsync.errors import DriftError, StoreError
+from modelsync.ops.failures import Failures
 from modelsync.ops.options import Upgrade
+from modelsync.ops.proposal import NO_UPGRADE, LockReport, propose, write
 from modelsync.project import freshness, lookup
-from modelsync.project.lock_diff import Change, compare_locks
 from modelsync.project.project import LoadedProject, Project
-from modelsync.resolve.pin import PinnedFiles, ResolvedRequest, settle
+from modelsync.resolve.pin import ResolvedRequest, settle
 from modelsync.resolve.resolver import Query, resolve_all
-from modelsync.spec.lock import text as lock_text
 from modelsync.spec.lock.model import Lock, LockedFile, LockedModel
 from modelsync.spec.manifest.model import Entry
 from modelsync.spec.roles import COMPANIONS
 
-if TYPE_CHECKING:
-    from modelsync.sources.base import Resolution
-
-NO_UPGRADE = Upgrade()
-
-
-class LockReport(NamedTuple):
-    """The result of locking: the lock, what changed in it, whether it was written, and notes for a person."""
-
-    lock: Lock
-    changes: tuple[Change, ...]
-    written: bool
-    notes: tuple[str, ...] = ()
-    bytes_fetched: int = 0
+Result = TypeVar("Result")
 
 
 def lock(
@@ -42,7 +30,8 @@ def lock(
     """Brings the lock up to date with the manifest.
 
     Entries that the lock answers stay as they are, byte for byte, unless they are to be upgraded: then upstream is
-    asked what their request means now.
+    asked what their request means now. An entry that cannot be resolved keeps its old place in the lock; if it has
+    none, nothing is written.
 
     Args:
         context: What to work with.
@@ -53,48 +42,67 @@ def lock(
     Raises:
         UsageError: the lock belongs to a package.
         NotFoundError: a name to upgrade that the manifest does not have.
+        ModelsyncError: the first by name of the models that could not be resolved, with all errors and the report.
     """
     project = project.loaded()
-    manifest, old = project.manifest, project.lock
-    if project.package and not dry_run:
-        raise UsageError(
-            f"the lock of the package {project.package} is part of that package and is not written here",
-            hint="lock in the package's own source tree, with --manifest",
-        )
-    known = {entry.name for entry in manifest.entries}
-    for name in upgrade.models:
-        if name not in known:
-            manifest.entry(name)  # raises, with the nearest name
-    fresh = freshness.compare(manifest, old)
-    kept = {(entry.name, entry.variant): model for entry, model in fresh.answered}
-    moving = [
-        entry
-        for entry in manifest.entries
-        if (entry.name, entry.variant) not in kept or upgrade.every_model or entry.name in upgrade.models
-    ]
-    if not moving and not fresh.extra and old is not None:
-        return LockReport(old, _unchanged(old), written=False)
+    with nullcontext() if dry_run else edited(context, project):
+        return update(context, project, upgrade, dry_run=dry_run)
 
-    answers = resolve_all(context, [_query(entry, kept) for entry in moving], project.root)
-    notes = tuple(
-        f"{entry.title}: {note}"
-        for entry, answer in zip(moving, answers, strict=True)
-        for note in answer.notes
-    )
-    settled, reading = _settle(context, project, moving, answers, kept, dry_run=dry_run)
-    models = {**kept, **settled}
-    new = Lock(tuple(models[entry.name, entry.variant] for entry in manifest.entries))
-    changes = compare_locks(old, new)
-    text = lock_text.dumps(new)
-    unwritten = old is not None and text == lock_text.dumps(old)
-    if not dry_run and not unwritten:
-        project.write_lock(new, text)
-    return LockReport(
-        new,
-        changes,
-        written=not dry_run and not unwritten,
-        notes=notes + reading.notes,
-        bytes_fetched=reading.fetched,
+
+def edited(context: Context, project: LoadedProject) -> AbstractContextManager[None]:
+    """The edit lock of the project, for a `with` block; what another process wrote before is read anew."""
+    from modelsync.project.edit_lock import edit_lock
+
+    return edit_lock(context.store, project, warn=context.warn, cancel=context.cancel)
+
+
+def update(
+    context: Context,
+    project: LoadedProject,
+    upgrade: Upgrade = NO_UPGRADE,
+    *,
+    dry_run: bool = False,
+    strict: bool = False,
+) -> LockReport:
+    """Like `lock`, for a caller that has the edit lock.
+
+    Args:
+        context: What to work with.
+        project: The manifest and its lock.
+        upgrade: See `lock`.
+        dry_run: See `lock`.
+        strict: Write nothing if any model could not be resolved.
+    """
+
+    def attempt() -> LockReport:
+        failures = Failures(project)
+        proposal = propose(context, project, failures, upgrade, dry_run=dry_run)
+        if strict:
+            failures.raise_first()
+        report = proposal.report(written=not dry_run and write(project, proposal))
+        failures.raise_first(report)
+        return report
+
+    return anew(project, attempt)
+
+
+def anew(project: LoadedProject, attempt: Callable[[], Result]) -> Result:
+    """Makes an edit; once more where another program wrote the file meanwhile.
+
+    Raises:
+        StoreError: that happened again and again.
+    """
+    from modelsync.project.edit_lock import TRIES
+    from modelsync.project.write import ChangedMeanwhileError
+
+    for _ in range(TRIES):
+        try:
+            return attempt()
+        except ChangedMeanwhileError:
+            project.refresh()
+    raise StoreError(
+        f"another program keeps writing {project.manifest_path.name} or {project.lock_path.name}",
+        hint="end it, and run the command again",
     )
 
 
@@ -113,9 +121,9 @@ def check(project: Project) -> Lock:
 def verify(context: Context, project: Project) -> Lock:
     """Asks upstream whether the lock is the truth about what it names: the gate for a change to the lock.
 
-    Every request is resolved at the very commits that the lock has, and commits, sizes and digests are compared;
-    that those commits are still what a branch or tag means is not asked: a lock may be behind, not wrong. What has no
-    published digest is read.
+    Every request is resolved at the very commits that the lock has, and commits, licenses, sizes and digests are
+    compared; that those commits are still what a branch or tag means is not asked: a lock may be behind, not wrong.
+    What has no published digest is read.
 
     Raises:
         StaleLockError: the lock does not answer the manifest.
@@ -133,7 +141,8 @@ def verify(context: Context, project: Project) -> Lock:
     reading = settle(context, asked, project.root)
     wrong: list[str] = []
     for entry, model, answer, files in zip(pinned, models, answers, reading.files, strict=True):
-        wrong += [f"{entry.title}: {difference}" for difference in differences(model, answer.revision, files)]
+        there = model._replace(revision=answer.revision, license=answer.license, files=files)
+        wrong += [f"{entry.title}: {difference}" for difference in differences(model, there)]
     if wrong:
         raise DriftError(
             f"{project.lock_path.name} does not say what upstream says: " + "; ".join(wrong),
@@ -147,15 +156,18 @@ def outdated(context: Context, project: Project) -> LockReport:
     return lock(context, project, Upgrade(every_model=True), dry_run=True)
 
 
-def differences(model: LockedModel, revision: str | None, files: Sequence[LockedFile]) -> list[str]:
+def differences(model: LockedModel, upstream: LockedModel) -> list[str]:
     """In what a locked model differs from what upstream has at its commit, in words."""
     from modelsync.spec.names import printable
 
     said: list[str] = []
-    if model.revision != revision:
-        said.append(f"commit {model.revision} in the lock, {revision} upstream")
+    if model.revision != upstream.revision:
+        said.append(f"commit {model.revision} in the lock, {upstream.revision} upstream")
+    if model.license != upstream.license:
+        locked, published = (printable(one.license or "none") for one in (model, upstream))
+        said.append(f"license {locked} in the lock, {published} upstream")
     here = {(file.role, file.path, file.repo or ""): file for file in model.files}
-    there = {(file.role, file.path, file.repo or ""): file for file in files}
+    there = {(file.role, file.path, file.repo or ""): file for file in upstream.files}
     for key in sorted(here.keys() | there.keys()):
         name = printable(key[1])
         mine, theirs = here.get(key), there.get(key)
@@ -173,15 +185,6 @@ def differences(model: LockedModel, revision: str | None, files: Sequence[Locked
         ]:
             said.append(f"{name} is joined from other pieces upstream")
     return said
-
-
-def _unchanged(current: Lock) -> tuple[Change, ...]:
-    return tuple(Change(model.name, model.variant, "unchanged", model, model) for model in current.models)
-
-
-def _query(entry: Entry, known: dict[tuple[str, str | None], LockedModel]) -> Query:
-    before = known.get((entry.name, entry.variant))
-    return Query(entry.request, before.files if before else ())
 
 
 def _at_locked_commit(entry: Entry, model: LockedModel) -> Entry:
@@ -208,44 +211,3 @@ def _commit(file: LockedFile | None, model: LockedModel) -> str | None:
     if file is None:
         return None
     return file.revision or (model.revision if file.repo is None else None)
-
-
-def _settle(
-    context: Context,
-    project: LoadedProject,
-    entries: Sequence[Entry],
-    answers: "Sequence[Resolution]",
-    previous: dict[tuple[str, str | None], LockedModel],
-    *,
-    dry_run: bool,
-) -> tuple[dict[tuple[str, str | None], LockedModel], PinnedFiles]:
-    """Makes locked models of answers."""
-    from modelsync.sources.request import check_pins
-    from modelsync.store import roots
-
-    asked = []
-    for entry, answer in zip(entries, answers, strict=True):
-        before = previous.get((entry.name, entry.variant))
-        asked.append(
-            ResolvedRequest(entry.name, entry.request.to_dict(), answer, before.files if before else ())
-        )
-    named = project.lock.digests if project.lock is not None else ()
-    reading = settle(
-        context,
-        asked,
-        project.root,
-        read=not dry_run,
-        keep=lambda sha256: roots.write(context.store, project.lock_path, {sha256}, named=named),
-    )
-    settled: dict[tuple[str, str | None], LockedModel] = {}
-    for entry, ask, files in zip(entries, asked, reading.files, strict=True):
-        check_pins(entry.request, [file for file in files if file.sha256])
-        settled[entry.name, entry.variant] = LockedModel(
-            name=entry.name,
-            request=ask.request,
-            files=files,
-            variant=entry.variant,
-            revision=ask.answer.revision,
-            license=ask.answer.license,
-        )
-    return settled, reading

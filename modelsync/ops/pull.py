@@ -1,18 +1,19 @@
 """Models by their URIs, without a manifest: into the store, or as plain files under a folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from modelsync.context import Context
-from modelsync.errors import NotSyncedError, UsageError
+from modelsync.errors import ModelsyncError, NotSyncedError, UsageError
 from modelsync.fetch import disk_space
 from modelsync.fit import preflight
 from modelsync.install import link, plan, present
 from modelsync.install.snapshot import look
 from modelsync.install.target import Target
 from modelsync.ops import ensure
+from modelsync.ops.failures import Failures
 from modelsync.project.model_files import ModelFiles, arranged
 from modelsync.spec import uri as uris
 from modelsync.spec.lock.model import LockedFile, LockedModel
@@ -77,6 +78,7 @@ def pull(
             place in the folder.
         NotSyncedError: offline, and a URI was never pulled.
         MisfitError: a model does not fit this machine, and the context requires that.
+        ModelsyncError: the first by URI of those that could not be had, with all errors and the report.
     """
     if filename is not None and directory is None:
         raise UsageError("--filename names a file in a folder", hint="give --dir too")
@@ -84,26 +86,51 @@ def pull(
     references = list(dict.fromkeys(asked))
     if filename is not None and len(references) != 1:
         raise UsageError("--filename names one file", hint="pull one URI at a time with it")
-    meant = _remembered(context, references) if context.offline else _resolve(context, references)
-    models = meant.models
+    failures = Failures(named=len(references) > 1)
+    look_up = _remembered if context.offline else _resolve
+    meant = look_up(context, references, failures)
+    references, models = meant.references, meant.models
     target = Target(directory.absolute(), link_mode, None) if directory is not None else None
     places = _places(models, filename) if target is not None else ()
     here = look(context, models, None)
     steps = plan.make(models, here, linked=False, exact=False)
     fetched, reused, notes = meant.fetched, 0, meant.notes
     warnings: tuple[str, ...] = ()
+    titles = {id(model): str(reference) for reference, model in zip(references, models, strict=True)}
+    lost: set[int] = set()
+
+    def on_error(model: LockedModel, error: ModelsyncError) -> None:
+        lost.add(id(model))
+        failures.add(titles[id(model)], error)
+
     if steps.steps:
         from modelsync.install.execute import carry_out
 
         described = [(str(each), model, _NO_LOAD) for each, model in zip(references, models, strict=True)]
         warnings = preflight.check_plan(context, steps, described, Path.cwd())
+        room = disk_space.Room(context.store)
+        for index, model in enumerate(models):
+            sizes = [(step.target, step.bytes) for step in steps.of("fetch", "adopt") if step.model is model]
+            full = room.take(sizes, _copies(context, models[index : index + 1], places[index:][:1], target))
+            if full is not None:
+                on_error(model, full)
+        steps = plan.Plan(tuple(step for step in steps.steps if id(step.model) not in lost))
         # Prune must know the digests before the first byte; but what a URI meant before stays known while it is here.
         _remember(context, references, models, unless_here=True)
-        done = carry_out(context, steps, Path.cwd(), None, copies=_copies(context, models, places, target))
+        done = carry_out(
+            context,
+            steps,
+            Path.cwd(),
+            None,
+            copies=_copies(context, models, places, target, lost),
+            on_error=on_error,
+        )
         fetched, reused, notes = fetched + done.fetched, done.reused, notes + done.notes
-    _remember(context, references, models)
     pulled = {}
     for index, (reference, model) in enumerate(zip(references, models, strict=True)):
+        if id(model) in lost:
+            continue
+        _remember(context, (reference,), (model,))
         mine = [step for step in steps.steps if step.model is model]
         roles = [file.role for file in model.files]
         if target is None:
@@ -112,13 +139,20 @@ def pull(
             where = arranged(roles, [target.folder / place for place in places[index]])
             linked = list(zip(model.files, places[index], strict=True))
             placed = not link.is_linked(target, linked)
-            if placed:
-                link.link(context, target, linked)
+            try:
+                if placed:
+                    link.link(context, target, linked)
+            except ModelsyncError as error:
+                on_error(model, error)
+                continue
         wire = sum(step.bytes for step in mine if step.verb == "fetch")
         pulled[reference] = Pulled(str(reference), model, where, wire, bool(mine) or placed)
     changed = (one.model for one in pulled.values() if one.changed)
     reused += max(0, plan.bytes_here(changed, here) - meant.fetched)
-    return PullReport(tuple(pulled[reference] for reference in asked), fetched, reused, notes, warnings)
+    there = tuple(pulled[reference] for reference in asked if reference in pulled)
+    report = PullReport(there, fetched, reused, notes, warnings)
+    failures.raise_first(report)
+    return report
 
 
 def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
@@ -141,44 +175,62 @@ def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
 
 
 class _Meant(NamedTuple):
-    """What the URIs mean, in order."""
+    """What the URIs mean, in order; those that could not be looked up are left out."""
 
+    references: list[Reference]
     models: tuple[LockedModel, ...]
     notes: tuple[str, ...] = ()
     fetched: int = 0
 
 
-def _resolve(context: Context, references: Sequence[Reference]) -> _Meant:
+def _resolve(context: Context, references: Sequence[Reference], failures: Failures) -> _Meant:
     from modelsync.resolve.pin import ResolvedRequest, settle
-    from modelsync.resolve.resolver import Query, resolve_all
+    from modelsync.resolve.resolver import Query, resolve_each
 
-    known = [store_pulled.recall(context.store, str(reference)) or () for reference in references]
     queries = [
-        Query(Request(reference.uri, reference.revision), files)
-        for reference, files in zip(references, known, strict=True)
+        Query(
+            Request(reference.uri, reference.revision),
+            store_pulled.recall(context.store, str(reference)) or (),
+        )
+        for reference in references
     ]
-    answers = resolve_all(context, queries, Path.cwd())
-    asked = [
-        ResolvedRequest(_name(reference), query.request.to_dict(), answer, query.previous)
-        for reference, query, answer in zip(references, queries, answers, strict=True)
-    ]
-    reading = settle(context, asked, Path.cwd())
-    notes = tuple(f"{ask.name}: {note}" for ask in asked for note in ask.answer.notes)
-    models = tuple(
-        _model(reference, files)._replace(revision=answer.revision, license=answer.license)
-        for reference, files, answer in zip(references, reading.files, answers, strict=True)
+    resolved: list[tuple[Reference, ResolvedRequest]] = []
+    answers = resolve_each(context, queries, Path.cwd())
+    for reference, query, answer in zip(references, queries, answers, strict=True):
+        if isinstance(answer, ModelsyncError):
+            failures.add(str(reference), answer)
+        else:
+            asked = ResolvedRequest(_name(reference), query.request.to_dict(), answer, query.previous)
+            resolved.append((reference, asked))
+    reading = settle(
+        context,
+        [asked for _, asked in resolved],
+        Path.cwd(),
+        on_error=lambda index, error: failures.add(str(resolved[index][0]), error),
     )
-    return _Meant(models, notes + reading.notes, reading.fetched)
+    notes = tuple(f"{asked.name}: {note}" for _, asked in resolved for note in asked.answer.notes)
+    models = {
+        reference: _model(reference, files)._replace(
+            revision=asked.answer.revision, license=asked.answer.license
+        )
+        for (reference, asked), files in zip(resolved, reading.files, strict=True)
+        if str(reference) not in failures
+    }
+    return _Meant(list(models), tuple(models.values()), notes + reading.notes, reading.fetched)
 
 
-def _remembered(context: Context, references: Sequence[Reference]) -> _Meant:
-    models = []
+def _remembered(context: Context, references: Sequence[Reference], failures: Failures) -> _Meant:
+    models = {}
     for reference in references:
         known = store_pulled.recall(context.store, str(reference))
         if known is None:
-            raise NotSyncedError(f"{reference} was never pulled here", hint="pull it once without --offline")
-        models.append(_model(reference, known))
-    return _Meant(tuple(models))
+            error = NotSyncedError(
+                f"{reference} was never pulled here", hint="pull it once without --offline"
+            )
+            failures.add(str(reference), error)
+        else:
+            models[reference] = _model(reference, known)
+    return _Meant(list(models), tuple(models.values()))
 
 
 def _remember(
@@ -238,12 +290,14 @@ def _copies(
     models: Sequence[LockedModel],
     places: Sequence[Sequence[str]],
     target: Target | None,
+    lost: Collection[int] = (),
 ) -> list[tuple[Path, int]]:
     if target is None:
         return []
     files = [
         (place, file.size)
         for model, own in zip(models, places, strict=True)
+        if id(model) not in lost
         for place, file in zip(own, model.files, strict=True)
     ]
     return disk_space.of_copies(context.store, target.folder, target.mode, files)

@@ -29,7 +29,7 @@ def find(
         raise UsageError("a manifest and a package were both given", hint="give one of them")
     start = Path(directory or "")
     if package is not None:
-        return Project(_in_package(package), package)
+        return Project(_in_package(package), package, named=True)
     if manifest_path is not None:
         path = start / os.path.expanduser(manifest_path)  # noqa: PTH111 - raises where there is no such home
         if path.is_dir():
@@ -40,7 +40,7 @@ def find(
             )
         if not path.is_file():
             raise ManifestError(f"there is no {path}", hint="`modelsync init` makes a models.toml")
-        return Project(path.absolute())
+        return Project(path.absolute(), named=True)
     try:
         start = start.absolute()
     except OSError as error:
@@ -59,9 +59,10 @@ def search(start: Path) -> Path | None:
 
     The start itself is always looked at. Above it the search ends at a file-system boundary, at the home folder
     and at a manifest that another user owns: what a stranger leaves in a shared parent folder is not ours to obey.
+    A link that leads nowhere, or a pipe, is found too: reading it says what is wrong with it.
     """
     here = start.absolute()
-    if (here / MANIFEST).is_file():
+    if _is_there(here / MANIFEST):
         return here / MANIFEST
     homes = _homes()
     try:
@@ -71,7 +72,7 @@ def search(start: Path) -> Path | None:
             if here in homes or here.stat().st_dev != device:
                 return None
             candidate = here / MANIFEST
-            if candidate.is_file():
+            if _is_there(candidate):
                 return candidate if _is_ours(candidate) else None
     except OSError:
         return None
@@ -87,8 +88,15 @@ def _homes() -> tuple[Path, ...]:
         return ()
 
 
+def _is_there(path: Path) -> bool:
+    return os.path.lexists(path) and not path.is_dir()
+
+
 def _is_ours(path: Path) -> bool:
-    return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
+    if not hasattr(os, "getuid"):
+        return True
+    ours = os.getuid()
+    return path.lstat().st_uid == ours and (not path.exists() or path.stat().st_uid == ours)
 
 
 def _in_package(name: str) -> Path:

@@ -5,8 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from modelsync.errors import LockfileError, ManifestError
-from modelsync.store import sync_memo
+from modelsync.errors import LockfileError, ManifestError, UsageError
+from modelsync.store import project_files, sync_memo
 
 if TYPE_CHECKING:
     from modelsync.spec.lock.model import Lock
@@ -18,11 +18,16 @@ MANIFEST = "models.toml"
 class Project(NamedTuple):
     """One manifest with its lock beside it.
 
-    `package` is the name of the installed package that ships them, or None. Such a lock is never written.
+    Attributes:
+        manifest_path: Where the manifest is.
+        package: The name of the installed package that ships them, or None. Such a lock is never written.
+        named: Whether the user named the manifest or the package. A project that was only found came with a
+            repository that anyone may have written: its files are not read through links that lead out of it.
     """
 
     manifest_path: Path
     package: str | None = None
+    named: bool = False
 
     @property
     def root(self) -> Path:
@@ -54,31 +59,55 @@ class Project(NamedTuple):
 
         Raises:
             ManifestError: it cannot be read.
+            RefusedError: it is a link that leads out of the project, or no regular file.
         """
+        from modelsync.spec.manifest.read import MAX_TEXT
+
         try:
-            return self.manifest_path.read_bytes().decode()
+            return self._read(self.manifest_path, MAX_TEXT, ManifestError)
         except FileNotFoundError:
             raise ManifestError(
                 f"there is no {self.manifest_path}", hint="`modelsync init` makes a models.toml"
             ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ManifestError(f"cannot read {self.manifest_path}: {_reason(error)}") from None
 
     def read_lock(self) -> "Lock | None":
         """Reads and checks the lock; None where there is none.
 
         Raises:
             LockfileError: it cannot be read, is too new, or contradicts itself.
+            RefusedError: it is a link that leads out of the project, or no regular file.
         """
         from modelsync.spec.lock import read as lock_reader
 
+        text = self.read_lock_text()
+        return lock_reader.parse(text, where=self.lock_path.name) if text is not None else None
+
+    def read_lock_text(self) -> str | None:
+        """Reads the lock as it is written; None where there is none.
+
+        Raises:
+            LockfileError: it cannot be read.
+            RefusedError: it is a link that leads out of the project, or no regular file.
+        """
+        from modelsync.spec.lock.read import MAX_TEXT
+
         try:
-            text = self.lock_path.read_bytes().decode()
+            return self._read(self.lock_path, MAX_TEXT, LockfileError)
         except FileNotFoundError:
             return None
+
+    def _read(self, path: Path, limit: int, kind: type[UsageError]) -> str:
+        """Reads a text of at most `limit` bytes.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        try:
+            return project_files.read(path, limit, inside=None if self.named else self.root).decode()
+        except FileNotFoundError:
+            raise
         except (OSError, UnicodeDecodeError) as error:
-            raise LockfileError(f"cannot read {self.lock_path}: {_reason(error)}") from None
-        return lock_reader.parse(text, where=self.lock_path.name)
+            raise kind(f"cannot read {path}: {_reason(error)}") from None
 
 
 class LoadedProject(Project):
@@ -132,30 +161,61 @@ class LoadedProject(Project):
         Raises:
             LockfileError: it cannot be read, is too new, or contradicts itself.
         """
-        self.stamps |= sync_memo.stamps([self.lock_path])
-        return self.read_lock()
+        from modelsync.spec.lock import read as lock_reader
 
-    def write_manifest(self, text: str) -> None:
-        """Writes the manifest.
+        text = self.lock_text
+        return lock_reader.parse(text, where=self.lock_path.name) if text is not None else None
+
+    @cached_property
+    def lock_text(self) -> str | None:
+        """The lock as it is written; None where there is none.
 
         Raises:
+            LockfileError: it cannot be read.
+        """
+        self.stamps |= sync_memo.stamps([self.lock_path])
+        return self.read_lock_text()
+
+    def refresh(self) -> None:
+        """Forgets what was read of a file that has changed since."""
+        for path, names in (
+            (self.manifest_path, ("manifest_text", "manifest")),
+            (self.lock_path, ("lock_text", "lock")),
+        ):
+            if sync_memo.stamp(path) != self.stamps.get(str(path)):
+                for name in names:
+                    self.__dict__.pop(name, None)
+
+    def write_manifest(self, text: str) -> None:
+        """Writes the manifest, if it is still as it was read.
+
+        Raises:
+            ChangedMeanwhileError: another program has written it; see `refresh`.
+            RefusedError: it is a link that leads out of the project.
             StoreError: the folder cannot be written.
         """
         from modelsync.project.write import replace_text
 
-        self.stamps[str(self.manifest_path)] = replace_text(self.manifest_path, text)
+        self.stamps[str(self.manifest_path)] = replace_text(
+            self.manifest_path, text, inside=self.root, expected=self.manifest_text
+        )
         self.manifest_text = text
         self.__dict__.pop("manifest", None)
 
     def write_lock(self, lock: "Lock", text: str) -> None:
-        """Writes the lock, whose text this is.
+        """Writes the lock, whose text this is, if the file is still as it was read.
 
         Raises:
+            ChangedMeanwhileError: another program has written it; see `refresh`.
+            RefusedError: it is a link that leads out of the project.
             StoreError: the folder cannot be written.
         """
         from modelsync.project.write import replace_text
 
-        self.stamps[str(self.lock_path)] = replace_text(self.lock_path, text)
+        self.stamps[str(self.lock_path)] = replace_text(
+            self.lock_path, text, inside=self.root, expected=self.lock_text or ""
+        )
+        self.lock_text = text
         self.lock = lock
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import HashMismatchError
+from modelsync.errors import HashMismatchError, ModelsyncError
+from modelsync.fetch import disk_space
 from modelsync.fetch.blobs import fetch
 from modelsync.fetch.wanted import WantedFile, blob_of, label, wanted_file
 from modelsync.fit import preflight
@@ -42,6 +43,8 @@ def settle(
     *,
     read: bool = True,
     keep: Callable[[str], None] | None = None,
+    copies: Callable[[str, "Sequence[Found]"], Sequence[tuple[Path, int]]] | None = None,
+    on_error: Callable[[int, ModelsyncError], None] | None = None,
 ) -> PinnedFiles:
     """Turns answers into locked files.
 
@@ -52,11 +55,22 @@ def settle(
         read: Whether files without a digest are read to learn it. If not, such a file gets an empty digest, which
             no real file has, unless size and ETag are those of before.
         keep: Told the digest of each file that was read, before it is published: the place to write a root.
+        copies: Told a request's name and those of its files that are to be read; gives the folders that they will be
+            copied into afterwards, and the bytes: their disks are looked at before the first byte is read.
+        on_error: Called with the index of each request that cannot be settled, in place of raising; it gets no files.
 
     Raises:
+        DiskFullError: a disk has no room for what would be read.
         HashMismatchError: a piece of a joined file is not what its source said.
         MisfitError: a model that would be read does not fit this machine, and the context requires that.
     """
+    failed: dict[int, ModelsyncError] = {}
+
+    def fail(index: int, error: ModelsyncError) -> None:
+        if on_error is None:
+            raise error
+        failed.setdefault(index, error)
+
     needs = _unknown(context, asked, folder) if read else ()
     learnt: dict[str, Fetched] = {}
 
@@ -66,14 +80,34 @@ def settle(
             keep(fetched.sha256)
         learnt[need.key] = fetched
 
-    preflight.check_files(context, needs)
-    totals = fetch(context, [need for _, need in needs], on_read=on_read)
-    by_file = {(name, need.file): need for name, need in needs}
+    room = disk_space.Room(context.store)
+    for index, ask in enumerate(asked):
+        mine = [need for at, need in needs if at == index]
+        unread = [file for file in ask.answer.files if any(need.file is file for need in mine)]
+        sizes = ((need.key, need.file.size or 0) for need in mine)
+        full = room.take(sizes, copies(ask.name, unread) if copies is not None else ()) if mine else None
+        if full is not None:
+            fail(index, full)
+    needs = tuple((index, need) for index, need in needs if index not in failed)
+    preflight.check_files(context, [(asked[index].name, need) for index, need in needs])
 
-    def settled(ask: ResolvedRequest, file: "Found") -> LockedFile:
+    def on_lost(need: WantedFile, error: ModelsyncError) -> None:
+        for index, other in needs:
+            if other.key == need.key:
+                fail(index, error)
+
+    totals = fetch(
+        context,
+        [need for _, need in needs],
+        on_read=on_read,
+        on_error=on_lost if on_error is not None else None,
+    )
+    by_file = {(index, need.file): need for index, need in needs}
+
+    def settled(index: int, ask: ResolvedRequest, file: "Found") -> LockedFile:
         if file.sha256 is not None and file.size is not None:
             return _locked(file, file.size, file.sha256, tuple(piece.sha256 or "" for piece in file.pieces))
-        need = by_file.get((ask.name, file))
+        need = by_file.get((index, file))
         if need is None:
             return _unread(file, ask.previous)
         fetched = learnt.get(need.key)
@@ -88,25 +122,32 @@ def settle(
         for _, need in needs
         if need.key in learnt
     )
-    files = tuple(tuple(settled(ask, file) for file in ask.answer.files) for ask in asked)
+    for index, error in sorted(failed.items()):
+        assert on_error is not None
+        on_error(index, error)
+    files = tuple(
+        () if index in failed else tuple(settled(index, ask, file) for file in ask.answer.files)
+        for index, ask in enumerate(asked)
+    )
     return PinnedFiles(files, notes, totals.fetched)
 
 
 def _unknown(
     context: Context, asked: Sequence[ResolvedRequest], folder: Path
-) -> "tuple[tuple[str, WantedFile], ...]":
+) -> "tuple[tuple[int, WantedFile], ...]":
+    """The files whose digest is to be learnt, each with the index of its request."""
     from modelsync.sources.request import owners
 
     needs = []
     sources = context.sources()
-    for ask in asked:
+    for index, ask in enumerate(asked):
         endpoint = context.endpoint(ask.request.get("endpoint"))
         for file, _, source in owners(ask.request, ask.answer.files, sources):
             if file.sha256 is None or file.size is None:
                 need = wanted_file(
                     label(ask.name, file.path), file, source, source.locate(file, endpoint, folder)
                 )
-                needs.append((ask.name, need))
+                needs.append((index, need))
     return tuple(needs)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelsync.context import OFFLINE_HINT, Context
-from modelsync.errors import OfflineError
+from modelsync.errors import CancelledError, ModelsyncError, OfflineError
 from modelsync.sources import request as requests
 from modelsync.sources.base import Resolution
 from modelsync.spec.lock.model import LockedFile
@@ -40,23 +40,40 @@ def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> lis
     Raises:
         ModelsyncError: the first, in that order, that could not be resolved.
     """
-    remote = [query.request.uri for query in queries if not isinstance(query.request.uri, FileUri)]
-    if context.offline and remote:
-        raise OfflineError(
-            f"{remote[0]} has to be looked up, and the network is ruled out", hint=OFFLINE_HINT
-        )
+    answers = []
+    for answer in resolve_each(context, queries, folder):
+        if isinstance(answer, ModelsyncError):
+            raise answer
+        answers.append(answer)
+    return answers
+
+
+def resolve_each(
+    context: Context, queries: Sequence[Query], folder: Path
+) -> list[Resolution | ModelsyncError]:
+    """Like `resolve_all`, with the error in the place of an answer that could not be had."""
+    remote = [query for query in queries if not isinstance(query.request.uri, FileUri)]
     sources = context.sources()
 
-    def one(query: Query) -> Resolution:
+    def one(query: Query) -> Resolution | ModelsyncError:
         name = str(query.request.uri)
+        if context.offline and not isinstance(query.request.uri, FileUri):
+            return OfflineError(
+                f"{name} has to be looked up, and the network is ruled out", hint=OFFLINE_HINT
+            )
         context.tell(Event("resolving", name, 0, None))
-        answer = requests.resolve(
-            query.request,
-            sources,
-            folder=folder,
-            endpoint=context.endpoint(query.request.endpoint),
-            previous=query.previous,
-        )
+        try:
+            answer = requests.resolve(
+                query.request,
+                sources,
+                folder=folder,
+                endpoint=context.endpoint(query.request.endpoint),
+                previous=query.previous,
+            )
+        except CancelledError:
+            raise
+        except ModelsyncError as error:
+            return error
         context.tell(Event("done", name, 0, None))
         return answer
 
@@ -65,7 +82,7 @@ def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> lis
         queries,
         name="resolve",
         cancel=context.cancel,
-        meanwhile=_import_soon if remote else None,
+        meanwhile=_import_soon if remote and not context.offline else None,
     )
 
 

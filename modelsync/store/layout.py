@@ -9,7 +9,7 @@ Under the root of a store:
     partials-v1/<key>.<16 hex>/          the same, while the process with the claim of this id works on it
     views-v1/<16 hex>/<file name>        blobs under their own names
     roots-v1/<16 hex>.json               which lock or URI needs which digests
-    locks-v1/<key>.claim                 names the process that fetches <key>; <key>.lock was an older way
+    locks-v1/<key>.claim                 names the process that fetches <key>, or edits the project of that key
     memos-v1/<16 hex>.json               what the last sync of a project found
     headers-v1/<2 hex>/<sha256>          the GGUF header of a file that may not be here
     tmp-v1/                              files and folders on their way to their place

@@ -1,7 +1,7 @@
 """A project's folder that files are put into: made, claimed, swept, and never left. Light."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,8 @@ def open_folder(folder: Path, inside: Path | None) -> None:
     check_inside(folder, inside)
     folder.mkdir(parents=True, exist_ok=True)
     if not any(folder.iterdir()):
-        (folder / ".gitignore").write_text("*\n")
+        with suppress(FileExistsError), (folder / ".gitignore").open("x") as file:  # never through a link
+            file.write("*\n")
 
 
 def check_inside(folder: Path, inside: Path | None) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 from modelsync.spec.names import path_fault
-from modelsync.store import atomic, small_files
+from modelsync.store import atomic, project_files, small_files
 from modelsync.store.receipts import same_time
 
 RECORD = ".modelsync.json"
@@ -86,10 +86,11 @@ def owned(folder: Path) -> Mapping[str, Record]:
 
     Raises:
         StoreError: the record is there and cannot be read now.
+        RefusedError: it is a link that leads out of the folder, or no regular file.
     """
     with atomic.told(f"cannot read what was put into {folder}", hint=_HINT):
         try:
-            data = small_files.read(folder / RECORD)
+            data = project_files.read(folder / RECORD, small_files.MAX_BYTES, inside=folder)
         except (FileNotFoundError, NotADirectoryError):
             return {}
     try:

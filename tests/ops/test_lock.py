@@ -161,3 +161,13 @@ def test_a_lock_that_cannot_be_believed_says_what_mends_it(place: Place, context
     (place.folder / "models.lock").unlink()
     lock.lock(context, project)
     assert place.lock_text == right
+
+
+def test_verify_compares_licenses(place: Place, context: Context) -> None:
+    """A license that somebody edited in the lock is a difference like a digest."""
+    project = place.write(MANIFEST)
+    lock.lock(context, project)
+    path = place.folder / "models.lock"
+    path.write_text(place.lock_text.replace('license = "apache-2.0"', 'license = "mit"'))
+    with pytest.raises(DriftError, match=r"tiny: license mit in the lock, apache-2\.0 upstream"):
+        lock.verify(context, project)

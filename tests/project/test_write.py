@@ -23,11 +23,11 @@ def test_old_leftovers_of_a_file_go_when_it_is_written(
     for each in (left, *others):
         each.write_text("half")
         os.utime(each, (1, 1))  # a copied file may have any time: when it changed here counts
-    write.replace_text(path, "new")
+    write.replace_text(path, "new", inside=tmp_path)
     assert left.exists()
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 1.1 * 86_400)
-    write.replace_text(path, "newer")
+    write.replace_text(path, "newer", inside=tmp_path)
     assert not left.exists()
     assert all(each.exists() for each in (*others, folder))
     assert path.read_text() == "newer"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from modelsync.errors import RefusedError, StoreError
 from modelsync.spec.names import path_fault
-from modelsync.store import atomic, blobs, clone, link_folder, links, small_files, swap
+from modelsync.store import atomic, blobs, clone, link_folder, links, project_files, swap
 from modelsync.store.layout import Store
 from modelsync.store.links import LinkMode, NewLink, UsedMode
 from tests.support.content import damage, sha256
@@ -513,16 +513,16 @@ def test_a_record_that_cannot_be_read_is_an_error(store: Store, folder: Path) ->
     one, new = wanted(store, "m/one.gguf", ONE), wanted(store, "m/one.gguf", NEW)
     links.place(folder, [one])
     before = (folder / ".modelsync.json").read_bytes()
-    read = small_files.read
+    read = project_files.read
     for number in (errno.EIO, errno.ENOSPC, errno.EACCES, errno.ESTALE):
 
-        def fail(path: str | Path, limit: int = 0, number: int = number) -> bytes:
-            if Path(path).name == ".modelsync.json":
+        def fail(path: Path, limit: int, *, inside: Path | None, number: int = number) -> bytes:
+            if path.name == ".modelsync.json":
                 raise OSError(number, os.strerror(number), str(path))
-            return read(path, limit)
+            return read(path, limit, inside=inside)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(small_files, "read", fail)
+            patch.setattr(project_files, "read", fail)
             with pytest.raises(StoreError):
                 links.owned(folder)
             with pytest.raises(StoreError):
@@ -536,10 +536,15 @@ def test_a_record_that_cannot_be_read_is_an_error(store: Store, folder: Path) ->
 
 
 def test_an_endless_record_is_an_error(folder: Path) -> None:
-    """A record that is a link to an endless device is not read for ever."""
+    """A record that is a link out of the project, or a pipe that no one writes to, is refused by its name."""
     folder.mkdir(parents=True)
-    (folder / ".modelsync.json").symlink_to("/dev/zero")
-    with pytest.raises(StoreError):
+    record = folder / ".modelsync.json"
+    record.symlink_to("/dev/zero")
+    with pytest.raises(RefusedError, match=r"\.modelsync\.json is a symbolic link"):
+        links.owned(folder)
+    record.unlink()
+    os.mkfifo(record)
+    with pytest.raises(RefusedError, match=r"\.modelsync\.json is no regular file"):
         links.owned(folder)
 
 

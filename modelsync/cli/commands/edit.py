@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from modelsync.fit.best_quant import Chosen
     from modelsync.fit.estimation import EstimateOptions
     from modelsync.install.report import SyncReport
-    from modelsync.ops.lock import LockReport
+    from modelsync.ops.proposal import LockReport
     from modelsync.project.lock_diff import Change
     from modelsync.project.project import Project
     from modelsync.spec.manifest.edit import NewModel

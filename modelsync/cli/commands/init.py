@@ -8,10 +8,12 @@ from modelsync.cli.invocation import Invocation
 
 @command("init", short_help="Make a commented models.toml.")
 def init(invocation: Invocation) -> None:
-    """Make a commented models.toml in this folder, and a .gitattributes that marks the lock as generated."""
+    """Make a commented models.toml in this folder, and a .gitattributes that keeps the lock's line endings."""
     from modelsync.ops import edit
 
-    made = edit.init(Path.cwd())
+    done = edit.init(Path.cwd())
     output = invocation.output
-    output.words(*(f"made {path.name}" for path in made), "`modelsync add NAME URI` adds a model")
-    output.result(files=[str(path) for path in made])
+    output.words(*(f"made {path.name}" for path in done.made))
+    output.notes(done.notes)
+    output.words("`modelsync add NAME URI` adds a model")
+    output.result(files=[str(path) for path in done.made], notes=list(done.notes))

@@ -5,6 +5,7 @@ from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import titled
 from modelsync.display import units
+from modelsync.errors import ModelsyncError
 
 
 @command("list", short_help="Show what is wanted, locked and here.")
@@ -60,14 +61,25 @@ def list_(invocation: Invocation) -> None:
 def outdated(invocation: Invocation) -> None:
     """Ask upstream what the manifest means now, and show what `modelsync lock --upgrade` would move."""
     from modelsync.ops import lock
+    from modelsync.ops.proposal import LockReport
 
     project = invocation.project()
+    failed: ModelsyncError | None = None
     with invocation.context() as context:
-        done = lock.outdated(context, project)
+        try:
+            done = lock.outdated(context, project)
+        except ModelsyncError as error:
+            if not isinstance(error.report, LockReport):
+                raise
+            done, failed = error.report, error
     changes = report.changed(done.changes)
     output = invocation.output
     output.notes(done.notes)
-    if not changes:
+    if not changes and failed is None:
         output.words(f"everything is up to date: {units.count(len(done.lock.models), 'model')}")
     output.lines(report.change_lines(changes))
-    output.result(rows=report.change_values(changes), notes=list(done.notes))
+    fields = {"rows": report.change_values(changes), "notes": list(done.notes)}
+    if failed is not None:
+        invocation.partial = fields
+        raise failed
+    output.result(**fields)

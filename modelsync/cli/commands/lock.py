@@ -8,12 +8,12 @@ from modelsync.cli import options, report
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 from modelsync.display import units
-from modelsync.errors import UsageError
+from modelsync.errors import ModelsyncError, UsageError
 from modelsync.ops.options import Upgrade
 
 if TYPE_CHECKING:
     from modelsync.context import Context
-    from modelsync.ops.lock import LockReport
+    from modelsync.ops.proposal import LockReport
     from modelsync.project.project import Project
     from modelsync.spec.lock.model import Lock
 
@@ -42,13 +42,34 @@ def lock(
             _check(invocation, context, project, verify=verify)
             return
         from modelsync.ops import lock as ops_lock
+        from modelsync.ops.proposal import LockReport
 
-        done = ops_lock.lock(context, project, upgrade, dry_run=dry_run)
+        try:
+            done = ops_lock.lock(context, project, upgrade, dry_run=dry_run)
+        except ModelsyncError as error:
+            if isinstance(error.report, LockReport):
+                tell(invocation, project, error.report, dry_run=dry_run, failed=True)
+            raise
     tell(invocation, project, done, dry_run=dry_run)
 
 
-def tell(invocation: Invocation, project: "Project", done: "LockReport", *, dry_run: bool = False) -> None:
-    """Says what a lock changed, or would change."""
+def tell(
+    invocation: Invocation,
+    project: "Project",
+    done: "LockReport",
+    *,
+    dry_run: bool = False,
+    failed: bool = False,
+) -> None:
+    """Says what a lock changed, or would change.
+
+    Args:
+        invocation: The run.
+        project: The manifest and its lock.
+        done: What was done.
+        dry_run: Whether nothing was written.
+        failed: Whether errors of some models follow.
+    """
     changes = report.changed(done.changes)
     output = invocation.output
     name = project.lock_path.name
@@ -60,15 +81,19 @@ def tell(invocation: Invocation, project: "Project", done: "LockReport", *, dry_
             if dry_run
             else f"{name} written: {report.totals(done.bytes_fetched, 0, invocation.seconds)}",
         )
-    else:
+    elif not failed:
         output.words(f"{name} is up to date: {_counted(done.lock)}")
-    output.result(
-        changes=report.change_values(changes),
-        bytes_fetched=done.bytes_fetched,
-        bytes_reused=0,
-        written=done.written,
-        notes=list(done.notes),
-    )
+    fields = {
+        "changes": report.change_values(changes),
+        "bytes_fetched": done.bytes_fetched,
+        "bytes_reused": 0,
+        "written": done.written,
+        "notes": list(done.notes),
+    }
+    if failed:
+        invocation.partial = fields
+    else:
+        output.result(**fields)
 
 
 def _check(invocation: Invocation, context: "Context", project: "Project", *, verify: bool) -> None:

@@ -11,6 +11,7 @@ from modelsync.cli.fast import path as paths
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import safe
 from modelsync.context import CallOptions, Context
+from modelsync.errors import ModelsyncError
 
 if TYPE_CHECKING:
     from modelsync.ops.pull import Pulled
@@ -52,24 +53,34 @@ def pull(
     from modelsync.ops import pull as ops_pull
 
     call = call._replace(headers=_bound(invocation, uris, headers))
+    failed: ModelsyncError | None = None
     with invocation.context(call, events=events) as context:
-        done = ops_pull.pull(context, uris, directory=directory, filename=filename)
+        try:
+            done = ops_pull.pull(context, uris, directory=directory, filename=filename)
+        except ModelsyncError as error:
+            if not isinstance(error.report, ops_pull.PullReport):
+                raise
+            done, failed = error.report, error
     output = invocation.output
     output.notes(done.notes)
     changed = [(safe(one.uri), one.model) for one in done.pulled if one.changed]
     output.words(*report.brought_lines(changed))
     if changed:
         output.words(report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds))
-    else:
+    elif failed is None:
         output.words("nothing to do: everything is here")
     output.paths(one.files.model for one in done.pulled)
-    output.result(
-        pulled=[_value(one) for one in done.pulled],
-        bytes_fetched=done.bytes_fetched,
-        bytes_reused=done.bytes_reused,
-        notes=list(done.notes),
-        warnings=list(done.warnings),
-    )
+    fields = {
+        "pulled": [_value(one) for one in done.pulled],
+        "bytes_fetched": done.bytes_fetched,
+        "bytes_reused": done.bytes_reused,
+        "notes": list(done.notes),
+        "warnings": list(done.warnings),
+    }
+    if failed is not None:
+        invocation.partial = fields
+        raise failed
+    output.result(**fields)
 
 
 def _bound(invocation: Invocation, uris: tuple[str, ...], headers: tuple[str, ...]) -> list[tuple[str, str]]:

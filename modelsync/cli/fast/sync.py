@@ -1,8 +1,9 @@
 """What `modelsync sync` does."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from modelsync.cli.invocation import Invocation
+from modelsync.errors import ModelsyncError
 
 if TYPE_CHECKING:
     from modelsync.context import CallOptions
@@ -21,16 +22,28 @@ def perform(
     from modelsync.ops import sync
 
     project = invocation.project()
-    with invocation.context(call, events=events) as context:
-        done = sync.sync(context, project, options)
+    try:
+        with invocation.context(call, events=events) as context:
+            done = sync.sync(context, project, options)
+    except ModelsyncError as error:
+        if error.report is not None:
+            tell(invocation, cast("SyncReport", error.report), dry_run=options.dry_run, failed=True)
+        raise
     tell(invocation, done, dry_run=options.dry_run)
 
 
-def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False) -> None:
-    """Says what a sync did, or would do."""
+def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False, failed: bool = False) -> None:
+    """Says what a sync did, or would do.
+
+    Args:
+        invocation: The run.
+        done: What the sync came to.
+        dry_run: Whether nothing was done.
+        failed: Whether errors of some models follow.
+    """
     output = invocation.output
     output.notes(done.notes)
-    if not done.changes and not done.steps:
+    if not failed and not done.changes and not done.steps:
         if not output.json:
             output.words("nothing to do: everything is here")
             return
@@ -48,16 +61,22 @@ def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False) -
 
     changes = report.changed(done.changes)
     output.words(*report.change_lines(changes))
-    if dry_run:
+    if failed and not changes:
+        pass
+    elif dry_run:
         output.words(*report.plan_lines(done.plan), f"would fetch {units.size(done.plan.bytes_to_fetch)}")
     else:
         output.words(report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds))
-    output.result(
-        changes=report.change_values(changes),
-        bytes_fetched=done.bytes_fetched,
-        bytes_reused=done.bytes_reused,
-        lock_written=done.lock_written,
-        notes=list(done.notes),
-        warnings=list(done.warnings),
+    fields = {
+        "changes": report.change_values(changes),
+        "bytes_fetched": done.bytes_fetched,
+        "bytes_reused": done.bytes_reused,
+        "lock_written": done.lock_written,
+        "notes": list(done.notes),
+        "warnings": list(done.warnings),
         **({"plan": report.plan_values(done.plan)} if dry_run else {}),
-    )
+    }
+    if failed:
+        invocation.partial = fields
+    else:
+        output.result(**fields)

@@ -9,7 +9,7 @@ from modelsync.errors import ModelsyncError, NoManifestError
 from modelsync.fit.variants import AUTO
 from modelsync.ops import listing
 from modelsync.ops.doctor.findings import Finding, fault
-from modelsync.project import freshness
+from modelsync.project import attributes, freshness
 from modelsync.project.project import MANIFEST, LoadedProject, Project
 from modelsync.spec.lock.model import Lock
 from modelsync.spec.manifest.model import Manifest
@@ -67,6 +67,7 @@ def project(context: Context, project: LoadedProject, manifest: Manifest) -> Ite
         if manifest.entries:
             yield Finding("lock", f"there is no {name}", "wrong", "`modelsync sync`, then commit it")
         return
+    yield from _attributes(project)
     fresh = freshness.compare(manifest, lock)
     if not fresh.fresh:
         more = f", and {len(fresh.reasons) - 1} more" if len(fresh.reasons) > 1 else ""
@@ -115,6 +116,19 @@ def _changed(file: str, name: str, *, known: bool) -> Finding:
         "wrong" if known else "warning",
         f"`modelsync verify --repair {printable(name)}`",
     )
+
+
+def _attributes(project: Project) -> Iterator[Finding]:
+    """Whether code reviews show the lock's diff."""
+    if project.package is not None:
+        return
+    try:
+        note = attributes.hidden_note(attributes.read(project.root), project.lock_path.name)
+    except ModelsyncError as error:
+        yield fault(attributes.NAME, error)
+        return
+    if note is not None:
+        yield Finding(attributes.NAME, note, "note")
 
 
 def _where(project: Project) -> str:

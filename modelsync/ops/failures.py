@@ -1,0 +1,69 @@
+"""Errors of single models, kept while the other models go on."""
+
+from typing import TYPE_CHECKING
+
+from modelsync.errors import CancelledError, ModelsyncError
+
+if TYPE_CHECKING:
+    from modelsync.project.project import LoadedProject
+    from modelsync.spec.manifest.model import Entry
+
+
+class Failures:
+    """The first error of each model of one call.
+
+    Args:
+        project: Where the models are asked for, to name the line; None: nowhere.
+        named: Whether messages name the model: not where there is only one.
+    """
+
+    def __init__(self, project: "LoadedProject | None" = None, *, named: bool = True) -> None:
+        self._project = project
+        self._named = named
+        self._errors: dict[str, ModelsyncError] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._errors)
+
+    def __contains__(self, title: str) -> bool:
+        return title in self._errors
+
+    def clear(self) -> None:
+        """Forgets all of them."""
+        self._errors.clear()
+
+    def add(self, title: str, error: ModelsyncError, entry: "Entry | None" = None) -> None:
+        """Keeps an error of a model.
+
+        Args:
+            title: The model's.
+            error: What went wrong; an interruption is raised at once.
+            entry: What the manifest asks for, where that is what could not be had.
+        """
+        if isinstance(error, CancelledError):
+            raise error
+        if title in self._errors:
+            return
+        if error.model is None and self._named:  # else: two models want the same file
+            error.concern(title, self._place(entry) if entry is not None else None)
+        self._errors[title] = error
+
+    def raise_first(self, report: object = None) -> None:
+        """Raises the first error by name, with all of them and what the call came to; returns if there is none."""
+        if not self._errors:
+            return
+        errors = tuple(dict.fromkeys(self._errors[title] for title in sorted(self._errors)))
+        errors[0].errors = errors if self._named else ()
+        errors[0].report = report if self._named else None
+        raise errors[0]
+
+    def _place(self, entry: "Entry") -> str | None:
+        from modelsync.spec.locate import line_of
+
+        if self._project is None:
+            return None
+        path: tuple[str | int, ...] = ("models", entry.name)
+        if entry.variant is not None:
+            path = (*path, "variants", entry.variant)
+        line = line_of(self._project.manifest_text, path)
+        return f"{self._project.manifest_path.name}:{line}" if line else None

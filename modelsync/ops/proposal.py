@@ -1,0 +1,206 @@
+"""A lock that may be written: the requests that the old one no longer answers, resolved. Writes it too."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from modelsync.context import Context
+from modelsync.errors import ModelsyncError, UsageError
+from modelsync.ops.failures import Failures
+from modelsync.ops.options import Upgrade
+from modelsync.project import freshness
+from modelsync.project.lock_diff import Change, compare_locks
+from modelsync.project.project import LoadedProject
+from modelsync.resolve.pin import PinnedFiles, ResolvedRequest, settle
+from modelsync.resolve.resolver import Query, resolve_each
+from modelsync.spec.lock import text as lock_text
+from modelsync.spec.lock.model import Lock, LockedModel
+from modelsync.spec.manifest.model import Entry
+
+if TYPE_CHECKING:
+    from modelsync.install.target import Target
+    from modelsync.sources.base import Found, Resolution
+
+NO_UPGRADE = Upgrade()
+
+
+class LockReport(NamedTuple):
+    """What a lock came to: the lock, what changed in it, whether it was written, and notes for a person."""
+
+    lock: Lock
+    changes: tuple[Change, ...]
+    written: bool
+    notes: tuple[str, ...] = ()
+    bytes_fetched: int = 0
+
+
+class Proposal(NamedTuple):
+    """A lock that may be written.
+
+    Attributes:
+        old: The lock as it is.
+        new: What it would be.
+        notes: For a person.
+        fetched: Bytes that were read to learn digests.
+        whole: Whether every model that the old lock lacks could be resolved. If not, nothing is written.
+    """
+
+    old: Lock | None
+    new: Lock
+    notes: tuple[str, ...] = ()
+    fetched: int = 0
+    whole: bool = True
+
+    @property
+    def lock(self) -> Lock:
+        """What the lock says once this is written."""
+        return self.new if self.whole else self.old or Lock()
+
+    def report(self, *, written: bool) -> LockReport:
+        """What it came to."""
+        return LockReport(self.lock, compare_locks(self.old, self.lock), written, self.notes, self.fetched)
+
+
+def propose(
+    context: Context,
+    project: LoadedProject,
+    failures: Failures,
+    upgrade: Upgrade = NO_UPGRADE,
+    *,
+    dry_run: bool = False,
+    target: "Target | None" = None,
+) -> Proposal:
+    """Makes the lock that answers the manifest, and writes nothing.
+
+    Args:
+        context: What to work with.
+        project: The manifest and its lock.
+        failures: Gets the error of each entry that cannot be resolved. It keeps its old place in the lock.
+        upgrade: See `lock`.
+        dry_run: See `lock`.
+        target: Where the models will be linked: its disk must have room for what is read, if it is copied.
+
+    Raises:
+        UsageError: the lock belongs to a package.
+        NotFoundError: a name to upgrade that the manifest does not have.
+    """
+    manifest, old = project.manifest, project.lock
+    if project.package and not dry_run:
+        raise UsageError(
+            f"the lock of the package {project.package} is part of that package and is not written here",
+            hint="lock in the package's own source tree, with --manifest",
+        )
+    known = {entry.name for entry in manifest.entries}
+    for name in upgrade.models:
+        if name not in known:
+            manifest.entry(name)  # raises, with the nearest name
+    fresh = freshness.compare(manifest, old)
+    kept = {(entry.name, entry.variant): model for entry, model in fresh.answered}
+    moving = [
+        entry
+        for entry in manifest.entries
+        if (entry.name, entry.variant) not in kept or upgrade.every_model or entry.name in upgrade.models
+    ]
+    if not moving and not fresh.extra and old is not None:
+        return Proposal(old, old)
+
+    resolved: list[tuple[Entry, Resolution]] = []
+    answers = resolve_each(context, [_query(entry, kept) for entry in moving], project.root)
+    for entry, answer in zip(moving, answers, strict=True):
+        if isinstance(answer, ModelsyncError):
+            failures.add(entry.title, answer, entry)
+        else:
+            resolved.append((entry, answer))
+    notes = tuple(f"{entry.title}: {note}" for entry, answer in resolved for note in answer.notes)
+    settled, reading = _settle(context, project, resolved, kept, failures, dry_run=dry_run, target=target)
+    before = {(model.name, model.variant): model for model in old.models} if old is not None else {}
+    models = {**before, **settled}
+    keys = [(entry.name, entry.variant) for entry in manifest.entries]
+    new = Lock(tuple(models[key] for key in keys if key in models))
+    return Proposal(
+        old, new, notes + reading.notes, reading.fetched, whole=all(key in models for key in keys)
+    )
+
+
+def write(project: LoadedProject, proposal: Proposal) -> bool:
+    """Writes the proposed lock; says whether there was anything to write.
+
+    Raises:
+        ChangedMeanwhileError: the lock is not what it was when it was read.
+        StoreError: the folder cannot be written.
+    """
+    old, new = proposal.old, proposal.new
+    if not proposal.whole or (old is not None and new == old):
+        return False
+    text = lock_text.dumps(new)
+    if old is not None and text == lock_text.dumps(old):
+        return False
+    project.write_lock(new, text)
+    return True
+
+
+def _query(entry: Entry, known: dict[tuple[str, str | None], LockedModel]) -> Query:
+    before = known.get((entry.name, entry.variant))
+    return Query(entry.request, before.files if before else ())
+
+
+def _settle(
+    context: Context,
+    project: LoadedProject,
+    resolved: "Sequence[tuple[Entry, Resolution]]",
+    previous: dict[tuple[str, str | None], LockedModel],
+    failures: Failures,
+    *,
+    dry_run: bool,
+    target: "Target | None",
+) -> tuple[dict[tuple[str, str | None], LockedModel], PinnedFiles]:
+    """Makes locked models of answers; those that cannot be had become failures."""
+    from modelsync.fetch import disk_space
+    from modelsync.sources.request import check_pins
+    from modelsync.spec.names import file_name
+    from modelsync.store import roots
+
+    def copies(name: str, files: "Sequence[Found]") -> list[tuple[Path, int]]:
+        if target is None:
+            return []
+        sizes = [(f"{name}/{file_name(file.path)}", file.size or 0) for file in files]
+        return disk_space.of_copies(context.store, target.folder, target.mode, sizes)
+
+    def fail(index: int, error: ModelsyncError) -> None:
+        entry = resolved[index][0]
+        failures.add(entry.title, error, entry)
+
+    asked = []
+    for entry, answer in resolved:
+        before = previous.get((entry.name, entry.variant))
+        asked.append(
+            ResolvedRequest(entry.name, entry.request.to_dict(), answer, before.files if before else ())
+        )
+    named = project.lock.digests if project.lock is not None else ()
+    reading = settle(
+        context,
+        asked,
+        project.root,
+        read=not dry_run,
+        keep=lambda sha256: roots.write(context.store, project.lock_path, {sha256}, named=named),
+        copies=copies,
+        on_error=fail,
+    )
+    settled: dict[tuple[str, str | None], LockedModel] = {}
+    for (entry, _), ask, files in zip(resolved, asked, reading.files, strict=True):
+        if entry.title in failures:
+            continue
+        try:
+            check_pins(entry.request, [file for file in files if file.sha256])
+        except ModelsyncError as error:
+            failures.add(entry.title, error, entry)
+            continue
+        settled[entry.name, entry.variant] = LockedModel(
+            name=entry.name,
+            request=ask.request,
+            files=files,
+            variant=entry.variant,
+            revision=ask.answer.revision,
+            license=ask.answer.license,
+        )
+    return settled, reading

@@ -1,0 +1,138 @@
+"""One model that cannot be had keeps no other from being here."""
+
+import pytest
+
+from modelsync.context import Context
+from modelsync.errors import DiskFullError, ModelsyncError, NotFoundError
+from modelsync.install.report import SyncReport
+from modelsync.ops import lock, path, pull, sync
+from modelsync.ops.options import Upgrade
+from modelsync.project.project import Project
+from modelsync.system import disks
+from tests.hub import Corrupt, Status
+from tests.support.command_line import Cli
+from tests.support.content import gguf
+from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place, actions, sync_options
+
+BOTH = LINKED + 'broken = "hf:user/broken:Q4_K_M"\n'
+
+
+def here(context: Context, project: Project, name: str) -> bytes:
+    """The bytes that `path --offline` gives."""
+    return path.files(context, name, lambda: project, download=False).model.read_bytes()
+
+
+def test_an_upgrade_without_room_keeps_the_old_lock_and_file(
+    place: Place, context: Context, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sync -U` on a full disk: the model that does not fit stays as it was, the other one is brought."""
+    place.repo.commit({"big-BF16.gguf": gguf("old big", 4000)})
+    project = place.write(LINKED + f'big = "hf:{REPO}/big-BF16.gguf"\n')
+    sync.sync(context, project)
+    old = {name: here(context, project, name) for name in ("tiny", "big")}
+    place.repo.commit({"big-BF16.gguf": gguf("new big", 90_000), "tiny-Q4_K_M.gguf": gguf("new", 3100)})
+    monkeypatch.setattr(disks, "free_bytes", lambda _: 50_000)
+    with pytest.raises(DiskFullError, match="big") as error:
+        sync.sync(opened(), project, sync_options(upgrade=True))
+    assert [one.model for one in error.value.errors] == ["big"], error.value.errors
+    report = error.value.report
+    assert isinstance(report, SyncReport)
+    assert actions(report) == [("tiny", "updated")]
+    assert here(opened(), project, "big") == old["big"]
+    assert here(opened(), project, "tiny") != old["tiny"]
+    monkeypatch.undo()
+    lock.check(project)
+
+
+def test_a_direct_url_is_not_read_where_the_project_s_disk_is_full(
+    place: Place, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock of a URL has to read the file: not a byte of it is asked for before the disks were looked at."""
+    url = place.hub.file("/big.gguf", gguf("big", 90_000))
+    project = place.write(f'[modelsync]\ndir = "models"\n[models]\nbig = "{url}"\n')
+    monkeypatch.setattr(disks, "free_bytes", lambda at: 10_000 if at == place.folder / "models" else 1 << 40)
+    monkeypatch.setattr(disks, "device", lambda at: int(at == place.folder / "models"))
+    with pytest.raises(DiskFullError, match="big"):
+        sync.sync(context, project)
+    assert sum(seen.sent for seen in place.hub.seen(match="*big.gguf", method="GET")) < 5000
+
+
+def test_an_entry_that_cannot_be_resolved_keeps_its_place(
+    place: Place, context: Context, opened: Opened
+) -> None:
+    """The others are upgraded and linked; the error names the model and its line in the manifest."""
+    broken = place.hub.repo("user/broken")
+    broken.commit({"broken-Q4_K_M.gguf": gguf("b")})
+    project = place.write(BOTH)
+    sync.sync(context, project)
+    old = here(context, project, "broken")
+    broken.disabled = True
+    place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
+    with pytest.raises(NotFoundError, match=r"^models\.toml:5: broken: ") as error:
+        sync.sync(opened(), project, sync_options(upgrade=True))
+    assert isinstance(error.value.report, SyncReport)
+    assert actions(error.value.report) == [("tiny", "updated")]
+    assert (place.folder / "models/tiny/tiny-Q4_K_M.gguf").read_bytes() == gguf("new")
+    assert here(opened(), project, "broken") == old
+    lock.check(project)
+    with pytest.raises(NotFoundError) as said:
+        lock.outdated(opened(), project)
+    assert said.value.report is not None
+
+
+def test_a_new_entry_that_cannot_be_resolved_leaves_the_lock(
+    place: Place, context: Context, opened: Opened
+) -> None:
+    """What the old lock has is synced; the lock is not written; all errors are told at once."""
+    project = place.write(LINKED)
+    lock.lock(context, project)
+    before = place.lock_text
+    place.write(BOTH + 'another = "hf:user/another:Q4_K_M"\n')
+    with pytest.raises(ModelsyncError, match="another") as error:
+        sync.sync(opened(), place.project)
+    assert [one.model for one in error.value.errors] == ["another", "broken"]
+    assert place.lock_text == before
+    assert (place.folder / "models/tiny/tiny-Q4_K_M.gguf").is_file()
+
+
+def test_a_transfer_that_fails_leaves_the_new_lock(place: Place, context: Context, opened: Opened) -> None:
+    """What arrived is linked, the lock names all of it, and the next sync brings the rest."""
+    project = place.write(LINKED + f'other = "hf:{REPO}:Q8_0"\n')
+    place.hub.misbehave(Status(404), match="*Q8_0*", times=None)
+    with pytest.raises(ModelsyncError, match=r"^other: ") as error:
+        sync.sync(context, project)
+    assert [one.model for one in error.value.errors] == ["other"]
+    assert (place.folder / "models/tiny/tiny-Q4_K_M.gguf").is_file()
+    lock.check(project)
+    place.hub.behave()
+    assert actions(sync.sync(opened(), project)) == [("other", "added")]
+
+
+def test_json_has_changes_and_errors(cli: Cli) -> None:
+    """One object: what was done, every error with its model, and the first one, whose status counts."""
+    cli.write(LINKED + f'other = "hf:{REPO}:Q8_0"\n')
+    cli.hub.misbehave(Corrupt(1000), match="*Q8_0*", times=None)
+    done = cli("sync", "--format", "json", status=1)
+    assert [change["name"] for change in done.json["changes"]] == ["tiny"]
+    assert [one["name"] for one in done.json["errors"]] == ["other"]
+    assert done.json["error"]["code"] == "hash-mismatch"
+    assert done.json["lock_written"]
+
+
+def test_one_uri_that_cannot_be_pulled_keeps_no_other(place: Place, context: Context) -> None:
+    """The others are here; the error names the URI, and holds the report."""
+    with pytest.raises(ModelsyncError, match="hf:user/none") as error:
+        pull.pull(context, [f"hf:{REPO}:Q4_K_M", "hf:user/none:Q8_0"])
+    report = error.value.report
+    assert isinstance(report, pull.PullReport)
+    assert [one.uri for one in report.pulled] == [f"hf:{REPO}:Q4_K_M"]
+    assert report.pulled[0].files.model.read_bytes() == gguf("q4")
+
+
+def test_a_lock_tells_all_errors_at_once(place: Place, context: Context) -> None:
+    """Two entries that name nothing: both are told, each with its line."""
+    project = place.write(MANIFEST + 'a = "hf:user/none:Q8_0"\nb = "hf:user/nil:Q8_0"\n')
+    with pytest.raises(ModelsyncError) as error:
+        lock.lock(context, project, Upgrade(every_model=True))
+    assert [str(one.message)[:17] for one in error.value.errors] == ["models.toml:3: a:", "models.toml:4: b:"]
+    assert not (place.folder / "models.lock").exists()
