@@ -64,7 +64,7 @@ def repair(
     project = project.loaded()
     lock = lookup.require_lock(project, project.lock)
     checked = verify.check(context, project, selection, full=full)
-    if not checked.ill and not checked.others:
+    if not checked.faulty and not checked.others:
         return Repaired(checked.rows)
     target = install_target.target_of(project, project.manifest, None, "auto")
     before: frozenset[Path] = frozenset()
@@ -75,7 +75,7 @@ def repair(
     roots.write(context.store, project.lock_path, lock.digests, named=lock.digests)
     done, error = FetchTotals(), None
     works: tuple[Callable[[], FetchTotals], ...] = (
-        lambda: _mend(context, project, checked.ill, target, checked.findings),
+        lambda: _mend(context, project, checked.faulty, target, checked.findings),
         lambda: _mend_others(context, project, checked, target),
     )
     for work in works:
@@ -90,7 +90,7 @@ def repair(
             error = OfflineError(
                 "what is damaged has to be fetched, and the network is ruled out", hint=OFFLINE_HINT
             )
-        for model in checked.ill:  # those that came all the same
+        for model in checked.faulty:  # those that came all the same
             if present.state(context, model, None) == "here":
                 with suppress(StoreError):
                     _mend(context, project, [model], target, {})
@@ -138,7 +138,7 @@ def _added(one: FetchTotals, other: FetchTotals) -> FetchTotals:
 
 def _claim(target: Target, checked: Checked) -> None:
     """Marks links to damaged blobs for replacement."""
-    for model in (*checked.ill, *checked.others):
+    for model in (*checked.faulty, *checked.others):
         for file, path in plan.link_targets(model):
             finding = checked.findings[file.sha256]
             if finding.state == "damaged" and finding.path is not None:

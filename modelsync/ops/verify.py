@@ -55,13 +55,13 @@ class Checked(NamedTuple):
     Attributes:
         rows: Each file.
         findings: What each blob was found to be, by digest.
-        ill: The models of which a file is missing or damaged.
+        faulty: The models of which a file is missing or damaged.
         others: Of variants that were not asked for, those of which a file that is here is damaged.
     """
 
     rows: tuple[VerifiedFile, ...]
     findings: Mapping[str, BlobCheck]
-    ill: tuple[LockedModel, ...]
+    faulty: tuple[LockedModel, ...]
     others: tuple[LockedModel, ...] = ()
 
 
@@ -105,27 +105,27 @@ def check(context: Context, project: LoadedProject, selection: Selection, *, ful
     ]
     look = _Look(context, project, [*models, *others], full=full)
     rows: list[VerifiedFile] = []
-    ill, ill_others = [], []
+    faulty, faulty_others = [], []
     for model in others:
         found = [row for row in look.rows(model) if row.status != "missing"]
         names.discard(model.name if found else "")
         if any(row.status == "damaged" for row in found):
-            ill_others.append(model)
+            faulty_others.append(model)
         rows += found
     for model in models:
         found = look.rows(model)
         if model.name not in names and all(row.status == "missing" for row in found):
             continue  # another variant of it was synced
         if any(row.status != "ok" for row in found):
-            ill.append(model)
+            faulty.append(model)
         rows += found
     for target, row in look.superseded(None if not selection.names else {model.name for model in models}):
         rows.append(row)
         if row.status == "damaged":
-            ill += [model for model in models if target in look.targets(model) and model not in ill]
+            faulty += [model for model in models if target in look.targets(model) and model not in faulty]
     order = {model.name: number for number, model in enumerate(models)}
     rows.sort(key=lambda row: (order.get(row.name, len(order)), row.variant or ""))
-    return Checked(tuple(rows), look.findings, tuple(ill), tuple(ill_others))
+    return Checked(tuple(rows), look.findings, tuple(faulty), tuple(faulty_others))
 
 
 class _Look:

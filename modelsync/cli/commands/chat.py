@@ -3,9 +3,13 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from modelsync.cli import completion, options
+from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 from modelsync.display import units
 from modelsync.display.terminal import encodable, is_terminal
@@ -14,11 +18,6 @@ from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
     from llama_cpp import Llama
-
-import click
-
-from modelsync.cli import completion, options
-from modelsync.cli.command import command
 
 
 @command("chat", short_help="Load a model and talk to it: the smoke test after a sync.")
@@ -233,8 +232,6 @@ def _show(text: str) -> None:
 
 def _asker() -> Callable[[], str | None]:
     """Asks for the next line; None at the end. Lines can be edited and called back where the system can do that."""
-    from contextlib import suppress
-
     with suppress(ImportError):
         import readline  # noqa: F401  (input() uses it)
 
