@@ -17,6 +17,7 @@ from tests.torture import checks
 from tests.torture.hub_process import PARTS, STILL
 from tests.torture.lab import Lab
 from tests.torture.operations import BOTH, LINKED, SMALL, must
+from tests.torture.shrunk import RACES
 from tests.torture.tally import Budget, Tally
 
 # What stands in for flock(2): a lock that everyone gets, and a file system without locks.
@@ -31,42 +32,44 @@ PROJECTS = {
     "three": SMALL + f'other = "hf:{PARTS}:Q4_K_M"\n',
 }
 EACH = 6  # operations of a process in a round
-HERE = "TORTURE_FLOCK"
 
 
 def run(lab: Lab, budget: Budget, tally: Tally) -> None:
     """Rounds with real locks; then, in processes that see another `flock`, with the others."""
-    if os.environ.get(HERE):
-        _rounds(lab, budget, tally, os.environ[HERE])
+    if os.environ.get(RACES):
+        _rounds(lab, budget, tally, os.environ[RACES])
         return
-    _rounds(lab, budget.part(1 / 3), tally, "real")
+    _apart("real", {}, budget.part(1 / 3), tally)
     compiler = shutil.which("cc")
     if compiler is None:
         tally.skipped.append("races without file locks: there is no C compiler")
         return
     for name, body in FLOCKS.items():
         with TemporaryDirectory() as folder:
-            _preloaded(compiler, name, body, Path(folder), budget.part(1 / 3), tally)
+            source, shim = Path(folder) / "shim.c", Path(folder) / "shim.so"
+            source.write_text(SHIM.format(body=body))
+            subprocess.run([compiler, "-shared", "-fPIC", "-o", str(shim), str(source)], check=True)
+            _apart(name, {"LD_PRELOAD": str(shim)}, budget.part(1 / 3), tally)
 
 
-def _preloaded(compiler: str, name: str, body: str, folder: Path, budget: Budget, tally: Tally) -> None:
-    source, shim, figures = folder / "shim.c", folder / "shim.so", folder / "figures.json"
-    source.write_text(SHIM.format(body=body))
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(shim), str(source)], check=True)
-    words = [sys.executable, "-m", "tests.torture", "races", "--json", str(figures)]
+def _apart(name: str, variables: dict[str, str], budget: Budget, tally: Tally) -> None:
+    """Rounds in a process of its own, with these variables."""
+    words = [sys.executable, "-m", "tests.torture", "races"]
     words += ["--minutes", str(budget.seconds / 60), "--seed", str(budget.seed)]
     words += ["--cases", str(budget.cases)] if budget.cases is not None else []
-    done = subprocess.run(
-        words,
-        cwd=TREE,
-        env={**os.environ, "LD_PRELOAD": str(shim), HERE: name},
-        capture_output=True,
-        text=True,
-    )
-    if not figures.exists():
-        tally.fault(f"races, {name} flock", f"the machine broke: {done.stderr[-500:]}")
-        return
-    tally.add(json.loads(figures.read_text()))
+    with TemporaryDirectory() as folder:
+        figures = Path(folder) / "figures.json"
+        done = subprocess.run(
+            [*words, "--json", str(figures)],
+            cwd=TREE,
+            env={**os.environ, **variables, RACES: name},
+            capture_output=True,
+            text=True,
+        )
+        if figures.exists():
+            tally.add(json.loads(figures.read_text()))
+        else:
+            tally.fault(f"races, {name} flock", f"the machine broke: {done.stderr[-500:]}")
 
 
 def _rounds(lab: Lab, budget: Budget, tally: Tally, flock: str) -> None:
