@@ -31,7 +31,7 @@ def explain(error: Exception, origin: Origin, proxy: Proxy | None, timeout: floa
         timeout: Seconds without a byte after which it was given up.
     """
     if isinstance(error, httpx2.ProxyError):
-        return _proxy_refusal(server_text(str(error)), origin, proxy)
+        return _proxy_refusal(error, origin, proxy)
     if isinstance(error, TooSlowError):
         return FinalNetworkError(
             f"{origin} is too slow: {error}", hint="try again later, or over another network"
@@ -51,7 +51,8 @@ def explain(error: Exception, origin: Origin, proxy: Proxy | None, timeout: floa
     return NetworkError(f"the connection to {origin} broke: {_reason(error.__cause__ or error)}")
 
 
-def _proxy_refusal(said: str, origin: Origin, proxy: Proxy | None) -> NetworkError:
+def _proxy_refusal(error: Exception, origin: Origin, proxy: Proxy | None) -> NetworkError:
+    said = server_text(str(error))
     message = f"the proxy {proxy} does not connect to {origin}: {said}"
     if said.startswith("407") or "username" in said.lower():
         return FinalNetworkError(
