@@ -76,7 +76,7 @@ def test_every_step_has_words() -> None:
         ("fetch", "fetch m [server]: a.gguf"),
         ("adopt", "take m [server]: a.gguf"),
         ("check", "check m [server]: a.gguf"),
-        ("view", "show m [server]"),
+        ("view", "make the files of m [server]"),
         ("link", "link t"),
         ("unlink", "remove t"),
     ):

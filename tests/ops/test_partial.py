@@ -31,7 +31,7 @@ def test_an_upgrade_without_room_keeps_the_old_lock_and_file(
     sync.sync(context, project)
     old = {name: here(context, project, name) for name in ("tiny", "big")}
     place.repo.commit({"big-BF16.gguf": gguf("new big", 90_000), "tiny-Q4_K_M.gguf": gguf("new", 3100)})
-    monkeypatch.setattr(disks, "free_bytes", lambda _: 50_000)
+    monkeypatch.setattr(disks, "free_bytes", lambda _: disks.RESERVE + 50_000)
     with pytest.raises(DiskFullError, match="big") as error:
         sync.sync(opened(), project, sync_options(upgrade=True))
     assert [one.model for one in error.value.errors] == ["big"], error.value.errors
