@@ -297,7 +297,8 @@ def test_where_nothing_can_be_written_a_warning_names_the_mends(
     shutil.rmtree(store_root)
     runtime = tmp_path / "runtime"
     runtime.mkdir()
-    environment = {**os.environ, "PYTHONPATH": str(TREE), "HOME": "/proc", "MODELSYNC_STORE": "/proc/none"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    environment = {**kept, "PYTHONPATH": str(TREE), "HOME": "/proc", "MODELSYNC_STORE": "/proc/none"}
     command = [sys.executable, "-c", IN_A_CONTAINER, str(project.manifest_path)]
     (place.folder / "models").chmod(0o555)
     try:
