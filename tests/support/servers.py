@@ -4,6 +4,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Self
 from urllib.parse import urlsplit
@@ -63,6 +64,24 @@ def saying(*answers: bytes) -> Listener:
     def serve(connection: socket.socket) -> None:
         read_head(connection)
         connection.sendall(left.pop(0) if len(left) > 1 else left[0])
+
+    return Listener(serve)
+
+
+def pouring(first: bytes, more: bytes, *, times: int, pause: float = 0.0, then: bytes = b"") -> Listener:
+    """A server that answers whatever is said to it first with `first`, then `more` so many times, then `then`.
+
+    `times` is more than a good client takes, and has an end for the sake of one that takes all.
+    """
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(first)
+        for _ in range(times):
+            connection.sendall(more)
+            if pause:
+                time.sleep(pause)
+        connection.sendall(then)
 
     return Listener(serve)
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from modelsync.errors import DiskFullError
 from modelsync.system import disks
+from tests.support.units import MiB
 
 
 def test_free_space_is_that_of_the_disk_where_a_path_will_be(tmp_path: Path) -> None:
@@ -16,6 +18,16 @@ def test_free_space_is_that_of_the_disk_where_a_path_will_be(tmp_path: Path) -> 
 def test_paths_of_one_folder_are_on_one_device(tmp_path: Path) -> None:
     """Whether they are there or not."""
     assert disks.same_device(tmp_path, tmp_path / "not" / "there")
+
+
+def test_a_reserve_of_the_disk_stays_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes into all folders of a disk must fit beside 256 MiB; nothing needs no room."""
+    monkeypatch.setattr(disks, "free_bytes", lambda _: 256 * MiB + 10)
+    disks.require_space([(tmp_path / "a", 4), (tmp_path / "b", 6)])
+    with pytest.raises(DiskFullError, match="11 B needed, 256.0 MiB free, of which 256.0 MiB"):
+        disks.require_space([(tmp_path / "a", 4), (tmp_path / "b", 7)])
+    monkeypatch.setattr(disks, "free_bytes", lambda _: 0)
+    disks.require_space([(tmp_path, 0)])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
