@@ -1,5 +1,6 @@
 """Manifests, locks and servers that were made to steal get nothing, and are told why."""
 
+import json
 import os
 import subprocess
 import sys
@@ -134,6 +135,33 @@ def test_a_file_that_is_no_regular_file(project: Path, device: str) -> None:
     (project / "models.toml").write_text(f'[models]\nx = "file:{device}"\n')
     with pytest.raises(ModelsyncError, match=r"regular|cannot|no file|not there"):
         modelsync.sync()
+
+
+@pytest.mark.parametrize("times", ["kept", "new"])
+def test_a_record_that_vouches_for_other_bytes_is_found(
+    project: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, times: str
+) -> None:
+    """A record that came along vouches for a file: new times give it away, and where they were kept, verify does."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    (project / "models.toml").write_text(
+        f'[modelsync]\ndir = "models"\n[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
+    )
+    modelsync.lock()
+    file = project / "models" / "tiny" / "tiny-Q4_K_M.gguf"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(gguf("zz"))
+    seen = file.stat()
+    item = {"sha256": sha256(gguf("q4")), "size": seen.st_size, "mtime_ns": seen.st_mtime_ns, "mode": "copy"}
+    record = {"version": 1, "files": {"tiny/tiny-Q4_K_M.gguf": item}}
+    (project / "models" / ".modelsync.json").write_text(json.dumps(record))
+    if times == "new":
+        os.utime(file, ns=(seen.st_atime_ns, seen.st_mtime_ns + 60 * 10**9))
+        with pytest.raises(ModelsyncError):
+            modelsync.path("tiny", download=False)
+    else:
+        assert [row.status for row in modelsync.verify()] == ["damaged"]
+        modelsync.sync()
+    assert modelsync.path("tiny").read_bytes() == gguf("q4")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
