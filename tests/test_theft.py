@@ -1,5 +1,6 @@
 """Manifests, locks and servers that were made to steal get nothing, and are told why."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 import modelsync
 from modelsync.errors import ManifestError, ModelsyncError, RefusedError
 from tests.hub import Headers, Hub, Redirect
-from tests.support.content import gguf
+from tests.support.content import gguf, sha256
 from tests.support.project import REPO
 
 SECRET = "hf_the_users_own_token"
@@ -134,6 +135,68 @@ def test_a_file_that_is_no_regular_file(project: Path, device: str) -> None:
     (project / "models.toml").write_text(f'[models]\nx = "file:{device}"\n')
     with pytest.raises(ModelsyncError, match=r"regular|cannot|no file|not there"):
         modelsync.sync()
+
+
+@pytest.mark.parametrize("times", ["kept", "new"])
+def test_a_record_that_vouches_for_other_bytes_is_found(
+    project: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, times: str
+) -> None:
+    """A record that came along vouches for a file: new times give it away, and where they were kept, verify does."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    (project / "models.toml").write_text(
+        f'[modelsync]\ndir = "models"\n[models]\ntiny = "hf:{REPO}:Q4_K_M"\n'
+    )
+    modelsync.lock()
+    file = project / "models" / "tiny" / "tiny-Q4_K_M.gguf"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(gguf("zz"))
+    seen = file.stat()
+    item = {"sha256": sha256(gguf("q4")), "size": seen.st_size, "mtime_ns": seen.st_mtime_ns, "mode": "copy"}
+    record = {"version": 1, "files": {"tiny/tiny-Q4_K_M.gguf": item}}
+    (project / "models" / ".modelsync.json").write_text(json.dumps(record))
+    if times == "new":
+        os.utime(file, ns=(seen.st_atime_ns, seen.st_mtime_ns + 60 * 10**9))
+        with pytest.raises(ModelsyncError):
+            modelsync.path("tiny", download=False)
+    else:
+        assert [row.status for row in modelsync.verify()] == ["damaged"]
+        modelsync.sync()
+    assert modelsync.path("tiny").read_bytes() == gguf("q4")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
+def test_a_file_of_the_user_is_no_model(project: Path, tmp_path: Path) -> None:
+    """`file:` of a private key: it is not taken for a model, no copy of it stays, and nothing is asked for it."""
+    key = tmp_path / "id_ed25519"
+    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nVerySecretLine\n")
+    (project / "models.toml").write_text(f'[modelsync]\ndir = "models"\n[models]\nx = "file:{key}"\n')
+    with pytest.raises(ModelsyncError) as refused:
+        modelsync.sync()
+    assert "VerySecret" not in f"{refused.value.message} {refused.value.hint}"
+    holders = [path for path in tmp_path.rglob("*") if path.is_file() and b"VerySecret" in path.read_bytes()]
+    assert holders == [key]
+    assert not (project / "models.lock").exists()
+
+
+def test_a_forged_digest_of_what_is_here_is_found(
+    project: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock that names the digest of another file of the store gets that file; `lock --verify` tells."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    other = gguf("other")
+    hub.repo("user/other").commit({"other.gguf": other})
+    modelsync.pull("hf:user/other/other.gguf")
+    (project / "models.toml").write_text(f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n')
+    modelsync.lock()
+    lock = project / "models.lock"
+    assert len(other) == len(gguf("q4"))
+    lock.write_text(lock.read_text().replace(sha256(gguf("q4")), sha256(other)))
+    assert modelsync.path("tiny").read_bytes() == other
+    done = subprocess.run(
+        [sys.executable, "-m", "modelsync", "lock", "--verify"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "sha256" in done.stderr
 
 
 def test_a_load_setting_that_names_a_path_or_code(project: Path) -> None:

@@ -1,5 +1,6 @@
 """Whole downloads from a real hub, its CDN and a plain server, when nothing goes wrong."""
 
+import socket
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from modelsync.errors import DiskFullError, HttpStatusError, NotAModelError, Ref
 from modelsync.transfer.jobs import Fetched, Job, Segment
 from tests.hub import Hub
 from tests.support.content import noise, sha256
+from tests.support.servers import Listener, read_head
 from tests.support.transfers import Lab, Outcome, is_gguf
 from tests.support.units import MiB
 
@@ -190,6 +192,26 @@ def test_a_size_that_only_the_server_knows_is_held_against_the_disk(hub: Hub, la
     hub.misbehave(WrongRange(0, 2**50), where="plain", times=None)
     assert isinstance(lab.run(lab.job(url)).error, DiskFullError)
     assert not list(lab.folder.rglob("data")) or allocated_is_small(lab.folder)
+
+
+def test_a_body_without_an_end_leaves_space_on_the_disk(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody said how much will come: what always stays free is not filled, and nothing of it is kept."""
+    from modelsync.system import disks
+
+    def free(_: Path) -> int:
+        return disks.RESERVE + len(BIG) - sum(path.stat().st_size for path in lab.folder.rglob("data"))
+
+    def serve(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\nGGUF")
+        while True:
+            connection.sendall(bytes(100_000))
+
+    monkeypatch.setattr(disks, "free_bytes", free)
+    with Listener(serve) as server:
+        error = lab.run(lab.job(f"http://127.0.0.1:{server.port}/x.gguf")).error
+    assert isinstance(error, DiskFullError)
+    assert not list(lab.folder.rglob("data"))
 
 
 def allocated_is_small(folder: Path) -> bool:
