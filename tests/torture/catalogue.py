@@ -45,7 +45,7 @@ FAULTS: dict[str, Callable[[Hub], None]] = {
     "cut": _every(f.Cut(100_000)),
     "cut once": ONCE(f.Cut(100_000)),
     "reset once": ONCE(f.Cut(100_000, reset=True)),
-    "reset at once": _every(f.Drop()),
+    "reset without an answer": _every(f.Drop()),
     "range ignored": _every(f.IgnoreRange()),
     "range ignored after a cut": lambda hub: (ONCE(f.Cut(500_000))(hub), _every(f.IgnoreRange())(hub))[1],
     "wrong range": _every(f.WrongRange(5)),

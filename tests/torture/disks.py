@@ -16,7 +16,7 @@ from tests.torture.operations import BOTH, LINKED, must, synced
 from tests.torture.tally import Budget, Tally
 
 HERE = "TORTURE_MOUNTS"
-ROOMY = "64m"
+ROOMY = "512m"
 ALL = 1_600_000  # bytes: a little more than what is fetched
 UNSHARE = ["unshare", "--map-root-user", "--mount"]
 LONG = "n" * 200  # a folder's name; with its path it nears what the system takes

@@ -92,7 +92,7 @@ def _damaged(lab: Lab) -> None:
     """Two of six blocks of a blob are damaged, by a disk."""
     synced(lab, BOTH)
     (blob,) = (path for path in (lab.store / "blobs-v1").glob("*/*") if path.stat().st_size == 1_300_000)
-    damage(blob, 300_000, 900_000)
+    damage(blob, 300_000, 900_000, drift=True)
 
 
 def _unneeded(lab: Lab) -> None:
