@@ -56,6 +56,9 @@ def main(words: Sequence[str] | None = None) -> int:
             machine = import_module(f"tests.torture.{name}")
             narrowed = tuple(options.operation), tuple(options.action)
             machine.run(room, Budget(seconds, options.cases, options.whole, options.seed, *narrowed), tally)
+            print(f"{name}: {len(tally.faults)} faults so far", file=sys.stderr, flush=True)
+            if options.json:
+                options.json.write_text(tally.to_json())
     print(tally.table())
     for fault in tally.faults:
         print(f"\n* {fault}")

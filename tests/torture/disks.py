@@ -25,7 +25,7 @@ LONG = "n" * 200  # a folder's name; with its path it nears what the system take
 def run(lab: Lab, budget: Budget, tally: Tally) -> None:
     """What needs no right to mount here; the others in a process that has it."""
     if os.environ.get(HERE):
-        for machine in (_full_stores, _full_projects, _apart, _read_only):
+        for machine in (_apart, _read_only, _full_stores, _full_projects):
             machine(lab, budget, tally)
         return
     for machine in (_long_names, _clock_back):
@@ -47,16 +47,23 @@ def run(lab: Lab, budget: Budget, tally: Tally) -> None:
 
 def _full_stores(lab: Lab, budget: Budget, tally: Tally) -> None:
     """A store on a disk that is full after so many bytes, from nearly none to nearly enough."""
+    _lock_alone(lab)
+    steps = max(2, (budget.cases or 60) // 2)
+    for step in range(1, steps + 1):
+        size = (ALL * step // steps // 4096 + 4) * 4096
+        if budget.over:
+            return
+        lab.fresh("lock alone")
+        lab.store.mkdir()
+        _on_small_disk(lab, tally, lab.store, size, "the store")
+
+
+def _lock_alone(lab: Lab) -> None:
+    """Keeps a project that is locked, without a store."""
     lab.empty(LINKED + BOTH)
     must(lab, "lock")
     shutil.rmtree(lab.store, ignore_errors=True)
     lab.keep("lock alone")
-    steps = max(2, (budget.cases or 60) // 2)
-    for step in range(1, steps + 1):
-        size = (ALL * step // steps // 4096 + 4) * 4096
-        lab.fresh("lock alone")
-        lab.store.mkdir()
-        _on_small_disk(lab, tally, lab.store, size, "the store")
 
 
 def _full_projects(lab: Lab, budget: Budget, tally: Tally) -> None:
@@ -66,6 +73,8 @@ def _full_projects(lab: Lab, budget: Budget, tally: Tally) -> None:
     lab.keep("store alone")
     steps = max(2, (budget.cases or 60) // 2)
     for step in range(1, steps + 1):
+        if budget.over:
+            return
         lab.fresh("store alone")
         (lab.project / "models").mkdir()
         size = (ALL * step // steps // 4096 + 4) * 4096
@@ -88,6 +97,7 @@ def _on_small_disk(lab: Lab, tally: Tally, folder: Path, size: int, what: str) -
 
 def _apart(lab: Lab, budget: Budget, tally: Tally) -> None:
     """A store on another device than the project: every link mode comes to files, or says why it cannot."""
+    _lock_alone(lab)
     for mode in ("auto", "hardlink", "copy", "symlink"):
         fault = partial(tally.fault, f"store on another device, {mode}")
         lab.fresh("lock alone")

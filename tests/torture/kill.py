@@ -76,6 +76,7 @@ def _case(
     lab: Lab, tally: Tally, operation: Operation, reference: Reference, action: Action, at: int
 ) -> None:
     lab.fresh(operation.name)
+    rotten = checks.stored_wrong(lab.store)
     first = lab.command(*operation.words, action=action, at=at)
     case = f"{operation.name} {action} {at} ({first.struck})"
     tally.count("events struck", bool(first.struck))
@@ -90,7 +91,7 @@ def _case(
     ):
         if was not in may:
             fault(f"manifest or lock is neither old nor new: {was!r}"[:400])
-    checks.nothing_wrong(lab, fault, variables)
+    checks.nothing_wrong(lab, fault, variables, rotten)
     words = operation.words
     if operation.completed_by and papers(lab.project)[0] != reference.before[0]:
         words = operation.completed_by

@@ -11,6 +11,7 @@ from pkgutil import walk_packages
 
 SMALL: tuple[tuple[str, str, object], ...] = (
     ("modelsync.system.disks", "boot_id", lambda: os.environ.get("TORTURE_BOOT", "first-boot")),
+    ("modelsync.system.disks", "RESERVE", 16 << 10),
     ("modelsync.net.retry", "FIRST_WAIT", 0.01),
     ("modelsync.net.retry", "LONGEST_WAIT", 0.05),
     ("modelsync.spec.blocks", "SIZE", 256 << 10),
