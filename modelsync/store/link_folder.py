@@ -31,15 +31,23 @@ def open_folder(folder: Path, inside: Path | None) -> None:
 
 
 def check_inside(folder: Path, inside: Path | None) -> None:
-    """Checks that the folder, links followed, does not leave `inside`.
+    """Checks that the folder, links followed, does not leave `inside`, and is not git's or a Python environment's.
 
     Raises:
-        RefusedError: it does.
+        RefusedError: it is.
     """
-    if inside is not None and not folder.resolve().is_relative_to(inside.resolve()):
-        raise RefusedError(
-            f"{folder} leads out of {inside}", hint="name the folder with --dir if that is what you want"
-        )
+    if inside is None:
+        return
+    real, root = folder.resolve(), inside.resolve()
+    fault = None
+    if not real.is_relative_to(root):
+        fault = f"leads out of {inside}"
+    elif ".git" in (part.lower() for part in real.relative_to(root).parts):
+        fault = "is in git's own folder"
+    elif any((each / "pyvenv.cfg").exists() for each in (real, *real.parents) if root in each.parents):
+        fault = "is in a Python environment, which would run what is put there"
+    if fault:
+        raise RefusedError(f"{folder} {fault}", hint="name the folder with --dir if that is what you want")
 
 
 @contextmanager

@@ -266,6 +266,30 @@ def test_names_that_leave_the_folder_are_refused(store: Store, folder: Path, pat
     assert not (folder.parent / "x.gguf").exists()
 
 
+@pytest.mark.parametrize("place", [".git", "deep/.GIT/hooks", "env", "env/lib/python3"])
+def test_folders_of_git_and_of_python_take_no_files(store: Store, folder: Path, place: str) -> None:
+    """A link does not lead files to where git or Python would run them, though it stays inside the project."""
+    project = folder.parent
+    real = project / place
+    real.mkdir(parents=True)
+    if place.startswith("env"):
+        (project / "env" / "pyvenv.cfg").touch()
+    folder.symlink_to(real)
+    before = sorted(project.rglob("*"))
+    with pytest.raises(RefusedError, match=r"git's own folder|Python environment") as error:
+        links.place(folder, [wanted(store, "hooks/x", ONE)], inside=project)
+    assert "--dir" in str(error.value.hint)
+    assert sorted(project.rglob("*")) == before
+
+
+def test_a_project_that_is_an_environment_itself_has_its_models(store: Store, folder: Path) -> None:
+    """`python -m venv .` in a project is no reason to refuse its folder for models."""
+    folder.mkdir(parents=True)
+    (folder.parent / "pyvenv.cfg").touch()
+    links.place(folder, [wanted(store, "x.gguf", ONE)], inside=folder.parent)
+    assert (folder / "x.gguf").read_bytes() == ONE
+
+
 def test_a_symlinked_folder_is_not_followed(store: Store, folder: Path, tmp_path: Path) -> None:
     """A folder inside that is a symbolic link leads nowhere: neither to put files there nor to remove them."""
     outside = tmp_path / "outside"

@@ -182,8 +182,11 @@ def _load(value: Any, base: Mapping[str, LoadValue], at: Path) -> Mapping[str, L
 def _dir(value: Any, at: Path) -> str:
     text = _typed(value, str, at).removeprefix("./").rstrip("/")
     fault = path_fault(text) if text != "." else "it is the project's own folder"
-    if not fault and text.lower().split("/")[0] == ".git":
+    parts = text.lower().split("/")
+    if not fault and ".git" in parts:
         fault = "it is git's folder"
+    if not fault and any(part.startswith(".") for part in parts):
+        fault = "it is hidden, as the folders of other programs are"
     if fault:
         what = f"`{printable(text, 80)}` cannot be the folder for models: {fault}"
         raise Fault(at, what, 'it is a folder inside the project, for example dir = "models"')

@@ -54,6 +54,9 @@ _KEYS = st.sampled_from(
         ('dir = "./models/"', 'dir = "/models"', "2: modelsync.dir: `/models` cannot be"),
         ('dir = "./models/"', 'dir = "."', "2: modelsync.dir: `.` cannot be"),
         ('dir = "./models/"', 'dir = ".Git/hooks"', "2: modelsync.dir: `.Git/hooks` cannot be"),
+        ('dir = "./models/"', 'dir = "sub/.GIT/hooks"', "2: modelsync.dir: `sub/.GIT/hooks` cannot be"),
+        ('dir = "./models/"', 'dir = ".venv/lib"', "2: modelsync.dir: `.venv/lib` cannot be"),
+        ('dir = "./models/"', 'dir = "a/.b"', "2: modelsync.dir: `a/.b` cannot be"),
         (
             '["chat"]\nend',
             '"chat"\nend',
