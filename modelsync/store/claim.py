@@ -10,8 +10,10 @@ machine and container), and otherwise when it was not touched for a minute. An o
 have lost its claim: it asks with `confirm` before it writes.
 """
 
+import errno
 import json
 import os
+import stat
 import sys
 import threading
 import time
@@ -104,13 +106,14 @@ def claimed(
         hint: What to do where the claim cannot be made.
 
     Raises:
-        StoreError: the file cannot be made, or an old one not be removed.
+        StoreError: the file cannot be made, or an old one not be removed, or no regular file is there.
         CancelledError: the wait was cancelled.
     """
     ended: str | None = None
     waiting = False
     with atomic.told(f"cannot lock {path}", hint=hint):
         while (mine := _create(path, ended)) is None:
+            _check_file(path)
             if _is_free(path):
                 owner = _owner(path)
                 if owner is not None:
@@ -169,6 +172,13 @@ def _create(path: Path, ended: str | None) -> HeldClaim | None:
         atomic.unlink(path)
         raise
     return HeldClaim(path, owner.id, ended)
+
+
+def _check_file(path: Path) -> None:
+    """Checks that a process may have made what is there: none would ever remove a folder or a pipe."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise OSError(errno.EEXIST, "it is no regular file; see who made it, and remove it")
 
 
 def _release(path: Path) -> None:

@@ -117,13 +117,36 @@ def test_a_lost_claim_is_not_released(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_claimed_is_told_with_its_hint(tmp_path: Path) -> None:
-    """A folder by the claim's name is an error that says what the caller says, once it is old enough to be ours."""
+    """An old folder by the claim's name is an error that says what the caller says."""
     path = tmp_path / "claim"
     path.mkdir()
     os.utime(path, (1, 1))
     with pytest.raises(StoreError) as error, claimed(path, hint="do that"):
         pytest.fail("it was claimed")
     assert error.value.hint == "do that"
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
+def test_what_no_process_can_have_claimed_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    """A new folder, pipe or link by the claim's name is refused at once by its name, and left alone."""
+    path = tmp_path / "claim"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to(tmp_path / "nothing")
+    elif hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+    else:
+        pytest.skip("no pipes by name")
+
+    def wait_no_more() -> None:
+        pytest.fail("it was waited for")
+
+    with pytest.raises(StoreError) as error, claimed(path, on_wait=wait_no_more, hint="do that"):
+        pytest.fail("it was claimed")
+    assert f"cannot lock {path}: it is no regular file" in error.value.message
+    assert error.value.hint == "do that"
+    assert os.path.lexists(path)
 
 
 _JSON = st.recursive(
