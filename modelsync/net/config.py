@@ -6,7 +6,9 @@ insecure-hosts = ["files.lan"]
 headers = { Authorization = "Bearer ${TEAM_TOKEN}" }
 """
 
+import os
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,7 +52,7 @@ def load(path: Path | None) -> UserConfig:
     if place is None:
         return UserConfig()
     try:
-        text = place.read_text("utf-8")
+        text = _text(place)
     except FileNotFoundError:
         if path is None:
             return UserConfig()
@@ -64,6 +66,18 @@ def load(path: Path | None) -> UserConfig:
         return _config(document)._replace(path=place)
     except Fault as fault:
         raise fault.located(text, str(place), ConfigError) from None
+
+
+def _text(place: Path) -> str:
+    """The text of a file, of which no more is read than may be in it; a pipe is not waited for."""
+    with open(place, encoding="utf-8", opener=_open) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) and str(place) != os.devnull:
+            raise OSError("it is no regular file")
+        return file.read(MAX_TEXT + 1)
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _place() -> Path | None:

@@ -1,5 +1,6 @@
 """The user's config.toml: what it says of hosts, and where it is wrong."""
 
+import os
 from pathlib import Path
 
 import platformdirs
@@ -80,3 +81,31 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, text: str, line: i
     assert f"{path}:{line}: " in str(error.value)
     assert words in str(error.value)
     assert "secret" not in f"{error.value} {error.value.hint}"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes by name")
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path: Path) -> None:
+    """It is refused by its name."""
+    path = tmp_path / "config.toml"
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match=r"config\.toml cannot be read: it is no regular file"):
+        load(path)
+
+
+def test_a_file_is_read_no_further_than_its_bound(tmp_path: Path) -> None:
+    """A gigabyte is refused without being read; what is within the bound is read, in characters of any width."""
+    path = tmp_path / "config.toml"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+        file.seek(3 << 20)
+        file.write(b"\xff")  # no text: whoever reads this far says so
+    with pytest.raises(ConfigError) as error:
+        load(path)
+    assert "utf-8" not in str(error.value)
+    path.write_text("#" + "\N{BLACK STAR}" * ((1 << 20) - 1), "utf-8")
+    assert load(path) == UserConfig(path=path)
+
+
+def test_the_null_device_is_a_file_with_nothing_in_it() -> None:
+    """MODELSYNC_CONFIG=/dev/null is how to have no settings."""
+    assert load(Path(os.devnull)).insecure_hosts == frozenset()
