@@ -5,6 +5,16 @@ import sys
 
 def main() -> None:
     """Runs the command line and exits."""
+    try:
+        status = _run()
+    except KeyboardInterrupt:  # a Ctrl-C during the imports, before `exit.finish` is there to tell it
+        if sys.stderr is not None:
+            sys.stderr.write("error: interrupted\n")
+        status = 130
+    sys.exit(status)
+
+
+def _run() -> int:
     import gc
     import os
 
@@ -21,7 +31,7 @@ def main() -> None:
         work = app.work
     status = exit.finish(work, Invocation())
     gc.freeze()
-    sys.exit(status)
+    return status
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ import pytest
 from modelsync.cli.exit import finish
 from modelsync.cli.invocation import Invocation
 from modelsync.errors import GatedError, NetworkError
+from tests.support.processes import TREE
 
 
 def raising(error: BaseException) -> Callable[[Invocation], object]:
@@ -108,3 +110,19 @@ def test_streams_that_were_closed_before_we_began(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "stderr", None)
     assert finish(raising(NetworkError("no answer")), invocation(format="json")) == 3
     assert finish(lambda _: None, invocation()) == 0
+
+
+def test_a_ctrl_c_during_the_imports_has_no_traceback() -> None:
+    """Ctrl-C before the command line is even read ends as it does later: a word, and status 130."""
+    code = """
+import sys
+from modelsync.__main__ import main
+class Pressed:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("modelsync.cli"):
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Pressed())
+main()
+"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=TREE, capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", "error: interrupted\n")
