@@ -93,6 +93,41 @@ def test_llama_server_reads_its_presets(project: Cli) -> None:
     assert project.hub.seen() == []
 
 
+def test_an_output_is_replaced_whole_and_nothing_beside_it_is(project: Cli) -> None:
+    """What came with a checkout beside the output, or in its place, does not lead the bytes elsewhere."""
+    folder = project.folder
+    mine = folder.parent / "profile"
+    mine.write_text("mine")
+    (folder / ".presets.ini.new").symlink_to(mine)
+    (folder / "presets.ini").symlink_to(mine)
+    project("export", "--to", "llama-server", "-o", "presets.ini")
+    assert mine.read_text() == "mine"
+    assert (folder / ".presets.ini.new").is_symlink()
+    assert not (folder / "presets.ini").is_symlink()
+    assert "[plain]" in (folder / "presets.ini").read_text()
+    (folder / "taken").mkdir()
+    before = sorted(folder.iterdir())
+    project("export", "--to", "llama-server", "-o", "taken", status=2)
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes by name")
+def test_a_pipe_as_the_output_gets_the_bytes_and_stays(project: Cli) -> None:
+    """So does a device: neither is replaced by a file. A link to a device is not either."""
+    pipe, null = project.folder / "pipe", project.folder / "null"
+    os.mkfifo(pipe)
+    null.symlink_to(os.devnull)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        project("export", "--to", "llama-server", "-o", "pipe")
+        assert b"[plain]" in os.read(reader, 65536)
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    project("export", "--to", "llama-server", "-o", "null")
+    assert null.is_symlink()
+
+
 _LOADS = st.fixed_dictionaries(
     {},
     optional={

@@ -1,5 +1,6 @@
 """`modelsync export`."""
 
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from modelsync.cli.invocation import Invocation
 from modelsync.errors import StoreError, UsageError
 from modelsync.ops.export import FORMATS
 from modelsync.project.selection import Groups, Selection
+from modelsync.store import atomic
 
 if TYPE_CHECKING:
     from modelsync.ops.export.models import Exported
@@ -89,16 +91,30 @@ def _print(text: str) -> None:
 
 
 def _write(made: "list[Exported]", output: Path, *, suffix: str | None) -> None:
-    """Writes one file, or a folder's; one that was there is replaced whole."""
+    """Writes one file, or a folder's; one that was there is replaced whole, a device or a pipe is written to."""
     try:
         if suffix is not None:
             output.mkdir(parents=True, exist_ok=True)
         for each in made:
             target = output / f"{each.name}{suffix}" if suffix is not None else output
-            beside = target.with_name(f".{target.name}.new")
-            beside.write_bytes(_bytes(each.text))
-            beside.replace(target)
+            if suffix is None and _is_stream(target):
+                target.write_bytes(_bytes(each.text))
+            else:
+                beside = target.with_name(f".{atomic.unique()}.new")
+                atomic.write_by(beside, target, _bytes(each.text))
     except OSError as error:
         raise StoreError(
             f"cannot write {output}: {error.strerror}", hint="--output names a file; for ollama, a folder"
         ) from None
+
+
+def _is_stream(target: Path) -> bool:
+    """Whether bytes are sent to this place, as to `/dev/stdout`: a rename over it would destroy it."""
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode):
+        return True
+    # `/dev/stdout` and `/dev/fd/1` are links to a regular file where the output is redirected into one
+    return target.is_symlink() and target.parent.resolve().parts[1:2] in (("dev",), ("proc",))
