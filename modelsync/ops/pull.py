@@ -138,7 +138,7 @@ def pull(
         else:
             where = arranged(roles, [target.folder / place for place in places[index]])
             linked = list(zip(model.files, places[index], strict=True))
-            placed = not link.is_linked(target, linked)
+            placed = not link.is_linked(context, target, linked)
             try:
                 if placed:
                     link.link(context, target, linked)
