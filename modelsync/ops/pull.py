@@ -20,8 +20,8 @@ from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.names import file_name, safe_path
 from modelsync.spec.request import Request
 from modelsync.spec.uri import FileUri, HfUri, Reference, WebUri
+from modelsync.store import link_folder, views
 from modelsync.store import pulled as store_pulled
-from modelsync.store import views
 from modelsync.store.links import LinkMode
 
 _NO_LOAD: Mapping[str, Any] = {}  # what is pulled has no load settings
@@ -126,6 +126,8 @@ def pull(
             on_error=on_error,
         )
         fetched, reused, notes = fetched + done.fetched, done.reused, notes + done.notes
+    if target is not None:
+        link_folder.sweep(target.folder)  # also where nothing is to be linked
     pulled = {}
     for index, (reference, model) in enumerate(zip(references, models, strict=True)):
         if id(model) in lost:

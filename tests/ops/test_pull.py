@@ -8,6 +8,7 @@ import pytest
 from modelsync.context import CallOptions, Context
 from modelsync.errors import UsageError
 from modelsync.ops import pull
+from modelsync.store import leftovers
 from tests.support.content import gguf, sha256
 from tests.support.project import REPO, Opened, Place
 
@@ -106,3 +107,17 @@ def test_a_link_that_came_with_a_repository_is_not_taken_for_the_file(
         assert pulled.changed is changed
         assert target.read_bytes() == gguf("q4")
     assert evil.read_bytes() == b"GGUF evil"
+
+
+def test_what_a_killed_pull_left_goes_with_a_later_one(
+    place: Place, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A half-made copy is removed once it is old, though there is nothing to link; one that may be in use stays."""
+    folder = tmp_path / "plain"
+    pull.pull(context, [f"hf:{REPO}:Q4_K_M"], directory=folder)
+    left = folder / ".modelsync-0123456789abcdef.tmp"
+    left.write_text("half")
+    for stays in (True, False):
+        assert not pull.pull(context, [f"hf:{REPO}:Q4_K_M"], directory=folder).pulled[0].changed
+        assert left.exists() is stays
+        monkeypatch.setattr(leftovers, "_DAY", -1e9)  # it is old
