@@ -68,12 +68,14 @@ def _by_mode(target: Target, wanted: Sequence[links.NewLink]) -> dict[LinkMode, 
     return groups
 
 
-def is_linked(target: Target, files: Iterable[tuple[LockedFile, str]]) -> bool:
-    """Whether each file stands in the folder as it was linked there, by the folder's record."""
+def is_linked(context: Context, target: Target, files: Iterable[tuple[LockedFile, str]]) -> bool:
+    """Whether each file stands in the folder as it was linked there, by the record, and a link leads to its blob."""
     records = links.owned(target.folder)
     return all(
         (record := records.get(path)) is not None
         and record.sha256 == file.sha256
-        and links.intact(target.folder, path, record)
+        and links.serves(
+            target.folder, path, record, "auto", verify.good(context.store, file.sha256, file.size)
+        )
         for file, path in files
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from modelsync.spec.lock.model import LockedFile
-from modelsync.store import receipts
+from modelsync.store import link_record, receipts
 from modelsync.store.layout import Store, blob_in
 from modelsync.store.link_record import Record
 
@@ -38,7 +38,11 @@ def verdict(
     if not stat.S_ISREG(seen.st_mode) or seen.st_size != file.size:
         return "bad", seen
     put = records.get(path)
-    if put is not None and put.describes(place, shown):
+    if (
+        put is not None
+        and put.describes(place, shown)
+        and not link_record.leads_out(folder, path, store.places)
+    ):
         if put.sha256 != file.sha256:
             return "bad", seen
         if put.mode not in ("hardlink", "symlink"):
@@ -46,11 +50,13 @@ def verdict(
         if put.mode == "symlink" and (known := _by_blob(store, file, seen)) is not None:
             return known, seen
         told = receipts.opinion(store, file.sha256, seen)
-        as_recorded = told == "none" and receipts.same_time(put.mtime_ns, seen.st_mtime_ns)
-        if as_recorded or (told == "good" and put.mode == "hardlink"):
+        if told == "good" and put.mode == "hardlink":
             return "good", seen
         if told == "damaged":
             return "bad", seen
+        if told == "none" and receipts.same_time(put.mtime_ns, seen.st_mtime_ns):
+            # the store is gone; what was found damaged while it was here still is
+            return "bad" if _by_hash(store, folder, path, file, seen) == "bad" else "good", seen
     return _by_blob(store, file, seen) or _by_hash(store, folder, path, file, seen), seen
 
 

@@ -20,8 +20,8 @@ from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.names import file_name, safe_path
 from modelsync.spec.request import Request
 from modelsync.spec.uri import FileUri, HfUri, Reference, WebUri
+from modelsync.store import link_folder, views
 from modelsync.store import pulled as store_pulled
-from modelsync.store import views
 from modelsync.store.links import LinkMode
 
 _NO_LOAD: Mapping[str, Any] = {}  # what is pulled has no load settings
@@ -126,6 +126,8 @@ def pull(
             on_error=on_error,
         )
         fetched, reused, notes = fetched + done.fetched, done.reused, notes + done.notes
+    if target is not None:
+        link_folder.sweep(target.folder)  # also where nothing is to be linked
     pulled = {}
     for index, (reference, model) in enumerate(zip(references, models, strict=True)):
         if id(model) in lost:
@@ -138,7 +140,7 @@ def pull(
         else:
             where = arranged(roles, [target.folder / place for place in places[index]])
             linked = list(zip(model.files, places[index], strict=True))
-            placed = not link.is_linked(target, linked)
+            placed = not link.is_linked(context, target, linked)
             try:
                 if placed:
                     link.link(context, target, linked)

@@ -27,7 +27,7 @@ def files(context: Context, project: Project, name: str, variant: str | None) ->
         as_default = variant is None and (of == default or (of is None and memo.variant == default))
         right = as_default or (variant is not None and of == variant)
     stamps = {path: memo.outputs.get(path) for _, *both in files for path in both}
-    if not right or not sync_memo.still(stamps):
+    if not right or not sync_memo.still_there(stamps):
         return None
     if not all(stamps[path] and sync_memo.is_ours(context.store, memo, path) for _, path, _ in files):
         return None
@@ -41,7 +41,7 @@ def nothing_to_do(context: Context, project: Project, variant: str | None) -> bo
     memo = sync_memo.recall(
         context.store, _subject(context, project), lambda memo: sweep(project, memo.inputs)
     )
-    return memo is not None and memo.variant == _asked(variant) and sync_memo.still(memo.outputs)
+    return memo is not None and memo.variant == _asked(variant) and sync_memo.still_there(memo.outputs)
 
 
 def sweep(project: Project, inputs: Iterable[str] = ()) -> None:

@@ -116,7 +116,7 @@ class LoadedProject(Project):
     One command makes it and hands it down; what the command itself writes is known without reading it.
 
     Attributes:
-        stamps: Size, time and inode of each of the two files that was read or written, from before it was read: a
+        stamps: Size, times and inode of each of the two files that was read or written, from before it was read: a
             later change of the file is seen by comparing them.
     """
 

@@ -2,13 +2,14 @@
 
 For files of which neither a record nor a receipt tells: changed since they were put there, or put there by others. The
 answer is kept in the folder's record (`.modelsync.json`), else in the store, else in the user's runtime or cache
-folder, else in this process alone.
+folder, else in this process alone. The folder's record does not tell of a link that leads out of the folder.
 
     {"path": "/srv/app/models/llama3/llama.gguf", "size": 4920739232, "mtime_ns": 17…, "sha256": "…"}
 """
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from modelsync.store.layout import Store, default_root
 from modelsync.store.link_record import CheckedFile
 
 _here: dict[str, CheckedFile] = {}  # what this process knows, by absolute path
+_records: dict[
+    Path, tuple[sync_memo.Stamp | None, Mapping[str, CheckedFile]]
+] = {}  # what folders tell, as last read
 
 
 def recall(store: Store, folder: Path | None, path: str, seen: os.stat_result) -> str | None:
@@ -34,8 +38,10 @@ def recall(store: Store, folder: Path | None, path: str, seen: os.stat_result) -
     known = _here.get(absolute)
     if known is not None and known.fits(seen):
         return known.sha256
-    if folder is not None and (known := link_record.checked(folder).get(path)) is not None:
-        return known.sha256 if known.fits(seen) else None
+    if folder is not None and not link_record.leads_out(folder, path, store.places):
+        known = _told(folder).get(path)
+        if known is not None:
+            return known.sha256 if known.fits(seen) else None
     for place in (store, *_users_own()):
         known = small_files.parsed(_place(place, absolute), lambda value: _parse(value, absolute))
         if known is not None and known.fits(seen):
@@ -52,7 +58,7 @@ def remember(store: Store, folder: Path | None, path: str, seen: os.stat_result,
     absolute = path if folder is None else f"{folder}{os.sep}{path}"
     found = CheckedFile(sha256, seen.st_size, seen.st_mtime_ns)
     _here[absolute] = found
-    if folder is not None:
+    if folder is not None and not link_record.leads_out(folder, path, store.places):
         from modelsync.store import link_findings
 
         with suppress(OSError, StoreError):
@@ -64,6 +70,15 @@ def remember(store: Store, folder: Path | None, path: str, seen: os.stat_result,
             atomic.write(place, _place(place, absolute), data)
             return True
     return False
+
+
+def _told(folder: Path) -> Mapping[str, CheckedFile]:
+    """What the folder's record tells; read once while it stays the same, for the sake of a thousand files."""
+    now = sync_memo.stamp(folder / link_record.RECORD)
+    known = _records.get(folder)
+    if known is None or known[0] != now:
+        known = _records[folder] = now, link_record.checked(folder)
+    return known[1]
 
 
 def _users_own() -> tuple[Store, ...]:

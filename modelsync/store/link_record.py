@@ -14,7 +14,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -115,6 +115,24 @@ def intact(folder: Path, path: str, record: Record) -> bool:
         return False
 
 
+def leads_out(folder: Path, path: str, stores: Iterable[Path]) -> bool:
+    """Whether a symbolic link at `path`, or on the way to it, leads to what is neither in the folder nor in a store.
+
+    The folder may have come with a repository: what its record says of such a file is not believed.
+
+    Args:
+        folder: The folder.
+        path: In it, with `/`.
+        stores: The roots of the stores.
+    """
+    parts = path.split("/")
+    names = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
+    if not any(os.path.islink(f"{folder}{os.sep}{name}") for name in names):  # noqa: PTH114 - thousands of files
+        return False
+    real = os.path.realpath(f"{folder}{os.sep}{path}")
+    return not any(real.startswith(os.path.realpath(place) + os.sep) for place in (folder, *stores))
+
+
 def write(
     folder: Path,
     files: Mapping[str, Record],
@@ -127,10 +145,15 @@ def write(
         folder: The folder.
         files: What was put there.
         pending: What is about to be.
-        new: What files were found to be. What was known of others stays known while they look the same.
+        new: What files were found to be. What was known of others stays known while they look the same, and are not
+            about to be replaced.
     """
     target = folder / RECORD
-    known = {path: found for path, found in checked(folder).items() if _looks(folder, path, found)}
+    known = {
+        path: found
+        for path, found in checked(folder).items()
+        if path not in pending and _looks(folder, path, found)
+    }
     known |= new
     if not files and not pending and not known:
         atomic.unlink(target)

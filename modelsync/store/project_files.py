@@ -71,6 +71,10 @@ def write(path: Path, data: bytes, *, inside: Path, expected: bytes | None = Non
             return None
         atomic.rename(temp, real)
         atomic.sync_folder(real.parent)
+        with suppress(OSError):
+            now = real.stat()  # the rename changed its change time
+            if os.path.samestat(now, seen) and now.st_mtime_ns == seen.st_mtime_ns:
+                return now
         return seen
     except BaseException:
         atomic.unlink(temp)

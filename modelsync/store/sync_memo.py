@@ -1,6 +1,6 @@
 """Memos: what the last sync of a project found, to answer from while nothing has changed since. Light.
 
-A memo is to a sync what a `.pyc` is to a module: made from inputs whose size, time and inode it records, used while
+A memo is to a sync what a `.pyc` is to a module: made from inputs whose size, times and inode it records, used while
 they have them, and otherwise as if it were not there. It spares `path()` and a sync with nothing to do the reading of
 manifest and lock, whose parsing and checking cost more than an interpreter's start.
 """
@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from modelsync.store import small_files
 from modelsync.store.layout import MEMOS, VIEWS, Store
 
-_VERSION = 2
+_VERSION = 3
 
-Stamp = tuple[int, int, int]
+Stamp = tuple[int, int, int, int]
 
 
 class Memo(NamedTuple):
@@ -41,14 +41,14 @@ class Memo(NamedTuple):
 
 
 def stamp(path: str | Path) -> Stamp | None:
-    """Size, modification time in ns and inode of a file; None where there is none."""
+    """Size, modification time in ns, inode and change time in ns of a file; None where there is none."""
     seen = stat_of(path)
     return stamp_of(seen) if seen is not None else None
 
 
 def stamp_of(seen: os.stat_result) -> Stamp:
     """The stamp of a file that looks like this."""
-    return seen.st_size, seen.st_mtime_ns, seen.st_ino
+    return seen.st_size, seen.st_mtime_ns, seen.st_ino, seen.st_ctime_ns
 
 
 def stamps(paths: Iterable[str | Path]) -> dict[str, Stamp | None]:
@@ -67,6 +67,11 @@ def stat_of(path: str | Path) -> os.stat_result | None:
 def still(recorded: Mapping[str, Stamp | None]) -> bool:
     """Whether each file has the stamp that was recorded."""
     return all(stamp(path) == was for path, was in recorded.items())
+
+
+def still_there(recorded: Mapping[str, Stamp | None]) -> bool:
+    """Like `still`, of outputs: their change time is not compared. Each new name of a blob changes it."""
+    return all((stamp(path) or ())[:3] == (was or ())[:3] for path, was in recorded.items())
 
 
 def recall(
@@ -135,7 +140,7 @@ def _files(value: Any) -> tuple[tuple[str, str, str], ...]:
 
 
 def _stamps(value: Any) -> dict[str, Stamp | None]:
-    return {path: (was[0], was[1], was[2]) if was else None for path, was in value.items()}
+    return {path: (was[0], was[1], was[2], was[3]) if was else None for path, was in value.items()}
 
 
 def _text(value: Any, *, optional: bool = False) -> str | None:

@@ -1,5 +1,6 @@
 """Pull: models by their URIs, without a manifest."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from modelsync.context import CallOptions, Context
 from modelsync.errors import UsageError
 from modelsync.ops import pull
-from tests.support.content import gguf
+from modelsync.store import leftovers
+from tests.support.content import gguf, sha256
 from tests.support.project import REPO, Opened, Place
 
 
@@ -85,3 +87,37 @@ def test_a_relative_path_is_of_the_folder_it_was_pulled_in(
         assert pull.files(context, "./model.gguf").model.read_bytes() == gguf(name)
     (tmp_path / "two/model.gguf").unlink()
     assert pull.files(context, "./model.gguf").model.read_bytes() == gguf("two")
+
+
+def test_a_link_that_came_with_a_repository_is_not_taken_for_the_file(
+    place: Place, context: Context, tmp_path: Path
+) -> None:
+    """A link to another file of the blob's name, and a record that vouches for it: pull puts the right file there."""
+    folder, digest = tmp_path / "plain", sha256(gguf("q4"))
+    target = folder / REPO / "tiny-Q4_K_M.gguf"
+    evil = tmp_path / "evil" / digest
+    evil.parent.mkdir()
+    evil.write_bytes(b"GGUF evil")
+    target.parent.mkdir(parents=True)
+    target.symlink_to(evil)
+    record = {"sha256": digest, "size": len(gguf("q4")), "mtime_ns": 1, "mode": "symlink"}
+    (folder / ".modelsync.json").write_text(json.dumps({"files": {f"{REPO}/tiny-Q4_K_M.gguf": record}}))
+    for changed in (True, False):
+        (pulled,) = pull.pull(context, [f"hf:{REPO}:Q4_K_M"], directory=folder).pulled
+        assert pulled.changed is changed
+        assert target.read_bytes() == gguf("q4")
+    assert evil.read_bytes() == b"GGUF evil"
+
+
+def test_what_a_killed_pull_left_goes_with_a_later_one(
+    place: Place, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A half-made copy is removed once it is old, though there is nothing to link; one that may be in use stays."""
+    folder = tmp_path / "plain"
+    pull.pull(context, [f"hf:{REPO}:Q4_K_M"], directory=folder)
+    left = folder / ".modelsync-0123456789abcdef.tmp"
+    left.write_text("half")
+    for stays in (True, False):
+        assert not pull.pull(context, [f"hf:{REPO}:Q4_K_M"], directory=folder).pulled[0].changed
+        assert left.exists() is stays
+        monkeypatch.setattr(leftovers, "_DAY", -1e9)  # it is old

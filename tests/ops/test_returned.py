@@ -1,5 +1,6 @@
 """What is returned is what is locked, whatever became of the files; and what became of them can be repaired."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from modelsync.ops.doctor import project as doctor_project
 from modelsync.ops.options import Upgrade
 from modelsync.project.project import Project
 from modelsync.store import checked, hashing, link_record
+from modelsync.store import verify as store_verify
 from modelsync.store.link_record import LinkMode
 from tests.support.content import damage, gguf, sha256
 from tests.support.processes import TREE
@@ -314,3 +316,57 @@ def test_where_nothing_can_be_written_a_warning_names_the_mends(
         assert [*runtime.rglob("*.json")] != []
     finally:
         (place.folder / "models").chmod(0o755)
+
+
+@pytest.mark.parametrize("how", ["checked", "files"])
+@pytest.mark.parametrize("way", ["file", "folder"])
+def test_a_record_is_not_believed_of_a_link_that_leads_out(
+    place: Place, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, way: str
+) -> None:
+    """A repository may bring a link to a file of the locked size and a known time, and a record of it: it is hashed."""
+    project = place.write(LINKED)
+    lock.lock(context, project)
+    other = tmp_path / "other" / (sha256(RIGHT) if way == "file" else linked(place).name)
+    other.parent.mkdir()
+    other.write_bytes(RIGHT[:-1] + b"!")
+    os.utime(other, ns=(0, 10**18))
+    if way == "file":
+        linked(place).parent.mkdir(parents=True)
+        linked(place).symlink_to(other)
+    else:
+        linked(place).parent.parent.mkdir()
+        linked(place).parent.symlink_to(other.parent)
+    entry = {"sha256": sha256(RIGHT), "size": len(RIGHT), "mtime_ns": 10**18}
+    forged = {
+        "files": {},
+        how: {"tiny/tiny-Q4_K_M.gguf": entry | {"mode": "symlink" if way == "file" else "copy"}},
+    }
+    (place.folder / "models/.modelsync.json").write_text(json.dumps(forged))
+    refused_or_right(context, project)
+    other.write_bytes(RIGHT)
+    os.utime(other, ns=(0, 10**18 + 7 * 10**9))
+    another_process()
+    known = variants.find(context, project, "tiny")
+    sha256_of = Mock(wraps=hashing.sha256_of)
+    monkeypatch.setattr(hashing, "sha256_of", sha256_of)
+    for _ in range(3):
+        another_process()
+        assert ensure.files(context, project, known).model == linked(place)
+    assert sha256_of.call_count == 1
+
+
+def test_damage_that_was_found_outlives_the_store(
+    place: Place, context: Context, opened: Opened, store_root: Path
+) -> None:
+    """A hard link rots, and another project repairs the blob: the rotten name is not returned, without a store too."""
+    project = place.write(LINKED)
+    sync.sync(context, project, sync_options(link_mode="hardlink"))
+    damage(linked(place), 2000)
+    blob = context.store.blob_path(sha256(RIGHT))
+    blob.unlink()
+    blob.write_bytes(RIGHT)
+    assert store_verify.recheck(context.store, sha256(RIGHT)).state == "good"
+    assert given(context, project) == RIGHT
+    shutil.rmtree(store_root)
+    another_process()
+    refused_or_right(opened(CallOptions(offline=True)), project)

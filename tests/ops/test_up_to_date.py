@@ -15,7 +15,7 @@ from modelsync.ops import path, sync, up_to_date, verify
 from modelsync.project import discovery
 from modelsync.store import leftovers, prune
 from tests.support.content import damage, gguf, sha256
-from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place
+from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place, sync_options
 
 
 def test_what_is_remembered_is_only_believed_while_nothing_changed(
@@ -178,3 +178,34 @@ def test_a_sync_sees_to_its_root_again(place: Place, context: Context, tmp_path:
     shutil.rmtree(second)
     prune.execute(context.store, prune.prune(context.store, at_once=True))
     assert context.store.blob_path(sha256(gguf("q4"))).exists()
+
+
+def test_a_lock_of_the_same_size_time_and_inode_is_another(place: Place, context: Context) -> None:
+    """`cp -a` of another checkout over this one, with times that the checkout made equal: the memo is not believed."""
+    project = place.write(MANIFEST)
+    for name in ("models.toml", "models.lock"):
+        sync.sync(context, project)
+        assert up_to_date.nothing_to_do(context, project, None)
+        file = place.folder / name
+        before = file.stat()
+        file.write_bytes(file.read_bytes())
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        after = file.stat()
+        assert (after.st_size, after.st_mtime_ns, after.st_ino) == (
+            before.st_size,
+            before.st_mtime_ns,
+            before.st_ino,
+        )
+        assert not up_to_date.nothing_to_do(context, project, None)
+        assert up_to_date.files(context, project, "tiny", None) is None
+
+
+def test_another_name_of_a_blob_ends_no_memo(place: Place, context: Context) -> None:
+    """Other projects link the same blob, which changes its change time: this one still has nothing to do."""
+    project = place.write(LINKED)
+    sync.sync(context, project, sync_options(link_mode="hardlink"))
+    sync.sync(context, project)
+    assert up_to_date.nothing_to_do(context, project, None)
+    os.link(context.store.blob_path(sha256(gguf("q4"))), place.folder / "other.gguf")
+    assert up_to_date.nothing_to_do(context, project, None)
+    assert up_to_date.files(context, project, "tiny", None) is not None
