@@ -20,9 +20,9 @@ SMALL: tuple[tuple[str, str, object], ...] = (
 )
 # Not in races: where many processes share two cores, a living one may well be still for seconds.
 CLAIMS: tuple[tuple[str, str, object], ...] = (
-    ("modelsync.store.claim", "STALE", 6.0),
-    ("modelsync.store.claim", "BEAT", 1.0),
-    ("modelsync.store.claim", "_SURE", 3.0),
+    ("modelsync.store.claim", "STALE", 1.5),
+    ("modelsync.store.claim", "BEAT", 0.3),
+    ("modelsync.store.claim", "_SURE", 0.7),
 )
 # Faults to plant, so that a test sees the machines find one.
 PLANTED: dict[str, tuple[str, str, object]] = {

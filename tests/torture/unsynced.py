@@ -36,14 +36,17 @@ class Unsynced:
         self._sizes.pop(key, None)
 
     def lose(self, *, seed: int) -> None:
-        """The power goes: each unsynced file is as it was, or empty where it was new, or has zeros there."""
+        """The power goes: an unsynced file is as it was, or empty where it was new, or has zeros there.
+
+        One in three is whole all the same: the system writes them back in any order.
+        """
         dice = random.Random(seed)
         for folder, _, names in os.walk(self._scope):
             for name in sorted(names):
                 path = Path(folder, name)
                 seen = path.lstat()
                 spans = self._spans.pop((seen.st_dev, seen.st_ino), None)
-                if spans is not None:
+                if spans is not None and dice.random() < 2 / 3:
                     self._lose(path, seen, spans, zeros=dice.random() < 0.5)
 
     def _lose(self, path: Path, seen: os.stat_result, spans: list[tuple[int, int]], *, zeros: bool) -> None:
