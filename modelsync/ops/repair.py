@@ -24,7 +24,7 @@ from modelsync.project.project import Project
 from modelsync.project.selection import Selection
 from modelsync.spec.lock.model import LockedModel
 from modelsync.spec.names import printable
-from modelsync.store import blobs, link_findings, links, roots
+from modelsync.store import blobs, link_findings, link_folder, links, roots
 from modelsync.store.verify import BlobCheck
 
 
@@ -64,9 +64,11 @@ def repair(
     project = project.loaded()
     lock = lookup.require_lock(project, project.lock)
     checked = verify.check(context, project, selection, full=full)
+    target = install_target.target_of(project, project.manifest, None, "auto")
+    if target is not None:
+        link_folder.sweep(target.folder)  # also where nothing is to be repaired
     if not checked.faulty and not checked.others:
         return Repaired(checked.rows)
-    target = install_target.target_of(project, project.manifest, None, "auto")
     before: frozenset[Path] = frozenset()
     if target is not None:
         target = target._replace(repairs=True)

@@ -1,8 +1,10 @@
 """Runs a function over many items in threads that can be cancelled."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import FrameType
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -38,7 +40,10 @@ def run_all(
             those that run are waited for.
         BaseException: an interrupt of this thread, likewise.
     """
-    with ThreadPoolExecutor(min(threads, len(items)) or 1, thread_name_prefix=name) as pool:
+    with (
+        _cancelled_by_interrupt(cancel),
+        ThreadPoolExecutor(min(threads, len(items)) or 1, thread_name_prefix=name) as pool,
+    ):
         try:
             futures = [pool.submit(function, item) for item in items]
             if meanwhile is not None:
@@ -49,3 +54,28 @@ def run_all(
             if not isinstance(error, Exception):
                 cancel.set()
             raise
+
+
+@contextmanager
+def _cancelled_by_interrupt(cancel: threading.Event) -> Iterator[None]:
+    """Sets the event on Ctrl-C, before KeyboardInterrupt is raised.
+
+    Python drops an exception that is raised in a callback of the import system or of the garbage collector; the calls
+    then end by the event alone.
+    """
+    import signal
+
+    known = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(known):
+        yield
+        return
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        cancel.set()
+        known(number, frame)
+
+    signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, known)
