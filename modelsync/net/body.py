@@ -9,6 +9,7 @@ from modelsync.net.origin import Origin
 from modelsync.net.server_text import server_text
 
 if TYPE_CHECKING:
+    from modelsync.net.deadline import Floor
     from modelsync.net.exchange import FinalAnswer
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
@@ -89,6 +90,7 @@ class Body:
     """
 
     __slots__ = (
+        "_answer",
         "_at",
         "_reader",
         "end",
@@ -102,6 +104,7 @@ class Body:
     )
 
     def __init__(self, answer: "FinalAnswer", span: Span) -> None:
+        self._answer = answer
         self._reader = answer.body
         self.status: int = answer.status
         self.headers: Mapping[str, str] = answer.headers
@@ -118,6 +121,10 @@ class Body:
     def waited(self) -> float:
         """Seconds that its connection has waited for bytes, in this answer and earlier ones."""
         return float(getattr(self._reader, "waited", 0.0))
+
+    def hold_to(self, floor: "Floor") -> None:
+        """Sets the least speed of the reads from now on."""
+        self._answer.hold_to(floor)
 
     def read_into(self, buffer: memoryview) -> int:
         """Waits for bytes and fills `buffer` with those that are there.

@@ -30,12 +30,9 @@ def read_json(answer: "FinalAnswer", limit: int = JSON_LIMIT) -> Any:
         CancelledError: the cancel event was set.
     """
     server = public_url(answer.url)
-    answer.hold_to(Floor())
-    data = bytearray()
-    for chunk in Body(answer, span_of(answer.status, answer.headers, 0, None, str(answer.origin))).chunks():
-        data += chunk
-        if len(data) > limit:
-            raise FinalNetworkError(f"{server} answered with more than {limit} bytes")
+    data = read_document(
+        Body(answer, span_of(answer.status, answer.headers, 0, None, str(answer.origin))), limit
+    )
     excess = excess_of(data)
     if excess is not None:
         raise FinalNetworkError(f"{server} answered with {excess}")
@@ -46,6 +43,22 @@ def read_json(answer: "FinalAnswer", limit: int = JSON_LIMIT) -> Any:
             f"{server} answered with something that is no JSON",
             hint="is this the address of a hub? a login page of the network gives such answers too",
         ) from None
+
+
+def read_document(body: Body, limit: int) -> bytearray:
+    """Reads a body of at most `limit` bytes, at the least speed of a `Floor`.
+
+    Raises:
+        NetworkError: it broke off, is too long or too slow.
+        CancelledError: the cancel event was set.
+    """
+    body.hold_to(Floor())
+    data = bytearray()
+    for chunk in body.chunks():
+        data += chunk
+        if len(data) > limit:
+            raise FinalNetworkError(f"{public_url(body.url)} answered with more than {limit} bytes")
+    return data
 
 
 def excess_of(data: bytes | bytearray) -> str | None:

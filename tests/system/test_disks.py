@@ -24,7 +24,7 @@ def test_a_reserve_of_the_disk_stays_free(tmp_path: Path, monkeypatch: pytest.Mo
     """What comes into all folders of a disk must fit beside 256 MiB; nothing needs no room."""
     monkeypatch.setattr(disks, "free_bytes", lambda _: 256 * MiB + 10)
     disks.require_space([(tmp_path / "a", 4), (tmp_path / "b", 6)])
-    with pytest.raises(DiskFullError, match=r"11 B needed, 256.0 MiB free, of which 256.0 MiB"):
+    with pytest.raises(DiskFullError, match=r"11 B needed, 256\.0 MiB free, of which 256\.0 MiB"):
         disks.require_space([(tmp_path / "a", 4), (tmp_path / "b", 7)])
     monkeypatch.setattr(disks, "free_bytes", lambda _: 0)
     disks.require_space([(tmp_path, 0)])

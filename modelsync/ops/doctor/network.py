@@ -177,6 +177,8 @@ def _request(endpoint: str, settings: Settings) -> Finding:
     """Asks the hub whose token it was sent."""
     import json
 
+    from modelsync.net.documents import read_document
+
     name, shown = "request", printable(endpoint)
     quick = settings._replace(http_timeout=min(SECONDS, settings.http_timeout))
     with Context(quick, CallOptions(endpoint=endpoint)) as context:
@@ -184,11 +186,7 @@ def _request(endpoint: str, settings: Settings) -> Finding:
         try:
             client = context.client()
             with client.open(f"{endpoint}/api/whoami-v2") as body:
-                data = b""
-                for chunk in body.chunks():
-                    data += chunk
-                    if len(data) > _MOST:
-                        break
+                data = read_document(body, _MOST)
         except HttpStatusError as error:
             known = context.client().credentials.source_for(endpoint) is not None
             return _refused(error, endpoint, time.perf_counter() - began, known=known)
