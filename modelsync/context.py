@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from modelsync.net.client import Client
     from modelsync.sources.base import Source
+    from modelsync.spec.uri import Reference
     from modelsync.transfer.downloader import Downloader
     from modelsync.transfer.progress import Event, Listener, Phase
     from modelsync.transfer.rate_limit import RateLimit
@@ -149,6 +150,16 @@ class Context:
     def endpoint(self, asked: str | None = None) -> str:
         """The hub to talk to: a flag's, the environment's, what the request asks for, the default."""
         return (self._endpoint or self.settings.endpoint or asked or DEFAULT_ENDPOINT).rstrip("/")
+
+    def reference(self, text: str) -> "Reference":
+        """A model URI as a person types it: pages of the hub that this call asks are `hf:` URIs too.
+
+        Raises:
+            UriError: it has no known form.
+        """
+        from modelsync.spec import uri
+
+        return uri.parse(text, hub=self.endpoint())
 
     def client(self) -> "Client":
         """The one client of this call.

@@ -110,7 +110,7 @@ def pull(
 
     Args:
         uris: What to fetch, side by side.
-        dir: A folder for plain files, at `<user>/<repo>/<path>`.
+        dir: A folder for plain files, at `<user>/<repo>/<path>`; with a revision `<user>/<repo>@<revision>/<path>`.
         filename: The name of the one file in `dir`.
         token: See `path`.
         endpoint: See `path`.

@@ -74,6 +74,13 @@ class Invocation:
         """Since the program began."""
         return time.perf_counter() - self.started
 
+    def hub(self) -> str:
+        """The hub that the command's URIs mean."""
+        from modelsync.context import CallOptions, Context
+
+        with Context(options=CallOptions(endpoint=self.endpoint)) as context:
+            return context.endpoint()
+
     def project(self) -> "Project":
         """The manifest and the lock that the command is about."""
         from modelsync.project import discovery

@@ -17,7 +17,6 @@ from modelsync.memory.load_settings import (
 from modelsync.ops import subject as ops_subject
 from modelsync.project import model_files
 from modelsync.project.project import LoadedProject, Project
-from modelsync.spec import uri as uris
 from modelsync.spec.choose import quant_of
 from modelsync.spec.uri import Reference
 
@@ -87,7 +86,7 @@ def _reference(
 ) -> Reference | None:
     """The URI that a model is from; None where only the environment names it."""
     if not model_files.is_name(text):
-        return uris.parse(text)
+        return context.reference(text)
     if model_files.from_environment(text) is not None:
         return None
     return variants.entry(context, find(), text, variant, fetch=True).request.reference

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from modelsync.context import Context
 from modelsync.errors import ModelsyncError, NotSyncedError, UsageError
@@ -69,7 +69,8 @@ def pull(
     Args:
         context: What to work with.
         texts: The URIs; relative `file:` paths are relative to the working directory.
-        directory: A folder for plain files, at `<user>/<repo>/<path>`; None: the store alone.
+        directory: A folder for plain files, at `<user>/<repo>/<path>`, with a revision at
+            `<user>/<repo>@<revision>/<path>`; None: the store alone.
         filename: The one file's name in that folder.
         link_mode: How files come into that folder.
 
@@ -82,7 +83,7 @@ def pull(
     """
     if filename is not None and directory is None:
         raise UsageError("--filename names a file in a folder", hint="give --dir too")
-    asked = [_reference(text) for text in texts]
+    asked = [_reference(context, text) for text in texts]
     references = list(dict.fromkeys(asked))
     if filename is not None and len(references) != 1:
         raise UsageError("--filename names one file", hint="pull one URI at a time with it")
@@ -163,7 +164,7 @@ def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
     Raises:
         NotSyncedError: it was never pulled, and was not to be.
     """
-    reference = _reference(text)
+    reference = _reference(context, text)
     known = store_pulled.recall(context.store, str(reference))
     if known is not None:
         model = _model(reference, known)
@@ -248,9 +249,9 @@ def _remember(
             store_pulled.remember(context.store, str(reference), model.files)
 
 
-def _reference(text: str) -> Reference:
+def _reference(context: Context, text: str) -> Reference:
     """A URI as it is remembered: a relative path means something else in another folder."""
-    reference = uris.parse(text)
+    reference = context.reference(text)
     if isinstance(reference.uri, FileUri):
         return reference._replace(uri=FileUri(Path(reference.uri.path).absolute().as_posix()))
     return reference
@@ -308,7 +309,9 @@ def _copies(
 def _place_of(model: LockedModel, file: LockedFile) -> str:
     uri = uris.parse(model.request["uri"]).uri
     if isinstance(uri, HfUri):
-        return f"{file.repo or uri.repo}/{file.path}"
+        revision = model.request.get("revision")
+        at = f"@{quote(revision, safe='/@+,=')}" if revision is not None else ""
+        return safe_path(f"{file.repo or uri.repo}{at}/{file.path}")
     if isinstance(uri, WebUri):
         parts = urlsplit(file.url or uri.url)
         folder = unquote(parts.path).strip("/").rpartition("/")[0]

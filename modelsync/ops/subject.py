@@ -17,7 +17,6 @@ from modelsync.install import present
 from modelsync.project import model_files
 from modelsync.project.project import Project
 from modelsync.sources.base import Found, FoundPiece
-from modelsync.spec import uri as uris
 from modelsync.spec.lock.model import LockedFile
 from modelsync.spec.names import file_name, printable, safe_path
 from modelsync.spec.parts import joined_name, siblings
@@ -64,7 +63,7 @@ def find(
         NotSyncedError: the network is ruled out, and nothing here tells what the URI means.
     """
     if not model_files.is_name(text):
-        return _by_uri(context, uris.parse(text))
+        return _by_uri(context, context.reference(text))
     named = model_files.from_environment(text)
     if named is not None:
         return Subject(

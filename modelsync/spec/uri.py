@@ -141,8 +141,12 @@ class Reference(NamedTuple):
         return f"{self.uri}#{self.revision}" if self.revision is not None else str(self.uri)
 
 
-def parse(text: str) -> Reference:
+def parse(text: str, hub: str | None = None) -> Reference:
     """Reads a model URI in any of its forms.
+
+    Args:
+        text: The URI.
+        hub: A hub whose pages are `hf:` URIs too, besides huggingface.co.
 
     Raises:
         UriError: it has no known form, or holds a password, a signature, …
@@ -155,6 +159,8 @@ def parse(text: str) -> Reference:
     if scheme in {"hf", "huggingface"}:
         return _hub(text, rest.removeprefix("//"))
     page = forms.hub_page(text)
+    if page is None and hub is not None:
+        page = forms.endpoint_page(text, hub)
     if page is not None:
         return _page(text, page)
     if forms.is_path(text):
@@ -214,14 +220,14 @@ def _hub(text: str, rest: str) -> Reference:
 
 
 def _page(text: str, rest: str) -> Reference:
-    """Parses what follows the host of a page of huggingface.co: of a model, a file or a folder."""
+    """Parses what follows the hub's URL in that of a page: of a model, a file or a folder."""
     rest, _, fragment = rest.partition("#")
     rest, _, query = rest.partition("?")
     forms.check_query(text, query)
     user, model, kind, revision, path = (*rest.split("/", 4), "", "", "", "", "")[:5]
     if user in forms.OTHER_PAGES:
         raise forms.error(text, "is no page of a model")
-    if kind not in {"blob", "resolve", "raw", "tree"}:
+    if kind not in forms.MODEL_PAGES:
         path = forms.shown_file(query) or "/".join(part for part in (kind, revision, path) if part)
         return _hub(
             text, f"{user}/{model}" + (f"/{path}" if path else "") + (f"#{fragment}" if fragment else "")

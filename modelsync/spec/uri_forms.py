@@ -13,6 +13,9 @@ OTHER_PAGES = frozenset(
     {"api", "blog", "collections", "datasets", "docs", "organizations", "papers", "spaces"}
 )
 
+# What follows user/model in the URLs of its pages.
+MODEL_PAGES = frozenset({"blob", "resolve", "raw", "tree"})
+
 # Strings, which `re` compiles at first use: nearly every URI is `hf:`, and start-up must be quick.
 _HUB_PAGE = r"(?i)(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)(?:/(.*))?"
 _HOST = r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
@@ -25,6 +28,7 @@ _PRIVATE = (
 _OCI_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _OCI = rf"(?ai)({_HOST})/({_OCI_PART}(?:/{_OCI_PART})*)(:[a-z0-9_][a-z0-9_.-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?"
 _MODEL_FILE = r"(?ai).*\.gguf(?:\.part[0-9]+of[0-9]+)?"
+_OTHER_FILE = r"(?ai).*\.(?:bin|safetensors|onnx|zip|tar|json)"
 _DRIVE = r"(?a)[A-Za-z]:[/\\]"
 
 
@@ -49,6 +53,29 @@ def hub_page(text: str) -> str | None:
     """What follows the host in a page URL of huggingface.co; None if it is none."""
     match = re.fullmatch(_HUB_PAGE, text)
     return match and (match[1] or "")
+
+
+def endpoint_page(text: str, hub: str) -> str | None:
+    """What follows a hub's URL in that of one of its pages of a model; None if it is none.
+
+    Args:
+        text: A URL.
+        hub: The hub's own URL. Its host may serve other files too: only what is surely a page of a model counts.
+    """
+    host, slash, folder = hub.partition("://")[2].partition("/")
+    match = re.fullmatch(
+        rf"(?i:https?://{re.escape(host)}){re.escape(slash + folder.rstrip('/'))}/(.*)", text
+    )
+    if match is None:
+        return None
+    page = match[1]
+    user, _, rest = re.split(r"[?#]", page, maxsplit=1)[0].strip("/").partition("/")
+    model, _, rest = rest.partition("/")
+    if not model or user in OTHER_PAGES:
+        return None
+    if rest:
+        return page if rest.partition("/")[0] in MODEL_PAGES else None
+    return None if is_model_file(model) or re.fullmatch(_OTHER_FILE, model) else page
 
 
 def shown_file(query: str) -> str | None:

@@ -26,6 +26,12 @@ def test_the_two_commands_of_a_newcomer(empty: Cli) -> None:
     assert empty("path", "tiny").out.endswith("/tiny-Q4_K_M.gguf\n")
 
 
+def test_add_writes_the_canonical_form_of_a_page(cli: Cli) -> None:
+    """A page of the hub that `HF_ENDPOINT` names is written as the `hf:` URI that it means."""
+    cli("add", "other", f"{cli.hub.endpoint}/{REPO}/blob/main/tiny-Q8_0.gguf", "--frozen")
+    assert f'other = "hf:{REPO}/tiny-Q8_0.gguf"' in (cli.folder / "models.toml").read_text()
+
+
 def test_a_sync_prints_sorted_aligned_changes_and_one_line_of_totals(cli: Cli) -> None:
     """Names sorted, quants in one column, then bytes fetched, bytes reused and the time; stdout stays empty."""
     cli.repo.commit({"x-BF16.gguf": gguf("x", 2048)})

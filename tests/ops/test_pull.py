@@ -58,9 +58,9 @@ def test_pull_names_one_file(place: Place, context: Context, tmp_path: Path) -> 
 
 def test_two_files_never_get_one_place(place: Place, context: Context, tmp_path: Path) -> None:
     """Two URIs whose files would overwrite each other in the folder are refused before a byte is fetched."""
-    place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
-    old, new = f"hf:{REPO}:Q4_K_M#{place.commit}", f"hf:{REPO}:Q4_K_M"
-    with pytest.raises(UsageError, match=r"tiny-Q4_K_M\.gguf"):
+    place.repo.commit({"Tiny-Q4_K_M.gguf": gguf("another")})
+    old, new = f"hf:{REPO}/tiny-Q4_K_M.gguf", f"hf:{REPO}/Tiny-Q4_K_M.gguf"
+    with pytest.raises(UsageError, match=r"(?i)tiny-Q4_K_M\.gguf"):
         pull.pull(context, [old, new], directory=tmp_path / "plain")
     names = [f"big-Q5_K_M-0000{number}-of-00002.gguf" for number in (1, 2)]
     place.repo.commit({name: gguf(name) for name in names})
@@ -68,6 +68,41 @@ def test_two_files_never_get_one_place(place: Place, context: Context, tmp_path:
         pull.pull(context, [f"hf:{REPO}:Q5_K_M"], directory=tmp_path / "plain", filename="one.gguf")
     assert place.hub.seen("cdn") == []
     assert len(pull.pull(context, [old, new]).pulled) == 2  # in the store each has its own
+
+
+def test_each_revision_has_a_folder_of_its_own(place: Place, context: Context, tmp_path: Path) -> None:
+    """With a revision the files are at `<user>/<repo>@<revision>/`, so two versions are there side by side."""
+    folder, uri = tmp_path / "plain", f"hf:{REPO}/tiny-Q4_K_M.gguf"
+    place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")}, branch="refs/pr/1")
+    both = pull.pull(context, [uri, f"{uri}#refs/pr/1"], directory=folder)
+    there = [folder / REPO / "tiny-Q4_K_M.gguf", folder / f"{REPO}@refs/pr/1" / "tiny-Q4_K_M.gguf"]
+    assert [one.files.model for one in both.pulled] == there
+    assert [path.read_bytes() for path in there] == [gguf("q4"), gguf("new")]
+    assert not any(one.changed for one in pull.pull(context, [uri], directory=folder).pulled)
+
+
+@pytest.mark.parametrize(
+    ("page", "uri"),
+    [
+        ("", ":Q4_K_M"),
+        (":Q8_0", ":Q8_0"),
+        ("/blob/main/tiny-Q8_0.gguf", "/tiny-Q8_0.gguf"),
+        ("/resolve/main/tiny-Q8_0.gguf?download=true", "/tiny-Q8_0.gguf"),
+        ("/resolve/{commit}/tiny-Q8_0.gguf", "/tiny-Q8_0.gguf#{commit}"),
+        ("/tree/main", ":Q4_K_M"),
+    ],
+)
+def test_pages_of_the_hub_that_is_asked_are_uris_of_it(
+    place: Place, context: Context, page: str, uri: str
+) -> None:
+    """`pull $HF_ENDPOINT/user/model`, and the pages of its files, mean what `hf:` URIs mean."""
+    page, uri = (text.format(commit=place.commit) for text in (page, uri))
+    url = f"{place.hub.endpoint}/{REPO}{page}"
+    (found,) = pull.pull(context, [url]).pulled
+    (same,) = pull.pull(context, [f"hf:{REPO}{uri}"]).pulled
+    assert found.uri.startswith(f"hf:{REPO}")
+    assert found.files == same.files
+    assert pull.files(context, url) == found.files
 
 
 def test_each_uri_has_its_answer(place: Place, context: Context) -> None:

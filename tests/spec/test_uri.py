@@ -77,6 +77,30 @@ def test_each_form_has_one_canonical_form(text: str, canonical: str) -> None:
     assert parse(canonical) == parse(text)
 
 
+@pytest.mark.parametrize(
+    ("hub", "text", "canonical"),
+    [
+        ("https://hf.corp.example", "https://hf.corp.example/u/m", "hf:u/m"),
+        ("https://hf.corp.example", "HTTPS://HF.corp.example/u/m:Q8_0", "hf:u/m:Q8_0"),
+        ("https://hf.corp.example", "https://hf.corp.example/u/m/blob/main/a/x.gguf", "hf:u/m/a/x.gguf"),
+        ("https://hf.corp.example", "https://hf.corp.example/u/m/resolve/v1/x.gguf", "hf:u/m/x.gguf#v1"),
+        ("https://hf.corp.example", "https://hf.corp.example/u/m/tree/dev", "hf:u/m#dev"),
+        ("https://corp.example/Api/hf", "https://corp.example/Api/hf/u/m.v1#dev", "hf:u/m.v1#dev"),
+        # not surely a page of a model: a file of that host
+        ("https://hf.corp.example", "https://hf.corp.example/files/x.gguf", None),
+        ("https://hf.corp.example", "https://hf.corp.example/files/x.bin", None),
+        ("https://hf.corp.example", "https://hf.corp.example/a/b/c/x.gguf", None),
+        ("https://hf.corp.example", "https://hf.corp.example/api/v1/x.gguf", None),
+        ("https://hf.corp.example", "https://hf.corp.example:8443/u/m", None),
+        ("https://hf.corp.example", "https://hf.corp.example.org/u/m", None),
+        ("https://corp.example/Api/hf", "https://corp.example/api/hf/u/m", None),
+    ],
+)
+def test_pages_of_the_users_own_hub_are_its_uris(hub: str, text: str, canonical: str | None) -> None:
+    """A page of a model at the hub that is asked is an `hf:` URI; anything else there stays a URL."""
+    assert str(parse(text, hub)) == (canonical or text)
+
+
 def test_the_kinds_of_uri_are_told_apart() -> None:
     """Each kind is a type of its own, with its parts named."""
     assert parse("ollama:llama3.2:3b").uri == OciUri("registry.ollama.ai", "library/llama3.2", ":3b")

@@ -35,11 +35,12 @@ def _new_model(name: str, uri: str, mmproj: str | None, loras: tuple[str, ...], 
     from modelsync.spec import uri as uris
     from modelsync.spec.manifest.edit import NewModel
 
+    parse = partial(uris.parse, hub=click.get_current_context().ensure_object(Invocation).hub())
     return NewModel(
         name,
-        uris.parse(uri),
-        mmproj=True if mmproj == "" else uris.parse(mmproj) if mmproj else None,
-        loras=tuple(map(uris.parse, loras)),
+        parse(uri),
+        mmproj=True if mmproj == "" else parse(mmproj) if mmproj else None,
+        loras=tuple(map(parse, loras)),
         **given,
     )
 

@@ -10,6 +10,7 @@ from modelsync.memory import placement
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
+    from modelsync.context import Context
     from modelsync.fit.estimation import EstimateOptions, Estimation
     from modelsync.fit.quants import Quants
     from modelsync.memory.estimate import DeviceUse
@@ -103,7 +104,7 @@ def show(invocation: Invocation, model: str, asked: "EstimateOptions", *, varian
 
     output = invocation.output
     with invocation.context() as context:
-        whole = _repo(model)
+        whole = _repo(context, model)
         if whole is not None:
             table = quants.estimate_quants(context, whole, asked)
             output.notes(table.notes)
@@ -116,16 +117,16 @@ def show(invocation: Invocation, model: str, asked: "EstimateOptions", *, varian
     output.result(**found.to_dict())
 
 
-def _repo(model: str) -> "Reference | None":
+def _repo(context: "Context", model: str) -> "Reference | None":
     """The repo that a URI names whole, without a quant or a file; None for anything else."""
     from modelsync.project import model_files
-    from modelsync.spec import uri as uris
+    from modelsync.spec.uri import HfUri
 
     if model_files.is_name(model):
         return None
-    reference = uris.parse(model)
+    reference = context.reference(model)
     uri = reference.uri
-    return reference if isinstance(uri, uris.HfUri) and uri.quant is None and uri.path is None else None
+    return reference if isinstance(uri, HfUri) and uri.quant is None and uri.path is None else None
 
 
 def _report(found: "Estimation") -> Iterator[str]:

@@ -10,7 +10,7 @@ from modelsync.cli.command import command
 from modelsync.cli.fast import path as paths
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import safe
-from modelsync.context import CallOptions, Context
+from modelsync.context import CallOptions
 from modelsync.errors import ModelsyncError
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     "directory",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Also put plain files into this folder, as <user>/<repo>/<path>.",
+    help="Also put plain files into this folder, as <user>/<repo>/<path>, or "
+    "<user>/<repo>@<revision>/<path>.",
 )
 @click.option("--filename", metavar="NAME", help="The one file's name in that folder.")
 @click.option(
@@ -89,9 +90,8 @@ def _bound(invocation: Invocation, uris: tuple[str, ...], headers: tuple[str, ..
         return []
     from modelsync.spec.uri import parse
 
-    with Context(options=CallOptions(endpoint=invocation.endpoint)) as context:
-        hub = context.endpoint()
-    addresses = dict.fromkeys(parse(text).uri.address(hub) for text in uris)
+    hub = invocation.hub()
+    addresses = dict.fromkeys(parse(text, hub).uri.address(hub) for text in uris)
     return [(address, header) for address in addresses if address is not None for header in headers]
 
 
