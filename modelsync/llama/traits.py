@@ -5,25 +5,10 @@ from typing import NamedTuple
 
 from modelsync.errors import NotAModelError
 from modelsync.gguf.header import Header
+from modelsync.gguf.kind import task_of
 from modelsync.gguf.reader import HeaderReader, NeedMore
 
 STEP = 1 << 20  # bytes read at once; most headers are a few of these
-
-# Architectures of llama.cpp that output embeddings only.
-_ENCODERS = (
-    "bert",
-    "eurobert",
-    "gemma-embedding",
-    "jina-bert-v2",
-    "jina-bert-v3",
-    "llama-embed",
-    "modern-bert",
-    "neo-bert",
-    "nomic-bert",
-    "nomic-bert-moe",
-    "t5encoder",
-)
-_POOLED = (1, 2, 3)  # mean, first, last; 0 is none, and 4 ranks pairs of texts
 
 
 class Traits(NamedTuple):
@@ -58,11 +43,9 @@ def traits(path: Path) -> Traits:
         header = header_of(path)
     except NotAModelError:
         return Traits()
-    architecture = header.architecture or ""
-    pooling = header.number("pooling_type")
     return Traits(
-        architecture=architecture,
+        architecture=header.architecture or "",
         context=header.number("context_length") or 0,
-        embeds=pooling in _POOLED or (architecture in _ENCODERS and pooling != 4),
+        embeds=task_of(header) == "embed",
         template=header.metadata.text("tokenizer.chat_template") or "",
     )

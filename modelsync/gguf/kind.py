@@ -1,0 +1,119 @@
+"""Tells from its header what a GGUF file is: many are not models by themselves. Pure.
+
+Sources, all in llama.cpp: `clip-impl.h` and `gguf-py` for projectors, `llama-adapter.cpp` for adapters and control
+vectors, `imatrix.cpp`, `speculative.cpp` and the loaders of MTP models for draft heads, `llama.h` for pooling types.
+"""
+
+from typing import Literal, TypeAlias
+
+from modelsync.gguf.header import Header
+from modelsync.gguf.merge import SPLIT_COUNT, SPLIT_NUMBER
+
+Kind: TypeAlias = Literal[
+    "model", "projector", "adapter", "imatrix", "control-vector", "draft-head", "vocabulary", "unknown"
+]
+DraftType: TypeAlias = Literal["mtp", "eagle3", "dflash", "dspark"]
+Task: TypeAlias = Literal["generate", "embed", "rank"]
+
+# What messages call a file of each kind, with its article.
+NOUNS: dict[Kind, str] = {
+    "model": "a model",
+    "projector": "a projector",
+    "adapter": "an adapter",
+    "imatrix": "an importance matrix",
+    "control-vector": "a control vector",
+    "draft-head": "a draft head",
+    "vocabulary": "a vocabulary without weights",
+    "unknown": "of no known kind",
+}
+_BY_TYPE: dict[str, Kind] = {
+    "adapter": "adapter",
+    "imatrix": "imatrix",
+    "mmproj": "projector",
+    "projector": "projector",
+}
+_BY_ARCHITECTURE: dict[str, Kind] = {"clip": "projector", "controlvector": "control-vector"}
+# Files of other kinds that do not say so: a key that only they have.
+_BY_KEY: dict[str, Kind] = {
+    "imatrix.chunk_count": "imatrix",
+    "clip.has_vision_encoder": "projector",
+    "clip.has_audio_encoder": "projector",
+    "adapter.type": "adapter",
+    "controlvector.layer_count": "control-vector",
+}
+_HEADS: dict[str, DraftType] = {
+    "dflash": "dflash",
+    "eagle3": "eagle3",
+    "gemma4-assistant": "mtp",
+    "gemma4_assistant": "mtp",
+    "gemma4_mtp": "mtp",
+}
+_MARKOV = "markov_w1.weight"  # a DFlash head with it is a DSpark head
+_FIRST_NORM = "blk.0.attn_norm.weight"  # of every model that may have an MTP head
+
+# Architectures of llama.cpp that output embeddings only.
+_ENCODERS = (
+    "bert",
+    "eurobert",
+    "gemma-embedding",
+    "jina-bert-v2",
+    "jina-bert-v3",
+    "llama-embed",
+    "modern-bert",
+    "neo-bert",
+    "nomic-bert",
+    "nomic-bert-moe",
+    "t5encoder",
+)
+_POOLED = (1, 2, 3)  # mean, first, last; 0 is none
+_RANKING = 4  # a score of a pair of texts
+
+
+def kind_of(header: Header) -> Kind:
+    """What a file is. Of a split model the merged header tells; one part alone counts as a model."""
+    metadata, architecture = header.metadata, header.architecture
+    stated = _BY_TYPE.get((metadata.text("general.type") or "").lower())
+    known = stated or _BY_ARCHITECTURE.get(architecture or "")
+    if known is not None:
+        return known
+    for key, kind in _BY_KEY.items():
+        if key in metadata:
+            return kind
+    if draft_type(header) is not None:
+        return "draft-head"
+    if _is_part(header):
+        return "model"
+    if not header.tensors and "tokenizer.ggml.tokens" in metadata:
+        return "vocabulary"
+    return "model" if architecture else "unknown"
+
+
+def draft_type(header: Header) -> DraftType | None:
+    """The method of speculative decoding that a draft head is for; None if the file is no draft head.
+
+    A whole model that has its own MTP head is none.
+    """
+    stated = _HEADS.get(header.architecture or "")
+    if stated is not None:
+        is_spark = stated == "dflash" and any(tensor.name == _MARKOV for tensor in header.tensors)
+        return "dspark" if is_spark else stated
+    if not header.number("nextn_predict_layers") or _is_part(header):
+        return None
+    names = {tensor.name for tensor in header.tensors}
+    alone = _FIRST_NORM not in names and any(".nextn." in name for name in names)
+    return "mtp" if alone else None
+
+
+def task_of(header: Header) -> Task:
+    """What a model outputs: text, embeddings of a text, or a score of two texts (a reranker)."""
+    pooling = header.number("pooling_type")
+    if pooling == _RANKING:
+        return "rank"
+    return "embed" if pooling in _POOLED or header.architecture in _ENCODERS else "generate"
+
+
+def _is_part(header: Header) -> bool:
+    """Whether it is one part of a split model, without the others."""
+    metadata = header.metadata
+    count, number = metadata.number(SPLIT_COUNT) or 1, metadata.number(SPLIT_NUMBER) or 0
+    return header.parts == 1 and (count > 1 or number > 0)
