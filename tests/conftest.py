@@ -13,6 +13,7 @@ from tests.support.command_line import cli as cli
 from tests.support.command_line import empty as empty
 from tests.support.command_line import synced as synced
 from tests.support.machines import sized as sized
+from tests.support.old_version import old_version as old_version
 from tests.support.project import context as context
 from tests.support.project import opened as opened
 from tests.support.project import place as place

@@ -116,7 +116,7 @@ def propose(
     before = {(model.name, model.variant): model for model in old.models} if old is not None else {}
     models = {**before, **settled}
     keys = [(entry.name, entry.variant) for entry in manifest.entries]
-    new = Lock(tuple(models[key] for key in keys if key in models))
+    new = (old or Lock())._replace(models=tuple(models[key] for key in keys if key in models))
     return Proposal(
         old, new, notes + reading.notes, reading.fetched, whole=all(key in models for key in keys)
     )
@@ -195,7 +195,7 @@ def _settle(
         except ModelsyncError as error:
             failures.add(entry.title, error, entry)
             continue
-        settled[entry.name, entry.variant] = LockedModel(
+        found = LockedModel(
             name=entry.name,
             request=ask.request,
             files=files,
@@ -203,4 +203,6 @@ def _settle(
             revision=ask.answer.revision,
             license=ask.answer.license,
         )
+        old = previous.get(entry.key)  # the same answer keeps what a later version added to it
+        settled[entry.key] = old if old is not None and old.known == found else found
     return settled, reading

@@ -187,7 +187,7 @@ def _fitting(
                 back[key] = old[key]
             else:
                 lost.add(key)
-        current = Lock(tuple(back.get((model.name, model.variant), model) for model in current.models))
+        current = current._replace(models=tuple(back.get(model.key, model) for model in current.models))
 
 
 def _planned(

@@ -14,6 +14,7 @@ class Companion(NamedTuple):
         many: Whether a model may have several: then the values are a list, else one or none.
         beside: Whether `true` in the place of a URI means the one in the model's own repo.
         noun: What messages call one such file, with its article.
+        since: The version of a lock from which it has this role and this key.
     """
 
     role: Role
@@ -21,6 +22,7 @@ class Companion(NamedTuple):
     many: bool
     beside: bool
     noun: str
+    since: int = 1
 
 
 COMPANIONS = (  # in the order of a lock, behind the model's own files

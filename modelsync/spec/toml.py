@@ -109,7 +109,7 @@ def _escaped(character: str) -> str:
 
 
 def toml_value(value: object) -> str:
-    """A string, boolean, integer, list or table on one line."""
+    """A value of any kind that TOML has, on one line."""
     if isinstance(value, str):
         return toml_string(value)
     if isinstance(value, bool):
@@ -120,4 +120,8 @@ def toml_value(value: object) -> str:
         return "{ " + ", ".join(f"{toml_key(key)} = {toml_value(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list):
         return f"[{', '.join(map(toml_value, value))}]"
+    if isinstance(value, float):
+        return repr(value)
+    if hasattr(value, "isoformat"):  # dates and times
+        return str(value.isoformat())
     raise TypeError(f"no TOML is written for {value!r}")

@@ -220,12 +220,15 @@ def _key(*parts: str) -> str:
 
 
 def _file_value(file: "LockedFile") -> dict[str, Any]:
-    value = {name: part for name, part in file._asdict().items() if part is not None}
+    value = _row_value(file)
     if file.pieces:
-        value["pieces"] = [
-            {k: v for k, v in piece._asdict().items() if v is not None} for piece in file.pieces
-        ]
+        value["pieces"] = [_row_value(piece) for piece in file.pieces]
     return value
+
+
+def _row_value(row: "LockedFile | Piece") -> dict[str, Any]:
+    """A row without keys of a later version, which an older modelsync on the same store would stumble over."""
+    return {name: part for name, part in row._asdict().items() if part is not None and name != "unknown"}
 
 
 def _parse(value: Mapping[str, Any]) -> Root | None:

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from modelsync.store import small_files
 from modelsync.store.layout import MEMOS, VIEWS, Store
+from modelsync.version import __version__
 
-_VERSION = 3
+_VERSION = f"3 {__version__}"  # another modelsync reads manifest and lock for itself: it may refuse them
 
 Stamp = tuple[int, int, int, int]
 

@@ -13,7 +13,7 @@ from modelsync.context import Context
 from modelsync.ops import lock as ops_lock
 from modelsync.ops import path, sync, up_to_date, verify
 from modelsync.project import discovery
-from modelsync.store import leftovers, prune
+from modelsync.store import leftovers, prune, sync_memo
 from tests.support.content import damage, gguf, sha256
 from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place, sync_options
 
@@ -46,6 +46,18 @@ def test_what_is_remembered_is_only_believed_while_nothing_changed(
         assert not remembered()
         sync.sync(context, project)
         assert remembered()
+
+
+def test_what_another_version_found_is_not_believed(
+    place: Place, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older modelsync on the same store may have to refuse the manifest: it reads that for itself."""
+    project = place.write(LINKED)
+    sync.sync(context, project)
+    assert up_to_date.nothing_to_do(context, project, None)
+    monkeypatch.setattr(sync_memo, "_VERSION", f"{sync_memo._VERSION}.post1")
+    assert not up_to_date.nothing_to_do(context, project, None)
+    assert up_to_date.files(context, project, "tiny", None) is None
 
 
 def test_a_day_later_a_sync_with_nothing_to_do_tidies_up(place: Place, context: Context) -> None:

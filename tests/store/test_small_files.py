@@ -218,7 +218,7 @@ def test_any_root_is_data(tmp_path: Path, value: Any) -> None:
 def memo() -> Any:
     stamp = [1, 2, 3]
     return [
-        2,
+        sync_memo._VERSION,
         ["/x/models.toml", ""],
         None,
         {"/x/models.toml": None},

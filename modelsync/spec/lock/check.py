@@ -4,12 +4,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelsync.errors import LockfileError, ModelsyncError, RefusedError
-from modelsync.spec.lock.model import MAX_FILE_SIZE, Lock, LockedFile, LockedModel, Piece
+from modelsync.spec.lock.keys import (
+    FILE_KEYS,
+    LOCK_KEYS,
+    MODEL_KEYS,
+    PIECE_KEYS,
+    REQUEST_KEYS,
+    VERSION,
+    is_commit,
+)
+from modelsync.spec.lock.model import (
+    MAX_FILE_SIZE,
+    Lock,
+    LockedFile,
+    LockedModel,
+    Piece,
+    UnknownKeys,
+)
 from modelsync.spec.lock.origin import RequestReferences, asked, check_hashes, check_origin
-from modelsync.spec.lock.text import REQUEST_KEYS, VERSION
 from modelsync.spec.names import check_name, path_fault, printable
 from modelsync.spec.parts import joined_name, siblings
 from modelsync.spec.roles import ROLES
+from modelsync.spec.toml import toml_value
 
 MAX_MODELS = 20_000
 MAX_FILES = 2_000  # of one model, and pieces of one file
@@ -17,13 +33,20 @@ MAX_TEXT = 4_096  # characters of a url, a license, …
 
 _HEX = "0123456789abcdef"
 _AGAIN = "restore it; or delete it, and `modelsync lock` writes a new one"
+_UPGRADE = "upgrade modelsync: a newer one wrote this lock"
+_FILE_KEYS = frozenset((*FILE_KEYS, "pieces"))
+_MODEL_KEYS, _PIECE_KEYS, _LOCK_KEYS = map(frozenset, (MODEL_KEYS, PIECE_KEYS, LOCK_KEYS))
+
+
+class _NewerError(LockfileError):
+    """Something that only a newer modelsync can have written."""
 
 
 def lock(document: Mapping[str, Any], where: str) -> Lock:
     """The values of a whole lock.
 
     Raises:
-        LockfileError: it is of a later version, or contradicts itself.
+        LockfileError: it is of a later version, asks for what only a later one has, or contradicts itself.
         RefusedError: it leads somewhere that its requests do not.
     """
     version = document.get("version")
@@ -32,7 +55,7 @@ def lock(document: Mapping[str, Any], where: str) -> Lock:
     if version > VERSION:
         raise LockfileError(
             f"{where}: its version is {min(version, 10**9)}, and this modelsync reads up to {VERSION}",
-            hint="upgrade modelsync: a newer one wrote this lock",
+            hint=_UPGRADE,
         )
     models: dict[tuple[str, str | None], LockedModel] = {}
     label = ""
@@ -47,29 +70,37 @@ def lock(document: Mapping[str, Any], where: str) -> Lock:
             if (name, variant) in models:
                 raise LockfileError("it is there twice")
             models[name, variant] = _model(table, name, variant)
+        label = ""
+        unknown = _unknown(document, _LOCK_KEYS)
     except ModelsyncError as error:
         kind = RefusedError if isinstance(error, RefusedError) else LockfileError
-        raise kind(f"{where}: {label}{error.message}", hint=_AGAIN) from None
-    return Lock(tuple(models.values()))
+        hint = _UPGRADE if isinstance(error, _NewerError) else _AGAIN
+        raise kind(f"{where}: {label}{error.message}", hint=hint) from None
+    return Lock(tuple(models.values()), unknown)
 
 
 def _model(table: Mapping[str, Any], name: str, variant: str | None) -> LockedModel:
     request = table.get("request")
     if not isinstance(request, dict):
         raise LockfileError("request: a table is expected")
+    for key in request:
+        if key not in REQUEST_KEYS:  # it may decide the bytes
+            raise _NewerError(f"request: unknown key `{printable(key, 80)}`")
     request = {key: request[key] for key in REQUEST_KEYS if key in request}
     wanted = asked(request)
-    revision = _commit(table)
+    revision = _revision(table)
     files = tuple(_file(file, wanted, revision) for file in _tables(table, "files", MAX_FILES))
     _check_whole(files, wanted)
     check_hashes(files, wanted)
-    return LockedModel(name, request, files, variant, revision, _optional(table, "license"))
+    unknown = _unknown(table, _MODEL_KEYS)
+    return LockedModel(name, request, files, variant, revision, _optional(table, "license"), unknown)
 
 
 def _file(table: Mapping[str, Any], wanted: RequestReferences, revision: str | None) -> LockedFile:
     role = table.get("role")
     if role not in ROLES:
-        raise LockfileError(f"files: a role is one of {', '.join(ROLES)}")
+        kind = _NewerError if isinstance(role, str) else LockfileError
+        raise kind(f"files: a role is one of {', '.join(ROLES)}")
     path = _path(table)
     try:
         pieces = tuple(map(_piece, _tables(table, "pieces", MAX_FILES))) if "pieces" in table else ()
@@ -83,6 +114,7 @@ def _file(table: Mapping[str, Any], wanted: RequestReferences, revision: str | N
             _optional(table, "repo"),
             _commit(table),
             pieces,
+            _unknown(table, _FILE_KEYS),
         )
         if pieces:
             _check_pieces(file)
@@ -96,7 +128,8 @@ def _piece(table: Mapping[str, Any]) -> Piece:
     url = _optional(table, "url")
     if url is None:
         raise LockfileError("pieces: each has a url")
-    return Piece(_path(table), url, _size(table), _sha256(table), _optional(table, "etag"))
+    unknown = _unknown(table, _PIECE_KEYS)
+    return Piece(_path(table), url, _size(table), _sha256(table), _optional(table, "etag"), unknown)
 
 
 def _check_pieces(file: LockedFile) -> None:
@@ -171,6 +204,25 @@ def _sha256(table: Mapping[str, Any]) -> str:
 
 def _commit(table: Mapping[str, Any]) -> str | None:
     commit = table.get("revision")
-    if commit is not None and not (isinstance(commit, str) and len(commit) == 40 and not commit.strip(_HEX)):
+    if commit is not None and not (isinstance(commit, str) and is_commit(commit)):
         raise LockfileError("revision: a commit of 40 lower-case hex digits is expected")
     return commit
+
+
+def _revision(table: Mapping[str, Any]) -> str | None:
+    """A commit; or, where a registry is asked, the digest of a manifest. Each source checks for its own kind."""
+    revision = table.get("revision")
+    if isinstance(revision, str) and revision.startswith("sha256:"):
+        _sha256({"sha256": revision.removeprefix("sha256:")})
+        return revision
+    return _commit(table)
+
+
+def _unknown(table: Mapping[str, Any], known: frozenset[str]) -> UnknownKeys:
+    """The keys of a later version: only those that change nothing for an older reader are not in `request`."""
+    if table.keys() <= known:
+        return ()
+    try:
+        return tuple((key, toml_value(table[key])) for key in table if key not in known)
+    except RecursionError:
+        raise LockfileError("its values are nested too deeply") from None

@@ -1,11 +1,14 @@
 """`models.lock`: what each request resolved to, as values."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from modelsync.spec.roles import Role
 
 MAX_FILE_SIZE = 1 << 50  # bytes; what claims to be larger is refused
+
+# Keys of a later version that may be ignored, each with its value as TOML: they are written back as they were.
+UnknownKeys: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Piece(NamedTuple):
@@ -16,6 +19,7 @@ class Piece(NamedTuple):
     size: int  # bytes
     sha256: str
     etag: str | None = None
+    unknown: UnknownKeys = ()
 
 
 class LockedFile(NamedTuple):
@@ -34,6 +38,7 @@ class LockedFile(NamedTuple):
     repo: str | None = None
     revision: str | None = None
     pieces: tuple[Piece, ...] = ()
+    unknown: UnknownKeys = ()
 
 
 class LockedModel(NamedTuple):
@@ -45,6 +50,7 @@ class LockedModel(NamedTuple):
     variant: str | None = None
     revision: str | None = None  # the commit that the request's revision was
     license: str | None = None
+    unknown: UnknownKeys = ()
 
     @property
     def title(self) -> str:
@@ -56,11 +62,21 @@ class LockedModel(NamedTuple):
         """What tells it from the others: its name and its variant."""
         return self.name, self.variant
 
+    @property
+    def known(self) -> "LockedModel":
+        """Without keys of a later version: what this one makes of the same answer."""
+        files = tuple(
+            file._replace(unknown=(), pieces=tuple(piece._replace(unknown=()) for piece in file.pieces))
+            for file in self.files
+        )
+        return self._replace(unknown=(), files=files)
+
 
 class Lock(NamedTuple):
     """A whole lock."""
 
     models: tuple[LockedModel, ...] = ()
+    unknown: UnknownKeys = ()
 
     def find(self, name: str, variant: str | None = None) -> LockedModel | None:
         """The model of that name and variant, or None."""

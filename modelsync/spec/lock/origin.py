@@ -4,12 +4,12 @@ A lock may come with a pull request, and its URLs are fetched. So each URL must 
 the path: the manifest alone tells where bytes come from.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from modelsync.errors import LockfileError, RefusedError
 from modelsync.settings import DEFAULT_ENDPOINT
+from modelsync.spec.lock.keys import is_commit
 from modelsync.spec.lock.model import LockedFile
 from modelsync.spec.names import file_name, printable
 from modelsync.spec.parts import joined_name, siblings
@@ -19,7 +19,6 @@ from modelsync.spec.uri_forms import check_endpoint
 
 MAX_COMPANIONS = 64  # of one role
 _NO_COMPANIONS: Mapping[Role, tuple[Reference, ...]] = {each.role: () for each in COMPANIONS}
-_COMMIT = r"[0-9a-f]{40}"
 
 
 class RequestReferences(NamedTuple):
@@ -139,9 +138,9 @@ def _hub_fault(
     if repo != uri.repo:
         return f"its repo is `{printable(repo)}`, and the request says `{uri.repo}`"
     commit = file.revision or revision
-    if commit is None:
+    if commit is None or not is_commit(commit):
         raise LockfileError("it has no commit")
-    if pin is not None and pin != commit and re.fullmatch(_COMMIT, pin):
+    if pin is not None and pin != commit and is_commit(pin):
         return f"its commit is {commit}, and the request says {pin}"
     if uri.path is not None and file.path not in {joined_name(uri.path), *siblings(uri.path)}:
         return f"the request asks for `{printable(uri.path)}`"

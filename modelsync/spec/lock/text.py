@@ -1,25 +1,22 @@
 """The text of a lock as it is written: one layout, byte for byte."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from modelsync.spec.roles import KEYS as COMPANION_KEYS
-from modelsync.spec.toml import toml_string, toml_value
+from modelsync.spec.lock.keys import FILE_KEYS, PIECE_KEYS, REQUEST_KEYS, needed_version
+from modelsync.spec.toml import toml_key, toml_string, toml_value
 
 if TYPE_CHECKING:
-    from modelsync.spec.lock.model import Lock, LockedFile, LockedModel
+    from modelsync.spec.lock.model import Lock, LockedFile, LockedModel, Piece, UnknownKeys
 
-VERSION = 1
-REQUEST_KEYS = ("uri", "revision", *COMPANION_KEYS, "sha256", "endpoint")
-_PIECE_KEYS = ("path", "url", "etag", "size", "sha256")
-_FILE_KEYS = ("role", "repo", "revision", *_PIECE_KEYS)
 _HEADER = "# Written by modelsync. Commit it; do not edit it.\nversion = "
 
 
 def dumps(lock: "Lock") -> str:
     """The text of a lock: sorted, one file a line, the same on every machine."""
     models = sorted(lock.models, key=lambda model: (model.name, model.variant or ""))
-    return f"{_HEADER}{VERSION}\n" + "".join(map(_model, models))
+    lines = [f"{_HEADER}{needed_version(lock)}", *_unknown(lock.unknown), ""]
+    return "\n".join(lines) + "".join(map(_model, models))
 
 
 def _model(model: "LockedModel") -> str:
@@ -32,19 +29,28 @@ def _model(model: "LockedModel") -> str:
         lines.append(f"revision = {toml_string(model.revision)}")
     if model.license is not None:
         lines.append(f"license = {toml_string(model.license)}")
-    lines += ["files = [", *(f"  {toml_value(_file_table(file))}," for file in model.files), "]", ""]
+    lines += _unknown(model.unknown)
+    lines += ["files = [", *(f"  {_file(file)}," for file in model.files), "]", ""]
     return "\n".join(lines)
 
 
-def _file_table(file: "LockedFile") -> dict[str, Any]:
-    table = _given(_FILE_KEYS, (getattr(file, key) for key in _FILE_KEYS))
+def _file(file: "LockedFile") -> str:
+    values = _row(FILE_KEYS, file)
     if file.pieces:
-        table["pieces"] = [
-            _given(_PIECE_KEYS, (getattr(piece, key) for key in _PIECE_KEYS)) for piece in file.pieces
-        ]
-    return table
+        values["pieces"] = f"[{', '.join(_table(_row(PIECE_KEYS, piece)) for piece in file.pieces)}]"
+    return _table(values)
 
 
-def _given(keys: tuple[str, ...], values: Iterable[Any]) -> dict[str, Any]:
-    """The keys that have a value."""
-    return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+def _row(keys: Iterable[str], row: "LockedFile | Piece") -> dict[str, str]:
+    """The values that a row has, as TOML; those of unknown keys last."""
+    return {key: toml_value(value) for key in keys if (value := getattr(row, key)) is not None} | dict(
+        row.unknown
+    )
+
+
+def _table(values: Mapping[str, str]) -> str:
+    return "{ " + ", ".join(f"{toml_key(key)} = {value}" for key, value in values.items()) + " }"
+
+
+def _unknown(keys: "UnknownKeys") -> list[str]:
+    return [f"{toml_key(key)} = {value}" for key, value in keys]

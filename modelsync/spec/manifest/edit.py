@@ -8,6 +8,7 @@ from modelsync.spec.manifest.read import parse
 from modelsync.spec.names import check_name
 from modelsync.spec.roles import COMPANIONS
 from modelsync.spec.uri import Reference
+from modelsync.version import __version__
 
 _TEMPLATE = """\
 # The models of this project: `modelsync add NAME URI` adds one, `modelsync sync` makes them be here.
@@ -15,6 +16,7 @@ _TEMPLATE = """\
 [modelsync]
 # dir = "models"                  # also link the files here, as <dir>/<name>/<file>
 # default-groups = ["chat"]       # what a bare `sync` takes besides the ungrouped; without this, all
+# required-version = ">=VERSION"  # who has an older modelsync is told to upgrade it
 
 [models]
 # embed = "hf:nomic-ai/nomic-embed-text-v1.5-GGUF:Q8_0"
@@ -60,7 +62,7 @@ class NewModel(NamedTuple):
 
 def template() -> str:
     """A manifest without models, with comments that explain what it can hold."""
-    return _TEMPLATE
+    return _TEMPLATE.replace("VERSION", __version__)
 
 
 def add(text: str, model: NewModel, *, where: str = "models.toml") -> str:

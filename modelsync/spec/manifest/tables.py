@@ -20,7 +20,7 @@ Path: TypeAlias = tuple[str | int, ...]
 
 MAX_COMPANIONS = 64  # of one role
 _TOP_KEYS = ("modelsync", "models")
-_PROJECT_KEYS = ("dir", "default-groups", "endpoint", "mirrors")
+_PROJECT_KEYS = ("dir", "default-groups", "endpoint", "mirrors", "required-version")
 _VARIANT_KEYS = ("uri", "revision", *COMPANION_KEYS, "sha256", "endpoint", "load")
 _ENTRY_KEYS = (*_VARIANT_KEYS, "groups", "variants")
 _KINDS: Mapping[type, str] = {str: "text in quotes", dict: "a table", list: "a list"}
@@ -33,6 +33,7 @@ def manifest(document: Mapping[str, Any]) -> Manifest:
     Raises:
         Fault: something is wrong in it.
     """
+    _check_version(document)
     _check_keys(document, _TOP_KEYS, ())
     at: Path = ("modelsync",)
     project = _typed(document.get("modelsync", {}), dict, at)
@@ -48,6 +49,24 @@ def manifest(document: Mapping[str, Any]) -> Manifest:
         ),
         entries=_entries(_typed(document.get("models", {}), dict, ("models",)), endpoint),
     )
+
+
+def _check_version(document: Mapping[str, Any]) -> None:
+    """Refuses a manifest for another modelsync, before anything in it that this one does not know is complained of."""
+    project = document.get("modelsync")
+    if not isinstance(project, dict) or "required-version" not in project:
+        return
+    from modelsync.spec.manifest import required_version
+    from modelsync.version import __version__
+
+    at: Path = ("modelsync", "required-version")
+    wanted = _typed(project["required-version"], str, at)
+    if not _checked(at, lambda text: required_version.allows(text, __version__), wanted):
+        raise Fault(
+            at,
+            f"this project needs modelsync {printable(wanted, 80)}, and this is {__version__}",
+            f"upgrade modelsync, for example with `pip install --upgrade 'modelsync{printable(wanted, 80)}'`",
+        )
 
 
 def _entries(models: Mapping[str, Any], endpoint: str | None) -> tuple[Entry, ...]:

@@ -179,7 +179,7 @@ def test_a_split_model_is_whole() -> None:
         ('variant = "server"', "variant = 1", ": llama3: variant: a text is expected"),
         ('variant = "server"', 'variant = "../x"', ": llama3: `../x` cannot be a name"),
         ('request = { uri = "file:m.gguf" }', "request = 1", ": empty-license: request: a table is expected"),
-        ('uri = "file:m.gguf" }', 'url = "x" }', ": empty-license: request: uri: a text is expected"),
+        ('uri = "file:m.gguf" }', 'revision = "x" }', ": empty-license: request: uri: a text is expected"),
         ('uri = "file:m.gguf" }', 'uri = "m" }', ": empty-license: `m` has no known form"),
         ("mmproj = true", "mmproj = 1", ": llama3: request: mmproj: a text is expected"),
         ('loras = ["', 'loras = [1, "', ": llama3: request: loras: a list"),

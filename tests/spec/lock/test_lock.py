@@ -54,22 +54,74 @@ def test_a_lock_survives_its_own_text(lock: Lock) -> None:
         TEXT.replace("\n", "\r\n"),
         TEXT.replace("version = 1\n", "version = 1 # one\n"),
         TEXT.replace('license = "llama3.1"', "license = 'llama3.1'"),
-        TEXT.replace('name = "empty-license"', 'name = "empty-license"\nfuture = [1, { x = 2 }]'),
-        TEXT.replace("size = 5,", "size = 0x5, color = 'red',"),
-        TEXT.replace("[[model]]", "\n[[model]]") + "\n[future]\nx = 1979-05-27\n",
+        TEXT.replace("size = 5,", "size = 0x5,"),
+        TEXT.replace("version = 1\n", "version = 2\n"),
         "\ufeff" + TEXT,
     ],
 )
 def test_other_layouts_mean_the_same(text: str) -> None:
-    """Windows' line endings, a person's hand, keys of a later version: all that is TOML is read."""
+    """Windows' line endings, a person's hand, a version that a merge left higher: all that is TOML is read."""
     assert parse(text) == LOCK
+
+
+def test_keys_of_a_later_version_are_kept() -> None:
+    """What it does not know at the top, of a model, a file or a piece is read over, and written back as it was."""
+    text = (
+        TEXT.replace(
+            "version = 1\n", 'version = 1\nnext = { "a b" = 1979-05-27, x = [1.5, inf, 07:32:00] }\n'
+        )
+        .replace("\nfiles = [\n", '\nfuture = [1, { x = "\\"2" }]\nfiles = [\n', 1)
+        .replace(f'size = 5, sha256 = "{A}"', f'size = 5, sha256 = "{A}", color = "red"')
+        .replace(f'size = 1, sha256 = "{A}"', f'size = 1, sha256 = "{A}", seen = 1979-05-27T07:32:00+00:00')
+    )
+    lock = parse(text)
+    assert dumps(lock) == text
+    assert tuple(model.known for model in lock.models) == LOCK.models
+    assert lock.digests == LOCK.digests
+
+
+def test_a_table_of_a_later_version_is_kept() -> None:
+    """A table behind the models is kept too, as a value at the top."""
+    lock = parse(f"{TEXT}\n[future]\nx = 1\n[future.y]\nz = true\n")
+    assert dumps(lock) == TEXT.replace("version = 1\n", "version = 1\nfuture = { x = 1, y = { z = true } }\n")
+    assert parse(dumps(lock)) == lock
 
 
 def test_a_later_version_is_refused_with_a_hint() -> None:
     """What this version cannot know about is not guessed."""
-    with pytest.raises(LockfileError, match="version is 2") as caught:
-        parse("version = 2\nanything = true\n")
+    with pytest.raises(LockfileError, match="version is 3, and this modelsync reads up to 2") as caught:
+        parse("version = 3\nanything = true\n")
     assert "upgrade modelsync" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("mmproj = true", 'mmproj = true, "\\u001b[2J" = ["*"]', r"llama3: request: unknown key `\x1b[2J`"),
+        ('role = "mmproj"', 'role = "tokenizer"', "llama3: files: a role is one of model, mmproj, lora"),
+    ],
+)
+def test_what_a_later_version_asked_for_is_refused_with_a_hint(old: str, new: str, message: str) -> None:
+    """A key of a request may decide the bytes: it is not read over, and nobody is told to delete the lock for it."""
+    with pytest.raises(LockfileError) as caught:
+        parse(TEXT.replace(old, new))
+    assert caught.value.message.startswith(f"models.lock: {message}")
+    assert caught.value.hint == "upgrade modelsync: a newer one wrote this lock"
+
+
+def test_a_registrys_revision_needs_version_2() -> None:
+    """A revision that is the digest of a manifest is written as version 2; a hub's is a commit as ever."""
+    url = f"https://r.example/v2/team/m/blobs/sha256:{A}"
+    model = LockedModel("m", {"uri": "oci://r.example/team/m:1"}, (LockedFile("model", "m.gguf", 1, A, url),))
+    assert "\nversion = 1\n" in dumps(Lock((model,)))
+    lock = Lock((model._replace(revision=f"sha256:{B}"), *LOCK.models))
+    assert "\nversion = 2\n" in dumps(lock)
+    assert parse(dumps(lock)).by_key == lock.by_key
+    for wrong in ("main", "sha256:", f"sha256:{B.upper()}", B):
+        with pytest.raises(LockfileError):
+            parse(dumps(Lock((model._replace(revision=wrong),))))
+    with pytest.raises(LockfileError, match="it has no commit"):
+        parse(TEXT.replace(f'revision = "{ONE}"', f'revision = "sha256:{B}"', 1))
 
 
 def test_text_of_others_is_escaped() -> None:
