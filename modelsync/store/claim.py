@@ -3,54 +3,35 @@
 A claim is a file that only one process can create (`O_EXCL`). It names its owner, which touches it every few seconds.
 No file lock is needed: some network file systems have none, or grant them to everyone.
 
-    {"id": "<16 hex>", "host": "node7", "machine": "<16 hex>", "process": 4711, "started": "88123"}
+    {"id": "<16 hex>", "host": "node7", "machine": "<16 hex>", "process": 4711, "started": "88123", …}
 
 A claim is free again when its owner removes it, at once when its owner is seen to have ended (a process of this
-machine and container), and otherwise when it was not touched for a minute. An owner that was suspended for longer may
-have lost its claim: it asks with `confirm` before it writes.
+machine and container, or of an earlier boot of it), and otherwise when it was not touched for a minute. An owner that
+was suspended for longer may have lost its claim: it asks with `confirm` before it writes.
 """
 
 import errno
-import json
 import os
+import re
 import stat
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from modelsync.errors import CancelledError
-from modelsync.store import atomic, small_files
+from modelsync.store import atomic, claim_owner
 from modelsync.system import processes
 
 POLL = 0.1  # seconds between two tries for a claim that another process has
 BEAT = 10.0  # seconds between two touches by the owner
 STALE = 60.0  # seconds without a touch after which a claim is free
 _SURE = 30.0  # seconds after a touch in which no other process can have taken the claim
+_REMOVAL = re.compile(r"(\.[0-9a-f]{16})+")
 _SKEW = 3600.0  # seconds by which the clocks of two machines may differ
-_MAX = 4096  # bytes of a claim
-
-
-class Owner(NamedTuple):
-    """The process that made a claim.
-
-    Attributes:
-        id: 16 hex digits, another one for each claim.
-        machine: Stands for the running system and its process numbers (a container has its own); "" if unknown.
-        process: The number of the process.
-        started: When the process started, as the system tells it; "" if unknown.
-        host: The machine's name, for people.
-    """
-
-    id: str
-    machine: str
-    process: int
-    started: str
-    host: str
 
 
 class HeldClaim:
@@ -74,7 +55,7 @@ class HeldClaim:
 
     def touch(self) -> bool:
         """Makes it fresh; False if another process has taken it over."""
-        owner = _owner(self.path)
+        owner = claim_owner.read(self.path)
         if owner is None or owner.id != self.id:
             return False
         try:
@@ -114,14 +95,10 @@ def claimed(
     with atomic.told(f"cannot lock {path}", hint=hint):
         while (mine := _create(path, ended)) is None:
             _check_file(path)
-            if _is_free(path):
-                owner = _owner(path)
-                if owner is not None:
-                    ended = owner.id
-                    if on_ended is not None:
-                        on_ended(owner.id)
-                if _owner(path) == owner:
-                    atomic.unlink(path)
+            free = _looked_at(path)
+            if free is not None and _remove(path, free, on_ended, hint):
+                ended = free.owner.id if free.owner is not None else ended
+            if not os.path.lexists(path):
                 continue
             if not blocking:
                 break
@@ -137,24 +114,24 @@ def claimed(
         yield mine
     finally:
         _pulse.remove(mine)
-        if mine.confirm():
+        if holder(path) == mine.id:
             with suppress(OSError):
                 _release(path)
 
 
 def is_held(path: Path) -> bool:
     """Whether a process has a claim on this path now, or may have it."""
-    return os.path.lexists(path) and not _is_free(path)
+    return os.path.lexists(path) and _looked_at(path) is None
 
 
 def holder(path: Path) -> str | None:
     """The id of the claim on this path, whether its owner is still there or not; None where there is none."""
-    owner = _owner(path)
+    owner = claim_owner.read(path)
     return owner.id if owner is not None else None
 
 
 def _create(path: Path, ended: str | None) -> HeldClaim | None:
-    owner = _me(atomic.unique())
+    owner = claim_owner.this_process()
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     except FileExistsError:
@@ -165,7 +142,7 @@ def _create(path: Path, ended: str | None) -> HeldClaim | None:
         raise
     try:
         try:
-            os.write(descriptor, json.dumps(owner._asdict()).encode())
+            os.write(descriptor, claim_owner.dumps(owner))
         finally:
             os.close(descriptor)
     except BaseException:
@@ -191,29 +168,22 @@ def _release(path: Path) -> None:
     path.unlink()
 
 
-def _owner(path: Path) -> Owner | None:
-    """The owner of a claim; None where there is no claim, or it is only half written."""
-    return small_files.parsed(path, _parse, _MAX)
+# --- claims whose owner has ended --------------------------------------------------------------------
 
 
-def _parse(value: Any) -> Owner | None:
-    owner = Owner(value["id"], value["machine"], value["process"], value["started"], value["host"])
-    texts = (owner.id, owner.machine, owner.started, owner.host)
-    if not all(isinstance(text, str) for text in texts) or type(owner.process) is not int:
-        return None
-    if len(owner.id) != 16 or owner.id.strip("0123456789abcdef") or not 0 < owner.process < 1 << 31:
-        return None
-    return owner
+class _Free(NamedTuple):
+    """A claim that is free, as it was when that was seen."""
+
+    owner: "claim_owner.Owner | None"
+    mark: tuple[int, int]  # time and inode
 
 
-# --- whether a claim's owner is still there ----------------------------------------------------------
-
-# For a claim that others hold: its time and inode, and since when this process has seen it with these.
+# For a claim that others hold: its mark, and since when this process has seen it with this one.
 _seen: dict[Path, tuple[tuple[int, int], float]] = {}
 
 
-def _is_free(path: Path) -> bool:
-    """Whether the owner of a claim has ended, or did not touch it for a minute.
+def _looked_at(path: Path) -> _Free | None:
+    """The claim, if its owner has ended or did not touch it for a minute; None if it is held, or there is none.
 
     The clock of another machine may differ, and a network file system's too: what counts is that the claim's time
     stays the same while this process looks. Only one that is hours off is free at once.
@@ -222,9 +192,9 @@ def _is_free(path: Path) -> bool:
         seen = path.lstat()
     except OSError:
         _seen.pop(path, None)
-        return False
-    owner = _owner(path)
-    running = _is_running(owner) if owner is not None else None
+        return None
+    owner = claim_owner.read(path)
+    running = claim_owner.is_running(owner, seen.st_mtime) if owner is not None else None
     mark = (seen.st_mtime_ns, seen.st_ino)
     last, since = _seen.get(path, (None, 0.0))
     if last != mark:
@@ -233,34 +203,35 @@ def _is_free(path: Path) -> bool:
     silent = processes.clock() - since > STALE
     if running is False or silent or (running is None and abs(time.time() - seen.st_mtime) > _SKEW):
         _seen.pop(path, None)
-        return True
-    return False
+        return _Free(owner, mark)
+    return None
 
 
-def _is_running(owner: Owner) -> bool | None:
-    """Whether the process that made a claim still runs; None where it cannot be seen from here."""
-    if not owner.machine or owner.machine != processes.system_id():
-        return None
-    if owner.process == os.getpid():
-        return owner.started == processes.started(os.getpid())
-    return processes.exists(owner.process) and owner.started in ("", processes.started(owner.process))
+def _remove(path: Path, free: _Free, on_ended: Callable[[str], None] | None, hint: str) -> bool:
+    """Removes a free claim, and never another one that came to its place; says whether it did.
+
+    Between seeing that a claim is free and removing it, its owner may release it and a third process make its own. So
+    one process at a time, by a claim on the right to remove this one, looks once more and removes it.
+    """
+    name = free.owner.id if free.owner is not None else f"{(free.mark[0] ^ free.mark[1]) % (1 << 64):016x}"
+    with claimed(path.with_name(f"{path.name}.{name}"), blocking=False, hint=hint) as right:
+        if right is None:
+            return False
+        try:
+            seen = path.lstat()
+        except FileNotFoundError:
+            return False
+        if claim_owner.read(path) != free.owner or (seen.st_mtime_ns, seen.st_ino) != free.mark:
+            return False
+        if free.owner is not None and on_ended is not None:
+            on_ended(free.owner.id)
+        return atomic.unlink(path)
 
 
-@cache
-def _started(process: int) -> str:
-    return processes.started(process)
-
-
-@cache
-def _host() -> str:
-    import platform
-
-    return platform.node()
-
-
-def _me(id: str) -> Owner:
-    process = os.getpid()
-    return Owner(id, processes.system_id(), process, _started(process), _host())
+def is_removal(name: str, of: str) -> bool:
+    """Whether a name is that of a claim on the right to remove the claim `of`."""
+    rest = name.removeprefix(of)
+    return rest != name and _REMOVAL.fullmatch(rest) is not None
 
 
 def _pause(cancel: "threading.Event | None") -> None:

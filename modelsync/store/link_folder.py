@@ -18,7 +18,9 @@ LOCK = ".modelsync.lock"
 
 def sweep(folder: Path) -> None:
     """Removes what a killed process left on its way into a folder, once it is a day old."""
-    leftovers.sweep(folder, link_record.is_temporary)
+    from modelsync.store import claim
+
+    leftovers.sweep(folder, lambda name: link_record.is_temporary(name) or claim.is_removal(name, LOCK))
 
 
 def open_folder(folder: Path, inside: Path | None) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from modelsync.store import digest_lock, roots, views
+from modelsync.store import claim, digest_lock, roots, views
 from modelsync.store.layout import (
     BLOBS,
     HEADERS,
@@ -167,7 +167,11 @@ def _partials(store: Store, now: float) -> Iterator[Thing]:
 
 def _locks(store: Store) -> Iterator[Thing]:
     for entry in scan(store.root / LOCKS):
-        key, _, ending = entry.name.rpartition(".")
+        base, dot, _ = entry.name.partition(".claim.")
+        if dot and claim.is_removal(entry.name, f"{base}.claim"):
+            key, ending = base, "claim"
+        else:
+            key, _, ending = entry.name.rpartition(".")
         match = _KEY.fullmatch(key)
         if match is not None and not match["private"] and ending in ("claim", "lock"):
             with suppress(FileNotFoundError):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from modelsync.errors import StoreError
 from modelsync.store import claim
 from modelsync.store.claim import claimed
+from modelsync.system import disks, processes
 from tests.support.processes import finish, python
 
 ELSEWHERE = {"id": "0123456789abcdef", "machine": "f" * 16, "process": 1, "started": "5", "host": "node7"}
@@ -86,6 +87,65 @@ def test_a_claim_with_an_earlier_process_of_the_same_number_is_free(tmp_path: Pa
         pytest.skip("nothing tells here when a process started")
     path.write_text(json.dumps({**owner, "id": "0" * 16, "started": "1"}))
     assert not claim.is_held(path)
+
+
+def test_a_claim_that_came_meanwhile_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process ends just when it is looked at, and another claims the same: that claim stays, and is waited for."""
+    path = tmp_path / "claim"
+    with claimed(tmp_path / "other"):
+        live = json.loads((tmp_path / "other").read_text())
+    if not live["machine"]:
+        pytest.skip("nothing tells here whether a process runs")
+    path.write_text(json.dumps({**live, "id": "0" * 16, "process": live["process"] + 1, "started": "1"}))
+
+    def ends_now(process: int) -> bool:
+        if process == live["process"] + 1:
+            path.unlink()
+            path.write_text(json.dumps({**live, "id": "1" * 16}))
+        return False
+
+    monkeypatch.setattr(processes, "exists", ends_now)
+    with claimed(path, blocking=False) as mine:
+        assert mine is None
+    assert claim.holder(path) == "1" * 16
+    assert [each.name for each in tmp_path.iterdir()] == ["claim"]
+
+
+@pytest.mark.parametrize("touched", ["before", "since"])
+def test_a_claim_of_an_earlier_boot_is_free_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, touched: str
+) -> None:
+    """Nobody waits for a process that ended with the machine; a copy of this machine that runs still keeps its own."""
+    path = tmp_path / "claim"
+    monkeypatch.setattr(disks, "boot_id", lambda: "the last boot")
+    with claimed(tmp_path / "other"):
+        owner = json.loads((tmp_path / "other").read_text())
+    monkeypatch.undo()
+    if disks.boot_id() is None:
+        pytest.skip("nothing tells here which boot this is")
+    path.write_text(json.dumps({**owner, "machine": "f" * 16}))
+    start = time.time() - processes.clock()
+    if start < 1000:
+        pytest.skip("this clock begins with the machine")
+    if touched == "before":
+        os.utime(path, (start - 60, start - 60))
+        monkeypatch.setattr(claim, "_SKEW", 1e12)
+    assert claim.is_held(path) == (touched == "since")
+    with claimed(path, blocking=False) as mine:
+        assert (mine is None) == (touched == "since")
+
+
+def test_a_killed_removal_keeps_no_claim(tmp_path: Path) -> None:
+    """A process that was killed while it removed an old claim stands in nobody's way."""
+    path = tmp_path / "claim"
+    path.write_text(json.dumps(ELSEWHERE))
+    os.utime(path, (1, 1))
+    right = tmp_path / f"claim.{ELSEWHERE['id']}"
+    right.write_text(json.dumps({**ELSEWHERE, "id": "5" * 16}))
+    os.utime(right, (1, 1))
+    with claimed(path, blocking=False) as mine:
+        assert mine is not None
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_owner_keeps_it_fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
