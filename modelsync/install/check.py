@@ -23,7 +23,8 @@ def check_blob(context: Context, step: Step, linked: Path | None) -> BlobCheck:
     Args:
         context: What to work with.
         step: The step.
-        linked: The project's folder: where the blob is damaged, hard links to it may be replaced from then on.
+        linked: The project's folder: where the blob is damaged, hard links to it may be replaced from then on, and
+            what a person wrote into it through a symbolic link is kept beside that.
     """
     assert step.model is not None
     assert step.file is not None
@@ -31,11 +32,15 @@ def check_blob(context: Context, step: Step, linked: Path | None) -> BlobCheck:
     paths = [path for file, path in link_targets(step.model) if file.sha256 == step.target]
     blob = context.store.blob_path(step.target)  # gone afterwards, where nothing of it is known to be good
     names = link_findings.names_of(linked, paths, blob) if linked is not None else {}
+    written = link_findings.written_through(linked, paths, blob) if linked is not None else ()
     told = context.teller(label, step.bytes, "checking")
-    finding = verify.recheck(context.store, step.target, on_bytes=told)
-    if names and linked is not None and (finding.state != "good" or finding.path != blob):
+    finding = verify.recheck(context.store, step.target, keep=bool(written), on_bytes=told)
+    if linked is not None and (finding.state != "good" or finding.path != blob):
+        for kept in link_findings.keep(linked, written, blob):
+            context.warn(f"what was changed is kept as {printable(str(kept))}")
         with suppress(StoreError):  # a folder that is only read keeps its links
-            link_findings.distrust(linked, names)
+            if names:
+                link_findings.distrust(linked, names)
     return finding
 
 

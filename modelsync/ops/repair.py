@@ -24,7 +24,7 @@ from modelsync.project.project import Project
 from modelsync.project.selection import Selection
 from modelsync.spec.lock.model import LockedModel
 from modelsync.spec.names import printable
-from modelsync.store import blobs, link_findings, link_folder, links, roots
+from modelsync.store import blobs, link_findings, link_folder, links, roots, swap
 from modelsync.store.verify import BlobCheck
 
 
@@ -72,8 +72,8 @@ def repair(
     before: frozenset[Path] = frozenset()
     if target is not None:
         target = target._replace(repairs=True)
-        _claim(target, checked)
         before = _set_aside(target, checked)
+        _claim(target, checked)
     roots.write(context.store, project.lock_path, lock.digests, named=lock.digests)
     done, error = FetchTotals(), None
     works: tuple[Callable[[], FetchTotals], ...] = (
@@ -139,11 +139,13 @@ def _added(one: FetchTotals, other: FetchTotals) -> FetchTotals:
 
 
 def _claim(target: Target, checked: Checked) -> None:
-    """Marks links to damaged blobs for replacement."""
+    """Marks links to damaged blobs for replacement; what a person wrote through a symbolic link is kept first."""
     for model in (*checked.faulty, *checked.others):
         for file, path in plan.link_targets(model):
             finding = checked.findings[file.sha256]
             if finding.state == "damaged" and finding.path is not None:
+                written = link_findings.written_through(target.folder, [path], finding.path)
+                link_findings.keep(target.folder, written, finding.path)
                 names = link_findings.names_of(target.folder, [path], finding.path)
                 if names:
                     link_findings.distrust(target.folder, names)
@@ -152,13 +154,9 @@ def _claim(target: Target, checked: Checked) -> None:
 def _set_aside(target: Target, checked: Checked) -> frozenset[Path]:
     """What was changed and got another name to make room, so far."""
     places = {target.folder / row.file for row in checked.rows if row.status == "damaged"}
-    return frozenset(
-        other
-        for place in places
-        if place.parent.is_dir()
-        for other in place.parent.iterdir()
-        if other.name.startswith(f"{place.name}.modified")
-    )
+    for model in (*checked.faulty, *checked.others):
+        places |= {target.folder / path for _, path in plan.link_targets(model)}
+    return frozenset(other for place in places for other in swap.set_aside_as(place))
 
 
 def _after(context: Context, row: VerifiedFile, target: Target | None) -> VerifiedFile:

@@ -235,6 +235,9 @@ class _Look:
         blob = row.path
         if blob is None or not shown.is_file() or shown.samefile(blob):
             return None
+        atomic.check_folders(self.context.store)
+        if shown.parent.is_symlink():
+            return None  # what it leads to is not the store's
         with atomic.told(f"cannot read {shown}"):
             if receipts.opinion(self.context.store, file.sha256, shown.stat()) != "good":
                 return None  # nobody is given it

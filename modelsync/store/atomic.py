@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modelsync.errors import DiskFullError, StoreError
-from modelsync.store.layout import TEMPORARY, Store
+from modelsync.store.layout import FOLDERS, SHARDED, TEMPORARY, Store
 
 CACHEDIR_TAG = """Signature: 8a477f597d28d172789f06886806bc55
 # This file marks a cache: backups may leave the folder out (https://bford.info/cachedir/).
@@ -63,8 +63,52 @@ def _in_words(doing: str, hint: str, error: OSError) -> StoreError:
     return StoreError(f"{where}: {error.strerror or error}", hint=hint)
 
 
+_checked: set[Path] = set()  # roots of stores whose folders this process has looked at
+
+
+def check_folders(store: Store, *, again: bool = False) -> None:
+    """Checks that no folder of the store is a link that leads out of it, before something is written or removed there.
+
+    Args:
+        store: The store; its own root is looked at, once a process.
+        again: Look once more: some time has passed.
+
+    Raises:
+        StoreError: one leads out.
+    """
+    if store.root in _checked and not again:
+        return
+    root = os.path.realpath(store.root)
+    for entry in _links(store.root):
+        if not os.path.realpath(entry).startswith(root + os.sep):
+            raise StoreError(
+                f"{entry} is a link that leads out of the store",
+                hint="see who made it, and remove it; MODELSYNC_STORE names another place for the whole store",
+            )
+    if os.path.isdir(root):  # noqa: PTH112
+        _checked.add(store.root)
+
+
+def _links(root: Path) -> Iterator[str]:
+    """The folders of a store's layout that are links."""
+    for place in (root, *(root / name for name in SHARDED)):
+        with suppress(OSError), os.scandir(place) as entries:
+            for entry in entries:
+                if (place != root or entry.name in FOLDERS) and (entry.is_symlink() or _is_junction(entry)):
+                    yield entry.path
+
+
+def _is_junction(entry: os.DirEntry[str]) -> bool:
+    return sys.platform == "win32" and sys.version_info >= (3, 12) and entry.is_junction()
+
+
 def prepare(store: Store) -> None:
-    """Makes the root of the store, marked as a cache, and its folder for temporary names."""
+    """Makes the root of the store, marked as a cache, and its folder for temporary names.
+
+    Raises:
+        StoreError: a folder of the store is a link that leads out of it.
+    """
+    check_folders(store)
     with suppress(FileExistsError):
         (store.root / TEMPORARY).mkdir(parents=True)
     with suppress(FileExistsError), (store.root / "CACHEDIR.TAG").open("x") as tag:
@@ -72,7 +116,12 @@ def prepare(store: Store) -> None:
 
 
 def temporary(store: Store) -> Path:
-    """A fresh name in the store's folder for what is on its way: the store must have been prepared."""
+    """A fresh name in the store's folder for what is on its way: the store must have been prepared.
+
+    Raises:
+        StoreError: a folder of the store is a link that leads out of it.
+    """
+    check_folders(store)
     return store.root / TEMPORARY / unique()
 
 

@@ -87,6 +87,7 @@ def publish(
     target, size = store.blob_path(sha256), blocks.size
     origins = () if origin is None else (origin,)
     with atomic.told(f"cannot publish {sha256[:16]}…"):
+        atomic.check_folders(store)
         present = find(store._replace(readonly=()), sha256, size) is not None
         try:
             seen = data.stat()
@@ -124,6 +125,7 @@ def discard(store: Store, sha256: str) -> None:
         StoreError: it cannot be removed.
     """
     with atomic.told(f"cannot remove the blob {sha256[:16]}…"):
+        atomic.check_folders(store)
         atomic.unlink(store.blob_path(sha256))
         atomic.unlink(store.receipt_path(sha256))
 

@@ -76,6 +76,7 @@ def hold(
             _folder(store, key, ended).rename(rest)
 
     with atomic.told(f"cannot lock {key[:16]}… in the store"):
+        atomic.check_folders(store)
         if not path.parent.is_dir():
             atomic.prepare(store)
             path.parent.mkdir(exist_ok=True)

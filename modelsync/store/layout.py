@@ -39,6 +39,9 @@ TEMPORARY = "tmp-v1"
 MEMOS = "memos-v1"
 HEADERS = "headers-v1"
 
+FOLDERS = (BLOBS, RECEIPTS, PARTIALS, VIEWS, ROOTS, LOCKS, TEMPORARY, MEMOS, HEADERS)
+SHARDED = (BLOBS, RECEIPTS, HEADERS)  # have folders of two hex digits
+
 
 class Store(NamedTuple):
     """The store of this user, and those that are only searched.

@@ -8,7 +8,6 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -252,23 +251,13 @@ def _put(folder: Path, path: str, temp: Path, was: Record | None, *, set_aside: 
     target.parent.mkdir(parents=True, exist_ok=True)
     if was is not None and was.mode != "found":
         if set_aside and os.path.lexists(target) and not _describes(was, target):
-            _set_aside(target)
+            swap.set_aside(target, target)
         return swap.replace(temp, target, lambda at: _describes(was, at))
     try:
         swap.fill(temp, target)
     except FileExistsError:
         return False
     return True
-
-
-def _set_aside(target: Path) -> None:
-    """Moves a user's file to `<name>.modified`, or to `.modified-2` and so on, whatever is free."""
-    from modelsync.store import swap
-
-    for number in count(1):
-        with suppress(FileExistsError):
-            swap.fill(target, target.with_name(f"{target.name}.modified{f'-{number}' if number > 1 else ''}"))
-            return
 
 
 def _take_away(folder: Path, target: Path, put: Record) -> bool:

@@ -85,8 +85,9 @@ def execute(store: Store, steps: PrunePlan) -> Freed:
     """Carries a plan out. What came to be needed or at work on since it was made stays.
 
     Raises:
-        StoreError: what was noticed cannot be written down.
+        StoreError: what was noticed cannot be written down, or a folder of the store leads out of it.
     """
+    atomic.check_folders(store, again=True)  # a person may have thought about the plan for a while
     watch = _Watch(store, steps)
     for key, root in steps.noticed.items():
         if watch.unchanged(key):

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from modelsync.store import claim, digest_lock, roots, views
+from modelsync.store import atomic, claim, digest_lock, roots, views
 from modelsync.store.layout import (
     BLOBS,
     HEADERS,
@@ -96,8 +96,9 @@ def take(store: Store, now: float) -> Survey:
         now: Seconds since the epoch.
 
     Raises:
-        StoreError: it cannot be looked at.
+        StoreError: it cannot be looked at, or a folder of it is a link that leads out of it.
     """
+    atomic.check_folders(store, again=True)
     known = roots.read_all(store)
     locks = {root.lock for root in known.values() if root is not None and root.lock is not None}
     things = (

@@ -6,12 +6,17 @@ an empty place, and otherwise a look just before the rename has to do.
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 from modelsync.store import atomic
+
+_ASIDE = ".modified"
 
 # What answers that the system, the file system or this kind of file cannot do it.
 _CANNOT = {
@@ -88,6 +93,29 @@ def replace(source: Path, target: Path, is_ours: Callable[[Path], bool]) -> bool
     return False
 
 
+def set_aside(source: Path, target: Path) -> Path:
+    """Renames a user's file that is, or belongs, at `target` to `<name>.modified`, or `.modified-2`, whatever is free.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    for number in count(1):
+        place = target.with_name(f"{target.name}{_ASIDE}{f'-{number}' if number > 1 else ''}")
+        with suppress(FileExistsError):
+            fill(source, place)
+            return place
+    raise AssertionError
+
+
+def set_aside_as(target: Path) -> tuple[Path, ...]:
+    """The files beside `target` that have a name of `set_aside`, in order."""
+    name = re.compile(rf"{re.escape(target.name + _ASIDE)}(-[0-9]+)?")
+    try:
+        return tuple(sorted(each for each in target.parent.iterdir() if name.fullmatch(each.name)))
+    except OSError:
+        return ()
+
+
 def put_back(source: Path, target: Path) -> None:
     """Gives a user's file its name again; where something else has got it meanwhile, it becomes `<name>.modified`.
 
@@ -97,7 +125,7 @@ def put_back(source: Path, target: Path) -> None:
     try:
         fill(source, target)
     except FileExistsError:
-        fill(source, target.with_name(f"{target.name}.modified"))
+        fill(source, target.with_name(f"{target.name}{_ASIDE}"))
 
 
 def _rename(source: Path, target: Path, flags: int) -> bool:

@@ -42,7 +42,9 @@ class BlobCheck(NamedTuple):
         return others(self.size, self.damaged) if self.size is not None else ()
 
 
-def recheck(store: Store, sha256: str, *, on_bytes: Callable[[int], None] | None = None) -> BlobCheck:
+def recheck(
+    store: Store, sha256: str, *, keep: bool = False, on_bytes: Callable[[int], None] | None = None
+) -> BlobCheck:
     """Hashes a suspect blob again, and every other copy of it until one is good.
 
     A good one gets a new receipt. A bad one of which nothing is known to be good is removed from the store's own root.
@@ -50,6 +52,7 @@ def recheck(store: Store, sha256: str, *, on_bytes: Callable[[int], None] | None
     Args:
         store: The store.
         sha256: The blob's digest, in hex.
+        keep: Leave a bad one in its place until a good one comes: a person wrote to it.
         on_bytes: Is told how many more bytes were read, as they are; what it raises ends the check.
 
     Returns:
@@ -73,7 +76,7 @@ def recheck(store: Store, sha256: str, *, on_bytes: Callable[[int], None] | None
             return BlobCheck("good", path)
         finding = _damaged(store, sha256, path, seen, blocks, found)
         if place == store.root:
-            if finding.good:
+            if finding.good or keep:
                 _distrust(store, sha256, seen)
             else:
                 _cast_out(store, sha256, seen)
@@ -112,16 +115,21 @@ def verify(
     if path is None:
         return BlobCheck("missing")
     with atomic.told(f"cannot read {path}"):
-        receipt = receipts.fitting(store, sha256, path.stat())
-        finding = None
-        if receipt is not None and not full:
-            seen, blocks, good = _against(path, receipt, on_bytes)
-            finding = BlobCheck("good", path) if good else _damaged(store, sha256, path, seen, blocks)
-        if finding is None or (finding.state == "damaged" and not finding.damaged):
-            # where no block is known to be wrong, it may be the seal that has rotted
-            seen, found, blocks = _hashed(path, on_bytes if finding is None else None)
-            good = found == sha256
-            finding = BlobCheck("good", path) if good else _damaged(store, sha256, path, seen, blocks, found)
+        try:
+            receipt = receipts.fitting(store, sha256, path.stat())
+            finding = None
+            if receipt is not None and not full:
+                seen, blocks, good = _against(path, receipt, on_bytes)
+                finding = BlobCheck("good", path) if good else _damaged(store, sha256, path, seen, blocks)
+            if finding is None or (finding.state == "damaged" and not finding.damaged):
+                # where no block is known to be wrong, it may be the seal that has rotted
+                seen, found, blocks = _hashed(path, on_bytes if finding is None else None)
+                good = found == sha256
+                finding = (
+                    BlobCheck("good", path) if good else _damaged(store, sha256, path, seen, blocks, found)
+                )
+        except FileNotFoundError:  # another process has just removed it
+            return BlobCheck("missing")
     if finding.state == "damaged":
         _distrust(store, sha256, seen)
         return finding

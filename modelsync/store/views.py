@@ -98,6 +98,11 @@ def _show(store: Store, folder: Path, contents: dict[str, str], sources: dict[st
     atomic.prepare(store)
     for name, source in sources.items():
         target = folder / name
+        for parent in (target.parent, *target.parent.parents):
+            if parent == folder.parent:
+                break
+            if parent.is_symlink():  # what it leads to is not the store's
+                parent.unlink()
         if not _same(source, target):
             target.parent.mkdir(parents=True, exist_ok=True)
             _appear(store, source, target)

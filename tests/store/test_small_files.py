@@ -12,9 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from modelsync.errors import StoreError
 from modelsync.store import (
+    atomic,
     blobs,
     header_cache,
+    layout,
     prune,
     pulled,
     receipts,
@@ -139,6 +142,62 @@ def test_a_view_that_is_a_link_is_not_followed(store: Store, tmp_path: Path) -> 
 
 
 # --- shapes ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*layout.FOLDERS, *(f"{name}/ab" for name in layout.SHARDED)])
+def test_a_folder_of_the_store_that_leads_out_is_refused(store: Store, tmp_path: Path, name: str) -> None:
+    """Nothing is written, renamed or removed through it, and the message names it."""
+    data = next(
+        data for data in (b"GGUF %d" % number for number in range(10_000)) if sha256(data)[:2] == "ab"
+    )
+    publish(store, data)
+    views.make(store, [locked(data)])
+    header_cache.keep(store, sha256(data), b"GGUF")
+    sync_memo.write(store, Memo(("x",), None, {}, {}, ("/x", 1, 1), {}))
+    roots.write(store, tmp_path / "models.lock", [sha256(data)])
+    (store.root / layout.LOCKS).mkdir(exist_ok=True)
+    elsewhere = tmp_path / "elsewhere"
+    (store.root / name).rename(elsewhere)
+    (store.root / name).symlink_to(elsewhere, target_is_directory=True)
+    before = sorted((str(path), path.lstat().st_mtime_ns) for path in elsewhere.rglob("*"))
+    atomic._checked.clear()  # as another process
+    for work in (
+        lambda: prune.execute(store, prune.clean(store)),
+        lambda: publish(store, data + b"more"),
+        lambda: blobs.discard(store, sha256(data)),
+        lambda: views.make(store, [locked(data, "other.gguf")]),
+        lambda: roots.write(store, tmp_path / "models.lock", [sha256(b"x")]),
+        lambda: header_cache.keep(store, sha256(data), b"GGUF two"),
+    ):
+        with pytest.raises(StoreError, match=f"{name} is a link that leads out of the store"):
+            work()
+    assert sorted((str(path), path.lstat().st_mtime_ns) for path in elsewhere.rglob("*")) == before
+
+
+def test_a_folder_of_the_store_that_came_since_the_plan_is_refused(store: Store, tmp_path: Path) -> None:
+    """`clean` asks a person between its plan and the work: the folders are looked at once more."""
+    publish(store, ONE)
+    views.make(store, [locked(ONE)])
+    steps = prune.clean(store)
+    elsewhere = tmp_path / "elsewhere"
+    (store.root / layout.VIEWS).rename(elsewhere)
+    (store.root / layout.VIEWS).symlink_to(elsewhere, target_is_directory=True)
+    with pytest.raises(StoreError, match="leads out of the store"):
+        prune.execute(store, steps)
+    assert list(elsewhere.glob("*/model.gguf"))
+
+
+def test_nothing_is_shown_through_a_view_that_is_a_link(store: Store, tmp_path: Path) -> None:
+    """A planted link by a view's name is replaced by the view; what it leads to stays as it is."""
+    publish(store, ONE)
+    folder = store.view_path(views.view_key([locked(ONE)]))
+    folder.parent.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    folder.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    views.make(store, [locked(ONE)])
+    assert not folder.is_symlink()
+    assert (folder / "model.gguf").read_bytes() == ONE
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_a_receipt_of_a_wrong_shape_is_none(store: Store) -> None:
