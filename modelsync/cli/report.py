@@ -109,7 +109,7 @@ def totals(fetched: int, reused: int, seconds: float) -> str:
 
 
 def _quant(model: "LockedModel | None") -> str:
-    from modelsync.spec.choose import quant_of
+    from modelsync.spec.labels import quant_of
 
     return (quant_of(model.files[0].path) or "") if model and model.files else ""
 

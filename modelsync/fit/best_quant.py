@@ -9,7 +9,7 @@ from modelsync.fit.quants import estimate_quants
 from modelsync.sizes import size
 from modelsync.spec.names import printable
 from modelsync.spec.request import NO_COMPANIONS, Companions
-from modelsync.spec.uri import HfUri, Reference
+from modelsync.spec.uri import HfUri, Reference, parse
 
 CONTEXT = 4096  # tokens that a model should have room for, where no option says how many
 
@@ -101,7 +101,7 @@ def best_quant(
     best = (on_gpus or fitting)[-1]
     larger = table.rows[table.rows.index(best) + 1 :]
     return Chosen(
-        Reference(HfUri(uri.repo, quant=best.quant), reference.revision),
+        Reference(parse(best.title).uri, reference.revision),
         best,
         larger[0] if larger else None,
         len(table.rows),

@@ -7,7 +7,7 @@ from modelsync.context import Context
 from modelsync.errors import ModelsyncError
 from modelsync.fetch.wanted import WantedFile, wanted_file
 from modelsync.spec import choose
-from modelsync.spec.names import file_name, printable
+from modelsync.spec.names import file_name, printable, safe_path
 from modelsync.spec.request import NO_COMPANIONS, Companions, Request
 from modelsync.spec.uri import HfUri, Reference
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RepoQuant(NamedTuple):
-    """A quant, and where its files are."""
+    """A model of a repo, and where its files are; `name` is its label, which no other has."""
 
     name: str
     uri: HfUri
@@ -56,7 +56,7 @@ def smaller(context: Context, reference: Reference, size: int, missing: int) -> 
 def list_quants(
     context: Context, reference: Reference, companions: Companions = NO_COMPANIONS
 ) -> tuple[str, list[RepoQuant]]:
-    """The commit, and the quants of the repo in it, from small to large."""
+    """The commit, and the models of the repo in it, each by a URI that names it alone, from small to large."""
     from modelsync.sources import request as requests
     from modelsync.sources import source_for
 
@@ -64,12 +64,13 @@ def list_quants(
     repo, sources, endpoint = reference.uri.repo, context.sources(), context.endpoint()
     source: HuggingFace = source_for(reference.uri, sources)  # type: ignore[assignment]
     at = source.hubs.repo(endpoint, repo, reference.revision)
-    names = choose.quants(tuple(source.hubs.files(endpoint, at)))
-    if not names:
+    files_there = source.hubs.files(endpoint, at)
+    models = choose.models(tuple(files_there), {path: file.size for path, file in files_there.items()})
+    if not models:
         choose.choose_model((), quant=None, path=None, repo=repo)
     found = []
-    for name in names:
-        uri = HfUri(repo, quant=name)
+    for each in models:
+        uri = HfUri(repo, quant=each.label) if each.by_quant else HfUri(repo, path=safe_path(each.path))
         request = Request(uri, at.commit, *companions)
         answer = requests.resolve(request, sources, folder=Path.cwd(), endpoint=endpoint)
         files = tuple(
@@ -79,5 +80,5 @@ def list_quants(
             for file, _, owner in requests.owners(request.to_dict(), answer.files, sources)
         )
         model = tuple(wanted for wanted in files if wanted.file.role == "model")
-        found.append(RepoQuant(name, uri, model, files[len(model) :]))
+        found.append(RepoQuant(each.label, uri, model, files[len(model) :]))
     return at.commit, sorted(found, key=lambda quant: quant.size)

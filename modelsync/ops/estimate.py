@@ -17,7 +17,7 @@ from modelsync.memory.load_settings import (
 from modelsync.ops import subject as ops_subject
 from modelsync.project import model_files
 from modelsync.project.project import LoadedProject, Project
-from modelsync.spec.choose import quant_of
+from modelsync.spec.labels import quant_of
 from modelsync.spec.uri import Reference
 
 

@@ -14,7 +14,7 @@ from modelsync.gguf.types import FILE_TYPES, GUESSED
 from modelsync.gguf.writer import vocabulary_size
 from modelsync.ops import subject as ops_subject
 from modelsync.project.project import Project
-from modelsync.spec.choose import quant_of
+from modelsync.spec.labels import quant_of
 from modelsync.spec.names import printable
 
 _NEAR = 5  # keys that are offered for one that is not there
@@ -86,10 +86,14 @@ class Inspection(NamedTuple):
 
     @property
     def quant(self) -> str | None:
-        """What it was quantized to, as its header says, else as the file's name says."""
+        """What it was quantized to, as its maker calls it in the file's name, else as its header says."""
+        return quant_of(self.files[0]) or self.file_type
+
+    @property
+    def file_type(self) -> str | None:
+        """What it was quantized to, as its header says; None where it says nothing of it."""
         stated = self.header.metadata.number("general.file_type")
-        told = None if stated is None else FILE_TYPES.get(stated & ~GUESSED)
-        return told or quant_of(self.files[0])
+        return None if stated is None else FILE_TYPES.get(stated & ~GUESSED)
 
     @property
     def parameters(self) -> int:
@@ -159,6 +163,7 @@ class Inspection(NamedTuple):
             "file_size": self.file_size,
             "header_bytes": self.header_bytes,
             "quant": self.quant,
+            "file_type": self.file_type,
             "parameters": self.parameters,
             "active_parameters": self.active_parameters,
             "bits_per_weight": self.bits_per_weight,

@@ -7,7 +7,7 @@ from modelsync.context import Context
 from modelsync.install import present
 from modelsync.project import freshness
 from modelsync.project.project import Project
-from modelsync.spec.choose import quant_of
+from modelsync.spec.labels import quant_of
 from modelsync.store import link_record
 
 State = Literal[present.State, "stale", "unlocked"]

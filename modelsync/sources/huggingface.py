@@ -11,7 +11,8 @@ from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.sources import hub_errors
 from modelsync.sources.base import Found, FoundPiece, Resolution, joined
 from modelsync.sources.hub import Hubs
-from modelsync.spec import choose
+from modelsync.spec.beside import choose_companion
+from modelsync.spec.choose import choose_model
 from modelsync.spec.lock.origin import hf_url
 from modelsync.spec.names import file_name, listed, safe_path
 from modelsync.spec.parts import joined_name
@@ -19,7 +20,7 @@ from modelsync.spec.uri import HfUri, parse
 from modelsync.transfer.jobs import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from modelsync.errors import ModelsyncError
@@ -53,7 +54,7 @@ class HuggingFace:
             raise TypeError(f"{uri} is not an hf: URI")
         repo = self.hubs.repo(question.endpoint, uri.repo, question.reference.revision)
         files = self.hubs.files(question.endpoint, repo)
-        choice = choose_files(uri, question.role, tuple(files), question.beside)
+        choice = choose_files(uri, question.role, files, question.beside)
         found = [_found(question, repo, safe_path(path), files[path]) for path in choice.files]
         if choice.joined:
             found = [_join(found, question.previous)]
@@ -88,23 +89,29 @@ class HuggingFace:
         )
 
 
-def choose_files(uri: HfUri, role: Role, paths: Sequence[str], beside: Sequence[str] = ()) -> Choice:
+def choose_files(
+    uri: HfUri, role: Role, files: Mapping[str, RemoteFile], beside: Sequence[str] = ()
+) -> Choice:
     """Which of a repo's model files `uri` means in this role.
 
     Raises:
         NotFoundError: none, or not all of them are there, or several would do for an adapter.
     """
+    paths, note = tuple(files), None
     if uri.path is None and role == "mmproj":
-        fitting = [path for path in paths if uri.quant is None or _is_quant(path, uri.quant)]
-        path = choose.choose_mmproj(fitting, beside[0] if beside else "", uri.repo)
+        model = beside[0] if beside else ""
+        path, note = choose_companion(role, paths, model, uri.repo, quant=uri.quant)
         uri = uri._replace(path=path, quant=None)
     elif uri.path is None and role == "lora" and uri.quant is None:
         uri = uri._replace(path=_only(uri.repo, paths))
-    return choose.choose_model(paths, quant=uri.quant, path=uri.path, repo=uri.repo)
-
-
-def _is_quant(path: str, quant: str) -> bool:
-    return (choose.quant_of(path) or "").casefold() == quant.casefold()
+    choice = choose_model(
+        paths,
+        quant=uri.quant,
+        path=uri.path,
+        repo=uri.repo,
+        sizes={path: file.size for path, file in files.items()},
+    )
+    return choice._replace(note=note or choice.note)
 
 
 def _only(repo: str, paths: Sequence[str]) -> str:

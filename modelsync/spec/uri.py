@@ -232,13 +232,26 @@ def _page(text: str, rest: str) -> Reference:
         return _hub(
             text, f"{user}/{model}" + (f"/{path}" if path else "") + (f"#{fragment}" if fragment else "")
         )
-    if kind == "tree" and path.strip("/"):
-        raise forms.error(text, "is the page of a folder: name a file in it, or a quant")
-    reference = _hub(text, f"{user}/{model}" if kind == "tree" else f"{user}/{model}/{path}")
+    if kind == "tree":
+        reference = _hub(text, f"{user}/{model}" + _quant_of_folder(text, path.strip("/")))
+    else:
+        reference = _hub(text, f"{user}/{model}/{path}")
     revision = _revision(text, forms.unquote(revision))
     if fragment and fragment != revision:
         raise forms.error(text, f"has two revisions, {printable(revision)} and {printable(fragment)}")
     return reference if revision == "main" else reference._replace(revision=revision)
+
+
+def _quant_of_folder(text: str, folder: str) -> str:
+    """`:QUANT` for the folder of a quant; nothing for the repo's own page."""
+    if not folder:
+        return ""
+    from modelsync.spec.labels import quant_of  # few programs need it
+
+    quant = quant_of(file_name(forms.unquote(folder)))
+    if quant is None:
+        raise forms.error(text, "is the page of a folder that no quant names: name a file in it, or a quant")
+    return f":{quant}"
 
 
 def _revision(text: str, revision: str) -> str:

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsync.errors import NotFoundError
-from modelsync.spec.choose import Choice, choose_mmproj, choose_model, quant_of, quants
+from modelsync.spec.beside import choose_companion
+from modelsync.spec.choose import Choice, choose_model, quants
+from modelsync.spec.labels import quant_of
 from tests.support.refused import tried
 from tests.support.strategies import HOSTILE_TEXTS, PATHS
 
@@ -161,13 +163,13 @@ def test_a_repo_without_models_says_so() -> None:
 def test_the_projector_is_the_nearest_one(model: str, projector: str) -> None:
     """The deepest common folder first, then the nearest bit width."""
     paths = ["mmproj-F16.gguf", "mmproj-Q8_0.gguf", "a/mmproj-F16.gguf", "a/mmproj-Q8_0.gguf", model]
-    assert choose_mmproj(paths, model, REPO) == projector
+    assert choose_companion("mmproj", paths, model, REPO).path == projector
 
 
 def test_no_projector_is_an_error() -> None:
     """What was asked for and is not there is not left out."""
     with pytest.raises(NotFoundError, match="no projector"):
-        choose_mmproj(["m.gguf", "mmproj.txt"], "m.gguf", REPO)
+        choose_companion("mmproj", ["m.gguf", "mmproj.txt"], "m.gguf", REPO)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +204,6 @@ def test_whatever_a_hub_lists_the_choice_is_of_it(
     """A choice has files of the listing alone, or there is an error of ours."""
     choice = tried(lambda: _model(paths, quant, path))
     assert choice is None or set(choice.files) <= set(paths)
-    projector = tried(lambda: choose_mmproj(paths, path or "m.gguf", REPO))
-    assert projector is None or projector in paths
+    projector = tried(lambda: choose_companion("mmproj", paths, path or "m.gguf", REPO))
+    assert projector is None or projector.path in paths
     assert all(quant.isprintable() for quant in quants(paths))

@@ -188,9 +188,7 @@ def _parameters(found: "Inspection") -> str:
 
 
 def _quant(found: "Inspection") -> str:
-    from modelsync.spec.choose import quant_of
-
-    told, named, bits = found.quant, quant_of(found.files[0]), found.bits_per_weight
+    told, named, bits = found.file_type or found.quant, found.quant, found.bits_per_weight
     words = [printable(told)] if told else []
     if named and told and named.upper() != told:
         words[0] += f" ({printable(named)} by its name)"
