@@ -1,8 +1,7 @@
-"""Asks llama.cpp for the exact memory that a model needs.
+"""Asks llama.cpp for the memory that a model needs.
 
-A header without its data is loaded with `no_alloc`, which plans all buffers and allocates none. A worker process
-(`breakdown_worker`) does that for many headers, and is restarted if a header kills it. Its answers count after a
-self-test on a known model, and each only if llama.cpp's log agrees.
+A header without its data is loaded with `no_alloc`, which plans all buffers, logs their sizes and allocates none. A
+worker process (`breakdown_worker`) does that for many headers, and is restarted if a header kills it.
 """
 
 import json
@@ -11,17 +10,11 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 from modelsync.gguf.writer import HeaderFile
-from modelsync.llama.breakdown_check import (
-    KNOWN_SETTINGS,
-    Sums,
-    complaint,
-    disagreement,
-    known_header,
-    self_test,
-)
+from modelsync.llama.breakdown_log import Logged, complaint, logged
 from modelsync.llama.installed import is_installed
 from modelsync.memory.load_settings import LoadSettings
 from modelsync.spec.names import printable
@@ -62,15 +55,19 @@ class GgmlDevice(NamedTuple):
         return self.type in (1, 2)
 
 
-class Buffer(NamedTuple):
-    """The buffers of one type that llama.cpp would allocate."""
+class Answer(NamedTuple):
+    """What llama.cpp says of a load.
 
-    name: str
-    device: int | None  # index among ggml's devices; None: the CPU
-    host: bool  # it is in RAM, even if a GPU's backend allocates it
-    weights: int  # bytes
-    cache: int
-    compute: int
+    Attributes:
+        weights: Bytes of the tensors that it loads, as the file has them, each counted once.
+        log: The sizes in its log.
+        repacked: Bytes that a block takes more than in the file, by the ID of each type of weights that is laid out
+            anew for this CPU; none if that was ruled out, or does not happen here.
+    """
+
+    weights: int
+    log: Logged
+    repacked: Mapping[int, int]
 
 
 class Breakdown:
@@ -91,6 +88,7 @@ class Breakdown:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._devices: tuple[GgmlDevice, ...] = ()
+        self._repacked: dict[str, dict[int, int]] = {}  # by the buffer's name: the type's ID, bytes a block
         self._unusable: str | None = None
 
     def __enter__(self) -> Self:
@@ -113,9 +111,7 @@ class Breakdown:
         """The devices of ggml on this machine; none if the worker is unusable."""
         return self._devices if self._ready() else ()
 
-    def ask(
-        self, file: HeaderFile, settings: LoadSettings, *, repack: bool = True
-    ) -> tuple[Buffer, ...] | None:
+    def ask(self, file: HeaderFile, settings: LoadSettings, *, repack: bool = True) -> Answer | None:
         """Asks what llama.cpp would allocate for a model.
 
         Args:
@@ -125,29 +121,24 @@ class Breakdown:
                 weights are larger than in the file.
 
         Returns:
-            The buffers; None: `why_not` says why.
+            The answer; None: `why_not` says why.
         """
         if not self._ready():
             return None
         if settings.context > _MOST_CONTEXT:
             self.why_not = f"llama.cpp is not asked about a context of {settings.context} tokens"
             return None
-        answer = self._query(file, settings, repack=repack)
-        if answer is None:
-            return None
-        buffers, log = answer
-        self.why_not = disagreement(sums_of(buffers), log)
-        return None if self.why_not else buffers
+        return self._query(file, settings, repack=repack)
 
     def _ready(self) -> bool:
-        """Whether there is a worker that passed the self-test; starts one if needed."""
+        """Whether there is a worker; starts one if needed."""
         self.why_not = self._unusable
         if self._unusable is None and self._process is None:
             self.why_not = self._unusable = self._start()
         return self._unusable is None
 
     def _start(self) -> str | None:
-        """Starts a worker and tests it; returns why it is unusable, or None."""
+        """Starts a worker; returns why it is unusable, or None."""
         if sys.platform != "linux":
             return "llama.cpp's own numbers can be read only on Linux"
         if not is_installed():
@@ -171,14 +162,13 @@ class Breakdown:
                 f"llama-cpp-python cannot be asked: {printable(str(unable))}" if unable else "its worker died"
             )
         self._devices = tuple(_device(each) for each in greeting["devices"])
-        answer = self._query(known_header(), KNOWN_SETTINGS)
-        if answer is None:
-            return self.why_not
-        return self_test(sums_of(answer[0]), answer[1])
+        self._repacked = {
+            name: {int(kind): _size(more) for kind, more in types.items()}
+            for name, types in greeting["repacked"].items()
+        }
+        return None
 
-    def _query(
-        self, file: HeaderFile, settings: LoadSettings, *, repack: bool = True
-    ) -> tuple[tuple[Buffer, ...], str] | None:
+    def _query(self, file: HeaderFile, settings: LoadSettings, *, repack: bool) -> Answer | None:
         request = {
             "file_size": file.size,
             "gpu_layers": settings.gpu_layers,
@@ -190,15 +180,18 @@ class Breakdown:
             self.why_not = "llama.cpp did not survive this header"
             self.close()  # the next request starts another worker
             return None
-        log = str(answer.get("log", ""))
-        try:
-            buffers = tuple(_buffer(each, len(self._devices)) for each in answer["buffers"] or ())
-        except (KeyError, TypeError, ValueError):
-            buffers = ()
-        if not buffers:
-            self.why_not = f"llama.cpp says: {printable(complaint(log) or 'nothing')}"
+        text = str(answer.get("log", ""))
+        if answer.get("weights") is None:
+            self.why_not = f"llama.cpp says: {printable(complaint(text) or 'nothing')}"
             return None
-        return buffers, log
+        log = logged(text)
+        if not log.compute:
+            self.why_not = "llama.cpp's log has no sizes that can be read"
+            return None
+        repacked: dict[int, int] = {}
+        for name in log.weights & self._repacked.keys() if repack else ():
+            repacked |= self._repacked[name]
+        return Answer(max(0, _size(answer["weights"]) - log.unused), log, repacked)
 
     def _exchange(self, request: dict[str, Any], data: bytes) -> dict[str, Any] | None:
         assert self._socket is not None
@@ -245,15 +238,6 @@ def environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
 
 
-def sums_of(buffers: tuple[Buffer, ...]) -> Sums:
-    """The sums over all buffers."""
-    return Sums(
-        sum(buffer.weights for buffer in buffers),
-        sum(buffer.cache for buffer in buffers),
-        sum(buffer.compute for buffer in buffers),
-    )
-
-
 def _context(settings: LoadSettings) -> dict[str, Any]:
     """Fields of `llama_context_params`."""
     return {
@@ -279,14 +263,6 @@ def _device(record: dict[str, Any]) -> GgmlDevice:
         _size(record["free"]),
         _size(record["total"]),
     )
-
-
-def _buffer(record: dict[str, Any], devices: int) -> Buffer:
-    index = record["device"]
-    if index is not None and not 0 <= int(index) < devices:
-        raise ValueError("no such device")
-    weights, cache, compute = map(_size, record["sizes"])
-    return Buffer(printable(str(record["name"])), index, bool(record["host"]), weights, cache, compute)
 
 
 def _size(record: Any) -> int:

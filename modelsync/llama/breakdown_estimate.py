@@ -1,13 +1,19 @@
-"""Estimates memory with llama.cpp's own numbers, or by the formulas where it gives none."""
+"""Estimates memory with llama.cpp's own numbers, or by the formulas where it gives none.
+
+llama.cpp tells the size of its compute buffers and caches, which weights it loads, and which it lays out anew. It tells
+them in MiB: where the formulas agree, their bytes are taken. On which device what is, the formulas say.
+"""
 
 from collections.abc import Sequence
 
 from modelsync.gguf.writer import HeaderFile, minimal_header
-from modelsync.llama.breakdown import Breakdown, Buffer, GgmlDevice
+from modelsync.llama.breakdown import Answer, Breakdown, GgmlDevice
+from modelsync.llama.breakdown_log import ROUNDING
 from modelsync.memory.cache import state_bytes
 from modelsync.memory.estimate import Estimate, EstimatedModel, estimate
 from modelsync.memory.load_settings import LoadSettings
 from modelsync.memory.placement import Estimator, placed
+from modelsync.memory.weights import RAM, arrange, repacked_bytes
 from modelsync.system.devices import Device, Kind
 
 # llama.cpp really allocates recurrent states: above this, it is asked about one sequence only.
@@ -62,35 +68,54 @@ def _asked(
     simulated = settings._replace(context=settings.context or model.shape.context)
     if state_bytes(model.shape, settings) > _MOST_STATE:
         simulated = simulated._replace(sequences=1)
-    buffers = breakdown.ask(header, simulated)
-    if buffers is None:
+    answer = breakdown.ask(header, simulated)
+    if answer is None:
         return None
-    places = _places(breakdown)
-    if len(places) != len(found.uses) - 1:
-        breakdown.why_not = f"llama.cpp sees {len(places)} GPUs here"
+    gpus = [device.name for device in breakdown.devices() if device.is_gpu]
+    if len(gpus) != len(found.uses) - 1:
+        breakdown.why_not = f"llama.cpp sees {len(gpus)} GPUs here"
         return None
-    bare = model._replace(projectors=(), adapters=())
-    ram, *gpus = (use.device for use in found.uses)
-    alone, whole = estimate(bare, simulated, ram, gpus), estimate(bare, settings, ram, gpus)
-    uses = []
-    for place, use in enumerate(found.uses):
-        here = [each for each in buffers if _place(each, places) == place]
+    bare = estimate(
+        model._replace(projectors=(), adapters=()),
+        simulated,
+        found.uses[RAM].device,
+        [use.device for use in found.uses[1:]],
+    )
+    layout = arrange(len(model.shape.layers), found.gpu_layers, [use.device.free for use in found.uses[1:]])
+    weights = [use.weights for use in bare.uses]
+    weights[weights.index(max(weights))] += answer.weights - model.weights.loaded
+    weights[RAM] += repacked_bytes(model.header, model.shape, layout, answer.repacked)
+    caches = _shared_out(answer, [use.cache for use in bare.uses])
+    compute = _compute(answer, gpus)
+    uses = [
         # the formulas are exact for projectors, adapters and further sequences
-        weights = sum(each.weights for each in here) + use.weights - whole.uses[place].weights
-        cache = sum(each.cache for each in here) + whole.uses[place].cache - alone.uses[place].cache
-        uses.append(use._replace(weights=weights, cache=cache, compute=sum(each.compute for each in here)))
-    notes = tuple(note for note in found.notes if note not in whole.notes)
+        use._replace(
+            weights=max(0, weights[place] + use.weights - alone.weights),
+            cache=caches[place] + use.cache - alone.cache,
+            compute=compute[place],
+        )
+        for place, (use, alone) in enumerate(zip(found.uses, bare.uses, strict=True))
+    ]
+    notes = tuple(note for note in found.notes if note not in bare.notes)
     return found._replace(source="llama.cpp", uses=tuple(uses), bound=False, notes=notes)
 
 
-def _places(breakdown: Breakdown) -> dict[int, int]:
-    """Maps the index of each ggml GPU to its place among an estimate's devices."""
-    gpus = [index for index, device in enumerate(breakdown.devices()) if device.is_gpu]
-    return {index: place for place, index in enumerate(gpus, 1)}
+def _compute(answer: Answer, gpus: Sequence[str]) -> list[int]:
+    """Bytes of the compute buffers in RAM and on each GPU. A GPU's own buffers have its name."""
+    sums = [0] * (1 + len(gpus))
+    for name, size in answer.log.compute:
+        sums[gpus.index(name) + 1 if name in gpus else RAM] += size
+    return sums
 
 
-def _place(buffer: Buffer, places: dict[int, int]) -> int:
-    return 0 if buffer.host or buffer.device is None else places.get(buffer.device, 0)
+def _shared_out(answer: Answer, ours: Sequence[int]) -> list[int]:
+    """Bytes of the cache in RAM and on each GPU: llama.cpp's sum, shared out as the formulas have it."""
+    theirs, whole = sum(answer.log.caches), sum(ours)
+    if abs(theirs - whole) <= ROUNDING * max(1, len(answer.log.caches)):
+        return list(ours)
+    if not whole:
+        return [theirs, *(0 for _ in ours[1:])]
+    return [theirs * size // whole for size in ours]
 
 
 def _device(seen: GgmlDevice) -> Device:

@@ -4,7 +4,7 @@ Source: `LLM_TENSOR_INFOS`, `llama_model_loader::create_tensor` and `llama_model
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ class Weights(NamedTuple):
     each: int  # copied to each place that has layers
     largest: tuple[int, ...]  # the largest tensor of each layer
     projection: int  # the tensor that computes the logits
+    loaded: int  # bytes as the file has them, without what is copied and what aligns them
 
     @property
     def total(self) -> int:
@@ -56,12 +57,14 @@ def weigh(header: Header, shape: Shape) -> Weights:
     """Sums the weights of a model by layer."""
     count = len(shape.layers)
     layers, largest = [0] * count, [0] * count
-    inputs = output = each = embedding = projection = 0
+    inputs = output = each = embedding = projection = loaded = 0
     for tensor in header.tensors:
         size = padded(tensor.nbytes, DEFAULT_ALIGNMENT)
         index = _layer_of(tensor, shape, count)
+        if index is None or index < shape.trunk:
+            loaded += tensor.nbytes
         if index is not None:
-            if index < shape.trunk or not count:
+            if index < shape.trunk:
                 layers[index] += size
                 largest[index] = max(largest[index], size)
             continue
@@ -86,6 +89,7 @@ def weigh(header: Header, shape: Shape) -> Weights:
         each,
         tuple(largest),
         projection or tied,
+        loaded,
     )
 
 
@@ -136,6 +140,38 @@ def adapter_bytes(adapters: Iterable[Header], shape: Shape, layout: DeviceLayout
                 place = RAM if tensor.name.startswith(_INPUT) else layout.output
             sums[place] += padded(tensor.nbytes, DEFAULT_ALIGNMENT)
     return sums
+
+
+def repacked_bytes(header: Header, shape: Shape, layout: DeviceLayout, extra: Mapping[int, int]) -> int:
+    """Bytes in RAM beyond the file's, where llama.cpp lays matrices out anew for its CPU.
+
+    Args:
+        header: The model's.
+        shape: The model's.
+        layout: Where its layers are.
+        extra: Bytes that a block takes more, by the ID of each type that is laid out anew; 0 is possible.
+    """
+    found, tied = 0, shape.has_logits and all(tensor.name != "output.weight" for tensor in header.tensors)
+    for tensor in header.tensors:
+        if tensor.type.id not in extra or not _is_matrix(tensor):
+            continue
+        more = tensor.elements // tensor.type.block * extra[tensor.type.id]
+        index = _layer_of(tensor, shape, len(layout.layers))
+        if index is not None:
+            found += more if index < shape.trunk and layout.layers[index] == RAM else 0
+        elif tensor.name == _EMBEDDING:
+            # a tied embedding is read by rows as the input, and multiplied as the output: it is held both ways
+            twice = shape.architecture in families.EMBEDDING_TWICE
+            if tied and layout.output == RAM:
+                found += more + (0 if twice else padded(tensor.nbytes, DEFAULT_ALIGNMENT))
+        elif tensor.name.partition(".")[0] not in (*_INPUT, *_EACH_DEVICE) and layout.output == RAM:
+            found += more
+    return found
+
+
+def _is_matrix(tensor: Tensor) -> bool:
+    """Whether a tensor is multiplied whole, and has the least sizes of ggml's kernels for AMX."""
+    return len(tensor.shape) == 2 and tensor.shape[0] % 64 == 0 and tensor.shape[1] % 32 == 0
 
 
 def _layer_of(tensor: Tensor, shape: Shape, count: int) -> int | None:

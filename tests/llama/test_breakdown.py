@@ -1,4 +1,4 @@
-"""Asking llama.cpp: a worker that is guarded, tested, and believed only where its log agrees."""
+"""Asking llama.cpp: a worker that is guarded, and what its log says."""
 
 import os
 from collections.abc import Iterator
@@ -9,31 +9,46 @@ import pytest
 from modelsync.gguf.reader import read_header
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import HeaderFile, minimal_header, write_header
-from modelsync.llama.breakdown import Breakdown, sums_of
-from modelsync.llama.breakdown_check import (
-    KNOWN,
-    KNOWN_SETTINGS,
-    Sums,
-    complaint,
-    disagreement,
-    known_header,
-    self_test,
-)
+from modelsync.llama.breakdown import Answer, Breakdown, GgmlDevice
 from modelsync.llama.breakdown_estimate import estimator, gpus_of
+from modelsync.llama.breakdown_log import Logged, complaint, logged
 from modelsync.memory.cache import cache_bytes
 from modelsync.memory.estimate import estimate, model_of
-from modelsync.memory.load_settings import LLAMA_CPP_PYTHON, LLAMA_SERVER
+from modelsync.memory.load_settings import LLAMA_CPP_PYTHON, LLAMA_SERVER, LoadSettings
 from modelsync.memory.placement import max_context
+from modelsync.memory.weights import arrange, repacked_bytes
 from modelsync.system.devices import Device
 from tests.support import model_shapes
 from tests.support.header_builder import Model as Building
 from tests.support.machines import RAM
 from tests.support.marks import asks_llama_cpp
-from tests.support.units import GiB
+from tests.support.units import GiB, MiB
 
-LOG = """llama_kv_cache: size =    1.00 MiB (  1024 cells,   2 layers,  1/1 seqs), K (f16):    0.50 MiB
-sched_reserve:        CPU compute buffer size =    15.51 MiB
+KNOWN_SETTINGS = LoadSettings("test", context=1024, flash_attention=True)
+LOG = """load_tensors:          AMX model buffer size =     0.00 MiB
+load_tensors:          CPU model buffer size =     0.00 MiB
+llama_kv_cache: size =    1.00 MiB (  1024 cells,   2 layers,  1/1 seqs), K (f16):    0.50 MiB
+llama_memory_recurrent: size =    2.50 MiB (     1 cells,   4 layers)
+llama_context:        CPU  output buffer size =     0.49 MiB
+llama_kv_cache:        CPU KV buffer size =     0.00 MiB
+model has unused tensor blk.2.ffn_up.weight (size = 4096 bytes) -- ignoring
+model has unused tensor blk.2.ffn_down.weight (size = 1 bytes) -- ignoring
+sched_reserve:      CUDA0 compute buffer size =   304.75 MiB
+sched_reserve:  CUDA_Host compute buffer size =    15.51 MiB
 """
+
+
+def known_header() -> HeaderFile:
+    """A llama model of two layers, F16."""
+    model = Building("llama", 2, 512, 1024, context=4096, quant="F16")
+    model.heads(8, 2)
+    model.keys(feed_forward_length=1792, rope__dimension_count=64)
+    model.ends()
+    for block in model.blocks:
+        model.norms(block, "attn_norm", "ffn_norm")
+        model.attention(block, 512, 128)
+        model.feed_forward(block, 1792)
+    return minimal_header(model.header())
 
 
 @pytest.fixture(scope="module")
@@ -43,37 +58,14 @@ def breakdown() -> Iterator[Breakdown]:
         yield breakdown
 
 
-def test_the_known_header_is_what_it_is_said_to_be() -> None:
-    """Its weights and cache by the formulas are the numbers that were reckoned by hand."""
-    file = known_header()
-    model = model_of(read_header(file.header, "known", size=file.size))
-    ours = estimate(model, KNOWN_SETTINGS, RAM)
-    assert (ours.weights, ours.cache, ours.compute) == KNOWN
-
-
-@pytest.mark.parametrize(
-    ("sums", "log", "words"),
-    [
-        (KNOWN, LOG, None),
-        (KNOWN._replace(weights=KNOWN.weights + 1), LOG, "was read as 15738881"),
-        (KNOWN._replace(cache=0), LOG, "not 15738880 + 1048576"),
-        (KNOWN._replace(compute=1), LOG, "buffer was read as 1 bytes"),
-        (KNOWN, LOG.replace("15.51", "15.55"), "logged 15.55 MiB"),
-        (KNOWN, "", "does not give the size of its cache"),
-        (KNOWN, LOG.splitlines()[0], "does not give the size of its compute"),
-    ],
-)
-def test_what_does_not_agree_is_not_believed(sums: Sums, log: str, words: str | None) -> None:
-    """A wrong sum, a log that says otherwise, a log that says nothing: each is a reason to fall back."""
-    wrong = self_test(sums, log)
-    assert wrong is None if words is None else words in (wrong or "")
-
-
-def test_several_caches_are_added_up() -> None:
-    """Windowed models log two caches, hybrids a cache and a state."""
-    log = LOG + "llama_memory_recurrent: size =    2.50 MiB (     1 cells,   4 layers)\n"
-    assert disagreement(Sums(0, 7 << 19, 16_267_264), log) is None
-    assert disagreement(Sums(0, 1 << 20, 16_267_264), log) is not None
+def test_the_log_gives_sizes() -> None:
+    """Each cache, each compute buffer by its name, where weights are, and what is not loaded; nothing else counts."""
+    found = logged(LOG)
+    assert found.caches == (MiB, 5 * MiB // 2)
+    assert dict(found.compute) == {"CUDA0": 1219 * MiB // 4, "CUDA_Host": round(15.51 * MiB)}
+    assert found.weights == {"AMX", "CPU"}
+    assert found.unused == 4097
+    assert logged("all is well\n") == Logged((), (), frozenset(), 0)
 
 
 def test_a_complaint_is_found_in_the_log() -> None:
@@ -84,12 +76,27 @@ def test_a_complaint_is_found_in_the_log() -> None:
 
 
 @asks_llama_cpp
-def test_the_worker_passes_its_test(breakdown: Breakdown) -> None:
-    """The installed llama.cpp says of the known header what was reckoned by hand, its buffer too."""
-    buffers = breakdown.ask(known_header(), KNOWN_SETTINGS)
-    assert buffers is not None, breakdown.why_not
-    assert sums_of(buffers) == KNOWN
+def test_the_worker_says_of_a_known_header_what_was_computed_by_hand(breakdown: Breakdown) -> None:
+    """Two layers of a width of 512: the bytes of each tensor and of the cache can be added up on paper."""
+    answer = breakdown.ask(known_header(), KNOWN_SETTINGS, repack=False)
+    assert answer is not None, breakdown.why_not
     assert breakdown.why_not is None
+    layer = 2 * 512 * 4 + 2 * (2 * 512 * 512 + 2 * 128 * 512 + 3 * 1792 * 512)
+    assert answer.weights == 2 * 1024 * 512 * 2 + 512 * 4 + 2 * layer
+    assert answer.log.caches == (1024 * 2 * (128 + 128) * 2,)
+    assert [name for name, _ in answer.log.compute] == ["CPU"]
+    assert answer.log.weights == {"CPU"}
+    assert answer.repacked == {}
+
+
+@asks_llama_cpp
+def test_a_log_without_sizes_is_not_believed(breakdown: Breakdown, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where llama.cpp words its log otherwise, the formulas answer, and the note says why."""
+    monkeypatch.setattr("modelsync.llama.breakdown.logged", lambda _: logged(""))
+    model = model_of(model_shapes.ALL["llama3.1-8B"]().header())
+    found = estimator(model, RAM, (), breakdown)(LLAMA_CPP_PYTHON)
+    assert (found.source, found.need) == ("formula", estimate(model, LLAMA_CPP_PYTHON, RAM).need)
+    assert found.notes == ("by the formulas: llama.cpp's log has no sizes that can be read",)
 
 
 @asks_llama_cpp
@@ -188,13 +195,51 @@ def test_estimates_have_llama_cpps_numbers(breakdown: Breakdown) -> None:
     ask = estimator(model, RAM, (), breakdown)
     found = ask(LLAMA_SERVER._replace(context=8192))
     assert (found.source, found.bound, found.notes) == ("llama.cpp", False, ())
-    buffers = breakdown.ask(minimal_header(model.header), found.settings)
-    assert buffers is not None
-    assert (found.weights, found.cache, found.compute) == sums_of(buffers)
+    answer = breakdown.ask(minimal_header(model.header), found.settings)
+    assert answer is not None
+    assert found.compute == sum(size for _, size in answer.log.compute)
+    assert found.cache == sum(cache_bytes(model.shape, found.settings))
+    anew = repacked_bytes(model.header, model.shape, arrange(len(model.shape.layers), 0, []), answer.repacked)
+    assert found.weights == model.weights.total + anew
     small = Device("RAM", "ram", 6 * GiB, 6 * GiB)
     asked = LLAMA_CPP_PYTHON._replace(full_window=False)
     most = max_context(asked, 131072, estimator(model, small, (), breakdown))
     assert 0 < most < 131072
+
+
+class Told(Breakdown):
+    """A llama.cpp with one GPU that says what it is told to say."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def devices(self) -> tuple[GgmlDevice, ...]:
+        """A GPU behind the CPU."""
+        return GgmlDevice("CPU", "", 0, GiB, GiB), GgmlDevice("CUDA0", "A GPU", 1, 24 * GiB, 24 * GiB)
+
+    def ask(self, file: HeaderFile, settings: LoadSettings, *, repack: bool = True) -> Answer:
+        """Whatever is asked."""
+        return self.answer
+
+
+def test_what_the_log_says_is_shared_out_over_the_devices() -> None:
+    """A buffer with a GPU's name is the GPU's, any other is in RAM; a cache that the formulas do not know is scaled."""
+    model = model_of(model_shapes.ALL["llama3.1-8B"]().header())
+    gpu = Device("GPU", "cuda", 24 * GiB, 24 * GiB)
+    asked = LLAMA_CPP_PYTHON._replace(gpu_layers=17, context=4096)
+    ours = estimate(model, asked, RAM, [gpu])
+    log = logged(LOG)
+    told = Told(Answer(model.weights.loaded - 4096, log, {BY_NAME["Q8_0"].id: 4}))
+    ram, card = estimator(model, RAM, [gpu], told)(asked).uses
+    assert (ram.compute, card.compute) == (round(15.51 * MiB), 1219 * MiB // 4)
+    assert ram.cache + card.cache == pytest.approx(sum(log.caches), abs=1)
+    assert ram.cache / card.cache == pytest.approx(ours.uses[0].cache / ours.uses[1].cache)
+    assert ram.weights > ours.uses[0].weights
+    assert sum((ram.weights, card.weights)) > ours.weights
+    exact = Told(Answer(model.weights.loaded, log._replace(caches=(ours.cache + 5000,)), {}))
+    found = estimator(model, RAM, [gpu], exact)(asked)
+    assert [(use.weights, use.cache) for use in found.uses] == [(use.weights, use.cache) for use in ours.uses]
 
 
 @asks_llama_cpp
