@@ -73,7 +73,9 @@ class Direct:
 
     def locate(self, file: LockedFile | Found, endpoint: str, folder: Path) -> tuple[Segment, ...]:  # noqa: ARG002
         """The lock's URLs, as they are."""
-        return tuple(Segment(piece.url or "", piece.size) for piece in file.pieces or (file,))
+        return tuple(
+            Segment(piece.url or "", piece.size, sha256=piece.sha256) for piece in file.pieces or (file,)
+        )
 
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
         """Explains a server's refusal to give `subject`."""

@@ -68,6 +68,7 @@ class HuggingFace:
                 _RESOLVE.sub(rf"{endpoint.rstrip('/')}/\g<tail>", piece.url or ""),
                 piece.size,
                 redirects=piece.sha256 is not None and piece.etag == piece.sha256,  # in LFS: a CDN has it
+                sha256=piece.sha256,
             )
             for piece in file.pieces or (file,)
         )

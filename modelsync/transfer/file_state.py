@@ -194,6 +194,14 @@ class FileState:
         segment.track.clear()
         self.forget_hashes()
 
+    def lose(self, ranges: Ranges) -> None:
+        """Marks bytes of the file as missing, to be fetched again. No stream works on it."""
+        for segment in self.segments:
+            for start, end in ranges.within(segment.base, segment.base + (segment.track.size or 0)):
+                segment.track.lose(start, end)
+        self.unverified = self.unverified.without(ranges)
+        self.phase = "fetching"
+
     def borrow_digests(self, offset: int) -> Digests | None:
         """Lends the digests of all bytes up to `offset` to the stream that has the next bytes; None if it cannot."""
         if self.prefix_digests is None or self.lent or self.prefix_digests.position != offset:

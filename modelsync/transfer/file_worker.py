@@ -5,7 +5,6 @@ beyond it.
 """
 
 import time
-from pathlib import Path
 
 from modelsync.errors import CancelledError, HashMismatchError, ModelsyncError, StoreError
 from modelsync.transfer.delta_copy import DeltaCopy
@@ -14,8 +13,8 @@ from modelsync.transfer.file_state import FileState, OpenSegment
 from modelsync.transfer.jobs import HEAD, Fetched, identity, segment_sizes
 from modelsync.transfer.journal import Validator
 from modelsync.transfer.partial import Partial
-from modelsync.transfer.provenance import sentence
 from modelsync.transfer.ranges import Ranges
+from modelsync.transfer.refetch import Refetch
 from modelsync.transfer.track import MANY, SMALLEST, Track
 
 READ = 2**18  # bytes of the buffer to read back and hash; one per open file
@@ -34,11 +33,8 @@ class FileWorker:
         self._job = file.job
         self._lock = file.scheduler.lock
         self._sizes = segment_sizes(file.job)
-        self._resumed = 0
-        self._restarted = False  # whether it was restarted already, after a wrong digest
-        self._note: str | None = None
+        self._refetch = Refetch(file)
         self._delta: DeltaCopy | None = None
-        self._wrong_copies: tuple[Path, ...] = ()
         self._unverified_from = MANY  # offset of the first byte that was or may be copied
         self._verified_digests: Digests | None = None  # the digests up to there
         self._small = False  # one stream fetches it all, and hashes the bytes as they come
@@ -88,12 +84,14 @@ class FileWorker:
             sha256=digests.sha256,
             blocks=digests.blocks,
             fetched=file.fetched,
-            resumed=self._resumed,
+            resumed=self._refetch.resumed.covered,
             etag=file.etag if len(file.segments) == 1 else None,
             pieces=tuple(digests.pieces),
             reused=file.reused,
-            note=self._note,
-            doubtful=self._wrong_copies,
+            note=self._refetch.note,
+            doubtful=tuple(sorted(self._delta.copied_from))
+            if self._delta and self._refetch.lost_copies
+            else (),
         )
 
     # --- what an earlier run left --------------------------------------------------------------------
@@ -123,7 +121,10 @@ class FileWorker:
         self._small = self._unverified_from == MANY and small
         with self._lock:
             file.segments = segments
-            self._resumed = file.here - file.fetched
+            done = Ranges(
+                (each.base + start, each.base + end) for each in segments for start, end in each.track.done
+            )
+            self._refetch.resumed = done.without(here.without(file.partial.ranges))
             file.scheduler.wake()
         self._delta.start()
 
@@ -176,12 +177,11 @@ class FileWorker:
             elif self._job.sha256 in (None, digests.sha256):
                 self._file.partial.finish(digests.position)
                 return digests
-            elif self._file.unverified:
-                self._discard_copies()
-                digests, self._verified_digests = self._verified_digests or Digests(pieces), None
             else:
-                self._restart(digests.sha256)
-                digests = Digests(pieces)
+                self._wait_for_streams()
+                start = self._fetch_again(digests)
+                verified = self._verified_digests if start >= self._unverified_from else None
+                digests = verified.copy() if verified is not None else Digests(pieces)
         return None
 
     def _hash_prefix(self, digests: Digests, epoch: int) -> bool:
@@ -254,48 +254,12 @@ class FileWorker:
             )
         return buffer[:count]
 
-    def _discard_copies(self) -> None:
-        """After a wrong digest, lets the streams fetch all copied bytes. No copy runs at this point."""
-        file = self._file
-        self._wait_for_streams()
-        file.partial.forget(file.unverified)
-        with self._lock:
-            for segment in file.segments:
-                for start, end in file.unverified.within(
-                    segment.base, segment.base + (segment.track.size or 0)
-                ):
-                    segment.track.lose(start, end)
-            self._resumed -= file.unverified.covered - file.reused
-            self._note = (
-                f"{file.label}: bytes that were copied from another file were wrong and were fetched again"
-            )
-            if self._delta is not None:
-                self._wrong_copies = tuple(sorted(self._delta.copied_from))
-            file.unverified, file.reused = Ranges(), 0
-            file.phase = "fetching"
-            file.scheduler.wake()
-
-    def _restart(self, got: str) -> None:
-        """After a wrong digest, fetches everything again, once, if bytes of an earlier run may be the cause."""
-        file = self._file
-        self._wait_for_streams()
-        history = sentence(file.partial.history())
-        if not self._resumed or self._restarted:
+    def _fetch_again(self, digests: Digests) -> int:
+        try:
+            return self._refetch.begin(digests)
+        except HashMismatchError:
             self._unusable = True
-            raise HashMismatchError(
-                f"{file.label} is not what was promised: expected sha256 {self._job.sha256}, got {got}; {history}",
-                hint="nothing of it was kept; `modelsync lock --verify` shows whether it has changed upstream",
-            )
-        self._note = f"{file.label}: the partial file of an earlier run was wrong; fetched again ({history})"
-        file.partial.reset()
-        self._allocate()
-        with self._lock:
-            for segment in file.segments:
-                segment.track.restart()
-            file.forget_hashes()
-            file.phase = "fetching"
-            self._restarted, self._resumed, file.reused = True, 0, 0
-            file.scheduler.wake()
+            raise
 
     def _wait_for_streams(self) -> None:
         with self._lock:

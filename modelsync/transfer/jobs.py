@@ -17,11 +17,13 @@ class Segment(NamedTuple):
         url: `https:`, `http:` or `file:` (an absolute path). The canonical one, never a signed one.
         size: Bytes that it must have; None: unknown.
         redirects: Whether the host most likely redirects to another one, such as a CDN.
+        sha256: The digest of these bytes alone, where that is known: a wrong piece of a joined file is told by it.
     """
 
     url: str
     size: int | None = None
     redirects: bool = False
+    sha256: str | None = None
 
     @property
     def is_local(self) -> bool:

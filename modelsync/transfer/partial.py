@@ -32,7 +32,7 @@ class Partial:
         confirm: Called before each write; raises if another process has taken over the folder.
 
     Attributes:
-        ranges: The bytes that counted when it was opened or reset.
+        ranges: The bytes that counted when it was opened.
         unverified: Those of them that were copied from another file.
         validators: Their version, by number of the segment, where that was recorded.
 
@@ -172,13 +172,6 @@ class Partial:
             flush(self._journal)
         with self._lock:  # the mark needs no sync of its own, but lines that came meanwhile do
             self._synced = self._lines if self._lines == lines + 1 else lines
-
-    def reset(self) -> None:
-        """Discards everything."""
-        with self._lock, self._os_errors:
-            self._clear()
-        self.ranges = self.unverified = Ranges()
-        self.validators = {}
 
     def finish(self, size: int) -> None:
         """Makes the file `size` bytes long. The publisher has to sync it."""

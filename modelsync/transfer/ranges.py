@@ -76,6 +76,17 @@ class Ranges:
         right = ((end, spans[last - 1][1]),) if end < spans[last - 1][1] else ()
         return _made((*spans[:first], *left, *right, *spans[last:]))
 
+    def without(self, other: "Ranges") -> "Ranges":
+        """The bytes that are not in `other`."""
+        ranges = self
+        for start, end in other:
+            ranges = ranges.remove(start, end)
+        return ranges
+
+    def common(self, other: "Ranges") -> "Ranges":
+        """The bytes that are in `other` too."""
+        return self.without(self.without(other))
+
     def within(self, start: int, end: int) -> "Ranges":
         """The bytes between `start` and `end`, counted from `start`."""
         first = bisect_right(self.spans, start, key=_END)

@@ -209,7 +209,7 @@ def test_an_older_blob_that_was_doubted_for_nothing_is_found_good(place: Place, 
 
 
 def test_a_hub_that_lies_about_the_sha256_publishes_nothing(place: Place, context: Context) -> None:
-    """It names one file and serves another of the same size: once over the network, refused, the old one kept."""
+    """It names one file and serves another of the same size: twice over the network, refused, the old one kept."""
     old, new = gguf_of(small(), TEMPLATE), gguf_of(small(), NEW_TEMPLATE)
     served = gguf_of({**small(), "blk.3.w": weights("other", 3903)}, NEW_TEMPLATE)
     assert len(served) == len(new)
@@ -222,7 +222,7 @@ def test_a_hub_that_lies_about_the_sha256_publishes_nothing(place: Place, contex
     place.hub.clear()
     with pytest.raises(HashMismatchError, match="came from http"):
         sync.sync(context, project, sync_options(upgrade=True))
-    assert came(place.hub) <= 1.01 * len(served)
+    assert came(place.hub) <= 2.01 * len(served)
     assert blobs.find(context.store, sha256(new)) is None
     assert blobs.find(context.store, sha256(old)) is not None
     place.hub.behave()

@@ -99,21 +99,6 @@ def test_ranges_past_the_end_of_the_data_do_not_count(folder: Path) -> None:
     assert opened(folder).ranges == Ranges([(0, 5)])
 
 
-def test_reset_forgets_everything_and_gives_the_space_back(folder: Path) -> None:
-    """As new, and it can be used on."""
-    partial = opened(folder)
-    partial.allocate(MiB)
-    fill(partial, 0, b"hello")
-    partial.set_validator(0, Validator("o", '"1"', 5))
-    partial.reset()
-    assert partial.path.stat().st_size == 0
-    fill(partial, 1, b"x")
-    partial.close()
-    again = opened(folder)
-    assert again.ranges == Ranges([(1, 2)])
-    assert again.validators == {}
-
-
 def test_forgotten_bytes_do_not_come_back(folder: Path) -> None:
     """Not even those that a mark had vouched for."""
     partial = opened(folder)
