@@ -9,9 +9,10 @@ from modelsync.fetch.wanted import WantedFile
 from modelsync.fit.machine import Machine
 from modelsync.gguf.header import Header
 from modelsync.gguf.merge import merge
+from modelsync.memory.companions import CompanionHeader
 from modelsync.memory.estimate import Estimate, EstimatedModel, model_of
 from modelsync.memory.load_settings import LoadSettings, from_load
-from modelsync.spec.roles import Role
+from modelsync.spec.roles import BY_ROLE
 
 
 class PendingModel(NamedTuple):
@@ -39,11 +40,11 @@ def read_model(context: Context, title: str, files: Sequence[WantedFile]) -> Est
 
 
 def with_companions(model: Header, read: Iterable[tuple[WantedFile, Header]]) -> EstimatedModel:
-    """A model from its own header and those of its companions; files of other roles in `read` do not matter."""
-    by_role: dict[Role, list[Header]] = {}
-    for wanted, header in read:
-        by_role.setdefault(wanted.file.role, []).append(header)
-    return model_of(model, by_role.get("mmproj", ()), by_role.get("lora", ()))
+    """A model from its own header and those of its companions; its own files in `read` do not matter."""
+    return model_of(
+        model,
+        (CompanionHeader(wanted.file.role, header) for wanted, header in read if wanted.file.role in BY_ROLE),
+    )
 
 
 def estimate_pending(context: Context, here: Machine, model: PendingModel) -> Estimate:

@@ -16,6 +16,7 @@ from modelsync.gguf.merge import merge
 from modelsync.llama.keywords import AUTO_WORDS
 from modelsync.llama.traits import header_of
 from modelsync.memory import placement
+from modelsync.memory.companions import CompanionHeader
 from modelsync.memory.estimate import DeviceUse, Estimate, EstimatedModel, model_of
 from modelsync.memory.load_settings import LoadSettings, from_load
 from modelsync.spec.names import printable
@@ -91,8 +92,10 @@ def _read_model(model: Path, mmproj: Path | None, loras: Sequence[Path]) -> Esti
     headers = [header_of(model.with_name(part)) for part in siblings(model.name)]
     return model_of(
         merge(headers, model.name) if len(headers) > 1 else headers[0],
-        [header_of(mmproj)] if mmproj is not None else [],
-        [header_of(lora) for lora in loras],
+        [
+            *([CompanionHeader("mmproj", header_of(mmproj))] if mmproj is not None else []),
+            *(CompanionHeader("lora", header_of(lora)) for lora in loras),
+        ],
     )
 
 

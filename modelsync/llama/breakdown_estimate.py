@@ -76,7 +76,7 @@ def _asked(
         breakdown.why_not = f"llama.cpp sees {len(gpus)} GPUs here"
         return None
     bare = estimate(
-        model._replace(projectors=(), adapters=()),
+        model._replace(companions=()),
         simulated,
         found.uses[RAM].device,
         [use.device for use in found.uses[1:]],
@@ -88,11 +88,11 @@ def _asked(
     caches = _shared_out(answer, [use.cache for use in bare.uses])
     compute = _compute(answer, gpus)
     uses = [
-        # the formulas are exact for projectors, adapters and further sequences
+        # what companions and further sequences add, the formulas say
         use._replace(
             weights=max(0, weights[place] + use.weights - alone.weights),
             cache=caches[place] + use.cache - alone.cache,
-            compute=compute[place],
+            compute=compute[place] + use.compute - alone.compute,
         )
         for place, (use, alone) in enumerate(zip(found.uses, bare.uses, strict=True))
     ]

@@ -1,14 +1,16 @@
 """Estimates the memory that a model needs on each device, by formulas."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from modelsync.gguf.header import Header
+from modelsync.memory import companions
 from modelsync.memory.cache import cache_bytes
+from modelsync.memory.companions import CompanionHeader, addition
 from modelsync.memory.compute import compute_bytes, input_bytes, multiplication_bytes, passed_bytes
 from modelsync.memory.load_settings import LoadSettings
 from modelsync.memory.shape import Shape, shape_of
-from modelsync.memory.weights import RAM, DeviceLayout, Weights, adapter_bytes, arrange, weigh, weight_bytes
+from modelsync.memory.weights import RAM, DeviceLayout, Weights, arrange, weigh, weight_bytes
 from modelsync.system.devices import Device
 
 _MIB = 1 << 20
@@ -19,13 +21,12 @@ _OFFLOADED_FROM = 32  # tokens of a batch from which a GPU multiplies by weights
 
 
 class EstimatedModel(NamedTuple):
-    """A model as an estimate sees it, with its projectors and adapters."""
+    """A model as an estimate sees it, with what is loaded beside it."""
 
     header: Header
     shape: Shape
     weights: Weights
-    projectors: tuple[Header, ...] = ()
-    adapters: tuple[Header, ...] = ()
+    companions: tuple[CompanionHeader, ...] = ()
 
 
 class DeviceUse(NamedTuple):
@@ -81,12 +82,10 @@ class Estimate(NamedTuple):
         return sum(use.need for use in self.uses)
 
 
-def model_of(
-    header: Header, projectors: Sequence[Header] = (), adapters: Sequence[Header] = ()
-) -> EstimatedModel:
-    """Builds a model for `estimate` from its headers."""
+def model_of(header: Header, beside: Iterable[CompanionHeader] = ()) -> EstimatedModel:
+    """Builds a model for `estimate` from its header, and those of what is loaded beside it."""
     shape = shape_of(header)
-    return EstimatedModel(header, shape, weigh(header, shape), tuple(projectors), tuple(adapters))
+    return EstimatedModel(header, shape, weigh(header, shape), tuple(beside))
 
 
 def estimate(
@@ -110,13 +109,15 @@ def estimate(
     for place, size in zip(layout.layers, cache_bytes(shape, settings), strict=True):
         kept[place if settings.offload_cache else RAM] += size
     held = weight_bytes(model.weights, layout)
-    added = adapter_bytes(model.adapters, shape, layout)
-    projecting = RAM if layout.on_gpu == 0 else 1
-    held[projecting] += sum(tensor.nbytes for header in model.projectors for tensor in header.tensors)
+    added = addition(model.companions, shape, layout)
     computed = _compute(model, settings, layout)
     uses = [
         DeviceUse(
-            device, held[place] + added[place], kept[place], computed[place], _other(model, settings, device)
+            device,
+            held[place] + added.weights[place],
+            kept[place] + added.cache[place],
+            computed[place] + added.compute[place],
+            _other(model, settings, device),
         )
         for place, device in enumerate((ram, *gpus))
     ]
@@ -169,9 +170,5 @@ def _other(model: EstimatedModel, settings: LoadSettings, device: Device) -> int
 
 
 def _notes(model: EstimatedModel) -> tuple[str, ...]:
-    notes = []
-    if model.shape.doubt is not None:
-        notes.append(f"{model.shape.doubt}: the cache is an upper bound")
-    if model.projectors:
-        notes.append("the projector's compute buffer is not counted")
-    return tuple(notes)
+    doubts = () if model.shape.doubt is None else (f"{model.shape.doubt}: the cache is an upper bound",)
+    return (*doubts, *companions.notes(model.companions))

@@ -13,6 +13,7 @@ from modelsync.llama.breakdown import Answer, Breakdown, GgmlDevice
 from modelsync.llama.breakdown_estimate import estimator, gpus_of
 from modelsync.llama.breakdown_log import Logged, complaint, logged
 from modelsync.memory.cache import cache_bytes
+from modelsync.memory.companions import CompanionHeader
 from modelsync.memory.estimate import estimate, model_of
 from modelsync.memory.load_settings import LLAMA_CPP_PYTHON, LLAMA_SERVER, LoadSettings
 from modelsync.memory.placement import max_context
@@ -268,7 +269,7 @@ def test_projectors_are_added_to_llama_cpps_numbers(breakdown: Breakdown) -> Non
     """What is not in the header that is asked about is counted all the same."""
     file = write_header({"general.architecture": "clip"}, [("mm.0.weight", (1024, 1024), BY_NAME["F32"])])
     header = model_shapes.ALL["llama3.1-8B"]().header()
-    with_it = model_of(header, [read_header(file.header, "mmproj")])
+    with_it = model_of(header, [CompanionHeader("mmproj", read_header(file.header, "mmproj"))])
     found = estimator(with_it, RAM, (), breakdown)(LLAMA_CPP_PYTHON)
     bare = estimator(model_of(header), RAM, (), breakdown)(LLAMA_CPP_PYTHON)
     assert found.weights - bare.weights == 4 << 20

@@ -5,6 +5,7 @@ import pytest
 from modelsync.gguf.reader import read_header
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import write_header
+from modelsync.memory.companions import CompanionHeader
 from modelsync.memory.estimate import EstimatedModel, estimate, model_of
 from modelsync.memory.load_settings import ALL_LAYERS, LoadSettings
 from modelsync.system.devices import Device
@@ -65,8 +66,10 @@ def test_projectors_and_adapters_are_counted_in() -> None:
     )
     model = model_of(
         model_shapes.ALL["llama3.1-8B"]().header(),
-        [read_header(projector.header, "mmproj")],
-        [read_header(adapter.header, "lora")],
+        [
+            CompanionHeader("mmproj", read_header(projector.header, "mmproj")),
+            CompanionHeader("lora", read_header(adapter.header, "lora")),
+        ],
     )
     settings = FLASH._replace(gpu_layers=2)
     ram, gpu = estimate(model, settings, RAM, [GPU]).uses
