@@ -45,6 +45,13 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """A request of this process that failed is tried again at once, but where the waits are what is tested."""
+    if request.module.__name__ != "tests.net.test_retry":
+        monkeypatch.setattr("modelsync.net.retry.FIRST_WAIT", 0.02)
+
+
+@pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty home of the test's own: no settings, tokens, proxies or caches of the person's are seen."""
     for name in list(os.environ):

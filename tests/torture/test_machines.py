@@ -85,4 +85,4 @@ def test_no_secret_is_written(tmp_path: Path) -> None:
 def test_a_planted_fault_is_found(tmp_path: Path, planted: str, action: str, found: str) -> None:
     """The machines can fail: a sync that is left out, and a temporary file that nobody removes, are found."""
     words = ("--plant", planted, "--operation", "pull", "--action", action)
-    assert found in str(figures(tmp_path, "kill", 12, 240, *words)["faults"])
+    assert found in str(figures(tmp_path, "kill", 4, 240, *words)["faults"])
