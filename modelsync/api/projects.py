@@ -37,6 +37,7 @@ def sync(
     inexact: bool = False,
     upgrade: bool = False,
     upgrade_models: Sequence[str] = (),
+    repin: bool = False,
     replace: bool = False,
     require_fit: bool | None = None,
     token: str | None = None,
@@ -76,7 +77,7 @@ def sync(
         link_mode=link_mode,
         inexact=inexact,
         replace=replace,
-        upgrade=Upgrade(upgrade, upgrade_models),
+        upgrade=Upgrade(upgrade, upgrade_models, repin),
     )
     call = CallOptions(
         endpoint=endpoint,
@@ -146,6 +147,7 @@ def lock(
     manifest: "calls.AnyPath | None" = None,
     upgrade: bool = False,
     upgrade_models: Sequence[str] = (),
+    repin: bool = False,
     dry_run: bool = False,
     token: str | None = None,
     endpoint: str | None = None,
@@ -162,6 +164,7 @@ def lock(
         manifest: See `path`.
         upgrade: Ask upstream about every model, not only about those that the lock lacks.
         upgrade_models: Ask upstream about these.
+        repin: Move pins to the newest commit even where it has the same files.
         dry_run: Write nothing.
         token: See `path`.
         endpoint: See `path`.
@@ -185,7 +188,7 @@ def lock(
     )
     with calls.context(call, on_progress, cancel) as context:
         found = calls.find(context, manifest)
-        return ops_lock.lock(context, found, Upgrade(upgrade, upgrade_models), dry_run=dry_run)
+        return ops_lock.lock(context, found, Upgrade(upgrade, upgrade_models, repin), dry_run=dry_run)
 
 
 def verify(

@@ -203,6 +203,11 @@ upgrades = value(
         shell_complete=completion.names,
         help="Ask upstream about this model again.",
     ),
+    click.option(
+        "--repin",
+        is_flag=True,
+        help="Move pins to the newest commit even where it has the same files; without -P, of all models.",
+    ),
 )
 groups = value(
     "groups",

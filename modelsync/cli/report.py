@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from modelsync.project.lock_diff import Change
     from modelsync.spec.lock.model import LockedModel
 
-MARKS = {"added": "+", "updated": "~", "removed": "-"}
-COLORS = {"added": "green", "updated": "yellow", "removed": "red"}
+MARKS = {"added": "+", "updated": "~", "removed": "-", "unchanged": "="}
+COLORS = {"added": "green", "updated": "yellow", "removed": "red", "unchanged": "white"}
 
 
 def changed(changes: Sequence["Change"]) -> list["Change"]:
@@ -25,8 +25,13 @@ def changed(changes: Sequence["Change"]) -> list["Change"]:
     )
 
 
-def change_lines(changes: Sequence["Change"]) -> list[str]:
-    """` + llama3  Q4_K_M  4.6 GiB`, ` ~ llama3  a1b2c3d -> e4f5a6b`, ` - old`: names and quants in columns."""
+def change_lines(changes: Sequence["Change"], costs: Sequence[str] = ()) -> list[str]:
+    """` + llama3  Q4_K_M  4.6 GiB`, ` ~ llama3  a1b2c3d -> e4f5a6b`, ` - old`: names and quants in columns.
+
+    Args:
+        changes: What became of each model.
+        costs: What that would cost, in words, as a last column; none: no such column.
+    """
     added = [change for change in changes if change.action == "added"]
     quants = max((len(_quant(change.after)) for change in added), default=0)
     rows = []
@@ -36,12 +41,14 @@ def change_lines(changes: Sequence["Change"]) -> list[str]:
             words = (
                 f"{_quant(change.after):{quants}}  {_size(change.after)}" if quants else _size(change.after)
             )
-        elif change.action == "updated":
+        elif change.action != "removed":
             words = _moved(change.before, change.after)
         else:
             words = ""
         rows.append((MARKS[change.action], name, words))
-    lines = table([(name, words) for _, name, words in rows])
+    lines = table(
+        [(name, words, cost) for (_, name, words), cost in zip(rows, costs or [""] * len(rows), strict=True)]
+    )
     return [
         f" {click.style(mark, fg=COLORS[change.action], bold=True)} {line}"
         for (mark, _, _), line, change in zip(rows, lines, changes, strict=True)

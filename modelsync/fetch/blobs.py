@@ -148,24 +148,28 @@ class _BlobFetcher:
         return missed + lost
 
     def _try_places(self, held: "dict[str, tuple[WantedFile, Held, ExitStack]]") -> None:
-        """Takes each file from the first place that gives it."""
+        """Takes each file from the first place that gives it; the error of the last that was tried counts."""
+        last: dict[str, ModelsyncError] = {}
         for place in self.places:
             jobs = {
                 key: job._replace(confirm=hold.confirm)
                 for key, (wanted, hold, _) in held.items()
                 if (job := place.job(wanted, hold.folder)) is not None
             }
-            self._run(place, held, jobs)
-            if not place.final:
-                for job in jobs.values():
-                    shutil.rmtree(job.folder, ignore_errors=True)
+            own = [job.folder for key, job in jobs.items() if job.folder != held[key][1].folder]
+            last |= self._run(place, held, jobs)
+            for folder in own:
+                shutil.rmtree(folder, ignore_errors=True)
+        for key, (wanted, hold, _) in held.items():
+            self._failed(wanted, hold, wanted.explain(last[key]))
 
     def _run(
         self, place: Place, held: "dict[str, tuple[WantedFile, Held, ExitStack]]", jobs: "dict[str, Job]"
-    ) -> None:
-        """Runs the jobs; those that arrive leave `held`, and so does what fails for good."""
+    ) -> dict[str, ModelsyncError]:
+        """Runs the jobs; those that arrive leave `held`, and so does what fails for good. Returns the other errors."""
+        passed: dict[str, ModelsyncError] = {}
         if not jobs:
-            return
+            return passed
         keys = {id(job): key for key, job in jobs.items()}
 
         def done(job: "Job", fetched: "Fetched") -> None:
@@ -188,20 +192,21 @@ class _BlobFetcher:
             with self.lock:
                 self.fetched += 0 if is_copy else fetched.fetched
                 self.reused += fetched.size if is_copy else fetched.resumed + fetched.reused
-            if fetched.note is not None:
-                self.notes.append(fetched.note)
+            self.notes += filter(None, (fetched.note, place.note(wanted)))
             self._doubt(wanted, fetched.doubtful)
 
         def failed(job: "Job", error: ModelsyncError) -> None:
             key = keys[id(job)]
             wanted, hold, stack = held[key]
-            if not place.final and not isinstance(error, CancelledError):
-                return  # the next place may have the file
+            if not isinstance(error, CancelledError) and not place.is_final(error):
+                passed[key] = error  # the next place may have the file
+                return
             self._failed(wanted, hold, error if isinstance(error, CancelledError) else wanted.explain(error))
             del held[key]
             stack.close()
 
         self.context.downloader().run(tuple(jobs.values()), done, failed)
+        return passed
 
     def _failed(self, wanted: WantedFile, hold: "Held", error: ModelsyncError) -> None:
         """Notes an error, unless another process has taken the file over: it is waited for."""

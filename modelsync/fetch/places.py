@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from modelsync.context import Context
+from modelsync.errors import CancelledError, HttpStatusError, ModelsyncError
 from modelsync.fetch.wanted import WantedFile
 from modelsync.gguf.magic import check_magic
 
@@ -17,15 +18,17 @@ if TYPE_CHECKING:
     from modelsync.fetch.delta import OlderFiles
     from modelsync.transfer.jobs import Job
 
+_GONE = frozenset({404, 410})
+
 
 class Place(Protocol):
-    """A place that may have the bytes of wanted files.
+    """A place that may have the bytes of wanted files."""
 
-    Attributes:
-        final: Whether a failure here is the file's. If not, the next place is tried.
-    """
+    def is_final(self, error: ModelsyncError) -> bool:
+        """Whether a failure here is the file's. If not, the next place is tried."""
 
-    final: bool
+    def note(self, wanted: WantedFile) -> str | None:
+        """What a person is told of a file that came from here; None: nothing."""
 
     def works_offline(self, wanted: WantedFile) -> bool:
         """Whether the place may give the file without a network."""
@@ -35,19 +38,25 @@ class Place(Protocol):
 
         Args:
             wanted: The file.
-            folder: That of its partial. A place that is not final works in a folder below it, which is removed.
+            folder: That of its partial. What belongs to this place alone is in a folder below it, which is removed.
         """
 
 
 def places(context: Context) -> tuple[Place, ...]:
     """All places, in the order in which they are tried."""
-    return (ProjectCopy(), SourcePlace(context))
+    source = SourcePlace(context)
+    return (ProjectCopy(), source, RequestedRevision(source))
 
 
 class ProjectCopy:
     """A file in the project's folder that may be the one that is wanted."""
 
-    final = False
+    def is_final(self, error: ModelsyncError) -> bool:  # noqa: ARG002
+        """No: it was a guess."""
+        return False
+
+    def note(self, wanted: WantedFile) -> None:
+        """Nothing: the plan says it."""
 
     def works_offline(self, wanted: WantedFile) -> bool:
         """Yes, where the project has a copy."""
@@ -73,11 +82,16 @@ class SourcePlace:
         context: What to work with.
     """
 
-    final = True
-
     def __init__(self, context: Context) -> None:
         self._context = context
         self._older: OlderFiles | None = None
+
+    def is_final(self, error: ModelsyncError) -> bool:
+        """Yes, but where the server itself says that there is no such file."""
+        return not (isinstance(error, HttpStatusError) and error.status in _GONE and not error.redirected)
+
+    def note(self, wanted: WantedFile) -> None:
+        """Nothing: most files come from here."""
 
     def works_offline(self, wanted: WantedFile) -> bool:
         """Whether the source is a file of this machine."""
@@ -93,6 +107,47 @@ class SourcePlace:
 
         self._older = self._older or OlderFiles(self._context)
         return job._replace(prepare=partial(self._older.prepare, wanted))
+
+
+class RequestedRevision:
+    """The revision that the request names, where the hub has lost the commit of the lock.
+
+    Args:
+        source: What makes the jobs.
+    """
+
+    def __init__(self, source: SourcePlace) -> None:
+        self._source = source
+        self._commits: dict[str, str] = {}
+
+    def is_final(self, error: ModelsyncError) -> bool:  # noqa: ARG002
+        """Yes: no other place is left."""
+        return True
+
+    def note(self, wanted: WantedFile) -> str | None:
+        """What settles it."""
+        commit = self._commits[wanted.key]
+        return (
+            f"{wanted.label}: the commit of the lock is gone upstream, and the same bytes came from {commit[:7]}; "
+            "`modelsync lock --upgrade` settles it"
+        )
+
+    def works_offline(self, wanted: WantedFile) -> bool:  # noqa: ARG002
+        """No: the hub is asked."""
+        return False
+
+    def job(self, wanted: WantedFile, folder: Path) -> "Job | None":
+        """Fetches the same path, if it has the same bytes there."""
+        try:
+            moved = wanted.relocate() if wanted.relocate is not None else None
+        except CancelledError:
+            raise
+        except ModelsyncError:
+            return None  # why the lock's commit could not be had says more
+        if moved is None or moved.segments == wanted.segments:
+            return None
+        self._commits[wanted.key] = moved.commit
+        return self._source.job(wanted._replace(segments=moved.segments), folder)
 
 
 def _job(wanted: WantedFile, folder: Path) -> "Job":

@@ -1,6 +1,7 @@
 """The files that are wanted in the store, and where their bytes are."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +12,7 @@ from modelsync.spec.names import file_name, printable
 from modelsync.store import blobs, layout
 
 if TYPE_CHECKING:
-    from modelsync.sources.base import Found, Source
+    from modelsync.sources.base import Found, Moved, Source
     from modelsync.transfer.jobs import Guess, Segment
 
 
@@ -25,6 +26,7 @@ class WantedFile(NamedTuple):
         explain: Puts a source's errors into words that say what to do.
         copies: Files on this machine that may have its bytes; their digest decides.
         guesses: Where some of its bytes may be copied from; its digest decides.
+        relocate: Asks where else its source has it, if its commit is gone; None: there is no commit.
     """
 
     label: str
@@ -33,6 +35,7 @@ class WantedFile(NamedTuple):
     explain: Callable[[ModelsyncError], ModelsyncError]
     copies: tuple[Path, ...] = ()
     guesses: "tuple[Guess, ...]" = ()
+    relocate: "Callable[[], Moved | None] | None" = None
 
     @property
     def key(self) -> str:
@@ -48,11 +51,12 @@ def wanted_files(
 
     endpoint = context.endpoint(model.request.get("endpoint"))
     wanted = set(files)
-    for file, _, source in owners(model.request, model.files, context.sources()):
+    for file, reference, source in owners(model.request, model.files, context.sources()):
         if file in wanted:
-            yield wanted_file(
+            found = wanted_file(
                 label(model.name, file.path), file, source, source.locate(file, endpoint, folder)
             )
+            yield found._replace(relocate=partial(source.relocate, file, reference, endpoint))
 
 
 def wanted_file(

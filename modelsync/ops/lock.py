@@ -2,20 +2,20 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from modelsync.context import Context
-from modelsync.errors import DriftError, StoreError
+from modelsync.errors import DriftError, ModelsyncError, StoreError
 from modelsync.ops.failures import Failures
 from modelsync.ops.options import Upgrade
 from modelsync.ops.proposal import NO_UPGRADE, LockReport, propose, write
 from modelsync.project import freshness, lookup
 from modelsync.project.project import LoadedProject, Project
 from modelsync.resolve.pin import ResolvedRequest, settle
-from modelsync.resolve.resolver import Query, resolve_all
-from modelsync.spec.lock.model import Lock, LockedFile, LockedModel
+from modelsync.resolve.pinned_commits import at_pinned_commits
+from modelsync.resolve.resolver import Query, resolve_each
+from modelsync.spec.lock.model import Lock, LockedModel
 from modelsync.spec.manifest.model import Entry
-from modelsync.spec.roles import COMPANIONS
 
 Result = TypeVar("Result")
 
@@ -118,42 +118,55 @@ def check(project: Project) -> Lock:
     return old or Lock()
 
 
-def verify(context: Context, project: Project) -> Lock:
+def verify(context: Context, project: Project) -> LockReport:
     """Asks upstream whether the lock is the truth about what it names: the gate for a change to the lock.
 
     Every request is resolved at the very commits that the lock has, and commits, licenses, sizes and digests are
     compared; that those commits are still what a branch or tag means is not asked: a lock may be behind, not wrong.
-    What has no published digest is read.
+    What has no published digest is read, unless the store has it and upstream confirms that it is the same.
 
     Raises:
         StaleLockError: the lock does not answer the manifest.
         DriftError: upstream says otherwise than the lock; the message names each difference.
+        ModelsyncError: the first by name of the models that differ or could not be asked about, with all errors.
     """
     project = project.loaded()
     manifest, current = project.manifest, check(project)
     models = lookup.locked_models(project, current, manifest.entries)
-    pinned = [_at_locked_commit(*pair) for pair in zip(manifest.entries, models, strict=True)]
-    answers = resolve_all(context, [Query(entry.request) for entry in pinned], project.root)
-    asked = [
-        ResolvedRequest(entry.name, entry.request.to_dict(), answer)
-        for entry, answer in zip(pinned, answers, strict=True)
+    failures = Failures(project)
+    pinned = [
+        (entry, model, at_pinned_commits(entry.request, model))
+        for entry, model in zip(manifest.entries, models, strict=True)
     ]
-    reading = settle(context, asked, project.root)
-    wrong: list[str] = []
-    for entry, model, answer, files in zip(pinned, models, answers, reading.files, strict=True):
+    resolved: list[tuple[Entry, LockedModel, ResolvedRequest]] = []
+    answers = resolve_each(context, [Query(request) for _, _, request in pinned], project.root)
+    for (entry, model, request), answer in zip(pinned, answers, strict=True):
+        if isinstance(answer, ModelsyncError):
+            failures.add(entry.title, answer, entry)
+        else:
+            asked = ResolvedRequest(entry.name, request.to_dict(), answer, model.files)
+            resolved.append((entry, model, asked))
+    reading = settle(
+        context,
+        [asked for _, _, asked in resolved],
+        project.root,
+        on_error=lambda index, error: failures.add(resolved[index][0].title, error, resolved[index][0]),
+    )
+    for (entry, model, asked), files in zip(resolved, reading.files, strict=True):
+        if entry.title in failures:
+            continue
+        answer = asked.answer
         there = model._replace(revision=answer.revision, license=answer.license, files=files)
-        wrong += [f"{entry.title}: {difference}" for difference in differences(model, there)]
-    if wrong:
-        raise DriftError(
-            f"{project.lock_path.name} does not say what upstream says: " + "; ".join(wrong),
-            hint="find out who changed it; `modelsync lock --upgrade` writes what upstream says now",
-        )
-    return current
-
-
-def outdated(context: Context, project: Project) -> LockReport:
-    """What `lock --upgrade` would move, without writing anything."""
-    return lock(context, project, Upgrade(every_model=True), dry_run=True)
+        if wrong := differences(model, there):
+            error = DriftError(
+                "; ".join(wrong),
+                hint=f"{project.lock_path.name} does not say what upstream says: find out who changed it; "
+                "`modelsync lock --upgrade` writes what upstream says now",
+            )
+            failures.add(entry.title, error, entry)
+    report = LockReport(current, (), False, reading.notes, reading.fetched)
+    failures.raise_first(report)
+    return report
 
 
 def differences(model: LockedModel, upstream: LockedModel) -> list[str]:
@@ -185,29 +198,3 @@ def differences(model: LockedModel, upstream: LockedModel) -> list[str]:
         ]:
             said.append(f"{name} is joined from other pieces upstream")
     return said
-
-
-def _at_locked_commit(entry: Entry, model: LockedModel) -> Entry:
-    """The entry with the lock's commits in place of branches and tags."""
-    request = entry.request
-    if model.revision is not None:
-        request = request._replace(revision=model.revision)
-    for companion in COMPANIONS:
-        files = [file for file in model.files if file.role == companion.role]
-        asked: Any = getattr(request, companion.key)
-        if companion.many:
-            if len(files) == len(asked):
-                pairs = zip(asked, files, strict=True)
-                at_commits = tuple(each._replace(revision=_commit(file, model)) for each, file in pairs)
-                request = request._replace(**{companion.key: at_commits})  # type: ignore[arg-type]
-        elif asked is not None and asked is not True:
-            at_commit = asked._replace(revision=_commit(next(iter(files), None), model))
-            request = request._replace(**{companion.key: at_commit})
-    return entry._replace(request=request)
-
-
-def _commit(file: LockedFile | None, model: LockedModel) -> str | None:
-    """The commit a file was taken from; None where its source has no commits."""
-    if file is None:
-        return None
-    return file.revision or (model.revision if file.repo is None else None)

@@ -17,15 +17,21 @@ class Upgrade(NamedTuple):
     Attributes:
         every_model: All of them.
         models: These.
+        repin: Take the newest commit even where it has the same files; without `models`, of all of them.
     """
 
     every_model: bool = False
     models: Sequence[str] = ()
+    repin: bool = False
 
     @property
     def wanted(self) -> bool:
         """Whether there is any."""
-        return bool(self.every_model or self.models)
+        return bool(self.every_model or self.models or self.repin)
+
+    def concerns(self, name: str) -> bool:
+        """Whether the model of that name is among them."""
+        return self.every_model or name in self.models or (self.repin and not self.models)
 
 
 class SyncOptions(NamedTuple):

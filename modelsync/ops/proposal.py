@@ -1,17 +1,18 @@
 """A lock that may be written: the requests that the old one no longer answers, resolved. Writes it too."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import ModelsyncError, UsageError
+from modelsync.errors import ModelsyncError, NotFoundError, UsageError
 from modelsync.ops.failures import Failures
 from modelsync.ops.options import Upgrade
 from modelsync.project import freshness
 from modelsync.project.lock_diff import Change, compare_locks
 from modelsync.project.project import LoadedProject
 from modelsync.resolve.pin import PinnedFiles, ResolvedRequest, settle
+from modelsync.resolve.pinned_commits import at_pinned_commits, confirms, unmoved
 from modelsync.resolve.resolver import Query, resolve_each
 from modelsync.spec.lock import text as lock_text
 from modelsync.spec.lock.model import Lock, LockedModel
@@ -25,13 +26,17 @@ NO_UPGRADE = Upgrade()
 
 
 class LockReport(NamedTuple):
-    """What a lock came to: the lock, what changed in it, whether it was written, and notes for a person."""
+    """What a lock came to: the lock, what changed in it, whether it was written, and notes for a person.
+
+    `unmoved` are the models whose pins stay though upstream has another commit: it has the same files.
+    """
 
     lock: Lock
     changes: tuple[Change, ...]
     written: bool
     notes: tuple[str, ...] = ()
     bytes_fetched: int = 0
+    unmoved: tuple[Change, ...] = ()
 
 
 class Proposal(NamedTuple):
@@ -43,6 +48,7 @@ class Proposal(NamedTuple):
         notes: For a person.
         fetched: Bytes that were read to learn digests.
         whole: Whether every model that the old lock lacks could be resolved. If not, nothing is written.
+        unmoved: The models whose pins stay, before and as upstream has them now.
     """
 
     old: Lock | None
@@ -50,6 +56,7 @@ class Proposal(NamedTuple):
     notes: tuple[str, ...] = ()
     fetched: int = 0
     whole: bool = True
+    unmoved: tuple[Change, ...] = ()
 
     @property
     def lock(self) -> Lock:
@@ -58,7 +65,8 @@ class Proposal(NamedTuple):
 
     def report(self, *, written: bool) -> LockReport:
         """What it came to."""
-        return LockReport(self.lock, compare_locks(self.old, self.lock), written, self.notes, self.fetched)
+        changes = compare_locks(self.old, self.lock)
+        return LockReport(self.lock, changes, written, self.notes, self.fetched, self.unmoved)
 
 
 def propose(
@@ -69,6 +77,7 @@ def propose(
     *,
     dry_run: bool = False,
     target: "Target | None" = None,
+    only: Collection[str] | None = None,
 ) -> Proposal:
     """Makes the lock that answers the manifest, and writes nothing.
 
@@ -79,6 +88,7 @@ def propose(
         upgrade: See `lock`.
         dry_run: See `lock`.
         target: Where the models will be linked: its disk must have room for what is read, if it is copied.
+        only: The names that are asked about; None: all. Others stay as they are.
 
     Raises:
         UsageError: the lock belongs to a package.
@@ -91,7 +101,7 @@ def propose(
             hint="lock in the package's own source tree, with --manifest",
         )
     known = {entry.name for entry in manifest.entries}
-    for name in upgrade.models:
+    for name in (*upgrade.models, *(only or ())):
         if name not in known:
             manifest.entry(name)  # raises, with the nearest name
     fresh = freshness.compare(manifest, old)
@@ -99,7 +109,8 @@ def propose(
     moving = [
         entry
         for entry in manifest.entries
-        if (entry.name, entry.variant) not in kept or upgrade.every_model or entry.name in upgrade.models
+        if (entry.name, entry.variant) not in kept or upgrade.concerns(entry.name)
+        if only is None or entry.name in only
     ]
     if not moving and not fresh.extra and old is not None:
         return Proposal(old, old)
@@ -113,12 +124,25 @@ def propose(
             resolved.append((entry, answer))
     notes = tuple(f"{entry.title}: {note}" for entry, answer in resolved for note in answer.notes)
     settled, reading = _settle(context, project, resolved, kept, failures, dry_run=dry_run, target=target)
-    before = {(model.name, model.variant): model for model in old.models} if old is not None else {}
+    upstream = dict(settled)
+    if not upgrade.repin:
+        _leave_pins(context, project, [entry for entry, _ in resolved], kept, settled, failures)
+    stayed = tuple(
+        Change(key[0], key[1], "unchanged", kept[key], model)
+        for key, model in upstream.items()
+        if key in kept and model != kept[key] and settled.get(key) == kept[key]
+    )
+    before = old.by_key if old is not None else {}
     models = {**before, **settled}
     keys = [(entry.name, entry.variant) for entry in manifest.entries]
     new = (old or Lock())._replace(models=tuple(models[key] for key in keys if key in models))
     return Proposal(
-        old, new, notes + reading.notes, reading.fetched, whole=all(key in models for key in keys)
+        old,
+        new,
+        notes + reading.notes,
+        reading.fetched,
+        whole=all(key in models for key in keys),
+        unmoved=stayed,
     )
 
 
@@ -137,6 +161,43 @@ def write(project: LoadedProject, proposal: Proposal) -> bool:
         return False
     project.write_lock(new, text)
     return True
+
+
+def _leave_pins(
+    context: Context,
+    project: LoadedProject,
+    entries: Sequence[Entry],
+    kept: Mapping[tuple[str, str | None], LockedModel],
+    settled: dict[tuple[str, str | None], LockedModel],
+    failures: Failures,
+) -> None:
+    """Puts the pins of before into `settled` where the selected files are unchanged and the commit is still there.
+
+    Args:
+        context: What to work with.
+        project: The manifest and its lock.
+        entries: What was resolved.
+        kept: What the lock says of entries that it answers.
+        settled: What upstream says now; an entry that cannot be asked about becomes a failure and is taken out.
+        failures: Gets those.
+    """
+    sources = context.sources()
+    wished = []
+    for entry in entries:
+        old, new = kept.get(entry.key), settled.get(entry.key)
+        if old is not None and new is not None:
+            model = unmoved(old, new, sources)
+            if model != new:
+                wished.append((entry, model))
+    queries = [Query(at_pinned_commits(entry.request, model), model.files) for entry, model in wished]
+    for (entry, model), answer in zip(wished, resolve_each(context, queries, project.root), strict=True):
+        if isinstance(answer, NotFoundError):
+            continue  # the commit is gone: its pin moves
+        if isinstance(answer, ModelsyncError):
+            failures.add(entry.title, answer, entry)
+            del settled[entry.key]
+        elif confirms(answer, model):
+            settled[entry.key] = model
 
 
 def _query(entry: Entry, known: dict[tuple[str, str | None], LockedModel]) -> Query:

@@ -90,6 +90,13 @@ class Resolution(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+class Moved(NamedTuple):
+    """Where a file is whose pinned commit is gone: its bytes, and the commit that has them now."""
+
+    segments: tuple[Segment, ...]
+    commit: str
+
+
 class Source(Protocol):
     """A place that models come from. `modelsync.sources.sources` lists them."""
 
@@ -110,6 +117,19 @@ class Source(Protocol):
 
     def locate(self, file: LockedFile | Found, endpoint: str, folder: Path) -> tuple[Segment, ...]:
         """Where the bytes of `file` are, in order: one segment, or one for each piece. Makes no request."""
+        ...
+
+    def relocate(self, file: LockedFile | Found, reference: Reference, endpoint: str) -> Moved | None:
+        """Where the request's revision has the same file, if its commit is gone; None if it has not.
+
+        Args:
+            file: The file, with its sha256.
+            reference: The URI that asked for it, at the revision that the request names.
+            endpoint: The hub to ask.
+
+        Raises:
+            ModelsyncError: the source could not be asked.
+        """
         ...
 
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:

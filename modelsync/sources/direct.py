@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from modelsync.net.client import Client
     from modelsync.sources.base import Question
     from modelsync.spec.lock.model import LockedFile, Piece
-    from modelsync.spec.uri import Uri
+    from modelsync.spec.uri import Reference, Uri
 
 _TAG = re.compile(r"[!#-~]{1,256}", re.ASCII)  # an entity tag between its quotes, RFC 9110, 8.8.3; bounded
 _NO_HEAD = frozenset({403, 405, 501})  # 403: a URL signed for GET alone
@@ -76,6 +76,10 @@ class Direct:
         return tuple(
             Segment(piece.url or "", piece.size, sha256=piece.sha256) for piece in file.pieces or (file,)
         )
+
+    def relocate(self, file: LockedFile | Found, reference: Reference, endpoint: str) -> None:  # noqa: ARG002
+        """None: a URL has no commits."""
+        return
 
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
         """Explains a server's refusal to give `subject`."""

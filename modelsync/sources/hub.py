@@ -29,6 +29,7 @@ MAX_REF = 256  # characters of a name
 MAX_REFS = 1000  # branches and tags among which a misspelt one is looked for
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_REPO = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
 _QUERY = re.compile(r"[!-~]+")
 _MODEL_FILE = re.compile(r"\.gguf(\.part\d+of\d+)?$", re.IGNORECASE)
 _LINK = re.compile(  # possessive: a long header is read once
@@ -57,11 +58,18 @@ class Repo(NamedTuple):
         id: `user/model`, as it was asked for.
         commit: 40 hex digits.
         license: By its model card, or None.
+        called: `user/model`, as the hub calls it now: another name where it was renamed.
     """
 
     id: str
     commit: str
     license: str | None
+    called: str
+
+    @property
+    def owner(self) -> str:
+        """Whose it is now."""
+        return self.called.partition("/")[0]
 
 
 class Hubs:
@@ -136,7 +144,9 @@ class Hubs:
         files = siblings(value)
         if files is not None:
             self._remember(("files", endpoint, repo, commit), files)
-        return Repo(repo, commit, license_of(value))
+        called = value.get("id")
+        known = isinstance(called, str) and _REPO.fullmatch(called)
+        return Repo(repo, commit, license_of(value), called if known else repo)
 
     def _ask_files(self, endpoint: str, repo: Repo) -> Mapping[str, RemoteFile]:
         first = f"{endpoint}/api/models/{repo.id}/tree/{repo.commit}"

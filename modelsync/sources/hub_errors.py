@@ -17,6 +17,7 @@ from modelsync.spec.names import listed, nearest, printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _BAD_CREDENTIALS = re.compile(
     r"invalid (credentials|(user )?(access )?token)|token .*(expired|revoked)", re.IGNORECASE
 )
@@ -117,9 +118,15 @@ def _gated(endpoint: str, repo: str) -> GatedError:
 
 
 def _no_revision(page: str, repo: str, revision: str, refs: Sequence[str]) -> NotFoundError:
+    there = f"it has {listed(refs)}" if refs else f"see {page}/commits/main"
+    if _COMMIT.fullmatch(revision):  # it was there when it was locked
+        return NotFoundError(
+            f"{repo} has no commit {revision}",
+            hint="if it was there before, its history was rewritten, and `modelsync lock --upgrade` locks what is "
+            f"there now; {there}",
+        )
     near = nearest(revision, refs)
     guess = f"; did you mean {printable(near)!r}?" if near else ""
-    there = f"it has {listed(refs)}" if refs else f"see {page}/commits/main"
     return NotFoundError(f"{repo} has no branch, tag or commit {printable(revision)!r}{guess}", hint=there)
 
 

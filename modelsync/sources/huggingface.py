@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from modelsync.errors import NotFoundError
+from modelsync.errors import NotFoundError, RefusedError
 from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.sources import hub_errors
-from modelsync.sources.base import Found, FoundPiece, Resolution, joined
+from modelsync.sources.base import Found, FoundPiece, Moved, Resolution, joined
 from modelsync.sources.hub import Hubs
 from modelsync.spec.beside import choose_companion
 from modelsync.spec.choose import choose_model
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from modelsync.spec.choose import Choice
     from modelsync.spec.lock.model import LockedFile
     from modelsync.spec.roles import Role
-    from modelsync.spec.uri import Uri
+    from modelsync.spec.uri import Reference, Uri
 
 _RESOLVE = re.compile(
     r"(?P<endpoint>.+?)/(?P<tail>(?P<repo>[^/]+/[^/]+)/resolve/(?P<commit>[0-9a-f]{40})/(?P<path>.+))"
@@ -53,12 +53,13 @@ class HuggingFace:
         if not isinstance(uri, HfUri):
             raise TypeError(f"{uri} is not an hf: URI")
         repo = self.hubs.repo(question.endpoint, uri.repo, question.reference.revision)
+        check_owner(repo, question.reference.revision)
         files = self.hubs.files(question.endpoint, repo)
         choice = choose_files(uri, question.role, files, question.beside)
         found = [_found(question, repo, safe_path(path), files[path]) for path in choice.files]
         if choice.joined:
             found = [_join(found, question.previous)]
-        notes = (choice.note,) if choice.note else ()
+        notes = tuple(filter(None, (choice.note, _new_name(repo))))
         return Resolution(tuple(found), revision=repo.commit, license=repo.license, notes=notes)
 
     def locate(self, file: LockedFile | Found, endpoint: str, folder: Path) -> tuple[Segment, ...]:  # noqa: ARG002
@@ -72,6 +73,25 @@ class HuggingFace:
             )
             for piece in file.pieces or (file,)
         )
+
+    def relocate(self, file: LockedFile | Found, reference: Reference, endpoint: str) -> Moved | None:
+        """Looks for the same path with the same bytes at the request's revision."""
+        uri = reference.uri
+        if not isinstance(uri, HfUri):
+            raise TypeError(f"{uri} is not an hf: URI")
+        endpoint = endpoint.rstrip("/")
+        repo = self.hubs.repo(endpoint, uri.repo, reference.revision)
+        files = self.hubs.files(endpoint, repo)
+        segments = []
+        for piece in file.pieces or (file,):
+            there = files.get(piece.path)
+            if there is None or there.size != piece.size or there.etag is None:
+                return None
+            if there.etag != piece.etag and there.sha256 != piece.sha256:
+                return None
+            url = hf_url(endpoint, repo.id, repo.commit, piece.path)
+            segments.append(Segment(url, piece.size, redirects=there.sha256 is not None))
+        return Moved(tuple(segments), repo.commit)
 
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
         """Explains a hub's refusal to give a file; `subject` is its `/resolve/` URL.
@@ -88,6 +108,28 @@ class HuggingFace:
         return hub_errors.explain(
             error, match["endpoint"], match["repo"], revision=match["commit"], path=unquote(match["path"])
         )
+
+
+def check_owner(repo: Repo, revision: str | None) -> None:
+    """Checks that a branch or tag still is its owner's: a hub leads from an old name to whoever has the repo now.
+
+    A commit is the same whoever has it.
+
+    Raises:
+        RefusedError: the repo belongs to another owner.
+    """
+    if repo.commit != revision and repo.owner.casefold() != repo.id.partition("/")[0].casefold():
+        raise RefusedError(
+            f"{repo.id} belongs to another owner now: it is {repo.called}",
+            hint=f"if you trust {repo.owner}, write hf:{repo.called} in the place of hf:{repo.id}",
+        )
+
+
+def _new_name(repo: Repo) -> str | None:
+    """A note of a repo that its owner gave another name; None if there is nothing to say."""
+    if repo.called.casefold() == repo.id.casefold():
+        return None
+    return f"{repo.id} is called {repo.called} now; write hf:{repo.called}"
 
 
 def choose_files(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from modelsync.errors import ModelsyncError
     from modelsync.sources.base import Question
     from modelsync.spec.lock.model import LockedFile
-    from modelsync.spec.uri import Uri
+    from modelsync.spec.uri import Reference, Uri
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -67,6 +67,10 @@ class Local:
             _size(folder, path)
             segments.append(Segment((folder / path).absolute().as_uri(), piece.size))
         return tuple(segments)
+
+    def relocate(self, file: LockedFile | Found, reference: Reference, endpoint: str) -> None:  # noqa: ARG002
+        """None: a path has no commits."""
+        return
 
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:  # noqa: ARG002
         """The same error: errors about files need no explanation."""

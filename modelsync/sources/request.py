@@ -142,10 +142,10 @@ def _named(name: str, request: Request, files: Sequence[Found | LockedFile]) -> 
 
 
 class Owned(NamedTuple):
-    """A file of a request, the URI that asked for it and the source that reads that."""
+    """A file of a request, the URI that asked for it with its revision, and the source that reads that."""
 
     file: LockedFile | Found
-    uri: Uri
+    reference: Reference
     source: Source
 
 
@@ -171,6 +171,8 @@ def owners(
             text = str(next(texts[file.role], ""))
         elif file.role != "model" and isinstance(named := request.get(BY_ROLE[file.role].key), str):
             text = named
-        uri = parse(text).uri
-        owned.append(Owned(file, uri, source_for(uri, sources)))
+        reference = parse(text)
+        if text is own:
+            reference = reference._replace(revision=request.get("revision", reference.revision))
+        owned.append(Owned(file, reference, source_for(reference.uri, sources)))
     return tuple(owned)

@@ -58,7 +58,7 @@ def test_an_upgrade_says_from_which_commit_to_which(synced: Cli) -> None:
     """`outdated` shows it as data and changes nothing; `sync -U` takes it."""
     newer = synced.repo.commit({"tiny-Q4_K_M.gguf": gguf("newer", 4000)})
     line = f" ~ tiny  {synced.commit[:7]} -> {newer[:7]}"
-    assert synced("outdated").out == f"{line}\n"
+    assert synced("outdated").out == f"{line}  3.9 KiB to fetch, 2.9 KiB of it may be here\n"
     assert synced("sync").err == "nothing to do: everything is here\n"
     assert synced("sync", "-U", "--no-progress").err.splitlines()[0] == line
     done = synced("outdated")

@@ -107,6 +107,18 @@ class Repo:
         self.branches[branch] = sha
         return sha
 
+    def squash(self, branch: str = "main") -> str:
+        """Make one commit of a branch's history, as `super_squash_history` does: no commit before it is left.
+
+        Returns:
+            The new commit's id.
+        """
+        last = self.commits[self.branches[branch]]
+        sha = hashlib.sha1(f"squash of {last.id}".encode(), usedforsecurity=False).hexdigest()
+        self.commits = {sha: Commit(sha, last.files, time.time())}
+        self.branches, self.tags = {branch: sha}, {}
+        return sha
+
     def branch(self, name: str, sha: str) -> None:
         """Make a branch, or move it (a force push: what it pointed to stays reachable by its id)."""
         self.branches[name] = self.commits[sha].id

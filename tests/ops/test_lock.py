@@ -10,7 +10,7 @@ from modelsync.errors import (
     RefusedError,
     UsageError,
 )
-from modelsync.ops import lock
+from modelsync.ops import lock, outdated
 from modelsync.ops.options import Upgrade
 from tests.support.content import gguf
 from tests.support.project import MANIFEST, REPO, Opened, Place
@@ -50,8 +50,11 @@ def test_an_upgrade_moves_what_moved(place: Place, context: Context) -> None:
     before = place.lock_text
     place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
 
-    said = lock.outdated(context, project)
-    assert {change.name: change.action for change in said.changes} == {"tiny": "updated", "other": "updated"}
+    said = outdated.outdated(context, project)
+    assert {one.change.name: one.change.action for one in said.models} == {
+        "tiny": "updated",
+        "other": "unchanged",
+    }
     assert place.lock_text == before
 
     named = lock.lock(context, project, Upgrade(models=["tiny"]))
@@ -61,6 +64,11 @@ def test_an_upgrade_moves_what_moved(place: Place, context: Context) -> None:
     }
     everything = lock.lock(context, project, Upgrade(every_model=True))
     assert {change.name: change.action for change in everything.changes} == {
+        "tiny": "unchanged",
+        "other": "unchanged",
+    }
+    repinned = lock.lock(context, project, Upgrade(every_model=True, repin=True))
+    assert {change.name: change.action for change in repinned.changes} == {
         "tiny": "unchanged",
         "other": "updated",
     }

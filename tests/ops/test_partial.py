@@ -5,7 +5,7 @@ import pytest
 from modelsync.context import Context
 from modelsync.errors import DiskFullError, ModelsyncError, NotFoundError
 from modelsync.install.report import SyncReport
-from modelsync.ops import lock, path, pull, sync
+from modelsync.ops import lock, outdated, path, pull, sync
 from modelsync.ops.options import Upgrade
 from modelsync.project.project import Project
 from modelsync.system import disks
@@ -76,7 +76,7 @@ def test_an_entry_that_cannot_be_resolved_keeps_its_place(
     assert here(opened(), project, "broken") == old
     lock.check(project)
     with pytest.raises(NotFoundError) as said:
-        lock.outdated(opened(), project)
+        outdated.outdated(opened(), project)
     assert said.value.report is not None
 
 

@@ -8,7 +8,7 @@ from modelsync.errors import (
     HashMismatchError,
     NotAModelError,
 )
-from modelsync.ops import lock, sync
+from modelsync.ops import lock, outdated, sync
 from modelsync.ops.options import Upgrade
 from tests.support.content import gguf, sha256
 from tests.support.project import REPO, Place
@@ -39,7 +39,7 @@ def test_a_direct_url_is_read_once(place: Place, context: Context) -> None:
     assert [change.action for change in again.changes] == ["unchanged"]
     assert [seen.method for seen in place.hub.seen("plain")] == ["HEAD"]
     place.hub.file("/files/direct.gguf", gguf("changed"), etag="strong")
-    assert [change.action for change in lock.outdated(context, project).changes] == ["updated"]
+    assert [one.change.action for one in outdated.outdated(context, project).models] == ["updated"]
     assert [change.action for change in lock.lock(context, project, Upgrade(every_model=True)).changes] == [
         "updated"
     ]

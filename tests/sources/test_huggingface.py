@@ -355,12 +355,32 @@ def test_what_is_in_lfs_most_likely_leads_to_a_cdn(hub: Hub, run: StartRun) -> N
         assert [each.redirects for each in ask.sources[0].locate(file, hub.endpoint, ask.folder)] == leads
 
 
-def test_renamed_repos_are_followed(hub: Hub, ask: Asker) -> None:
-    """The hub's redirect to a repo's new name is followed; the lock keeps the name of the manifest."""
+def test_repos_renamed_by_their_owner_are_followed(hub: Hub, ask: Asker) -> None:
+    """The hub's redirect to a new name is followed, with a note; the lock keeps the name of the manifest."""
+    commit = hub.repo("old/Name").commit({"m.gguf": model()})
+    hub.rename("old/Name", "old/New")
+    answer = ask("hf:old/Name/m.gguf")
+    assert answer.files[0].url == hf_url(CANONICAL, "old/Name", commit, "m.gguf")
+    assert answer.notes == ("old/Name is called old/New now; write hf:old/New",)
+
+
+def test_a_repo_of_another_owner_is_had_by_its_commit_alone(hub: Hub, run: StartRun) -> None:
+    """A branch is what its owner says; a commit is the same whoever has it."""
     commit = hub.repo("old/Name").commit({"m.gguf": model()})
     hub.rename("old/Name", "new/Name")
-    (file,) = ask("hf:old/Name/m.gguf").files
-    assert file.url == hf_url(CANONICAL, "old/Name", commit, "m.gguf")
+    with pytest.raises(RefusedError, match="old/Name belongs to another owner now: it is new/Name"):
+        run()("hf:old/Name/m.gguf")
+    answer = run()(f"hf:old/Name/m.gguf#{commit}")
+    assert answer.files[0].url == hf_url(CANONICAL, "old/Name", commit, "m.gguf")
+
+
+@pytest.mark.parametrize("called", ["Old/name", None, 7, "no owner", "a/b/c", "\x1b[31m/x"])
+def test_what_a_mirror_calls_a_repo_is_not_believed_blindly(hub: Hub, ask: Asker, called: object) -> None:
+    """Another case is the same name, and what is no name says nothing."""
+    commit = hub.repo("old/Name").commit({"m.gguf": model()})
+    said = {"sha": commit, "id": called}
+    hub.misbehave(Says(said), where="hub", match="*/revision/*")
+    assert ask("hf:old/Name/m.gguf").notes == ()
 
 
 @pytest.mark.parametrize(

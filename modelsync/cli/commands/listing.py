@@ -1,11 +1,18 @@
 """`modelsync list` and `modelsync outdated`."""
 
-from modelsync.cli import report
+from typing import TYPE_CHECKING
+
+import click
+
+from modelsync.cli import completion, report
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import titled
 from modelsync.display import units
 from modelsync.errors import ModelsyncError
+
+if TYPE_CHECKING:
+    from modelsync.ops.outdated import OutdatedModel
 
 
 @command("list", short_help="Show what is wanted, locked and here.")
@@ -58,28 +65,60 @@ def list_(invocation: Invocation) -> None:
 
 
 @command("outdated", short_help="Show what `lock --upgrade` would move.")
-def outdated(invocation: Invocation) -> None:
-    """Ask upstream what the manifest means now, and show what `modelsync lock --upgrade` would move."""
-    from modelsync.ops import lock
-    from modelsync.ops.proposal import LockReport
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.names)
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if anything would move.")
+def outdated(invocation: Invocation, names: tuple[str, ...], exit_code: bool) -> int:
+    """Ask upstream what the manifest means now, and show what `modelsync lock --upgrade` would move.
+
+    \b
+    The columns: the name, what would move from what to what, and the bytes that this
+    machine lacks, with how many of those may be in the older files that are here.
+
+    Where upstream has another commit with the same files, nothing moves; -v shows these models as `same bytes`.
+    """
+    from modelsync.ops import outdated as ops_outdated
 
     project = invocation.project()
     failed: ModelsyncError | None = None
     with invocation.context() as context:
         try:
-            done = lock.outdated(context, project)
+            done = ops_outdated.outdated(context, project, names)
         except ModelsyncError as error:
-            if not isinstance(error.report, LockReport):
+            if not isinstance(error.report, ops_outdated.OutdatedReport):
                 raise
             done, failed = error.report, error
-    changes = report.changed(done.changes)
+    moving = [one for one in done.models if not one.same_bytes]
     output = invocation.output
     output.notes(done.notes)
-    if not changes and failed is None:
-        output.words(f"everything is up to date: {units.count(len(done.lock.models), 'model')}")
-    output.lines(report.change_lines(changes))
-    fields = {"rows": report.change_values(changes), "notes": list(done.notes)}
+    if not moving and failed is None:
+        output.words(f"everything is up to date: {units.count(done.asked, 'model')}")
+    shown = done.models if invocation.verbose else moving
+    output.lines(report.change_lines([one.change for one in shown], [_cost(one) for one in shown]))
+    values = report.change_values([one.change for one in done.models])
+    rows = [
+        {
+            **value,
+            "bytes_reused": one.reused,
+            "bytes_reusable": one.reusable,
+            "same_bytes": one.same_bytes,
+        }
+        for value, one in zip(values, done.models, strict=True)
+    ]
+    fields = {"rows": rows, "notes": list(done.notes)}
     if failed is not None:
         invocation.partial = fields
         raise failed
     output.result(**fields)
+    return int(exit_code and bool(moving))
+
+
+def _cost(one: "OutdatedModel") -> str:
+    """`4.6 GiB to fetch, 4.5 GiB of it may be here`."""
+    if one.same_bytes:
+        return "same bytes"
+    if one.change.after is None:
+        return ""
+    if not one.change.bytes:
+        return "nothing to fetch"
+    words = f"{units.size(one.change.bytes)} to fetch"
+    return f"{words}, {units.size(one.reusable)} of it may be here" if one.reusable else words

@@ -1,6 +1,6 @@
 """`modelsync lock`."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,7 +32,8 @@ def lock(
 ) -> None:
     """Write models.lock: which commit, files, sizes and digests the requests of the manifest mean.
 
-    Only what the lock does not answer yet is asked upstream; -U and -P ask again.
+    Only what the lock does not answer yet is asked upstream; -U and -P ask again. A pin whose files are unchanged
+    upstream stays at its commit; --repin moves it.
     """
     if (check or verify) and (upgrade.wanted or dry_run):
         raise UsageError("--check and --verify write nothing, and go with no upgrade and no --dry-run")
@@ -98,11 +99,34 @@ def tell(
 
 def _check(invocation: Invocation, context: "Context", project: "Project", *, verify: bool) -> None:
     from modelsync.ops import lock as ops_lock
+    from modelsync.ops.proposal import LockReport
 
-    current = ops_lock.verify(context, project) if verify else ops_lock.check(project)
+    try:
+        done = (
+            ops_lock.verify(context, project)
+            if verify
+            else LockReport(ops_lock.check(project), (), written=False)
+        )
+    except ModelsyncError as error:
+        if isinstance(error.report, LockReport):
+            invocation.output.notes(error.report.notes)
+            invocation.partial = _checked(error.report)
+        raise
     what = "agrees with upstream" if verify else "is up to date"
-    invocation.output.words(f"{project.lock_path.name} {what}: {_counted(current)}")
-    invocation.output.result(changes=[], bytes_fetched=0, bytes_reused=0, written=False, notes=[])
+    invocation.output.notes(done.notes)
+    invocation.output.words(f"{project.lock_path.name} {what}: {_counted(done.lock)}")
+    invocation.output.result(**_checked(done))
+
+
+def _checked(done: "LockReport") -> dict[str, Any]:
+    """What a check came to, for programs: nothing changes."""
+    return {
+        "changes": [],
+        "bytes_fetched": done.bytes_fetched,
+        "bytes_reused": 0,
+        "written": False,
+        "notes": list(done.notes),
+    }
 
 
 def _counted(lock: "Lock") -> str:
