@@ -180,6 +180,7 @@ class HttpStatusError(NetworkError):
     Attributes:
         status: The HTTP status.
         redirected: Whether it came from another host, after a redirect.
+        hub: The URL of the host that answered, if it did as a hub does and not as a CDN.
         retry_after: Seconds that the server asks to wait, or None.
         error_code: The hub's `X-Error-Code`, or None.
         error_message: The hub's `X-Error-Message`, cleaned of control characters, or None.
@@ -193,6 +194,7 @@ class HttpStatusError(NetworkError):
         *,
         status: int,
         redirected: bool = False,
+        hub: str | None = None,
         retry_after: float | None = None,
         error_code: str | None = None,
         error_message: str | None = None,
@@ -201,9 +203,15 @@ class HttpStatusError(NetworkError):
         super().__init__(message, hint=hint)
         self.status = status
         self.redirected = redirected
+        self.hub = hub
         self.retry_after = retry_after
         self.error_code = error_code
         self.error_message = error_message
+
+    @property
+    def stale(self) -> bool:
+        """Whether an address that a redirect named may have expired, so that it helps to ask for another one."""
+        return self.redirected and self.hub is None and self.status in {401, 403, 404, 410}
 
 
 # --- 130 ---------------------------------------------------------------------------------------------

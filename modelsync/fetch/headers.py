@@ -280,11 +280,9 @@ def pause(context: Context, error: NetworkError, backoff: Backoff) -> None:
         NetworkError: the error itself, where another try would not help.
         CancelledError: the call was cancelled.
     """
-    from modelsync.transfer.remote import STALE
-
     asked, stale = None, False
     if isinstance(error, HttpStatusError):
-        asked, stale = error.retry_after, error.redirected and error.status in STALE
+        asked, stale = error.retry_after, error.stale
     wait = backoff.failed(asked) if stale or retryable(error) else None
     if wait is None:
         raise error

@@ -1,5 +1,6 @@
 """Messages for error statuses: the server, the hub's own words, and what mends it."""
 
+import re
 from http import HTTPStatus
 
 from modelsync.errors import HttpStatusError
@@ -13,6 +14,7 @@ _CREDENTIALS = (
     "credentials come from HF_TOKEN (for the hub), --header, .netrc, or [hosts] in your own config.toml; "
     "they go to the host that they belong to alone"
 )
+_HUB_PATH = re.compile(r"/api/models/|/resolve/[^?]*$")  # in addresses of hubs, and of no CDN
 _HINTS = {
     401: _CREDENTIALS,
     403: _CREDENTIALS,
@@ -33,12 +35,14 @@ def refusal(answer: FinalAnswer, credentials: Credentials) -> HttpStatusError:
     if answer.status == 429 and seconds is not None:
         message += f" (it asks to wait {seconds:g} s)"
     hint = _HINTS.get(answer.status)
-    if answer.redirected and answer.status in {401, 403}:
+    hub = str(answer.origin) if code or _HUB_PATH.search(answer.url) else None
+    if answer.redirected and hub is None and answer.status in {401, 403}:
         hint = "the address that the hub redirected to may have expired: try again"
     return HttpStatusError(
         message,
         status=answer.status,
         redirected=answer.redirected,
+        hub=hub,
         retry_after=seconds,
         error_code=server_text(credentials.redact(code)) if code else None,
         error_message=words,

@@ -44,8 +44,11 @@ def explain(
     """
     if not isinstance(error, HttpStatusError):
         return _unreachable(error, endpoint)
-    if error.redirected:
+    if error.redirected and error.hub is None:
         return error
+    asked = endpoint
+    if error.redirected and error.hub is not None:  # a mirror sends on what it does not have
+        endpoint = error.hub
     page, code, status = f"{endpoint}/{repo}", error.error_code, error.status
     said = error.error_message or ""
     if status == 401 and _BAD_CREDENTIALS.search(said):
@@ -53,6 +56,8 @@ def explain(
             f"{_host(endpoint)} does not accept the token it was sent: {printable(said)}",
             hint=f"set HF_TOKEN to a new one from {endpoint}/settings/tokens, or unset it for public models",
         )
+    if endpoint != asked and status == 401:
+        return _sent_on(error, asked, endpoint, repo)
     if code == "GatedRepo":
         return _gated(endpoint, repo)
     if status in (403, 451) and "disabled" in said.lower():
@@ -114,6 +119,19 @@ def _gated(endpoint: str, repo: str) -> GatedError:
         f"{repo} is gated: only accounts that its owner let in may read it",
         hint=f"accept the form at {endpoint}/{repo}, then {_token(endpoint)}; "
         'a fine-grained token needs the box "read access to public gated repositories"',
+    )
+
+
+def _sent_on(error: HttpStatusError, endpoint: str, hub: str, repo: str) -> GatedError:
+    """The error for a hub that sends requests on to another one, which wants a token that it does not get."""
+    why = "it is gated" if error.error_code == "GatedRepo" else "it may be gated or private"
+    asked, host = _host(endpoint), _host(hub)
+    return GatedError(
+        f"{asked} sends requests for {repo} on to {host}, which lets nobody read it without a token ({why}); "
+        f"the token of {asked} is not sent there",
+        hint=f"set HF_ENDPOINT={hub} and HF_TOKEN to a token of {host}; or keep the endpoint, and give that token to "
+        f'{host} alone, in your own config.toml: [hosts."{host}"] '
+        'headers = { Authorization = "Bearer ${HF_TOKEN}" }',
     )
 
 

@@ -18,7 +18,6 @@ from modelsync.transfer.jobs import Job, Segment
 from modelsync.transfer.partial import Partial
 from modelsync.transfer.progress import Event, Phase
 from modelsync.transfer.ranges import Ranges
-from modelsync.transfer.remote import STALE
 from modelsync.transfer.responses import ByteSource, ChangedError, OtherSizeError, RangesRefusedError
 from modelsync.transfer.track import MANY, Claim, MiB, Track
 
@@ -238,7 +237,6 @@ def _is_final(error: ModelsyncError, track: Track, claim: Claim) -> bool:
             track.plain = not track.ranged  # a server that has sent ranges before may do so again
             return not track.failed(claim, now)
         case HttpStatusError():
-            stale = error.redirected and error.status in STALE
-            return not ((stale or retryable(error)) and track.failed(claim, now, error.retry_after))
+            return not ((error.stale or retryable(error)) and track.failed(claim, now, error.retry_after))
         case _:
             return not (retryable(error) and track.failed(claim, now))

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from modelsync.net.body import Body
     from modelsync.net.client import Client
 
-STALE = frozenset({401, 403, 404, 410})  # statuses of an expired signed URL
-
 
 class RemoteSource:
     """A URL, and the signed URL on another host that it redirects to.
@@ -104,10 +102,10 @@ class RemoteSource:
                 client = self._client()
                 return stack.enter_context(client.open(located, start=start, end=end, if_range=if_range))
             except HttpStatusError as error:
-                if located in (None, self._url) or error.status not in STALE:
+                if located in (None, self._url):
                     raise
-                if not self._forget(located):
-                    error.redirected = True
+                error.redirected = True
+                if not error.stale or not self._forget(located):
                     raise
 
     def _wait_for_location(self) -> str | None:

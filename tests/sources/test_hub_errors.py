@@ -1,5 +1,7 @@
 """What people are told when a hub refuses."""
 
+from pathlib import Path
+
 import pytest
 
 from modelsync.errors import (
@@ -9,10 +11,14 @@ from modelsync.errors import (
     NetworkError,
     NotFoundError,
 )
-from modelsync.settings import DEFAULT_ENDPOINT
+from modelsync.net.client import Client
+from modelsync.net.config import UserConfig
+from modelsync.net.credentials import gather
+from modelsync.settings import DEFAULT_ENDPOINT, Settings
 from modelsync.sources.hub_errors import explain
 from modelsync.sources.huggingface import HuggingFace
 from tests.hub import Hub, Status, TooMany
+from tests.support.servers import sending_on
 from tests.support.source_calls import Asker, Says, StartRun, model
 
 
@@ -49,6 +55,44 @@ def test_a_token_that_is_not_valid(hub: Hub, run: StartRun) -> None:
         run("hf_bad")("hf:u/Open/m.gguf")
     assert "HF_TOKEN" in told(caught.value)
     assert "hf_bad" not in told(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["hf:meta/Llama/m.gguf", "hf:me/Private/m.gguf"])
+def test_a_gated_repo_behind_a_mirror_that_sends_on(hub: Hub, run: StartRun, uri: str) -> None:
+    """The mirror's token stays with the mirror; what the hub behind it wants is said, with both ways to set it."""
+    hub.repo("meta/Llama", gated="manual").commit({"m.gguf": model()})
+    hub.repo("me/Private", private=True).commit({"m.gguf": model()})
+    with sending_on(hub.endpoint) as mirror:
+        ask = run("hf_good", mirror.url)
+        with pytest.raises(GatedError) as caught:
+            resolved_and_opened(ask, uri)
+    for word in (mirror.url.partition("//")[2], f"HF_ENDPOINT={hub.endpoint}", "HF_TOKEN", "config.toml"):
+        assert word in told(caught.value)
+    assert "expired" not in told(caught.value)
+    assert not any("authorization" in seen.headers for seen in hub.requests)
+
+
+def test_a_token_for_the_hub_behind_a_mirror_goes_to_it(hub: Hub, tmp_path: Path) -> None:
+    """As the words say: headers for that host in the user's own config.toml."""
+    repo = hub.repo("meta/Llama", gated="manual")
+    repo.commit({"m.gguf": model()})
+    hub.tokens.add("hf_good")
+    repo.accept("hf_good")
+    theirs = {hub.endpoint.partition("//")[2]: {"Authorization": "Bearer hf_good"}}
+    with sending_on(hub.endpoint) as mirror:
+        credentials = gather(Settings(endpoint=mirror.url), UserConfig(theirs, frozenset()))
+        with Client(credentials=credentials) as client:
+            resolved_and_opened(Asker(mirror.url, tmp_path, client), "hf:meta/Llama/m.gguf")
+
+
+def resolved_and_opened(ask: Asker, uri: str) -> None:
+    (file,) = ask(uri).files
+    (segment,) = ask.sources[0].locate(file, ask.endpoint, ask.folder)
+    try:
+        with ask.client.open(segment.url):
+            pass
+    except ModelsyncError as error:
+        raise ask.sources[0].explain(error, segment.url) from error
 
 
 @pytest.mark.parametrize("token", [None, "hf_other"])

@@ -10,7 +10,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from tests.hub.server import Server
-from tests.hub.wire import Reply, Request
+from tests.hub.wire import Reply, Request, text
 
 
 class Listener:
@@ -89,6 +89,18 @@ def pouring(first: bytes, more: bytes, *, times: int, pause: float = 0.0, then: 
 def silent() -> Listener:
     """A server that takes every connection and says nothing."""
     return Listener(lambda connection: _swallow(connection))
+
+
+@contextlib.contextmanager
+def sending_on(to: str) -> Iterator[Server]:
+    """A mirror that has nothing of its own: it redirects every request to the same path of another server."""
+    server = Server(
+        "plain", "127.0.0.1", lambda request: text(307, "", {"Location": to + request.target}), []
+    )
+    try:
+        yield server
+    finally:
+        server.close()
 
 
 class Proxy(Listener):

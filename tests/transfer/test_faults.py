@@ -32,6 +32,7 @@ from tests.hub import (
     WrongRange,
 )
 from tests.support.content import noise, sha256
+from tests.support.servers import sending_on
 from tests.support.transfers import Lab
 from tests.support.units import KiB
 
@@ -341,6 +342,17 @@ def test_a_partial_that_was_spoilt_is_fetched_anew_once(hub: Hub, lab: Lab, agai
         assert len(OLD) < sum(request.sent for request in hub.requests) < 2 * len(OLD)
         assert isinstance(outcome.error, HashMismatchError)
         assert not job.folder.exists()
+
+
+def test_a_hub_behind_a_mirror_that_wants_a_token_is_asked_once(hub: Hub, lab: Lab) -> None:
+    """It is no expired address: another try brings the same answer."""
+    commit = hub.repo("meta/Llama", gated="manual").commit({"m.gguf": OLD})
+    with sending_on(hub.endpoint) as mirror:
+        url = f"{mirror.url}/meta/Llama/resolve/{commit}/m.gguf"
+        error = lab.run(lab.job([Segment(url, len(OLD), redirects=True)], OLD)).error
+    assert isinstance(error, HttpStatusError)
+    assert (error.status, error.hub) == (401, hub.endpoint)
+    assert len(hub.seen("hub", method="GET")) == 1
 
 
 def test_one_wrong_byte_costs_no_run(hub: Hub, lab: Lab, url: str) -> None:
