@@ -6,7 +6,7 @@ here, and what lies beside the file.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from modelsync.spec.labels import quant_of, stem_of, words_of
@@ -14,10 +14,12 @@ from modelsync.spec.names import file_name
 from modelsync.spec.parts import part_of
 from modelsync.spec.uri_forms import is_model_file
 
-HEAD_WORDS = ("mtp", "dspark", "dflash", "eagle3")  # in the order in which llama.cpp prefers them
 _ENDINGS = frozenset({"assistant", "eagle3", "dflash", "dspark"})
-_HEAD_START = re.compile(rf"(?:{'|'.join(HEAD_WORDS)})(?![a-z0-9])", re.IGNORECASE | re.ASCII)
-_SMALLER = 4  # calibration data is less than this part of the largest model beside it
+_HEAD_START = re.compile(r"(?:(?:mtp|dspark|dflash)[0-9]*|eagle3)(?![a-z0-9])", re.IGNORECASE | re.ASCII)
+_FOLDERS = frozenset({"mtp", "eagle3", "dflash", "dspark"})
+_SMALL_WORDS = frozenset({"imatrix", "lora", "qlora", "adapter"})  # a merged model has `lora` in its name too
+_PART_WORDS = frozenset({"tokenizer", "wavtokenizer", "vocoder", "vocab"})
+_SMALLER = 4  # calibration data and adapters are less than this part of the largest model beside them
 
 
 class FilesByKind(NamedTuple):
@@ -50,16 +52,14 @@ def by_kind(paths: Iterable[str], sizes: Mapping[str, int] | None = None) -> Fil
             whole[first] = whole.get(first, 0) + ((sizes or {}).get(path) or 0)
     projectors = tuple(path for path in found.values() if is_projector(path))
     rest = [path for path in found.values() if path not in projectors]
-    stated = [path for path in rest if _begins_as_head(path)]
-    others = [path for path in rest if path not in stated]
+    others = [path for path in rest if not _begins_as_head(path)]
     plain = {tuple(words_of(path)) for path in others}
-    heads = {*stated, *(path for path in others if _ends_as_head(path, plain))}
-    others = [path for path in others if path not in heads]
-    largest = max((whole[path] for path in others), default=0)
-    models = tuple(path for path in others if not _is_calibration(path, whole[path], largest, others))
+    others = [path for path in others if not _ends_with(path, _ENDINGS, plain)]
+    heads = tuple(path for path in rest if path not in others)
+    models = tuple(path for path in others if not _is_aid(path, whole, others, plain))
     if not models:
         models = tuple(path for path in rest if not _is_only_imatrix(path))
-    return FilesByKind(models, projectors, tuple(path for path in rest if path in heads))
+    return FilesByKind(models, projectors, heads)
 
 
 def is_projector(path: str) -> bool:
@@ -68,23 +68,35 @@ def is_projector(path: str) -> bool:
 
 
 def _begins_as_head(path: str) -> bool:
-    """Whether the file's name, or that of a folder, begins with a word for draft heads."""
-    return any(_HEAD_START.match(segment) for segment in path.split("/"))
+    """Whether the file's name begins with a word for draft heads, or that word is the name of a folder."""
+    *folders, name = path.split("/")
+    return _HEAD_START.match(name) is not None or any(folder.lower() in _FOLDERS for folder in folders)
 
 
-def _ends_as_head(path: str, plain: Iterable[tuple[str, ...]]) -> bool:
-    """Whether the name ends with a word for draft heads, and a model has the name without it."""
+def _ends_with(path: str, endings: Container[str], plain: Container[tuple[str, ...]]) -> bool:
+    """Whether the name without its quant ends with one of these words, and a file has the name without it."""
     words = words_of(path)
-    return bool(words) and words[-1] in _ENDINGS and tuple(words[:-1]) in plain
+    return bool(words) and words[-1] in endings and tuple(words[:-1]) in plain
 
 
-def _is_calibration(path: str, size: int, largest: int, others: Iterable[str]) -> bool:
-    """Whether it is the data that a quant was calibrated with: the word is in its name, and models are beside it."""
-    if _is_only_imatrix(path):
+def _is_aid(
+    path: str, whole: Mapping[str, int], others: Sequence[str], plain: Container[tuple[str, ...]]
+) -> bool:
+    """Whether it is no model beside the others: calibration data, an adapter, a tokenizer, a big-endian twin."""
+    if _is_only_imatrix(path) or _ends_with(path, {"be"}, plain):
         return True
-    if "imatrix" not in words_of(path) or all("imatrix" in words_of(other) for other in others):
+    words = _aid_words(path)
+    beside = [other for other in others if not _aid_words(other)]
+    if not words or not beside:
         return False
-    return size * _SMALLER < largest if size else quant_of(file_name(path)) is None
+    if not words.isdisjoint(_PART_WORDS):
+        return True
+    largest = max(whole[other] for other in beside)
+    return whole[path] * _SMALLER < largest if whole[path] else quant_of(file_name(path)) is None
+
+
+def _aid_words(path: str) -> frozenset[str]:
+    return (_SMALL_WORDS | _PART_WORDS).intersection(words_of(path))
 
 
 def _is_only_imatrix(path: str) -> bool:

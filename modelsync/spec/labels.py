@@ -8,18 +8,19 @@ from modelsync.spec.parts import part_of
 
 # A level that no list knows is one in capitals (`Q4_K_HIFI`): in small letters it is more often a word of the name.
 _LEVEL = (
-    r"(?:XXS|XS|XXL|XL|NL|K(?:SS|S|T|V|L|M)?|R[0-9]|[0-9]|[A-Z](?![A-Z0-9])"
+    r"(?:XXS|XS|XXL|XL|NL|K(?:SS|S|T|V|L|M)?|R[0-9]|G[0-9]+|[0-9]|[A-Z](?![A-Z0-9])"
     r"|(?-i:[A-Z][A-Z0-9]{1,4}(?![A-Za-z0-9])))"
 )
 _QUANT = re.compile(
     r"(?<![A-Za-z0-9])(?:(?:UD|i1|smol)-)?"
-    rf"(?:[IT]?Q[0-9](?:_{_LEVEL})*|Q[0-9][-.]K(?:[-._][SML])?|[IT]?Q[0-9]K[SML]?|I[28]_S|TL[12]"
-    r"|BF16|F16|F32|F64|FP16|FP32|FP8|FP4|MXFP4(?:_MOE)?|NVFP4)"
+    rf"(?:Q[0-9][-.]K(?:[-._][SML])?|[IT]?Q[0-9](?:_{_LEVEL})*|Q[0-9]K[SML]?|IQ[0-9](?:XXS|XS|NL|[SM])"
+    rf"|Q[0-9]F(?:16|32)|I[28]_S|TL[12]|BF16|F16|F32|F64|FP16|FP32|FP8|FP4|(?:MX|NV)FP4(?:_{_LEVEL})*"
+    r"|[0-9]+\.[0-9]+bpw)"
     r"(?:[-_][0-9]+(?:\.[0-9]+)?bpw)?(?:-imat(?:rix)?)?(?![A-Za-z0-9])",
     re.IGNORECASE | re.ASCII,
 )
 _AROUND = re.compile(r"^(?:UD|i1|smol)-|(?:[-_][0-9.]+bpw)?(?:-imat(?:rix)?)?$", re.IGNORECASE)
-_SPELT = re.compile(r"([IT]?Q[0-9])[-._]?(K)(?:[-._]?([SML]))?", re.IGNORECASE)
+_SPELT = re.compile(r"(Q[0-9])[-._]?(K)(?:[-._]?([SML]))?|(IQ[0-9])(XXS|XS|NL|S|M)", re.IGNORECASE)
 _BETWEEN = re.compile(r"[-_\s]+|\.(?![0-9])|(?<![0-9])\.")
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from modelsync.errors import RefusedError
 from modelsync.spec.names import printable
 
-MAX_PARTS = 1000  # the largest models on hubs have a few dozen
+MAX_PARTS = 2048  # some makers give each tensor a file of its own, which is over 1,100
 
 _PART = r"(?s)(.+)-([0-9]{5})-of-([0-9]{5})\.gguf"
 _PIECE = r"(?s)(.+\.gguf)\.part([0-9]{1,4})of([0-9]{1,4})"
