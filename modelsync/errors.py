@@ -89,6 +89,15 @@ class StoreError(UsageError):
     code = "store"
 
 
+class NoWorkingDirectoryError(UsageError):
+    """The folder that the program was started in was removed since."""
+
+    code = "working-directory"
+
+    def __init__(self) -> None:
+        super().__init__("the working directory no longer exists", hint="`cd` to a folder that is there")
+
+
 class DiskFullError(StoreError):
     """Not enough space for what was asked; nothing was lost."""
 

@@ -7,8 +7,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, TextIO
 
 from modelsync.cli.invocation import Invocation
+from modelsync.cli.output import StdoutError, flush_stdout
 from modelsync.display.terminal import moves_cursor
-from modelsync.errors import CancelledError, ModelsyncError, StoreError, UsageError
+from modelsync.errors import CancelledError, ModelsyncError, NoWorkingDirectoryError, StoreError, UsageError
 
 if TYPE_CHECKING:
     import click
@@ -34,8 +35,7 @@ def finish(work: Callable[[Invocation], object], invocation: Invocation) -> int:
     try:
         try:
             status = work(invocation)
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            flush_stdout()
         except BrokenPipeError:
             return _unread()
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (whatever the error is, a person is told)
@@ -53,7 +53,7 @@ def _fail(invocation: Invocation, cause: BaseException) -> int:
     if not invocation.entered:
         _reread(invocation)
     output = invocation.output
-    error = _named(cause)
+    error = _named(cause, entered=invocation.entered)
     if isinstance(error, _PageError) and not output.json:
         error.page.show()
         return error.exit_code
@@ -61,9 +61,15 @@ def _fail(invocation: Invocation, cause: BaseException) -> int:
         import traceback
 
         output.notes(["".join(traceback.format_exception(cause)).rstrip()])
+    if isinstance(error, StdoutError):
+        _drop(sys.stdout)
     if isinstance(error, CancelledError) and sys.stderr is not None and moves_cursor(sys.stderr):
         sys.stderr.write("\r\033[K")  # the terminal has echoed ^C
-    output.error(error, **invocation.partial)
+    try:
+        output.error(error, **invocation.partial)
+    except StdoutError:  # it takes no object: the words go to stderr all the same
+        _drop(sys.stdout)
+        output.error(error)
     return error.exit_code
 
 
@@ -79,8 +85,8 @@ def _reread(invocation: Invocation) -> None:
             invocation.take(name[2:], value, typed=True)
 
 
-def _named(cause: BaseException) -> ModelsyncError:
-    """The error that ended a run, as a `ModelsyncError`."""
+def _named(cause: BaseException, *, entered: bool) -> ModelsyncError:
+    """The error that ended a run, as a `ModelsyncError`; `entered`: whether the command had begun."""
     if isinstance(cause, ModelsyncError):
         return cause
     if isinstance(cause, KeyboardInterrupt) or type(cause).__name__ == "Abort":  # click's name for it
@@ -89,9 +95,14 @@ def _named(cause: BaseException) -> ModelsyncError:
         return usage
     from modelsync.spec.names import printable
 
-    if isinstance(
-        cause, OSError
-    ):  # what the system refused, where no floor below had words of its own for it
+    if isinstance(cause, FileNotFoundError) and _has_no_folder():
+        return NoWorkingDirectoryError()
+    if (
+        isinstance(cause, OSError) and not cause.filename and not entered
+    ):  # a page of help; nothing else was begun
+        return StdoutError(cause)
+    # what the system refused, where no floor below had words of its own for it
+    if isinstance(cause, OSError):
         what = f": {printable(str(cause.filename), 1000)}" if cause.filename else ""
         return StoreError(f"{cause.strerror or cause}{what}", hint="-v shows where that happened")
     what = ": ".join(filter(None, (type(cause).__name__, printable(str(cause), 1000))))
@@ -99,6 +110,15 @@ def _named(cause: BaseException) -> ModelsyncError:
         f"a mistake in modelsync itself: {what}",
         hint="please report it, with what the same command says under -v",
     )
+
+
+def _has_no_folder() -> bool:
+    """Whether the working directory was removed."""
+    try:
+        os.getcwd()  # noqa: PTH109
+    except OSError:
+        return True
+    return False
 
 
 class _PageError(UsageError):

@@ -3,10 +3,12 @@
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
 from modelsync.display.terminal import encodable, wants_color
+from modelsync.errors import StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,19 +52,15 @@ class Output:
 
     def exactly(self, text: str) -> None:
         """A text as data, character for character, in UTF-8 whatever the stream's encoding; for programs alone."""
-        if not self.json and sys.stdout is not None:
-            sys.stdout.flush()
-            sys.stdout.buffer.write(f"{text}\n".encode())
-            sys.stdout.flush()
+        if not self.json:
+            write_bytes(f"{text}\n".encode())
 
     def paths(self, paths: "Iterable[Path]") -> None:
         """Paths as data, each on its line, byte for byte what the file system calls them."""
         if os.name == "nt":
             self.lines(map(str, paths))
-        elif not self.json and sys.stdout is not None:
-            sys.stdout.flush()
-            sys.stdout.buffer.write(b"".join(os.fsencode(path) + b"\n" for path in paths))
-            sys.stdout.flush()
+        elif not self.json:
+            write_bytes(b"".join(os.fsencode(path) + b"\n" for path in paths))
 
     def result(self, **fields: Any) -> None:
         """The object that stdout takes with `--format json`; nothing otherwise."""
@@ -84,7 +82,10 @@ class Output:
         text = "".join(f"{line}\n" for line in lines)
         if not text or stream is None:  # None: closed by the parent process
             return
-        text = encodable(text, stream)
+        with to_stdout(stream):
+            self._print(stream, encodable(text, stream))
+
+    def _print(self, stream: TextIO, text: str) -> None:
         if "\033" in text and wants_color(stream, self.color):
             import click
 
@@ -92,6 +93,56 @@ class Output:
             return
         stream.write(re.sub(_COLORS, "", text))
         stream.flush()
+
+
+class StdoutError(StoreError):
+    """What stdout leads to cannot be written."""
+
+    code = "stdout"
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(
+            f"cannot write to standard output: {cause.strerror or cause}",
+            hint="see where it leads; a disk may be full",
+        )
+
+
+@contextmanager
+def to_stdout(stream: TextIO | None) -> Iterator[None]:
+    """Turns what the system says of stdout into words; a pipe that was closed is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if stream is not sys.stdout:
+            raise
+        raise StdoutError(error) from error
+
+
+def flush_stdout() -> None:
+    """Sends what stdout still has.
+
+    Raises:
+        StdoutError: it cannot be written.
+        BrokenPipeError: nothing reads it any more.
+    """
+    if sys.stdout is not None:
+        with to_stdout(sys.stdout):
+            sys.stdout.flush()
+
+
+def write_bytes(data: bytes) -> None:
+    """Writes bytes to stdout, now.
+
+    Raises:
+        StdoutError, BrokenPipeError: as with `flush_stdout`.
+    """
+    if sys.stdout is not None:
+        with to_stdout(sys.stdout):
+            sys.stdout.flush()
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
 
 
 def _error_value(error: "ModelsyncError") -> dict[str, Any]:

@@ -29,9 +29,11 @@ class Head:
         headers: The answer's headers; case of names does not count.
         url: The address that gave this answer.
         redirect_to: The absolute address on another origin that the answer points at, or None.
+        asked: Each address on the way to it.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     url: str = field(repr=False)
     redirect_to: str | None = field(default=None, repr=False)
+    asked: tuple[str, ...] = field(default=(), repr=False)

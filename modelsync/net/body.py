@@ -87,12 +87,14 @@ class Body:
         url: The address that gave the answer, after redirects. It may be signed: never print it.
         redirected: Whether another origin than the one asked first gave it.
         origin: The origin that gave it.
+        asked: Each address on the way to it. They may be signed.
     """
 
     __slots__ = (
         "_answer",
         "_at",
         "_reader",
+        "asked",
         "end",
         "headers",
         "origin",
@@ -111,6 +113,7 @@ class Body:
         self.start, self.end, self.total = span
         self._at = self.start
         self.url: str = answer.url
+        self.asked: tuple[str, ...] = answer.asked
         self.redirected: bool = answer.redirected
         self.origin: Origin = answer.origin
 

@@ -17,6 +17,7 @@ from modelsync.net.documents import JSON_LIMIT, read_json
 from modelsync.net.exchange import Exchange, FinalAnswer
 from modelsync.net.refusals import refusal
 from modelsync.net.retry import Backoff, retryable
+from modelsync.net.server_text import repeats_query
 from modelsync.net.transport import Transport
 from modelsync.net.upload import UploadBody
 from modelsync.version import __version__
@@ -87,6 +88,13 @@ class Client:
         """Headers by origin."""
         return self._credentials
 
+    def repeats_secret(self, text: str, answer: Head | Body) -> bool:
+        """Whether a server's word repeats a known secret, or part of the query of an address that was asked for it.
+
+        Such a word is not to be kept: a query may hold a signature.
+        """
+        return self._credentials.redact(text) != text or repeats_query(text, answer.asked)
+
     def close(self) -> None:
         """Closes every connection."""
         self._exchange.close()
@@ -141,7 +149,7 @@ class Client:
             with self._exchange.ask("HEAD", url, headers=headers, elsewhere=elsewhere) as answer:
                 if answer.status != 304 and answer.redirect_to is None:
                     self._check(answer)
-                return Head(answer.status, answer.headers, answer.url, answer.redirect_to)
+                return Head(answer.status, answer.headers, answer.url, answer.redirect_to, answer.asked)
 
         return self._retried(ask)
 

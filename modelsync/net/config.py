@@ -6,9 +6,7 @@ insecure-hosts = ["files.lan"]
 headers = { Authorization = "Bearer ${TEAM_TOKEN}" }
 """
 
-import os
 import re
-import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +17,7 @@ from modelsync.net.headers import user_header_fault
 from modelsync.net.origin import of
 from modelsync.spec.names import did_you_mean
 from modelsync.spec.toml import Fault, loads
+from modelsync.system import user_files
 
 MAX_TEXT = 1 << 20  # characters
 
@@ -52,32 +51,22 @@ def load(path: Path | None) -> UserConfig:
     if place is None:
         return UserConfig()
     try:
-        text = _text(place)
+        text = user_files.read_text(place, 4 * MAX_TEXT)
     except FileNotFoundError:
         if path is None:
             return UserConfig()
         raise ConfigError(
             f"{path} is not there", hint="it is the config file that MODELSYNC_CONFIG names"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{place} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{place} cannot be read: {error}") from None
     document = loads(text, str(place), ConfigError, limit=MAX_TEXT)
     try:
         return _config(document)._replace(path=place)
     except Fault as fault:
         raise fault.located(text, str(place), ConfigError) from None
-
-
-def _text(place: Path) -> str:
-    """The text of a file, of which no more is read than may be in it; a pipe is not waited for."""
-    with open(place, encoding="utf-8", opener=_open) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) and str(place) != os.devnull:
-            raise OSError("it is no regular file")
-        return file.read(MAX_TEXT + 1)
-
-
-def _open(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _place() -> Path | None:

@@ -1,6 +1,7 @@
 """Credentials, each bound to the origin it belongs to."""
 
 import base64
+import errno
 import netrc
 import os
 import re
@@ -15,6 +16,7 @@ from modelsync.net.headers import header_fault, user_header_fault
 from modelsync.net.origin import DEFAULT_PORTS, Origin, is_loopback, of
 from modelsync.settings import DEFAULT_ENDPOINT, Settings
 from modelsync.spec.names import printable
+from modelsync.system import user_files
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", re.ASCII)
 _SHORTEST_SECRET = 4  # characters; what is shorter would black out ordinary words
@@ -179,7 +181,7 @@ def _bearer(token: str, endpoint: str, source: str) -> Rule:
 def _stored_token(path: Path | None) -> str | None:
     """The token that `hf auth login` wrote; a file that is not there or not ours to read holds none."""
     try:
-        return path.read_text("utf-8").strip() if path else None
+        return user_files.read_text(path).strip() if path else None
     except (OSError, UnicodeDecodeError):
         return None
 
@@ -200,8 +202,13 @@ def _from_netrc() -> list[Rule]:
         return []
     for path in candidates:
         try:
+            user_files.read(path)  # netrc itself would read what has no end
             hosts = netrc.netrc(path).hosts
-        except OSError:
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EFBIG):
+                raise ConfigError(
+                    f"{path} is no .netrc: {error.strerror}", hint="let NETRC name another file"
+                ) from None
             continue
         except (netrc.NetrcParseError, UnicodeDecodeError) as error:
             where = f":{error.lineno}" if isinstance(error, netrc.NetrcParseError) else ""

@@ -38,6 +38,7 @@ class FinalAnswer:
         origin: The origin that gave it.
         redirected: Whether that is another one than was asked first.
         redirect_to: The absolute address elsewhere that it points at, where that was not to be followed.
+        asked: Each address on the way to it, the last one too.
         public: Whether it came from the open Internet, as far as can be told.
     """
 
@@ -49,6 +50,7 @@ class FinalAnswer:
         self.origin = of(url)
         self.redirected = self.origin != first
         self.redirect_to: str | None = None
+        self.asked: tuple[str, ...] = (url,)
         self.public = bool(response.extensions[PUBLIC])
 
     @property
@@ -142,7 +144,7 @@ class Exchange:
             NetworkError, RefusedError, CancelledError, ConfigError, UriError: there is no answer.
         """
         first = check_scheme(url, self._insecure_hosts)
-        here, from_public = url, False
+        here, from_public, asked = url, False, [url]
         floor = Floor()
         for _ in range(MAX_REDIRECTS + 1):
             own = headers if of(here) == first else None
@@ -155,6 +157,7 @@ class Exchange:
             direct = bulk or here != url or "?" in url or self._auth.signs(first)
             with contextlib.closing(self._send(request, direct=direct)) as response:
                 answer = FinalAnswer(response, here, first)
+                answer.asked = tuple(asked)
                 if answer.status not in STATUSES or "location" not in answer.headers:
                     yield answer
                     return
@@ -169,6 +172,7 @@ class Exchange:
                     return
                 answer.drain()
             here = there
+            asked.append(there)
         raise FinalNetworkError(f"{public_url(url)} redirects more than {MAX_REDIRECTS} times")
 
     @contextlib.contextmanager

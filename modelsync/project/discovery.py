@@ -3,8 +3,14 @@
 import os
 from pathlib import Path
 
-from modelsync.errors import ManifestError, NoManifestError, NotFoundError, UsageError
-from modelsync.project.project import MANIFEST, Project, _reason
+from modelsync.errors import (
+    ManifestError,
+    NoManifestError,
+    NotFoundError,
+    NoWorkingDirectoryError,
+    UsageError,
+)
+from modelsync.project.project import MANIFEST, Project
 
 
 def find(
@@ -43,8 +49,8 @@ def find(
         return Project(path.absolute(), named=True)
     try:
         start = start.absolute()
-    except OSError as error:
-        raise ManifestError(f"the working directory is gone: {_reason(error)}") from None
+    except OSError:
+        raise NoWorkingDirectoryError from None
     found = search(start)
     if found is None:
         raise NoManifestError(

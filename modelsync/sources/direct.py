@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from modelsync.net.answers import Head
+    from modelsync.net.body import Body
     from modelsync.net.client import Client
     from modelsync.sources.base import Question
     from modelsync.spec.lock.model import LockedFile, Piece
@@ -122,14 +124,19 @@ class Direct:
             length = head.headers.get("content-length", "")
             encoded = head.headers.get("content-encoding", "identity").lower() != "identity"
             size = int(length) if length.isdecimal() and len(length) < 20 and not encoded else None
-            return None if head.status == 304 else _FileHead.of(size, head.headers)
+            return None if head.status == 304 else _FileHead.of(size, self._tag(client, head))
         try:
             with client.open(url, start=0, end=1, headers=condition) as body:
-                return _FileHead.of(body.total, body.headers)
+                return _FileHead.of(body.total, self._tag(client, body))
         except HttpStatusError as error:
             if error.status == 304:
                 return None
             raise
+
+    def _tag(self, client: Client, answer: Head | Body) -> str | None:
+        """The ETag that a server gave; none that repeats a secret, since a lock is there for everyone to read."""
+        tag = answer.headers.get("etag")
+        return None if tag is None or client.repeats_secret(tag.strip('"'), answer) else tag
 
 
 class _FileHead(NamedTuple):
@@ -139,8 +146,7 @@ class _FileHead(NamedTuple):
     etag: str | None
 
     @classmethod
-    def of(cls, size: int | None, headers: Mapping[str, str]) -> _FileHead:
-        tag = headers.get("etag")
+    def of(cls, size: int | None, tag: str | None) -> _FileHead:
         # A weak ETag does not promise the same bytes.
         strong = digest.etag(tag) if tag is not None and not tag.startswith("W/") else None
         return cls(

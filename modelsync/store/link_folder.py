@@ -1,6 +1,6 @@
 """A project's folder that files are put into: made, claimed, swept, and never left. Light."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from modelsync.store.claim import HeldClaim
 
 LOCK = ".modelsync.lock"
+_PROGRAMS = frozenset({"node_modules", "site-packages", "dist-packages", "__pycache__", ".hg", ".svn", ".jj"})
 
 
 def sweep(folder: Path) -> None:
@@ -33,7 +34,7 @@ def open_folder(folder: Path, inside: Path | None) -> None:
 
 
 def check_inside(folder: Path, inside: Path | None) -> None:
-    """Checks that the folder, links followed, does not leave `inside`, and is not git's or a Python environment's.
+    """Checks that the folder, links followed, does not leave `inside`, and is not what another program runs from.
 
     Raises:
         RefusedError: it is.
@@ -46,10 +47,51 @@ def check_inside(folder: Path, inside: Path | None) -> None:
         fault = f"leads out of {inside}"
     elif ".git" in (part.lower() for part in real.relative_to(root).parts):
         fault = "is in git's own folder"
-    elif any((each / "pyvenv.cfg").exists() for each in (real, *real.parents) if root in each.parents):
-        fault = "is in a Python environment, which would run what is put there"
+    else:
+        fault = _protected(real, root)
     if fault:
         raise RefusedError(f"{folder} {fault}", hint="name the folder with --dir if that is what you want")
+
+
+def check_places(folder: Path, paths: Iterable[str]) -> None:
+    """Checks that no file is put into what another program keeps below the folder, and would run from there.
+
+    Args:
+        folder: The folder.
+        paths: In it, with `/`.
+
+    Raises:
+        RefusedError: one would be.
+    """
+    for parent in sorted({(folder / path).parent for path in paths}):
+        fault = _protected(parent, folder)
+        if fault:
+            raise RefusedError(
+                f"{printable(str(parent))} {fault}",
+                hint="give the model another name, or name another folder with --dir",
+            )
+
+
+def _protected(place: Path, root: Path) -> str | None:
+    """Why nothing is put into a folder: it, or one above it and below `root`, is another program's. None if not."""
+    for each in (place, *place.parents):
+        if root not in each.parents:
+            return None
+        names = {entry.lower() for entry in _names(each)}
+        if "pyvenv.cfg" in names or "conda-meta" in names:
+            return "is in a Python environment, which would run what is put there"
+        if each.name.lower() == ".git" or {"head", "objects", "refs"} <= names:
+            return "is in git's own folder, which would run what is put there"
+        if each.name.lower() in _PROGRAMS:
+            return f"is in {each.name}, from where programs run what is put there"
+    return None
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    except OSError:
+        return []
 
 
 @contextmanager

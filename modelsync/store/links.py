@@ -55,13 +55,15 @@ def place(
         on_bytes: Is told how many more bytes were copied or read, as they are; what it raises ends the work.
 
     Raises:
-        RefusedError: a path leaves the folder, by its name or through a symbolic link.
+        RefusedError: a path leaves the folder, by its name or through a symbolic link, or is in another program's.
         DiskFullError: there is no space for copies; nothing was begun.
         StoreError: a file that is not ours is in the way (if it was put there and changed since, all others are in
             their place), the mode is not to be had here, the folder cannot be written.
     """
     with atomic.told(f"cannot put files into {folder}", hint=FOLDER_HINT):
         link_folder.open_folder(folder, inside)
+        if inside is not None:
+            link_folder.check_places(folder, (want.path for want in wanted))
         with link_folder.claimed(folder) as mine:
             known = owned(folder)
             found: dict[str, Record | None] = {}

@@ -5,9 +5,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from modelsync.__main__ import main
 from modelsync.cli.exit import finish
 from modelsync.cli.invocation import Invocation
 from modelsync.errors import GatedError, NetworkError
@@ -110,6 +112,65 @@ def test_streams_that_were_closed_before_we_began(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "stderr", None)
     assert finish(raising(NetworkError("no answer")), invocation(format="json")) == 3
     assert finish(lambda _: None, invocation()) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize(
+    "words", ["cache dir", "cache dir --format json", "--help", "--version", "doctor --format json"]
+)
+@pytest.mark.parametrize("buffered", [True, False])
+def test_a_stdout_that_is_full_has_words(
+    words: str,
+    buffered: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever writes to it, buffered or not: the error says so on stderr, with status 2."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with open("/dev/full", "wb", buffering=-1 if buffered else 0) as full:
+        stdout = io.TextIOWrapper(full, write_through=not buffered)
+        monkeypatch.setattr(sys, "stdout", stdout)
+        monkeypatch.setattr(sys, "argv", ["modelsync", *words.split()])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        stdout.detach()
+    assert ended.value.code == 2
+    assert "error: cannot write to standard output: No space left on device" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_an_error_is_told_where_stdout_is_full(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The object for programs cannot be written; the words and the status of the error itself come all the same."""
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert finish(raising(NetworkError("no answer")), invocation(format="json")) == 3
+    assert "error: no answer" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use is not removed there")
+@pytest.mark.parametrize(
+    "words", ["init", "sync", "list", "path x", "pull hf:a/b:Q4_K_M", "pull ./x.gguf --dir y"]
+)
+def test_a_working_directory_that_was_removed(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each command that needs it says so, and what to do."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    gone.rmdir()
+    monkeypatch.setattr(sys, "argv", ["modelsync", *words.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: the working directory no longer exists\nhint: `cd` ")
+    monkeypatch.chdir(tmp_path)
 
 
 def test_a_ctrl_c_during_the_imports_has_no_traceback() -> None:

@@ -1,6 +1,7 @@
 """Credentials: where they come from, whom they are told, and that nothing else ever shows them."""
 
 import base64
+import os
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,21 @@ def test_netrc_logins_go_to_their_machine(home: Path, monkeypatch: pytest.Monkey
     other.write_text("machine other.example login you password pw\n")
     monkeypatch.setenv("NETRC", str(other))
     assert gather(Settings(), UserConfig()).headers_for("https://other.example/x") == basic("you", "pw")
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs devices and pipes by name")
+def test_a_netrc_or_a_token_without_an_end_is_not_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device, a pipe or a huge file in their place ends at once, by its name; the null device is an empty file."""
+    os.mkfifo(home / "pipe")
+    with (home / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    for path in ("/dev/zero", str(home / "pipe"), str(home / "huge")):
+        monkeypatch.setenv("NETRC", path)
+        with pytest.raises(ConfigError, match=path):
+            gather(Settings(), UserConfig())
+        monkeypatch.setenv("NETRC", os.devnull)
+        credentials = gather(Settings(token_path=Path(path), implicit_token=True), UserConfig())
+        assert credentials.headers_for("https://huggingface.co/x") == {}
 
 
 def test_a_broken_netrc_is_an_error_with_its_line(home: Path) -> None:

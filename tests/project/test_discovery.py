@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from modelsync.errors import LockfileError, ManifestError, NotFoundError, UsageError
+from modelsync.errors import (
+    LockfileError,
+    ManifestError,
+    NotFoundError,
+    NoWorkingDirectoryError,
+    UsageError,
+)
 from modelsync.project import discovery
 
 
@@ -110,5 +116,5 @@ def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     assert discovery.find(manifest_path=tmp_path).root == tmp_path
-    with pytest.raises(ManifestError, match="gone"):
+    with pytest.raises(NoWorkingDirectoryError, match="no longer exists"):
         discovery.find()

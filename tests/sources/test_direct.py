@@ -47,6 +47,28 @@ def test_a_changed_file_is_read_again(hub: Hub, ask: Asker) -> None:
     assert file.etag != lock.etag
 
 
+@pytest.mark.parametrize("etag", ['"0123-{}"', '"{}"'])
+def test_an_etag_that_repeats_a_signature_is_not_locked(hub: Hub, ask: Asker, etag: str) -> None:
+    """Where a redirect leads is signed: a server that repeats the signature does not get it into the lock."""
+    secret = "c2lnbmF0dXJl/fQ=="
+    signed = hub.file("/signed/m.gguf", model("x"), etag=etag.format(secret))
+    hub.misbehave(
+        Redirect(f"{signed}?X-Sig=c2lnbmF0dXJl%2FfQ%3D%3D&a=1"), where="plain", match="/m.gguf", times=None
+    )
+    (file,) = ask(hub.file("/m.gguf", model("x"))).files
+    assert (file.size, file.etag) == (len(model("x")), None)
+
+
+def test_an_etag_that_repeats_a_credential_is_not_locked(
+    hub: Hub, run: StartRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor one that repeats what this machine sent."""
+    monkeypatch.setenv("HF_TOKEN", "hf_planted_secret")
+    url = hub.file("/m.gguf", model("x"), etag='"for-hf_planted_secret"')
+    (file,) = run(token="hf_planted_secret")(url).files
+    assert file.etag is None
+
+
 def test_a_weak_etag_is_no_promise(hub: Hub, ask: Asker) -> None:
     """A weak ETag does not stand for bytes: it is not locked, and a 304 for it does not keep a sha256."""
     url = hub.file("/m.gguf", model("x"), etag="weak")

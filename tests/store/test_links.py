@@ -282,6 +282,33 @@ def test_folders_of_git_and_of_python_take_no_files(store: Store, folder: Path, 
     assert sorted(project.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("mark", "path"),
+    [
+        ("env/pyvenv.cfg", "env/lib/python3.12/site-packages/x.pth"),
+        ("env/conda-meta/history", "env/x.gguf"),
+        ("tool/node_modules/a/index.js", "tool/node_modules/a/x.gguf"),
+        ("repo/HEAD repo/objects/a repo/refs/a", "repo/hooks/post-checkout"),
+        ("checkout/.git/HEAD", "checkout/.git/hooks/post-checkout"),
+    ],
+)
+def test_what_other_programs_run_below_the_folder_takes_no_files(
+    store: Store, folder: Path, mark: str, path: str
+) -> None:
+    """A model named like an environment, or a file's own folders, put nothing where a program would run it."""
+    for each in mark.split():
+        (folder / each).parent.mkdir(parents=True, exist_ok=True)
+        (folder / each).touch()
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(RefusedError, match="run"):
+        links.place(
+            folder, [wanted(store, "tiny/x.gguf", ONE), wanted(store, path, ONE)], inside=folder.parent
+        )
+    assert sorted(folder.rglob("*")) == before
+    links.place(folder, [wanted(store, "tiny/x.gguf", ONE)], inside=folder.parent)
+    assert (folder / "tiny/x.gguf").read_bytes() == ONE
+
+
 def test_a_project_that_is_an_environment_itself_has_its_models(store: Store, folder: Path) -> None:
     """`python -m venv .` in a project is no reason to refuse its folder for models."""
     folder.mkdir(parents=True)

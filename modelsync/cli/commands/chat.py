@@ -11,6 +11,7 @@ import click
 from modelsync.cli import completion, options
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
+from modelsync.cli.output import to_stdout
 from modelsync.display import units
 from modelsync.display.terminal import encodable, is_terminal
 from modelsync.errors import CancelledError, ModelsyncError, UsageError
@@ -226,8 +227,9 @@ def _show(text: str) -> None:
         text = "".join(
             each if each.isprintable() or each in "\n\t" else "\N{REPLACEMENT CHARACTER}" for each in text
         )
-    out.write(encodable(text, out))
-    out.flush()
+    with to_stdout(out):
+        out.write(encodable(text, out))
+        out.flush()
 
 
 def _asker() -> Callable[[], str | None]:

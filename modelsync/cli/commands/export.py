@@ -1,7 +1,6 @@
 """`modelsync export`."""
 
 import stat
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 from modelsync.cli import completion, options
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
+from modelsync.cli.output import write_bytes
 from modelsync.errors import StoreError, UsageError
 from modelsync.ops.export import FORMATS
 from modelsync.project.selection import Groups, Selection
@@ -72,7 +72,7 @@ def export(
     else:
         text = "".join(each.text for each in made)
         if not invocation.output.json:
-            _print(text)
+            write_bytes(_bytes(text))  # the same bytes that a file gets
         value = made[0].value if made else None
         invocation.output.result(**({"to": to, "text": text} if value is None else value))
 
@@ -80,14 +80,6 @@ def export(
 def _bytes(text: str) -> bytes:
     """A text as a file has it: paths in it are byte for byte what the file system calls them."""
     return text.encode(errors="surrogateescape")
-
-
-def _print(text: str) -> None:
-    """The same bytes on stdout that a file gets: a path may have what a stream of text would change."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(_bytes(text))
-        sys.stdout.flush()
 
 
 def _write(made: "list[Exported]", output: Path, *, suffix: str | None) -> None:

@@ -9,6 +9,7 @@ import click
 from modelsync.cli import options
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
+from modelsync.cli.output import flush_stdout
 from modelsync.context import CallOptions
 from modelsync.errors import ModelsyncError, UsageError
 from modelsync.install.report import SyncReport
@@ -93,9 +94,9 @@ def become(words: tuple[str, ...], environment: dict[str, str]) -> NoReturn:
     """
     from modelsync.spec.names import printable
 
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
+    flush_stdout()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     try:
         if os.name != "nt":
             os.execvpe(words[0], words, environment)  # noqa: S606

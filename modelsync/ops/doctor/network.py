@@ -12,6 +12,7 @@ from modelsync.errors import ConfigError, HttpStatusError, ModelsyncError
 from modelsync.ops.doctor.findings import Finding, fault
 from modelsync.settings import DEFAULT_ENDPOINT, Settings
 from modelsync.spec.names import printable
+from modelsync.system import user_files
 
 SECONDS = 5.0  # that the one request may go without a byte
 _MOST = 1 << 20  # bytes of its answer
@@ -96,7 +97,7 @@ def _unread(path: Path) -> Iterator[Finding]:
     """Why a token file that is here tells none; nothing where it is another hub's."""
     shown = printable(str(path), 1000)
     try:
-        if path.read_text("utf-8").strip():
+        if user_files.read_text(path).strip():
             return
         why = "is empty"
     except FileNotFoundError:
