@@ -17,6 +17,8 @@ from modelsync.store import blobs
 from modelsync.store.receipts import BlobOrigin
 
 if TYPE_CHECKING:
+    from modelsync.sources.base import Found, FoundPiece
+    from modelsync.spec.lock.model import LockedFile, Piece
     from modelsync.store.digest_lock import Held
     from modelsync.transfer.jobs import Fetched, Job
     from modelsync.transfer.progress import Phase
@@ -237,10 +239,34 @@ class _BlobFetcher:
             fetched.path,
             sha256=fetched.sha256,
             blocks=fetched.blocks,
-            origin=BlobOrigin(file.path, file.repo, file.revision, file.url),
+            origin=BlobOrigin(file.path, file.repo, file.revision, file.url, _said(file, fetched)),
         )
 
     def _tell(self, wanted: WantedFile, phase: "Phase", done: int = 0) -> None:
         from modelsync.transfer.progress import Event
 
         self.context.tell(Event(phase, wanted.label, done, wanted.file.size))
+
+
+def _said(file: "LockedFile | Found", fetched: "Fetched") -> str | None:
+    """What the source said of a file whose sha256 it does not publish; None if it said too little."""
+    from modelsync.spec.confirmation import Said, confirmation
+
+    known = file.sha256 is not None  # then the ETags are the lock's, and nothing was asked before
+    if not file.pieces:
+        # The answer's own ETag has to be that one: the file may have changed since its source was asked.
+        seen = fetched.etag if not known or fetched.fetched == fetched.size else None
+        etag = file.etag if file.etag == seen else None
+        return confirmation([Said(fetched.sha256, False, file.url, etag)])
+    pieces: Sequence[Piece | FoundPiece] = file.pieces
+    if len(fetched.pieces) != len(pieces):
+        return None
+    return confirmation(
+        Said(
+            sha256,
+            piece.sha256 == sha256 and (not known or piece.etag == sha256),
+            piece.url,
+            None if known else piece.etag,
+        )
+        for piece, sha256 in zip(pieces, fetched.pieces, strict=True)
+    )

@@ -150,6 +150,7 @@ def verify(context: Context, project: Project) -> LockReport:
         context,
         [asked for _, _, asked in resolved],
         project.root,
+        confirm=True,
         on_error=lambda index, error: failures.add(resolved[index][0].title, error, resolved[index][0]),
     )
     for (entry, model, asked), files in zip(resolved, reading.files, strict=True):

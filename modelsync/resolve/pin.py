@@ -42,6 +42,7 @@ def settle(
     folder: Path,
     *,
     read: bool = True,
+    confirm: bool = False,
     keep: Callable[[str], None] | None = None,
     copies: Callable[[str, "Sequence[Found]"], Sequence[tuple[Path, int]]] | None = None,
     on_error: Callable[[int, ModelsyncError], None] | None = None,
@@ -54,6 +55,7 @@ def settle(
         folder: What relative `file:` paths are relative to.
         read: Whether files without a digest are read to learn it. If not, such a file gets an empty digest, which
             no real file has, unless size and ETag are those of before.
+        confirm: Whether `previous` is the answer for a file that the store has and the source confirms.
         keep: Told the digest of each file that was read, before it is published: the place to write a root.
         copies: Told a request's name and those of its files that are to be read; gives the folders that they will be
             copied into afterwards, and the bytes: their disks are looked at before the first byte is read.
@@ -71,7 +73,9 @@ def settle(
             raise error
         failed.setdefault(index, error)
 
+    settled_before = _confirmed(context, asked) if confirm else {}
     needs = _unknown(context, asked, folder) if read else ()
+    needs = tuple((index, need) for index, need in needs if (index, need.file) not in settled_before)
     learnt: dict[str, Fetched] = {}
 
     def on_read(need: WantedFile, fetched: "Fetched") -> None:
@@ -107,6 +111,8 @@ def settle(
     def settled(index: int, ask: ResolvedRequest, file: "Found") -> LockedFile:
         if file.sha256 is not None and file.size is not None:
             return _locked(file, file.size, file.sha256, tuple(piece.sha256 or "" for piece in file.pieces))
+        if (index, file) in settled_before:
+            return settled_before[index, file]
         need = by_file.get((index, file))
         if need is None:
             return _unread(file, ask.previous)
@@ -130,6 +136,23 @@ def settle(
         for index, ask in enumerate(asked)
     )
     return PinnedFiles(files, notes, totals.fetched)
+
+
+def _confirmed(
+    context: Context, asked: Sequence[ResolvedRequest]
+) -> "dict[tuple[int, LockedFile | Found], LockedFile]":
+    """The files without a published digest whose rows in the lock their source confirms."""
+    from modelsync.resolve.confirm import confirmed
+
+    rows: dict[tuple[int, LockedFile | Found], LockedFile] = {}
+    for index, ask in enumerate(asked):
+        for file in ask.answer.files:
+            if file.sha256 is None or file.size is None:
+                old = confirmed(context, file, ask.previous)
+                if old is not None:
+                    pieces = tuple(piece.sha256 for piece in old.pieces)
+                    rows[index, file] = _locked(file, old.size, old.sha256, pieces)
+    return rows
 
 
 def _unknown(

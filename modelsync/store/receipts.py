@@ -33,12 +33,21 @@ _TOO_LARGE = 1 << 63  # bytes
 
 
 class BlobOrigin(NamedTuple):
-    """Where a blob came from: a file's path, its repo and commit, its canonical URL (no secret in it)."""
+    """Where a blob came from.
+
+    Attributes:
+        path: The file's path there.
+        repo: Its repo.
+        revision: Its commit.
+        url: Its canonical URL (no secret in it).
+        said: What its source said of it then; see `spec.confirmation`.
+    """
 
     path: str
     repo: str | None = None
     revision: str | None = None
     url: str | None = None
+    said: str | None = None
 
 
 class Receipt(NamedTuple):
@@ -147,7 +156,8 @@ def note(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" = 
     """Writes a receipt, with the origins that were known before; else, it will be found out again."""
     known = read(store.root, sha256)
     before = known.origins if known is not None else ()
-    new = (origin for origin in receipt.origins if origin not in before)
+    new = tuple(origin for origin in receipt.origins if origin not in before)
+    before = tuple(origin for origin in before if all(origin[:4] != one[:4] for one in new))
     receipt = receipt._replace(origins=(*before, *new)[:MAX_ORIGINS])
     if receipt != known or (receipt.seal is not None and blocks(store, sha256) is None):
         with suppress(OSError):
@@ -205,4 +215,4 @@ def _origin(value: Mapping[str, Any]) -> BlobOrigin:
     def text(key: str) -> str | None:
         return value[key] if isinstance(value.get(key), str) else None
 
-    return BlobOrigin(text("path") or "", text("repo"), text("revision"), text("url"))
+    return BlobOrigin(text("path") or "", text("repo"), text("revision"), text("url"), text("said"))
