@@ -12,7 +12,7 @@ class Tensor(NamedTuple):
     """A tensor info of a header."""
 
     name: str
-    shape: tuple[int, ...]  # the first is the length of a row
+    shape: tuple[int, ...]  # the first is the length of a row; of a scalar (1,)
     type: TensorType
     offset: int  # from the start of the file's tensor data
 
@@ -27,7 +27,8 @@ class Tensor(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes of its data."""
-        return self.elements // self.type.block * self.type.size
+        row = self.shape[0]
+        return self.elements // row * self.type.row_bytes(row) if row else 0
 
 
 class Header(NamedTuple):
@@ -41,6 +42,7 @@ class Header(NamedTuple):
     nbytes: int  # of the header, up to the end of the tensor infos; of a split model, of all its parts
     file_size: int | None = None  # bytes, if known; of a split model, of all its parts
     parts: int = 1  # files of a split model
+    big_endian: bool = False
 
     @property
     def architecture(self) -> str | None:

@@ -1,21 +1,22 @@
-"""Reads the tensor infos, the last part of a header."""
+"""Reads the tensor infos, the last part of a header.
+
+A tensor of no numbers takes no bytes, and one of no dimensions is a scalar, as in llama.cpp.
+"""
 
 import struct
 from collections.abc import Generator
 
-from modelsync.errors import NotAModelError
-from modelsync.gguf.bounds import MAX_DIMENSIONS, MAX_TENSOR_NAME, Bounds
+from modelsync.gguf.bounds import MAX_DIMENSIONS, MAX_NAMES, Bounds
+from modelsync.gguf.foreign_types import FOREIGN_TYPES
 from modelsync.gguf.header import Tensor, padded
-from modelsync.gguf.types import REMOVED_TENSOR_TYPES, TENSOR_TYPES
+from modelsync.gguf.types import LITTLE, TENSOR_TYPES
 from modelsync.spec.names import printable
 
-_U32 = struct.Struct("<I").unpack_from
-_U64 = struct.Struct("<Q").unpack_from
-_TAIL = struct.Struct("<IQ").unpack_from
+_COUNTABLE = 1 << 63  # numbers of a tensor: llama.cpp counts in int64
 
 
 def read_infos(
-    data: bytes | bytearray, at: int, count: int, alignment: int, bounds: Bounds
+    data: bytes | bytearray, at: int, count: int, alignment: int, bounds: Bounds, order: str = LITTLE
 ) -> Generator[int, None, tuple[list[Tensor], int]]:
     """Reads consecutive tensor infos.
 
@@ -25,6 +26,7 @@ def read_infos(
         count: How many there are.
         alignment: Of the tensors in the file.
         bounds: The limits they must keep.
+        order: Of the bytes of a number.
 
     Yields:
         The length that `data` must have for the next step.
@@ -35,39 +37,42 @@ def read_infos(
     Raises:
         NotAModelError: an info is invalid or breaks a limit.
     """
+    unpack_u32, unpack_u64 = struct.Struct(f"{order}I").unpack_from, struct.Struct(f"{order}Q").unpack_from
+    unpack_tail = struct.Struct(f"{order}IQ").unpack_from
     infos: list[Tensor] = []
     names: set[str] = set()
-    offset = 0
+    named = 0
+    offset, least = 0, 0  # where the next tensor should begin; where it may
     for _ in range(count):
         if at + 8 > len(data):
             yield _reached(at + 8, "a tensor info", bounds)
-        (length,) = _U64(data, at)
-        if length >= MAX_TENSOR_NAME:
-            raise bounds.bad(
-                f"a tensor's name has {length} bytes; there must be fewer than {MAX_TENSOR_NAME}"
-            )
+        (length,) = unpack_u64(data, at)
+        named += length
+        if named > MAX_NAMES:
+            raise bounds.bad(f"the names of its tensors take more than {MAX_NAMES >> 20} MiB")
         at += 8 + length
         if at + 4 > len(data):
             yield _reached(at + 4, "a tensor info", bounds)
-        name = _name(bytes(data[at - length : at]), bounds)
+        name = data[at - length : at].decode("utf-8", "backslashreplace")
         if name in names:
             raise bounds.bad(f"it has the tensor `{printable(name)}` twice")
         names.add(name)
-        (dimensions,) = _U32(data, at)
-        if not 1 <= dimensions <= MAX_DIMENSIONS:
-            raise bounds.bad_tensor(name, f"has {dimensions} dimensions; there may be 1 to {MAX_DIMENSIONS}")
+        (dimensions,) = unpack_u32(data, at)
+        if dimensions > MAX_DIMENSIONS:
+            raise bounds.bad_tensor(name, f"has {dimensions} dimensions; there may be {MAX_DIMENSIONS}")
         end = at + 4 + 8 * dimensions + 12
         if end > len(data):
             yield _reached(end, f"the info of tensor `{printable(name)}`", bounds)
-        shape = struct.unpack_from(f"<{dimensions}Q", data, at + 4)
-        kind, stated = _TAIL(data, end - 12)
-        tensor = _tensor(name, shape, kind, stated, bounds)
-        if stated != offset:
+        shape = struct.unpack_from(f"{order}{dimensions}Q", data, at + 4)
+        kind, stated = unpack_tail(data, end - 12)
+        tensor = _tensor(name, shape or (1,), kind, stated, bounds)
+        if stated != offset and (stated < least or stated % alignment or least == offset):
             raise bounds.bad_tensor(
                 name, f"should begin at offset {offset}, after the tensors before it, and says {stated}"
             )
         infos.append(tensor)
-        offset = padded(offset + tensor.nbytes, alignment)
+        offset = padded(stated + tensor.nbytes, alignment)
+        least = stated if tensor.type.origin else offset
         at = end
     return infos, at
 
@@ -77,36 +82,17 @@ def _reached(end: int, subject: str, bounds: Bounds) -> int:
     return end
 
 
-def _name(raw: bytes, bounds: Bounds) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        name = printable(raw.decode("utf-8", "replace"))
-        raise bounds.bad(f"a tensor's name is not UTF-8: `{name}`") from None
-
-
 def _tensor(name: str, shape: tuple[int, ...], kind: int, offset: int, bounds: Bounds) -> Tensor:
-    stored = TENSOR_TYPES.get(kind)
+    stored = TENSOR_TYPES.get(kind) or FOREIGN_TYPES.get(kind)
     if stored is None:
-        raise _unknown_type(name, kind, bounds)
-    tensor = Tensor(name, shape, stored, offset)
-    elements = tensor.elements
-    if not elements:
-        raise bounds.bad_tensor(name, "has a dimension of 0")
-    if elements >= 1 << 63:
-        raise bounds.bad_tensor(name, f"says it has {elements} numbers, more than can be counted")
-    if shape[0] % stored.block:
+        raise bounds.bad_tensor(name, f"has the unknown type {kind}", "a newer modelsync may know that type")
+    elements = 1
+    for length in shape:
+        elements *= length
+        if length >= _COUNTABLE or elements >= _COUNTABLE:
+            raise bounds.bad_tensor(name, f"says it has {elements} numbers, more than can be counted")
+    if shape[0] % stored.block and not stored.origin:
         raise bounds.bad_tensor(
             name, f"has rows of {shape[0]}, not whole blocks of {stored.block} ({stored.name})"
         )
-    return tensor
-
-
-def _unknown_type(name: str, kind: int, bounds: Bounds) -> NotAModelError:
-    if kind in REMOVED_TENSOR_TYPES:
-        return bounds.bad_tensor(
-            name,
-            f"is {REMOVED_TENSOR_TYPES[kind]}, a type that llama.cpp has removed",
-            "look for a newer conversion of the model; Q4_0 is repacked when it is loaded",
-        )
-    return bounds.bad_tensor(name, f"has the unknown type {kind}", "a newer modelsync may know that type")
+    return Tensor(name, shape, stored, offset)

@@ -6,14 +6,20 @@ vectors, `imatrix.cpp`, `speculative.cpp` and the loaders of MTP models for draf
 
 from typing import Literal, TypeAlias
 
+from modelsync.errors import NotAModelError
+from modelsync.gguf.foreign_types import REMOVED
 from modelsync.gguf.header import Header
 from modelsync.gguf.merge import SPLIT_COUNT, SPLIT_NUMBER
+from modelsync.spec.names import printable
 
 Kind: TypeAlias = Literal[
     "model", "projector", "adapter", "imatrix", "control-vector", "draft-head", "vocabulary", "unknown"
 ]
 DraftType: TypeAlias = Literal["mtp", "eagle3", "dflash", "dspark"]
 Task: TypeAlias = Literal["generate", "embed", "rank"]
+
+MAX_NAME = 64  # bytes of a tensor's name, its terminating zero in llama.cpp's memory included
+MAX_DIMENSIONS = 4  # of a tensor in llama.cpp
 
 # What messages call a file of each kind, with its article.
 NOUNS: dict[Kind, str] = {
@@ -24,7 +30,17 @@ NOUNS: dict[Kind, str] = {
     "control-vector": "a control vector",
     "draft-head": "a draft head",
     "vocabulary": "a vocabulary without weights",
-    "unknown": "of no known kind",
+    "unknown": "no model that llama.cpp knows: its header names no architecture",
+}
+# What to do with a file that is no model.
+_HINTS: dict[Kind, str] = {
+    "projector": "it goes with a model: `mmproj = …` of that model in models.toml",
+    "adapter": "it goes with a model: `loras = […]` of that model in models.toml",
+    "imatrix": "it is for making quants; name the model itself",
+    "control-vector": "it goes with a model: llama.cpp's `--control-vector`",
+    "draft-head": "it goes with a model: `draft = …` of that model in models.toml",
+    "vocabulary": "name the model itself",
+    "unknown": "`modelsync inspect --full` shows what it says",
 }
 _BY_TYPE: dict[str, Kind] = {
     "adapter": "adapter",
@@ -117,3 +133,57 @@ def _is_part(header: Header) -> bool:
     metadata = header.metadata
     count, number = metadata.number(SPLIT_COUNT) or 1, metadata.number(SPLIT_NUMBER) or 0
     return header.parts == 1 and (count > 1 or number > 0)
+
+
+def obstacle(header: Header) -> str | None:
+    """Why llama.cpp does not load a file that is well-formed otherwise; None if it does. A clause: `it is …`."""
+    if header.big_endian:
+        return "it is big-endian, made for machines such as IBM Z"
+    foreign = {tensor.type.name: tensor.type for tensor in header.tensors if tensor.type.origin}
+    if foreign:
+        origins = sorted({each.origin for each in foreign.values()})
+        return f"its tensors have types of {' and '.join(origins)}: {', '.join(sorted(foreign))}"
+    for tensor in header.tensors:
+        if len(tensor.shape) > MAX_DIMENSIONS:
+            return (
+                f"tensor `{printable(tensor.name)}` has {len(tensor.shape)} dimensions;"
+                f" there may be {MAX_DIMENSIONS}"
+            )
+        length = len(tensor.name.encode())
+        if length >= MAX_NAME:
+            return (
+                f"the name of tensor `{printable(tensor.name)}` has {length} bytes;"
+                f" there must be fewer than {MAX_NAME}"
+            )
+    return None
+
+
+def check_model(header: Header, what: str) -> None:
+    """Refuses a file that is no model, or that llama.cpp does not load.
+
+    Args:
+        header: Of a split model the merged one.
+        what: Its name, for messages.
+
+    Raises:
+        NotAModelError: the message says what it is, or why llama.cpp does not load it.
+    """
+    kind = kind_of(header)
+    if kind != "model":
+        raise NotAModelError(f"{printable(what)} is {NOUNS[kind]}", hint=_HINTS[kind])
+    why = obstacle(header)
+    if why is not None:
+        raise NotAModelError(f"llama.cpp does not load {printable(what)}: {why}", hint=_remedy(header))
+
+
+def _remedy(header: Header) -> str:
+    if header.big_endian:
+        return "look for a little-endian file of the model"
+    origins = {tensor.type.origin for tensor in header.tensors} - {""}
+    if REMOVED in origins:
+        return "look for a newer conversion of the model; llama.cpp repacks Q4_0 when it loads it"
+    return (
+        f"{origins.pop()} loads it; for llama.cpp look for another quant"
+        if origins
+        else ("look for another conversion of the model")
+    )

@@ -1,7 +1,8 @@
 """Merges the headers of a split model into one.
 
 llama.cpp's `gguf-split` leaves the metadata in the first part and gives each part its own tensors and three keys:
-`split.no` from 0, `split.count`, and in all of them the whole model's `split.tensors.count`.
+`split.no` from 0, `split.count`, and in all of them the whole model's `split.tensors.count`. llama.cpp needs all three
+of the first part, and `split.no` of the others.
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ def merge(headers: Sequence[Header], what: str) -> Header:
         return first
     tensors: dict[str, Tensor] = {}
     for number, header in enumerate(headers):
-        told = (header.metadata.number(SPLIT_NUMBER), header.metadata.number(SPLIT_COUNT))
+        told = (header.metadata.number(SPLIT_NUMBER), header.metadata.number(SPLIT_COUNT) or count)
         if told != (number, count):
             raise _bad(what, f"part {number + 1} of {count} says it is `split.no` {told[0]} of {told[1]}")
         for tensor in header.tensors:

@@ -8,15 +8,13 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, TypeAlias
 
-from modelsync.gguf.types import ARRAY, FLOAT32, SCALAR_FORMATS, SCALAR_SIZES, STRING, VALUE_NAMES
+from modelsync.gguf.types import ARRAY, FLOAT32, LITTLE, SCALAR_FORMATS, SCALAR_SIZES, STRING, VALUE_NAMES
 
 HEAD_ITEMS = 8  # of an array, in `plain`
 HEAD_CHARACTERS = 200  # of each string there
 _CHUNK = 8192  # array items decoded at once
 
 Scalar: TypeAlias = bool | int | float | str
-_U32 = struct.Struct("<I").unpack_from
-_U64 = struct.Struct("<Q").unpack_from
 
 
 class Array:
@@ -26,13 +24,15 @@ class Array:
         type: The type of the items, by its name in the GGUF specification (`string`, `float32`, …).
     """
 
-    __slots__ = ("_at", "_data", "_length", "_type", "type")
+    __slots__ = ("_at", "_data", "_length", "_order", "_type", "type")
 
-    def __init__(self, data: memoryview, at: int) -> None:
+    def __init__(self, data: memoryview, at: int, order: str = LITTLE) -> None:
         """An array whose item type is at offset `at` of a header."""
         self._data = data
-        self._type = int(_U32(data, at)[0])
-        self._length = int(_U64(data, at + 4)[0])
+        self._order = order
+        kind, length = struct.unpack_from(f"{order}IQ", data, at)
+        self._type: int = kind
+        self._length: int = length
         self._at = at + 12
         self.type = VALUE_NAMES[self._type]
 
@@ -50,18 +50,17 @@ class Array:
         return list(islice(self, items))
 
     def _strings(self) -> Iterator[str]:
-        at = self._at
+        at, unpack = self._at, struct.Struct(f"{self._order}Q").unpack_from
         for _ in range(self._length):
-            (length,) = _U64(self._data, at)
+            (length,) = unpack(self._data, at)
             yield _text(self._data[at + 8 : at + 8 + length])
             at += 8 + length
 
     def _numbers(self) -> Iterator[Scalar]:
-        size = SCALAR_SIZES[self._type]
-        letter = SCALAR_FORMATS[self._type][1]
+        size, letter = SCALAR_SIZES[self._type], SCALAR_FORMATS[self._type]
         for first in range(0, self._length, _CHUNK):
             count = min(_CHUNK, self._length - first)
-            values = struct.unpack_from(f"<{count}{letter}", self._data, self._at + first * size)
+            values = struct.unpack_from(f"{self._order}{count}{letter}", self._data, self._at + first * size)
             yield from map(_shortest, values) if self._type == FLOAT32 else values
 
 
@@ -74,25 +73,29 @@ class Metadata(Mapping[str, Value]):
     Invalid UTF-8 in a string is decoded as U+FFFD. A float32 becomes the shortest decimal that rounds to it.
     """
 
-    __slots__ = ("_data", "_places")
+    __slots__ = ("_data", "_order", "_places")
 
-    def __init__(self, data: memoryview, places: Mapping[str, tuple[int, int, int]]) -> None:
+    def __init__(
+        self, data: memoryview, places: Mapping[str, tuple[int, int, int, int]], order: str = LITTLE
+    ) -> None:
         """A view of checked bytes.
 
         Args:
             data: The header.
-            places: For each key, the type of its value and the offsets of its start and end.
+            places: For each key, where its entry begins, the type of its value, and where that begins and ends.
+            order: Of the bytes of a number.
         """
         self._data = data
         self._places = places
+        self._order = order
 
     def __getitem__(self, key: str) -> Value:
-        kind, at, end = self._places[key]
+        _, kind, at, end = self._places[key]
         if kind == STRING:
             return _text(self._data[at + 8 : end])
         if kind == ARRAY:
-            return Array(self._data, at)
-        value: Scalar = struct.unpack_from(SCALAR_FORMATS[kind], self._data, at)[0]
+            return Array(self._data, at, self._order)
+        value: Scalar = struct.unpack_from(self._order + SCALAR_FORMATS[kind], self._data, at)[0]
         return _shortest(value) if kind == FLOAT32 else value
 
     def __iter__(self) -> Iterator[str]:
@@ -116,8 +119,8 @@ class Metadata(Mapping[str, Value]):
 
     def encoded(self, key: str) -> memoryview:
         """The bytes of a key and its value, as in the file."""
-        _, at, end = self._places[key]
-        return self._data[at - 4 - len(key) - 8 : end]
+        begin, _, _, end = self._places[key]
+        return self._data[begin:end]
 
 
 def plain(metadata: Mapping[str, Value]) -> dict[str, Any]:

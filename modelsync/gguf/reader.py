@@ -13,20 +13,21 @@ Source: the GGUF specification, and what llama.cpp's own reader refuses (`gguf_i
 
 import struct
 from collections.abc import Generator
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from modelsync.gguf.bounds import MAX_HEADER, MAX_KEY, MAX_KEYS, Bounds
 from modelsync.gguf.header import DEFAULT_ALIGNMENT, Header, padded
 from modelsync.gguf.infos import read_infos
 from modelsync.gguf.magic import MAGIC, check_magic
 from modelsync.gguf.metadata import Metadata
-from modelsync.gguf.types import ARRAY, BOOL, SCALAR_SIZES, STRING, UINT32, VALUE_NAMES
+from modelsync.gguf.types import ARRAY, BIG, LITTLE, SCALAR_SIZES, STRING, UINT32, VALUE_NAMES
 from modelsync.spec.names import printable
 
 _ENOUGH_TO_GUESS = 64  # bytes that show what a file is that is not GGUF
 
-_U32 = struct.Struct("<I").unpack_from
-_U64 = struct.Struct("<Q").unpack_from
+
+# Of a metadata entry: where it begins, the type of its value, and where that begins and ends.
+_Place: TypeAlias = tuple[int, int, int, int]
 
 
 class NeedMore(NamedTuple):
@@ -47,6 +48,7 @@ class HeaderReader:
         """
         self._bounds = Bounds(what, size)
         self._data = bytearray()
+        self._order = LITTLE
         self._steps = self._walk()
         self._goal = next(self._steps)
 
@@ -82,26 +84,32 @@ class HeaderReader:
             yield min(_ENOUGH_TO_GUESS, bounds.size or _ENOUGH_TO_GUESS)
             check_magic(bytes(data[:_ENOUGH_TO_GUESS]), bounds.what)
         yield from self._until(24, "its first 24 bytes")
-        version, tensors, entries = struct.unpack_from("<IQQ", data, len(MAGIC))
+        (version,) = self._unpack("I", len(MAGIC))
+        if version & 0xFFFF == 0:  # its two bytes are at the other end
+            self._order = BIG
+        version, tensors, entries = self._unpack("IQQ", len(MAGIC))
         bounds.version(version)
         bounds.counts(tensors, entries)
         places, infos_at = yield from self._entries(entries)
         alignment = self._alignment(places)
-        infos, end = yield from read_infos(data, infos_at, tensors, alignment, bounds)
+        infos, end = yield from read_infos(data, infos_at, tensors, alignment, bounds, self._order)
         if infos:
             bounds.data_end(padded(end, alignment) + infos[-1].offset + infos[-1].nbytes)
         del data[end:]
-        metadata = Metadata(memoryview(data).toreadonly(), places)
-        return Header(version, metadata, tuple(infos), alignment, infos_at, end, bounds.size)
+        metadata = Metadata(memoryview(data).toreadonly(), places, self._order)
+        big_endian = self._order == BIG
+        return Header(
+            version, metadata, tuple(infos), alignment, infos_at, end, bounds.size, big_endian=big_endian
+        )
 
-    def _entries(self, count: int) -> Generator[int, None, tuple[dict[str, tuple[int, int, int]], int]]:
+    def _entries(self, count: int) -> Generator[int, None, tuple[dict[str, _Place], int]]:
         data, at = self._data, 24
-        places: dict[str, tuple[int, int, int]] = {}
+        places: dict[str, _Place] = {}
         keys = 0
         for _ in range(count):
             if at + 8 > len(data):
                 yield from self._until(at + 8, "a key")
-            (length,) = _U64(data, at)
+            (length,) = self._unpack("Q", at)
             if not 0 < length <= MAX_KEY:
                 raise self._bounds.bad(f"a key has {length} bytes; there may be 1 to {MAX_KEY}")
             keys += length
@@ -110,15 +118,12 @@ class HeaderReader:
             end = at + 8 + length + 4
             if end > len(data):
                 yield from self._until(end, "a key")
-            raw = data[at + 8 : at + 8 + length]
-            if not raw.isascii():
-                raise self._bounds.bad(f"a key is not ASCII: `{printable(raw.decode('utf-8', 'replace'))}`")
-            key = raw.decode("ascii")
+            key = data[at + 8 : at + 8 + length].decode("utf-8", "backslashreplace")
             if key in places:
                 raise self._bounds.bad(f"it has the key `{printable(key)}` twice")
-            (kind,) = _U32(data, end - 4)
-            at = yield from self._value(kind, end, key)
-            places[key] = (kind, end, at)
+            (kind,) = self._unpack("I", end - 4)
+            begin, at = at, (yield from self._value(kind, end, key))
+            places[key] = (begin, kind, end, at)
         return places, at
 
     def _value(self, kind: int, at: int, key: str) -> Generator[int, None, int]:
@@ -127,12 +132,10 @@ class HeaderReader:
         if size is not None:
             if at + size > len(self._data):
                 yield from self._until(at + size, f"`{printable(key)}`")
-            if kind == BOOL:
-                self._check_bools(at, at + 1, key)
             return at + size
         if kind == STRING:
             yield from self._until(at + 8, f"`{printable(key)}`")
-            end: int = at + 8 + _U64(self._data, at)[0]
+            end: int = at + 8 + self._unpack("Q", at)[0]
             if end > len(self._data):
                 yield from self._until(end, f"the string of `{printable(key)}`")
             return end
@@ -143,8 +146,7 @@ class HeaderReader:
     def _array(self, at: int, key: str) -> Generator[int, None, int]:
         subject = f"the array `{printable(key)}`"
         yield from self._until(at + 12, subject)
-        (kind,) = _U32(self._data, at)
-        count: int = _U64(self._data, at + 4)[0]
+        kind, count = self._unpack("IQ", at)
         at += 12
         if kind == ARRAY:
             raise self._bounds.bad(f"{subject} holds arrays; arrays hold no arrays")
@@ -154,15 +156,13 @@ class HeaderReader:
         self._bounds.items(at, count, size, subject)
         if kind == STRING:
             return (yield from self._strings(at, count, subject))
-        end = at + count * size
+        end: int = at + count * size
         yield from self._until(end, subject)
-        if kind == BOOL:
-            self._check_bools(at, end, key)
         return end
 
     def _strings(self, at: int, count: int, subject: str) -> Generator[int, None, int]:
         """Skips an array of strings; a tight loop, because a vocabulary is most of a header."""
-        data, unpack = self._data, _U64
+        data, unpack = self._data, struct.Struct(f"{self._order}Q").unpack_from
         left = count
         while left:
             before, last = left, len(data) - 8  # the last offset at which a length may begin
@@ -175,13 +175,13 @@ class HeaderReader:
             yield from self._until(at + 8 if left else at, subject)
         return at
 
-    def _alignment(self, places: dict[str, tuple[int, int, int]]) -> int:
-        kind, at, _ = places.get("general.alignment", (None, 0, 0))
-        if kind is None:
+    def _alignment(self, places: dict[str, _Place]) -> int:
+        if "general.alignment" not in places:
             return DEFAULT_ALIGNMENT
+        _, kind, at, _ = places["general.alignment"]
         if kind != UINT32:
             raise self._bounds.bad(f"its `general.alignment` is a {VALUE_NAMES[kind]}, not a uint32")
-        alignment: int = _U32(self._data, at)[0]
+        alignment: int = self._unpack("I", at)[0]
         self._bounds.alignment(alignment)
         return alignment
 
@@ -191,10 +191,9 @@ class HeaderReader:
         if end > len(self._data):
             yield end
 
-    def _check_bools(self, at: int, end: int, key: str) -> None:
-        for first in range(at, end, 1 << 20):  # in steps, so that a long array is not copied whole
-            if self._data[first : min(end, first + (1 << 20))].translate(None, b"\0\1"):
-                raise self._bounds.bad(f"`{printable(key)}` is said to be bool and is neither true nor false")
+    def _unpack(self, letters: str, at: int) -> tuple[Any, ...]:
+        """Numbers at an offset, in the file's byte order."""
+        return struct.unpack_from(self._order + letters, self._data, at)
 
 
 def read_header(data: bytes | memoryview, what: str, *, size: int | None = None) -> Header:

@@ -13,10 +13,12 @@ class TensorType(NamedTuple):
     name: str
     block: int  # numbers in a block
     size: int  # bytes of a block
+    before: int = 0  # bytes before the blocks of each row
+    origin: str = ""  # the program that has it, if llama.cpp does not
 
     def row_bytes(self, numbers: int) -> int:
-        """Bytes of a row of `numbers` numbers, which must be whole blocks."""
-        return numbers // self.block * self.size
+        """Bytes of a row of `numbers` numbers, which should be whole blocks."""
+        return self.before - (-numbers // self.block) * self.size
 
 
 _ROWS = (
@@ -60,17 +62,6 @@ _ROWS = (
 TENSOR_TYPES = {row[0]: TensorType(*row) for row in _ROWS}
 BY_NAME = {kind.name: kind for kind in TENSOR_TYPES.values()}
 
-REMOVED_TENSOR_TYPES = {
-    4: "Q4_2",
-    5: "Q4_3",
-    31: "Q4_0_4_4",
-    32: "Q4_0_4_8",
-    33: "Q4_0_8_8",
-    36: "IQ4_NL_4_4",
-    37: "IQ4_NL_4_8",
-    38: "IQ4_NL_8_8",
-}
-
 # `general.file_type`: the quantization of a file as a whole.
 FILE_TYPES = {
     0: "F32",
@@ -112,6 +103,9 @@ FILE_TYPES = {
 }
 GUESSED = 1024  # added to a file type that was inferred
 
+# Byte orders, as `struct` writes them. Big-endian files are for machines such as IBM Z.
+LITTLE, BIG = "<", ">"
+
 # Metadata values. A string is a u64 length and its bytes; an array a u32 type, a u64 count and its items.
 BOOL, STRING, ARRAY = 7, 8, 9
 UINT32, FLOAT32 = 4, 6
@@ -130,17 +124,17 @@ VALUE_NAMES = (
     "int64",
     "float64",
 )
-SCALAR_FORMATS = {
-    0: "<B",
-    1: "<b",
-    2: "<H",
-    3: "<h",
-    4: "<I",
-    5: "<i",
-    6: "<f",
-    7: "<?",
-    10: "<Q",
-    11: "<q",
-    12: "<d",
+SCALAR_FORMATS = {  # without the byte order
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
 }
 SCALAR_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 from modelsync.gguf.header import DEFAULT_ALIGNMENT, Header, Tensor, padded
 from modelsync.gguf.magic import MAGIC
 from modelsync.gguf.metadata import Array
-from modelsync.gguf.types import ARRAY, BOOL, FLOAT32, SCALAR_FORMATS, STRING, UINT32, TensorType
+from modelsync.gguf.types import ARRAY, BOOL, FLOAT32, LITTLE, SCALAR_FORMATS, STRING, UINT32, TensorType
 
 INT32 = 5
 _VERSION = 3
@@ -43,11 +43,13 @@ def minimal_header(header: Header) -> HeaderFile:
     size (`no_vocab`), so that 16 MB become 10 to 60 KB.
 
     Raises:
-        ValueError: the header has no architecture.
+        ValueError: the header has no architecture, or is big-endian.
     """
     architecture = header.architecture
     if not architecture:
         raise ValueError("a header without `general.architecture` cannot be reduced")
+    if header.big_endian:
+        raise ValueError("llama.cpp does not load a big-endian header")
     prefixes = (f"{architecture}.", *_OTHER_FAMILIES)
     vocabulary = f"{architecture}.vocab_size"
     metadata = header.metadata
@@ -110,7 +112,7 @@ def _kind(value: Item) -> int:
 
 
 def _item(value: Item, kind: int) -> bytes:
-    return _string(value) if isinstance(value, str) else struct.pack(SCALAR_FORMATS[kind], value)
+    return _string(value) if isinstance(value, str) else struct.pack(LITTLE + SCALAR_FORMATS[kind], value)
 
 
 def _string(text: str) -> bytes:
