@@ -9,6 +9,7 @@ from modelsync.fetch.wanted import WantedFile
 from modelsync.fit.machine import Machine
 from modelsync.gguf.header import Header
 from modelsync.gguf.merge import merge
+from modelsync.memory import shape
 from modelsync.memory.companions import CompanionHeader
 from modelsync.memory.estimate import Estimate, EstimatedModel, model_of
 from modelsync.memory.load_settings import LoadSettings, from_load
@@ -32,11 +33,24 @@ def read_model(context: Context, title: str, files: Sequence[WantedFile]) -> Est
         files: Of every role; those of one role in order.
 
     Raises:
+        NotAModelError: it is no model that llama.cpp loads, or nothing tells the memory that it needs.
         ModelsyncError: whatever `headers.read_all` raises.
     """
     read = list(zip(files, headers.read_all(context, files), strict=True))
-    parts = [header for wanted, header in read if wanted.file.role == "model"]
-    return with_companions(merge(parts, title), read)
+    return with_companions(
+        model_header([header for wanted, header in read if wanted.file.role == "model"], title), read
+    )
+
+
+def model_header(parts: Sequence[Header], title: str) -> Header:
+    """The header of a model from those of its parts.
+
+    Raises:
+        NotAModelError: it is no model that llama.cpp loads, or nothing tells the memory that it needs.
+    """
+    header = merge(parts, title)
+    shape.check(header, title)
+    return header
 
 
 def with_companions(model: Header, read: Iterable[tuple[WantedFile, Header]]) -> EstimatedModel:

@@ -16,12 +16,11 @@ from modelsync.fit import machine as fit_machine
 from modelsync.fit.candidates import RepoQuant, list_quants
 from modelsync.fit.estimation import EstimateOptions, Estimation, estimated, profile_of
 from modelsync.fit.machine import Machine, machine
-from modelsync.fit.model import with_companions
+from modelsync.fit.model import model_header, with_companions
 from modelsync.gguf.header import Header
-from modelsync.gguf.merge import merge
 from modelsync.gguf.reader import HeaderReader, NeedMore
 from modelsync.gguf.sibling import START_BYTES, merged_sibling, reference_of, sibling, window_of
-from modelsync.memory import placement
+from modelsync.memory import placement, shape
 from modelsync.memory.load_settings import LoadSettings
 from modelsync.spec.request import NO_COMPANIONS, Companions
 from modelsync.spec.uri import HfUri, Reference
@@ -133,7 +132,7 @@ def _read(context: Context, quants: Sequence[RepoQuant]) -> list[Header | NotAMo
     for quant in sorted(quants, key=lambda quant: not _is_local(context, quant)):
         try:
             parts = headers.read_all(context, quant.files)
-            found[quant.name] = whole = merge(parts, str(quant.uri))
+            found[quant.name] = whole = model_header(parts, str(quant.uri))
         except NotAModelError as error:
             found[quant.name] = error
             continue
@@ -147,8 +146,9 @@ def _read(context: Context, quants: Sequence[RepoQuant]) -> list[Header | NotAMo
             return found[quant.name]
         try:
             if not _is_local(context, quant) and (near := _by_windows(context, quant, reference)) is not None:
+                shape.check(near, str(quant.uri))
                 return near
-            return merge(headers.read_all(context, quant.files), str(quant.uri))
+            return model_header(headers.read_all(context, quant.files), str(quant.uri))
         except NotAModelError as error:
             return error
 

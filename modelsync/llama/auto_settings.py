@@ -15,7 +15,7 @@ from modelsync.errors import MisfitError, ModelsyncError, NotAModelError
 from modelsync.gguf.merge import merge
 from modelsync.llama.keywords import AUTO_WORDS
 from modelsync.llama.traits import header_of
-from modelsync.memory import placement
+from modelsync.memory import placement, shape
 from modelsync.memory.companions import CompanionHeader
 from modelsync.memory.estimate import DeviceUse, Estimate, EstimatedModel, model_of
 from modelsync.memory.load_settings import LoadSettings, from_load
@@ -90,8 +90,10 @@ def resolve_settings(
 
 def _read_model(model: Path, mmproj: Path | None, loras: Sequence[Path]) -> EstimatedModel:
     headers = [header_of(model.with_name(part)) for part in siblings(model.name)]
+    header = merge(headers, model.name) if len(headers) > 1 else headers[0]
+    shape.check(header, model.name)
     return model_of(
-        merge(headers, model.name) if len(headers) > 1 else headers[0],
+        header,
         [
             *([CompanionHeader("mmproj", header_of(mmproj))] if mmproj is not None else []),
             *(CompanionHeader("lora", header_of(lora)) for lora in loras),

@@ -3,12 +3,17 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from modelsync.errors import NotAModelError
 from modelsync.gguf.header import Header
+from modelsync.gguf.kind import check_model
 from modelsync.gguf.metadata import Array
 from modelsync.gguf.writer import vocabulary_size
 from modelsync.memory import families
+from modelsync.spec.names import printable
 
 MAX_LAYERS = 512  # llama.cpp's limit
+_NEEDED = ("context_length", "embedding_length", "block_count")  # llama.cpp loads no model without them
+_HEADS = "attention.head_count"
 _TOKEN_SHIFTS = 2  # of RWKV, if the header gives none
 
 
@@ -84,6 +89,31 @@ class _Keys:
     def is_list(self, name: str) -> bool:
         """Whether its value is a list."""
         return isinstance(self._header.metadata.get(self._header.key(name)), Array)
+
+
+def check(header: Header, what: str) -> None:
+    """Refuses what has no shape: a file that is no model, and a model whose header leaves out what memory depends on.
+
+    Args:
+        header: Of a split model the merged one.
+        what: Its name, for messages.
+
+    Raises:
+        NotAModelError: the message says what the file is, why llama.cpp does not load it, or what is missing.
+    """
+    check_model(header, what)
+    missing = [name for name in _NEEDED if not header.number(name)]
+    without_heads = header.architecture in families.RECURRENT or any(
+        key.startswith((header.key("ssm."), header.key("wkv."))) for key in header.metadata
+    )
+    if not without_heads and header.key(_HEADS) not in header.metadata:
+        missing.append(_HEADS)
+    if missing:
+        named = ", ".join(f"`{printable(header.key(name))}`" for name in missing)
+        raise NotAModelError(
+            f"nothing tells the memory that {printable(what)} needs: its header has no {named}",
+            hint="llama.cpp loads no language model without it; `modelsync inspect` shows what the file is",
+        )
 
 
 def shape_of(header: Header) -> Shape:

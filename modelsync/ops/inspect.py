@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 from modelsync.context import Context
 from modelsync.errors import NotFoundError
 from modelsync.fetch import headers
+from modelsync.gguf.foreign_types import FOREIGN_FILE_TYPES
 from modelsync.gguf.header import Header
+from modelsync.gguf.kind import Kind, Task, kind_of, obstacle, task_of
 from modelsync.gguf.merge import merge
 from modelsync.gguf.metadata import Array, Value, plain
 from modelsync.gguf.types import FILE_TYPES, GUESSED
@@ -55,6 +57,21 @@ class Inspection(NamedTuple):
         return self.header.version
 
     @property
+    def kind(self) -> Kind:
+        """What the file is: a model, or what goes with one."""
+        return kind_of(self.header)
+
+    @property
+    def task(self) -> Task | None:
+        """What a model outputs; None for other files."""
+        return task_of(self.header) if self.kind == "model" else None
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why llama.cpp does not load the file; None if nothing in its header prevents it."""
+        return obstacle(self.header)
+
+    @property
     def architecture(self) -> str | None:
         """Which of llama.cpp's models it is."""
         return self.header.architecture
@@ -93,7 +110,10 @@ class Inspection(NamedTuple):
     def file_type(self) -> str | None:
         """What it was quantized to, as its header says; None where it says nothing of it."""
         stated = self.header.metadata.number("general.file_type")
-        return None if stated is None else FILE_TYPES.get(stated & ~GUESSED)
+        if stated is None:
+            return None
+        number = stated & ~GUESSED
+        return FILE_TYPES.get(number) or FOREIGN_FILE_TYPES.get(number)
 
     @property
     def parameters(self) -> int:
@@ -157,6 +177,9 @@ class Inspection(NamedTuple):
         return {
             "title": self.title,
             "name": self.name,
+            "kind": self.kind,
+            "task": self.task,
+            "obstacle": self.obstacle,
             "architecture": self.architecture,
             "version": self.version,
             "files": list(self.files),

@@ -54,6 +54,7 @@ def test_a_header_at_a_glance(model: Cli) -> None:
     header = next(line for line in lines if line.startswith("  header"))
     assert lines == [
         r"Tiny \x1b[31mred\u202e",
+        "  kind           a model",
         "  architecture   llama",
         "  parameters     1.05M",
         "  quant          Q4_K_M, 4.65 bits per weight",

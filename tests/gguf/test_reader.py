@@ -120,7 +120,7 @@ def tensors(*parts: bytes) -> bytes:
 ALIGNMENT = "general.alignment"
 BAD = {
     "version 1": (header(version=1), "version 1 of the format"),
-    "big-endian": (b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "big-endian"),
+    "version 1, big-endian": (b"GGUF" + struct.pack(">IQQ", 1, 0, 0), "version 1 of the format"),
     "version 0": (header(version=0), "version 0"),
     "a later version": (header(version=4), "version 4"),
     "too many tensors": (header(counts=(MAX_COUNT + 1, 0)), "65537 tensors"),
@@ -128,11 +128,8 @@ BAD = {
     "an empty key": (entries(entry("", 4, bytes(4))), "a key has 0 bytes"),
     "a long key": (entries(string(b"k" * 65536)), "a key has 65536 bytes"),
     "long keys": (entries(*(entry(f"{n:065535}", 7, b"\1") for n in range(65))), "keys take more than 4 MiB"),
-    "a key that is not ASCII": (entries(entry("é", 4, bytes(4))), "not ASCII"),
     "a key twice": (entries(entry("k", 4, bytes(4)), entry("k", 4, bytes(4))), "the key `k` twice"),
     "an unknown value type": (entries(entry("k", 13, bytes(4))), "`k` has the unknown value type 13"),
-    "a bool of 2": (entries(entry("k", 7, b"\2")), "neither true nor false"),
-    "bools of 2": (entries(entry("k", 9, array(7, 3, b"\0\1\2"))), "neither true nor false"),
     "an array of arrays": (entries(entry("k", 9, array(9, 1, array(4, 0, b"")))), "arrays hold no arrays"),
     "an array of nothing known": (entries(entry("k", 9, array(77, 1, b""))), "unknown value type 77"),
     "an endless array": (
@@ -142,20 +139,20 @@ BAD = {
     "an endless string": (entries(entry("k", 8, struct.pack("<Q", 1 << 60))), "at most 64 MiB"),
     "an endless token": (entries(entry("k", 9, array(8, 2, string("a") + b"\xff" * 8))), "at most 64 MiB"),
     "an alignment of 12": (entries(entry(ALIGNMENT, 4, struct.pack("<I", 12))), "is 12, not a power of two"),
-    "an alignment of 4": (entries(entry(ALIGNMENT, 4, struct.pack("<I", 4))), "is 4, not a power of two"),
-    "a large alignment": (entries(entry(ALIGNMENT, 4, struct.pack("<I", 1 << 17))), "is 131072, not"),
+    "an alignment of 0": (entries(entry(ALIGNMENT, 4, bytes(4))), "is 0, not a power of two"),
     "an alignment in words": (entries(entry(ALIGNMENT, 8, string("32"))), "is a string, not a uint32"),
-    "a long tensor name": (tensors(info("n" * 64, (1,), F32, 0)), "name has 64 bytes"),
-    "a tensor name of noise": (tensors(info(b"\xff", (1,), F32, 0)), "not UTF-8"),
+    "endless tensor names": (
+        tensors(*(info(f"{n:0262144}", (1,), F32, 32 * n) for n in range(17))),
+        "names of its tensors take more than 4 MiB",
+    ),
     "a tensor twice": (tensors(info("t", (1,), F32, 0), info("t", (1,), F32, 32)), "the tensor `t` twice"),
-    "no dimensions": (tensors(info("t", (), F32, 0)), "0 dimensions"),
-    "five dimensions": (tensors(info("t", (1, 1, 1, 1, 1), F32, 0)), "5 dimensions"),
-    "an empty dimension": (tensors(info("t", (4, 0), F32, 0)), "a dimension of 0"),
+    "nine dimensions": (tensors(info("t", (1,) * 9, F32, 0)), "9 dimensions"),
+    "a negative dimension": (tensors(info("t", (0, (1 << 64) - 1), F32, 0)), "more than can be counted"),
+    "a scalar in blocks": (tensors(info("t", (), Q4_K, 0)), "rows of 1, not whole blocks of 256"),
     "a boundless tensor": (tensors(info("t", (1 << 32, 1 << 32), F32, 0)), "more than can be counted"),
     "a tensor over a PiB": (tensors(info("t", (1 << 32, 1 << 20), F32, 0)), "no file has over"),
     "half a block": (tensors(info("t", (128,), Q4_K, 0)), "rows of 128, not whole blocks of 256 (Q4_K)"),
     "an unknown type": (tensors(info("t", (1,), 99, 0)), "unknown type 99"),
-    "a removed type": (tensors(info("t", (32,), 33, 0)), "Q4_0_8_8, a type that llama.cpp has removed"),
     "an offset that skips": (
         tensors(info("t", (1,), F32, 32)),
         "should begin at offset 0, after the tensors before it, and says 32",
@@ -263,8 +260,8 @@ def test_a_vocabulary_costs_its_bytes_alone(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="`resource` tells a process's peak on POSIX alone")
 def test_the_most_that_a_header_may_hold_fits(tmp_path: Path) -> None:
     """As many entries and tensors as there may be take less than 64 MiB over the bytes."""
-    keys = tuple(entry(f"{n:040}", 8, string("value")) for n in range(MAX_COUNT))
-    infos = tuple(info(f"{n:063}", (1, 1, 1, 1), F32, 32 * n) for n in range(MAX_COUNT))
+    keys = tuple(entry(f"{n:040}\N{LLAMA}", 8, string("value")) for n in range(MAX_COUNT))
+    infos = tuple(info(f"{n:059}\N{LLAMA}", (1,) * 8, F32, 32 * n) for n in range(MAX_COUNT))
     data = header(keys, infos)
     grown, *counts = memory_to_read(data, tmp_path)
     assert counts == [MAX_COUNT, MAX_COUNT]

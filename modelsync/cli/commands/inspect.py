@@ -38,6 +38,7 @@ def inspect(
 
 
 TEMPLATE = "tokenizer.chat_template"
+_TASKS = {"embed": " for embeddings", "rank": " that ranks texts (a reranker)"}
 _TEMPLATE_LINES = 3  # that are shown of it
 _WIDE = 100  # characters of a value in a list, and of a line of the template
 _LONGEST_LIT = (
@@ -160,6 +161,8 @@ def _title(found: "Inspection") -> str:
 
 def _facts(found: "Inspection") -> Iterator[tuple[str, str]]:
     header, text = found.header, found.metadata.get
+    yield "kind", _kind(found)
+    yield "llama.cpp", f"does not load it: {found.obstacle}" if found.obstacle else ""
     yield "architecture", printable(found.architecture or "")
     yield "parameters", _parameters(found)
     yield "quant", _quant(found)
@@ -179,6 +182,13 @@ def _facts(found: "Inspection") -> Iterator[tuple[str, str]]:
     template = text(TEMPLATE)
     if isinstance(template, str):
         yield from _template(template)
+
+
+def _kind(found: "Inspection") -> str:
+    from modelsync.gguf.kind import NOUNS
+
+    words = NOUNS[found.kind]
+    return words + _TASKS.get(found.task, "") if found.task else words
 
 
 def _parameters(found: "Inspection") -> str:
