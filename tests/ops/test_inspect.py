@@ -343,7 +343,7 @@ BAD = {
     "half a header": (HEADER[:10_000], "looks truncated"),
     "half its data": (HEADER[:-100], "looks truncated"),
     "version 1": (raw_header.header(version=1), "version 1"),
-    "big-endian": (b"GGUF" + (3).to_bytes(4, "big") + bytes(16), "big-endian"),
+    "version 1, big-endian": (b"GGUF" + (1).to_bytes(4, "big") + bytes(16), "version 1"),
     "a part alone": (model(**PART)[0], "there are 2 parts"),
 }
 
