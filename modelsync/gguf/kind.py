@@ -30,7 +30,7 @@ NOUNS: dict[Kind, str] = {
     "control-vector": "a control vector",
     "draft-head": "a draft head",
     "vocabulary": "a vocabulary without weights",
-    "unknown": "no model that llama.cpp knows: its header names no architecture",
+    "unknown": "no model that llama.cpp knows, and names no architecture",
 }
 # What to do with a file that is no model.
 _HINTS: dict[Kind, str] = {

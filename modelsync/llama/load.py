@@ -11,7 +11,7 @@ from modelsync.llama.auto_settings import resolve_settings
 from modelsync.llama.installed import llama_class
 from modelsync.llama.keywords import AUTO_WORDS
 from modelsync.llama.log_capture import capture_log
-from modelsync.llama.traits import traits
+from modelsync.llama.traits import refusal, traits
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def load(
         except (ValueError, RuntimeError, TypeError) as error:
             if loaded is not None:
                 loaded.close()
-            why = log.reason or printable(str(error), 400)
+            why = refusal(model) or log.reason or printable(str(error), 400)
             raise ModelsyncError(
                 f"llama.cpp cannot load {printable(str(model), 1000)}: {why}",
                 hint="`verbose=True` shows llama.cpp's whole log",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from modelsync.errors import NotAModelError
 from modelsync.gguf.header import Header
-from modelsync.gguf.kind import task_of
+from modelsync.gguf.kind import NOUNS, kind_of, obstacle, task_of
 from modelsync.gguf.reader import HeaderReader, NeedMore
 
 STEP = 1 << 20  # bytes read at once; most headers are a few of these
@@ -49,3 +49,13 @@ def traits(path: Path) -> Traits:
         embeds=task_of(header) == "embed",
         template=header.metadata.text("tokenizer.chat_template") or "",
     )
+
+
+def refusal(path: Path) -> str | None:
+    """Why a file cannot be loaded as a model, by its header; None where that does not tell. A clause: `it is …`."""
+    try:
+        header = header_of(path)
+    except (NotAModelError, OSError):
+        return None
+    kind = kind_of(header)
+    return obstacle(header) if kind == "model" else f"it is {NOUNS[kind]}"

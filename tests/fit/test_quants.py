@@ -137,3 +137,15 @@ def test_a_repo_without_quants_has_no_table(place: Place, context: Context) -> N
     with pytest.raises(UsageError, match="is no repo"):
         quants.estimate_quants(context, parse("https://example.com/model.gguf"))
     assert seen_files(place) == []
+
+
+def test_a_quant_of_a_fork_is_never_the_best(place: Place, context: Context) -> None:
+    """llama.cpp does not load it: it has no row, read by windows or whole, and a note says why."""
+    data = quant("Q2_K", vocabulary=WORDS)
+    name = b"blk.0.ffn_up.weight"
+    at = data.index(name) + len(name) + 4 + 16  # behind its two dimensions
+    fork = data[:at] + (137).to_bytes(4, "little") + data[at + 4 :]  # IQ2_K takes fewer bytes than Q2_K
+    put(place, {"tiny-Q2_K.gguf": data, "tiny-Q8_0.gguf": fork})
+    found = table(context)
+    assert [row.quant for row in found.rows] == ["Q2_K"]
+    assert any("IQ2_K" in note and "llama.cpp does not load" in note for note in found.notes)

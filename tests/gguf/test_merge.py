@@ -8,6 +8,8 @@ from modelsync.errors import NotAModelError
 from modelsync.gguf.header import Header
 from modelsync.gguf.merge import merge
 from modelsync.gguf.reader import read_header
+from modelsync.gguf.types import BY_NAME
+from modelsync.gguf.writer import write_header
 from tests.support.gguf_files import split
 
 
@@ -57,3 +59,17 @@ def test_parts_that_do_not_belong_together_are_refused(parts: list[Header]) -> N
 def test_a_part_of_unknown_size_leaves_the_sum_unknown(parts: list[Header]) -> None:
     """A sum of what is partly unknown is unknown."""
     assert merge([parts[0]._replace(file_size=None), *parts[1:]], "tiny").file_size is None
+
+
+def test_a_later_part_needs_no_count() -> None:
+    """Of a later part llama.cpp reads its number alone: one without `split.count` is taken, in its own place."""
+
+    def part(name: str, **keys: int) -> Header:
+        said = {f"split.{key.replace('_', '.')}": value for key, value in keys.items()}
+        file = write_header(said, [(name, (4,), BY_NAME["F32"])])
+        return read_header(file.header, "part", size=file.size)
+
+    first, second = part("a", no=0, count=2, tensors_count=2), part("b", no=1)
+    assert [tensor.name for tensor in merge([first, second], "m").tensors] == ["a", "b"]
+    with pytest.raises(NotAModelError, match=r"`split\.no` None"):
+        merge([first, part("b")], "m")

@@ -393,7 +393,12 @@ def test_numbers_of_a_model(place: Place, inspect: Inspect) -> None:
         ("Q8_0", 1, 8192),
         ("F32", 1, 2048),
     ]
-    assert (found.quant, found.version, found.architecture) == ("Q4_K_M", 3, "llama")
+    assert (found.quant, found.file_type, found.version, found.architecture) == (
+        "UD-Q2_K",
+        "Q4_K_M",
+        3,
+        "llama",
+    )
     (place.folder / "m-UD-Q2_K.gguf").write_bytes(model()[0])
     assert inspect("./m-UD-Q2_K.gguf").quant == "UD-Q2_K"
 
