@@ -6,6 +6,7 @@ from modelsync.context import Context
 from modelsync.errors import StoreError
 from modelsync.install.target import Target
 from modelsync.spec.lock.model import LockedFile
+from modelsync.spec.names import printable
 from modelsync.store import links, verify
 from modelsync.store.link_record import LinkMode, UsedMode
 
@@ -30,9 +31,7 @@ def link(context: Context, target: Target, files: Sequence[tuple[LockedFile, str
     for file, path in files:
         blob = verify.good(context.store, file.sha256, file.size)
         if blob is None:
-            raise StoreError(
-                f"{file.path} went from the store while it was linked", hint="run the same command again"
-            )
+            raise _lost(file.path)
         wanted.append(links.NewLink(path, blob, file.sha256, file.size))
     told = context.teller(f"{target.folder.name}/", sum(file.size for file, _ in files), "linking")
     used: tuple[UsedMode, ...] = ()
@@ -49,10 +48,17 @@ def link(context: Context, target: Target, files: Sequence[tuple[LockedFile, str
                 on_bytes=told,
             )
         except StoreError as error:
-            failed = failed or error
+            lost = [want for want in group if not want.blob.exists()]
+            failed = failed or (_lost(lost[0].path) if lost else error)
     if failed is not None:
         raise failed
     return used
+
+
+def _lost(path: str) -> StoreError:
+    return StoreError(
+        f"{printable(path)} went from the store while it was linked", hint="run the same command again"
+    )
 
 
 def _by_mode(target: Target, wanted: Sequence[links.NewLink]) -> dict[LinkMode, list[links.NewLink]]:

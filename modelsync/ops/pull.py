@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from modelsync.context import Context
-from modelsync.errors import ModelsyncError, NotSyncedError, UsageError
+from modelsync.errors import ModelsyncError, UsageError
 from modelsync.fetch import disk_space
 from modelsync.fit import preflight
 from modelsync.install import link, plan, present
@@ -173,7 +173,7 @@ def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
             ready = ensure.obtain(context, model, Path.cwd(), keep=lambda: None, download=download)
         return arranged([file.role for file in known], ready)
     if context.offline or not download:
-        raise NotSyncedError(f"{reference} was never pulled here", hint=f"run `modelsync pull {reference}`")
+        raise store_pulled.unknown(str(reference), hint=f"run `modelsync pull {reference}`")
     return pull(context, [text]).pulled[0].files
 
 
@@ -227,9 +227,7 @@ def _remembered(context: Context, references: Sequence[Reference], failures: Fai
     for reference in references:
         known = store_pulled.recall(context.store, str(reference))
         if known is None:
-            error = NotSyncedError(
-                f"{reference} was never pulled here", hint="pull it once without --offline"
-            )
+            error = store_pulled.unknown(str(reference), hint="pull it once without --offline")
             failures.add(str(reference), error)
         else:
             models[reference] = _model(reference, known)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from modelsync.context import Context
-from modelsync.errors import ManifestError, NotFoundError, NotSyncedError, StaleLockError
+from modelsync.errors import ManifestError, NotFoundError, StaleLockError
 from modelsync.fetch.wanted import WantedFile, wanted_file
 from modelsync.fit import variants
 from modelsync.install import present
@@ -93,8 +93,8 @@ def _by_uri(context: Context, reference: Reference) -> Subject:
     if context.offline and not reference.uri.is_local:
         known = pulled.recall(context.store, str(reference))
         if known is None:
-            raise NotSyncedError(
-                f"{reference} was never pulled here, and the network is ruled out",
+            raise pulled.unknown(
+                str(reference),
                 hint="leave out --offline, or name a model of the manifest: what is locked is known",
             )
         files = known

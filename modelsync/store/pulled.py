@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from modelsync.errors import NotSyncedError
 from modelsync.store.layout import Store
+from modelsync.store.roots import Root, _key, read, save
 
 if TYPE_CHECKING:
     from modelsync.spec.lock.model import LockedFile
-from modelsync.store.roots import Root, _key, read, save
 
 
 def remember(store: Store, uri: str, files: "Sequence[LockedFile]") -> None:
@@ -33,3 +34,8 @@ def recall(store: Store, uri: str) -> "tuple[LockedFile, ...] | None":
         if root is not None and root.uri == uri and root.files:
             return root.files
     return None
+
+
+def unknown(uri: str, *, hint: str) -> NotSyncedError:
+    """The error where nothing is remembered of a URI, and no server may be asked."""
+    return NotSyncedError(f"{uri} was never pulled here", hint=hint)

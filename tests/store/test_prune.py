@@ -70,6 +70,20 @@ def test_a_shared_file_is_on_the_disk_once_and_freed_with_the_last_project(
     assert {path.relative_to(store.root).parts[0] for path in left} <= {"CACHEDIR.TAG", "locks-v1"}
 
 
+def test_what_a_killed_removal_of_a_claim_left_goes(store: Store) -> None:
+    """The right to remove an old claim is a small file too: a day later the next prune removes it."""
+    publish(store, ONE)
+    (store.root / "locks-v1").mkdir(exist_ok=True)
+    left = store.root / "locks-v1" / f"{'ab' * 32}.claim.{'0' * 16}"
+    other = left.with_name("mine.claim.txt")
+    for path in (left, other):
+        path.write_text("{")
+        os.utime(path, (0, 0))
+    prune.execute(store, prune.prune(store))
+    assert not left.exists()
+    assert other.exists()
+
+
 def test_a_lock_that_is_gone_has_thirty_days(store: Store, tmp_path: Path) -> None:
     """The days count from when a prune first saw that the lock was gone, not from when it went."""
     lock = project(store, tmp_path / "a", ONE)
