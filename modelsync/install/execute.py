@@ -73,11 +73,14 @@ def carry_out(
         else:
             damaged.append((step, finding))
     if missing := (*(step for step, _ in damaged), *steps.of("adopt", "fetch")):
+        from modelsync.fetch.misplaced import notes_on
+
         damaged = _with_room(context, damaged, sum(step.bytes for step in missing))
         needs = list(_needs(context, missing, folder, target, damaged))
         copies = (*copies, *_copies(context, steps.of("link"), target))
         brought = fetch(context, needs, copies=copies, on_error=on_lost if on_error is not None else None)
-        fetched, reused, notes = fetched + brought.fetched, reused + brought.reused, brought.notes
+        fetched, reused = fetched + brought.fetched, reused + brought.reused
+        notes = brought.notes + notes_on(context, ((need, need.file.sha256) for need in needs))
     for step in steps.of("view"):
         assert step.model is not None
         if id(step.model) not in lost:

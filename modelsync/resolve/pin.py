@@ -128,6 +128,12 @@ def settle(
         for _, need in needs
         if need.key in learnt
     )
+    if learnt:
+        from modelsync.fetch.misplaced import notes_on
+
+        notes += notes_on(
+            context, ((need, learnt[need.key].sha256) for _, need in needs if need.key in learnt)
+        )
     for index, error in sorted(failed.items()):
         assert on_error is not None
         on_error(index, error)

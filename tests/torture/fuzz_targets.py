@@ -4,6 +4,7 @@ import contextlib
 import copy
 import json
 import os
+import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,14 @@ import h11
 import httpx2
 
 from modelsync.errors import ModelsyncError
+from modelsync.gguf.foreign_types import FOREIGN_TYPES
+from modelsync.gguf.metadata import plain
 from modelsync.gguf.reader import read_header
+from modelsync.gguf.types import BY_NAME
+from modelsync.gguf.writer import write_header
+from modelsync.memory import shape
+from modelsync.memory.estimate import estimate, model_of
+from modelsync.memory.load_settings import LLAMA_CPP_PYTHON
 from modelsync.net import http1
 from modelsync.net.answers import JsonReply
 from modelsync.net.channels import ByteChannel
@@ -25,6 +33,7 @@ from modelsync.spec.lock import text as lock_text
 from modelsync.spec.manifest import read as manifest_reader
 from modelsync.store import claim, link_record, pulled, receipts, roots, sync_memo, views
 from modelsync.store.layout import Store
+from modelsync.system.devices import Device
 from modelsync.transfer import journal
 from tests.support.locks import LOCK, TEXT
 from tests.support.processes import TREE
@@ -37,8 +46,13 @@ roots._PAUSE = 0.0  # a root may be half written, so it is read again; here each
 
 
 def gguf(data: bytes) -> None:
-    """The header of a file."""
-    read_header(data, "fuzzed.gguf", size=len(data))
+    """The header of a file, and what can be told from it."""
+    with contextlib.suppress(ModelsyncError):
+        read_header(data, "fuzzed.gguf", size=len(data))
+    header = read_header(data, "fuzzed.gguf")
+    plain(header.metadata)
+    shape.check(header, "fuzzed.gguf")
+    estimate(model_of(header), LLAMA_CPP_PYTHON, Device("RAM", "ram", 1 << 34, 1 << 34))
 
 
 def manifest(data: bytes) -> None:
@@ -195,6 +209,31 @@ _RECEIPT = {
 }
 _SUMS = {"size": 5, "hashes": "00" * 32}
 
+
+def _model(architecture: str, kind: str) -> bytes:
+    """The header of a small model, with each key that its memory depends on."""
+    keys = {"context_length": 4096, "embedding_length": 256, "block_count": 2, "attention.head_count": 4}
+    keys |= {
+        "attention.sliding_window": 512,
+        "ssm.state_size": 16,
+        "ssm.conv_kernel": 4,
+        "ssm.inner_size": 512,
+    }
+    keys |= {"expert_count": 2, "expert_used_count": 1, "nextn_predict_layers": 1, "pooling_type": 1}
+    names = (
+        "token_embd",
+        "blk.0.attn_norm",
+        "blk.0.attn_qkv",
+        "blk.1.ffn_down",
+        "blk.1.ffn_up_exps",
+        "output",
+    )
+    stored = BY_NAME.get(kind) or next(each for each in FOREIGN_TYPES.values() if each.name == kind)
+    said: dict[str, int | str] = {f"{architecture}.{key}": value for key, value in keys.items()}
+    said["general.architecture"] = architecture
+    return write_header(said, [(f"{name}.weight", (256, 4), stored) for name in names]).header
+
+
 SEEDS: dict[str, tuple[bytes, ...]] = {
     "gguf": (
         header(
@@ -202,6 +241,12 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
             (info("t", (32,), 0, 0),),
         )
         + bytes(4096),
+        *(
+            _model(name, kind)
+            for name in ("llama", "mamba", "qwen35", "gemma3")
+            for kind in ("Q8_0", "IQ4_KS")
+        ),
+        b"GGUF" + struct.pack(">IQQ", 3, 0, 1) + struct.pack(">Q", 1) + b"k" + struct.pack(">II", 4, 1),
     ),
     "manifest": ((TREE / "models.toml.example").read_bytes(), b'[models]\na = "hf:u/m:Q4_K_M"\n'),
     "lock": (TEXT.encode(), lock_text.dumps(LOCK).encode()),
