@@ -207,7 +207,7 @@ class _Look:
         if not place.is_file():
             gone = put is not None and put.owner == self.owner and row.status != "missing"
             return row._replace(file=target, path=place, status="missing", damaged=()) if gone else None
-        if blob is not None and place.samefile(blob):
+        if blob is not None and _is_same(place, blob):
             return None
         return self._hashed(row._replace(file=target, path=place, status="ok"), target, told)
 
@@ -216,9 +216,12 @@ class _Look:
         assert self.folder is not None
         place = self.folder / target
         with atomic.told(f"cannot read {place}"):
-            seen = place.stat()
             file = LockedFile("model", row.file, row.size, row.sha256)
-            good, where = check_copy(self.context, place, file, full=self.full, on_bytes=told)
+            try:
+                seen = place.stat()
+                good, where = check_copy(self.context, place, file, full=self.full, on_bytes=told)
+            except FileNotFoundError:  # another process has just removed it, or what it leads to
+                return row._replace(status="missing")
         put = self.records.get(target)
         described = put is not None and put.mode != "symlink" and links.intact(self.folder, target, put)
         if not good and described:
@@ -233,16 +236,27 @@ class _Look:
     ) -> VerifiedFile | None:
         """The row of a damaged copy in the store's view, which is removed: it is made anew when it is needed."""
         blob = row.path
-        if blob is None or not shown.is_file() or shown.samefile(blob):
+        if blob is None or not shown.is_file() or _is_same(shown, blob):
             return None
         atomic.check_folders(self.context.store)
         if shown.parent.is_symlink():
             return None  # what it leads to is not the store's
         with atomic.told(f"cannot read {shown}"):
-            if receipts.opinion(self.context.store, file.sha256, shown.stat()) != "good":
-                return None  # nobody is given it
-            good, where = check_copy(self.context, shown, file, full=self.full, on_bytes=told)
+            try:
+                if receipts.opinion(self.context.store, file.sha256, shown.stat()) != "good":
+                    return None  # nobody is given it
+                good, where = check_copy(self.context, shown, file, full=self.full, on_bytes=told)
+            except FileNotFoundError:  # another process has just removed it
+                return None
             if good:
                 return None
             atomic.unlink(shown)
         return row._replace(status="damaged", path=shown, damaged=where)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two paths are one file; not, where another process has just removed one."""
+    try:
+        return one.samefile(other)
+    except FileNotFoundError:
+        return False

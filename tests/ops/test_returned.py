@@ -18,7 +18,7 @@ from modelsync.ops import ensure, listing, lock, path, repair, sync, verify
 from modelsync.ops.doctor import project as doctor_project
 from modelsync.ops.options import Upgrade
 from modelsync.project.project import Project
-from modelsync.store import checked, hashing, link_record
+from modelsync.store import checked, hashing, link_record, prune
 from modelsync.store import verify as store_verify
 from modelsync.store.link_record import LinkMode
 from tests.support.content import damage, gguf, sha256
@@ -146,6 +146,24 @@ def test_a_repair_comes_in_any_order(
         assert kept == []
     assert given(context, project) == RIGHT
     assert sync.sync(context, project).plan.steps == ()
+
+
+@pytest.mark.usefixtures("mode")
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_verify_beside_a_clean_is_no_error(
+    place: Place, context: Context, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Another process empties the store meanwhile: what is gone is missing, what is here is as it is."""
+    check = store_verify.verify
+
+    def beside(*args: object, **more: object) -> object:
+        found = check(*args, **more) if when == "after" else None  # type: ignore[arg-type]
+        prune.execute(context.store, prune.clean(context.store))
+        return found or check(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store_verify, "verify", beside)
+    rows = verify.verify(context, place.project)
+    assert {row.status for row in rows} <= {"ok", "missing"}
 
 
 def test_what_a_person_edited_gets_a_free_name(place: Place, context: Context) -> None:
