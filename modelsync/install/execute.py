@@ -1,17 +1,19 @@
 """Carrying out a plan: blobs, then views, then links, and removals last."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from modelsync.context import Context
-from modelsync.errors import CancelledError, ModelsyncError, StoreError
+from modelsync.errors import CancelledError, ModelsyncError, NotSyncedError, StoreError
 from modelsync.fetch import disk_space
 from modelsync.fetch import wanted as fetch_wanted
 from modelsync.fetch.blobs import FetchTotals, fetch
 from modelsync.install import plan
 from modelsync.install.check import check_blob
-from modelsync.install.link import link
+from modelsync.install.link import LostBlobError, link
 from modelsync.install.plan import Plan, Step
 from modelsync.install.target import Target
 from modelsync.spec.blocks import describe_damage
@@ -22,6 +24,10 @@ from modelsync.store.verify import BlobCheck
 if TYPE_CHECKING:
     from modelsync.transfer.jobs import Guess
 
+
+T = TypeVar("T")
+
+_TRIES = 2  # against other processes that empty the store
 
 Damage: TypeAlias = tuple[Step, BlobCheck]  # the check of a blob, and what came of it
 
@@ -81,19 +87,24 @@ def carry_out(
         brought = fetch(context, needs, copies=copies, on_error=on_lost if on_error is not None else None)
         fetched, reused = fetched + brought.fetched, reused + brought.reused
         notes = brought.notes + notes_on(context, ((need, need.file.sha256) for need in needs))
-    for step in steps.of("view"):
-        assert step.model is not None
-        if id(step.model) not in lost:
+
+    def bring(models: Sequence[LockedModel]) -> None:
+        nonlocal fetched, reused
+        brought = _bring_again(context, models, folder)
+        fetched, reused = fetched + brought.fetched, reused + brought.reused
+
+    for model in (step.model for step in steps.of("view") if step.model is not None):
+        if id(model) not in lost:
             try:
-                views.make(context.store, step.model.files)
+                _unless_lost(context, partial(views.make, context.store, model.files), [model], bring)
             except ModelsyncError as error:
-                fail(step.model, error)
+                fail(model, error)
     missed = set(lost.values())
     failed: StoreError | None = None
     if target is not None:
         ready = [step for step in steps.of("link") if id(step.model) not in lost]
         try:
-            notes += _link_each(context, ready, target, fail if on_error is not None else None)
+            notes += _link_each(context, ready, target, fail if on_error is not None else None, bring)
         except StoreError as error:  # what is wanted no more goes all the same
             failed = error
     paths = [step.target for step in steps.of("unlink") if step.target.partition("/")[0] not in missed]
@@ -105,6 +116,47 @@ def carry_out(
     if failed is not None:
         raise failed
     return FetchTotals(fetched, reused, notes + tuple(_told(*each) for each in damaged))
+
+
+def _unless_lost(
+    context: Context,
+    work: Callable[[], T],
+    models: Sequence[LockedModel],
+    bring: "Callable[[Sequence[LockedModel]], None]",
+) -> T:
+    """What `work` gives; once more where another process emptied the store meanwhile.
+
+    Args:
+        context: What to work with.
+        work: Needs the blobs of the models.
+        models: The models.
+        bring: Brings what is missing of them.
+    """
+    for _ in range(_TRIES):
+        try:
+            return work()
+        except (NotSyncedError, LostBlobError):
+            if context.offline:
+                raise
+            bring(models)
+    return work()
+
+
+def _bring_again(context: Context, models: Sequence[LockedModel], folder: Path) -> FetchTotals:
+    """Fetches the blobs of the models that are not in the store any more."""
+    missing = {
+        file.sha256: Step("fetch", model, file.sha256, file, file.size)
+        for model in models
+        for file in model.files
+        if blobs.find(context.store, file.sha256, file.size) is None
+    }
+    if not missing:
+        return FetchTotals()
+    brought = fetch(context, list(_needs(context, list(missing.values()), folder, None, ())))
+    for model in models:  # its view went too
+        with suppress(NotSyncedError):
+            views.make(context.store, model.files)
+    return brought
 
 
 def _with_room(context: Context, damaged: Sequence[Damage], size: int) -> list[Damage]:
@@ -175,18 +227,21 @@ def _link_each(
     steps: Sequence[Step],
     target: Target,
     fail: "Callable[[LockedModel, ModelsyncError], None] | None",
+    bring: "Callable[[Sequence[LockedModel]], None]",
 ) -> tuple[str, ...]:
     """Links the files of the steps together; where that fails, model by model, so that the others go on."""
+    models = list({id(step.model): step.model for step in steps if step.model is not None}.values())
     try:
-        return _link(context, steps, target)
+        return _unless_lost(context, partial(_link, context, steps, target), models, bring)
     except ModelsyncError as error:
         if fail is None or isinstance(error, CancelledError):
             raise
     notes: dict[str, None] = {}
-    for model in {id(step.model): step.model for step in steps if step.model is not None}.values():
+    for model in models:
         try:
             mine = [step for step in steps if step.model is model]
-            notes |= dict.fromkeys(_link(context, mine, target))
+            linked = _unless_lost(context, partial(_link, context, mine, target), [model], bring)
+            notes |= dict.fromkeys(linked)
         except ModelsyncError as error:
             fail(model, error)
     return tuple(notes)

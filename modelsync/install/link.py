@@ -11,6 +11,10 @@ from modelsync.store import links, verify
 from modelsync.store.link_record import LinkMode, UsedMode
 
 
+class LostBlobError(StoreError):
+    """Another process emptied the store while files were linked."""
+
+
 def link(context: Context, target: Target, files: Sequence[tuple[LockedFile, str]]) -> tuple[UsedMode, ...]:
     """Links files into the target's folder; what is there and right already is left as it is.
 
@@ -23,7 +27,8 @@ def link(context: Context, target: Target, files: Sequence[tuple[LockedFile, str
         How they were linked.
 
     Raises:
-        StoreError: a blob is gone, a file that is not ours is in the way, the folder cannot be written.
+        LostBlobError: a blob is gone.
+        StoreError: a file that is not ours is in the way, the folder cannot be written.
         RefusedError: a path leaves the folder.
         DiskFullError: there is no space for copies; nothing was begun.
     """
@@ -55,8 +60,8 @@ def link(context: Context, target: Target, files: Sequence[tuple[LockedFile, str
     return used
 
 
-def _lost(path: str) -> StoreError:
-    return StoreError(
+def _lost(path: str) -> LostBlobError:
+    return LostBlobError(
         f"{printable(path)} went from the store while it was linked", hint="run the same command again"
     )
 

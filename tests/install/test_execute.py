@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,8 @@ from modelsync.errors import (
 )
 from modelsync.ops import sync, verify
 from modelsync.project import discovery
-from modelsync.store import blobs
+from modelsync.store import blobs, links, prune, views
+from modelsync.store.link_record import LinkMode
 from modelsync.transfer.progress import Event
 from tests.support.content import damage, gguf, sha256
 from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place, sync_options
@@ -46,6 +48,29 @@ def test_damage_in_the_store_is_mended_by_the_next_sync(place: Place, context: C
     assert report.bytes_fetched == 3000
     assert blob.read_bytes() == gguf("q4")
     assert any("damaged" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("where", [(views, "make"), (links, "place")], ids=["view", "link"])
+@pytest.mark.parametrize("mode", ["hardlink", "copy"])
+def test_a_store_that_is_emptied_meanwhile_is_filled_again(
+    place: Place, context: Context, monkeypatch: pytest.MonkeyPatch, where: tuple[Any, str], mode: LinkMode
+) -> None:
+    """`cache clean` beside a sync: what went is fetched again, the view and the links are there, and it is no error."""
+    module, name = where
+    work, times = getattr(module, name), 0
+
+    def after_a_clean(*args: Any, **more: Any) -> Any:
+        nonlocal times
+        times += 1
+        if times == 1:
+            prune.execute(context.store, prune.clean(context.store))
+        return work(*args, **more)
+
+    monkeypatch.setattr(module, name, after_a_clean)
+    sync.sync(context, place.write(LINKED), sync_options(link_mode=mode))
+    assert (place.folder / "models/tiny/tiny-Q4_K_M.gguf").read_bytes() == gguf("q4")
+    assert {row.status for row in verify.verify(context, place.project)} == {"ok"}
+    assert list((context.store.root / "views-v1").glob("*/tiny-Q4_K_M.gguf"))
 
 
 def test_one_failure_does_not_stop_the_others(place: Place, context: Context) -> None:
