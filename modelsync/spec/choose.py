@@ -91,7 +91,11 @@ def choose_model(
         return _whole(found[0], paths, repo, note)
     preferred = (found[0] for name in DEFAULT_QUANTS if (found := _with_quant(firsts, name)))
     taken = next(preferred, firsts[0])
-    note = f"{repo} has {len(firsts)} models; took {printable(taken)}" if len(firsts) > 1 else None
+    other = next((model for model in models(paths, sizes) if model.path != taken), None)
+    if other is None:
+        return _whole(taken, paths, repo)
+    named = f"hf:{repo}:{other.label}" if other.by_quant else _uri(repo, other.path)
+    note = f"{repo} has {len(firsts)} models; took {printable(taken)}; another: {named}"
     return _whole(taken, paths, repo, note)
 
 

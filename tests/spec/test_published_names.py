@@ -174,3 +174,17 @@ def test_calibration_data_is_small_beside_a_model() -> None:
     assert by_kind(paths, {"big-v2-imatrix.gguf": 86, "big-v2.gguf": 160}).models == paths
     assert by_kind(paths, {"big-v2-imatrix.gguf": 1, "big-v2.gguf": 160}).models == ("big-v2.gguf",)
     assert by_kind(("big-v2-imatrix.gguf",)).models == ("big-v2-imatrix.gguf",)
+
+
+@pytest.mark.parametrize(
+    ("paths", "other"),
+    [
+        (("x-Q4_K_M.gguf", "x-Q8_0.gguf"), f"hf:{REPO}:Q8_0"),
+        (NO_QUANTS, f"hf:{REPO}/Qwen-APEX-I-Compact.gguf"),
+        (TWO_SIZES, f"hf:{REPO}/Qwen2.5-VL-7B-Q8_0.gguf"),
+    ],
+)
+def test_what_was_taken_of_several_is_told(paths: tuple[str, ...], other: str) -> None:
+    """With a URI of another."""
+    note = choose_model(paths, quant=None, path=None, repo=REPO).note
+    assert f"took {paths[0]}; another: {other}" in str(note)
