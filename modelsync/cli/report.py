@@ -36,7 +36,7 @@ def change_lines(changes: Sequence["Change"], costs: Sequence[str] = ()) -> list
     quants = max((len(_quant(change.after)) for change in added), default=0)
     rows = []
     for change in changes:
-        name = f"{change.name} [{change.variant}]" if change.variant else change.name
+        name = change.title
         if change.action == "added":
             words = (
                 f"{_quant(change.after):{quants}}  {_size(change.after)}" if quants else _size(change.after)

@@ -1,6 +1,6 @@
 """Finds the models that cannot run on this machine, and warns of them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from modelsync.context import Context
 from modelsync.errors import CancelledError, MisfitError, ModelsyncError
@@ -17,11 +17,20 @@ _SMALL = 4  # a model of less than this part of RAM fits, with a cache and all
 _SHORT = 8192  # tokens of a context that such a model has room for
 
 
-def warn_of_misfits(context: Context, models: Iterable[PendingModel]) -> tuple[str, ...]:
+def warn_of_misfits(
+    context: Context,
+    models: Iterable[PendingModel],
+    on_misfit: Callable[[PendingModel, MisfitError], None] | None = None,
+) -> tuple[str, ...]:
     """Warns of models that cannot fit this machine.
 
     No header is read of what is small beside RAM, or larger than all memory. Of a header that cannot be read, and of
     an unknown architecture, nothing is said.
+
+    Args:
+        context: What to work with.
+        models: The models.
+        on_misfit: Called for each that does not fit where the context requires a fit, in place of raising.
 
     Returns:
         The warnings, which were told already.
@@ -35,17 +44,22 @@ def warn_of_misfits(context: Context, models: Iterable[PendingModel]) -> tuple[s
     if here is None:
         return ()
     found = run_all(lambda one: _misfit(context, here, one), doubtful, name="fit", cancel=context.cancel)
-    told = tuple(words for words in found if words is not None)
-    if told and context.require_fit:
-        names = [one.title for one, words in zip(doubtful, found, strict=True) if words is not None]
-        raise MisfitError(
-            "; ".join(told),
-            hint=f"`modelsync estimate {printable(names[0])}` says what would; or leave out --require-fit"
+    misfits = [(one, words) for one, words in zip(doubtful, found, strict=True) if words is not None]
+    if not context.require_fit:
+        for _, words in misfits:
+            context.warn(words)
+        return tuple(words for _, words in misfits)
+    for one, words in misfits:
+        error = MisfitError(
+            words,
+            hint=f"`modelsync estimate {printable(one.title)}` says what would; or leave out --require-fit"
             " (MODELSYNC_REQUIRE_FIT)",
         )
-    for words in told:
-        context.warn(words)
-    return told
+        if on_misfit is None:
+            raise error
+        error.model = one.title  # the words name it
+        on_misfit(one, error)
+    return ()
 
 
 def _surely_fits(context: Context, one: PendingModel, room: int) -> bool:

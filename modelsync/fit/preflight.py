@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
     from modelsync.context import Context
+    from modelsync.errors import MisfitError
     from modelsync.fetch.wanted import WantedFile
     from modelsync.install.plan import Plan
     from modelsync.spec.lock.model import LockedModel
@@ -20,6 +21,7 @@ def check_plan(
     steps: Plan,
     models: Iterable[tuple[str, LockedModel, Mapping[str, Any]]],
     folder: Path,
+    on_misfit: Callable[[LockedModel, MisfitError], None] | None = None,
 ) -> tuple[str, ...]:
     """Warns of the models that a plan fetches and this machine cannot run.
 
@@ -28,6 +30,7 @@ def check_plan(
         steps: The plan.
         models: Its models, each with its title and its load settings; what is not fetched is left out.
         folder: The manifest's, for relative `file:` paths.
+        on_misfit: Called for each model that does not fit where the context requires a fit, in place of raising.
 
     Returns:
         The warnings, which were told already.
@@ -42,27 +45,38 @@ def check_plan(
     from modelsync.fit.misfits import warn_of_misfits
     from modelsync.fit.model import PendingModel
 
-    return warn_of_misfits(
-        context,
-        (
-            PendingModel(title, tuple(wanted_files(context, model, model.files, folder)), load)
-            for title, model, load in models
-            if id(model) in fetched
-        ),
-    )
+    coming = [one for one in models if id(one[1]) in fetched]
+    pending = [
+        PendingModel(title, tuple(wanted_files(context, model, model.files, folder)), load)
+        for title, model, load in coming
+    ]
+    of = {id(one): model for one, (_, model, _) in zip(pending, coming, strict=True)}
+    if on_misfit is None:
+        return warn_of_misfits(context, pending)
+    return warn_of_misfits(context, pending, lambda one, error: on_misfit(of[id(one)], error))
 
 
-def check_files(context: Context, files: Sequence[tuple[str, WantedFile]]) -> tuple[str, ...]:
-    """Like `check_plan`, for files that are about to be read, each with the name of its model.
+def check_files(
+    context: Context,
+    models: Sequence[tuple[str, Sequence[WantedFile]]],
+    on_misfit: Callable[[int, MisfitError], None],
+) -> tuple[str, ...]:
+    """Like `check_plan`, for files that are about to be read, in models, each with its name.
 
     Where only a projector or an adapter of a model is read, the size of the whole is not known: nothing is said.
+
+    Args:
+        context: What to work with.
+        models: The models.
+        on_misfit: Called with the index of each model that does not fit where the context requires a fit.
     """
-    names = dict.fromkeys(name for name, wanted in files if wanted.file.role == "model")
-    if not names:
+    known = [any(wanted.file.role == "model" for wanted in files) for _, files in models]
+    if not any(known):
         return ()
     from modelsync.fit.misfits import warn_of_misfits
     from modelsync.fit.model import PendingModel
 
-    return warn_of_misfits(
-        context, (PendingModel(name, [each for of, each in files if of == name]) for name in names)
-    )
+    pending = [PendingModel(name, files) for name, files in models]
+    index = {id(one): at for at, one in enumerate(pending)}
+    weighed = [one for one, whole in zip(pending, known, strict=True) if whole]
+    return warn_of_misfits(context, weighed, lambda one, error: on_misfit(index[id(one)], error))

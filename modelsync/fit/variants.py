@@ -2,7 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from modelsync.errors import ModelsyncError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from modelsync.context import Context
     from modelsync.project.lookup import LockedEntry
     from modelsync.project.project import LoadedProject, Project
@@ -20,6 +24,7 @@ def selected(
     *,
     lock: "Lock | None" = None,
     fetch: bool = False,
+    on_error: "Callable[[Entry, ModelsyncError], None] | None" = None,
 ) -> "tuple[Entry, ...]":
     """The selected entries, with the settings' variant where none is given, and with what `auto` means.
 
@@ -29,6 +34,7 @@ def selected(
         selection: Which models.
         lock: What is locked; None: what the project's lock says. `auto` chooses among locked variants.
         fetch: Whether what is not here may be chosen.
+        on_error: Called for each entry of which `auto` can mean none, in place of raising; it is left out.
 
     Raises:
         ModelsyncError: whatever `selection.select` and, with `auto`, `largest.largest` raise.
@@ -39,7 +45,15 @@ def selected(
     if wanted != AUTO:
         return select(project.manifest, selection._replace(variant=wanted))
     entries = select(project.manifest, selection._replace(variant=None))
-    return tuple(_largest(context, project, entry, lock, fetch=fetch) for entry in entries)
+    found = []
+    for each in entries:
+        try:
+            found.append(_largest(context, project, each, lock, fetch=fetch))
+        except ModelsyncError as error:
+            if on_error is None:
+                raise
+            on_error(each, error)
+    return tuple(found)
 
 
 def entry(

@@ -108,9 +108,11 @@ def pull(
         from modelsync.install.execute import carry_out
 
         described = [(str(each), model, _NO_LOAD) for each, model in zip(references, models, strict=True)]
-        warnings = preflight.check_plan(context, steps, described, Path.cwd())
+        warnings = preflight.check_plan(context, steps, described, Path.cwd(), on_error)
         room = disk_space.Room(context.store)
         for index, model in enumerate(models):
+            if id(model) in lost:
+                continue
             sizes = [(step.target, step.bytes) for step in steps.of("fetch", "adopt") if step.model is model]
             full = room.take(sizes, _copies(context, models[index : index + 1], places[index:][:1], target))
             if full is not None:

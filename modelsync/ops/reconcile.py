@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import DiskFullError, DriftError, ModelsyncError, StoreError
+from modelsync.errors import DiskFullError, DriftError, ModelsyncError, StaleLockError, StoreError
 from modelsync.fit import preflight, variants
 from modelsync.install import plan, stale_links
 from modelsync.install.plan import Here, Plan, Step
@@ -80,8 +80,15 @@ def reconcile(
         link_folder.sweep(target.folder)
 
     described = ((model.title, model, entry.load) for entry, model in ready.pairs)
-    warnings = preflight.check_plan(context, steps, described, project.root)
-    if options.replace and steps.of("fetch"):
+    unfit: list[LockedModel] = []
+
+    def on_misfit(model: LockedModel, error: ModelsyncError) -> None:
+        unfit.append(model)
+        failures.add(model.title, error)
+
+    warnings = preflight.check_plan(context, steps, described, project.root, on_misfit)
+    todo, steps = _without(todo, unfit), _without(steps, unfit)
+    if options.replace and steps.of("fetch") and not unfit:
         _free_old(context, project, todo, target)
     linked = target.folder if target is not None and options.directory is None else None
     _root(context, project, ready.current, linked, needed=bool(steps.of("fetch", "adopt", "check", "view")))
@@ -94,10 +101,10 @@ def reconcile(
         lock_written=report is not None and report.written,
         warnings=warnings,
     )
+    lost = {model.name for model in unfit}
+    done = done._replace(changes=tuple(change for change in changes if change.name not in lost))
     if steps.steps:
         from modelsync.install.execute import carry_out
-
-        lost: set[str] = set()
 
         def on_error(model: LockedModel, error: ModelsyncError) -> None:
             lost.add(model.name)
@@ -113,6 +120,25 @@ def reconcile(
         )
     failures.raise_first(done)
     return done
+
+
+def _without(steps: Plan, models: Sequence[LockedModel]) -> Plan:
+    """The plan without what concerns these models; what is linked for them stays."""
+    return _keeping(
+        Plan(tuple(step for step in steps.steps if not any(step.model is model for model in models))),
+        {model.name for model in models},
+    )
+
+
+def _keeping(steps: Plan, names: Collection[str]) -> Plan:
+    """The plan without the removal of links of the models of these names."""
+    return Plan(
+        tuple(
+            step
+            for step in steps.steps
+            if step.verb != "unlink" or step.target.partition("/")[0] not in names
+        )
+    )
 
 
 def _prepare(context: Context, project: LoadedProject, options: SyncOptions, failures: Failures) -> Prepared:
@@ -175,7 +201,7 @@ def _fitting(
     lost: set[tuple[str, str | None]] = set()
     old = {(model.name, model.variant): model for model in before.models} if before is not None else {}
     while True:
-        ready = _planned(context, project, options, current, lost, lenient=bool(failures))
+        ready = _planned(context, project, options, current, lost, failures)
         misfits = _misfits(context, ready) if options.writes and not options.replace else ()
         if not misfits:
             return ready
@@ -196,8 +222,7 @@ def _planned(
     options: SyncOptions,
     current: Lock,
     lost: Collection[tuple[str, str | None]],
-    *,
-    lenient: bool,
+    failures: Failures,
 ) -> Prepared:
     """Plans for the selected models, without those that are lost.
 
@@ -207,14 +232,24 @@ def _planned(
         options: What was asked.
         current: The lock.
         lost: Names and variants that are left as they are on this machine.
-        lenient: Whether a model that the lock lacks is left out too.
+        failures: Gets models of which no variant can be chosen. If there is any yet, a model that the lock lacks is
+            left out too.
     """
-    selection = options.selection
+    selection, lenient = options.selection, bool(failures)
     entries: Sequence[Entry]
     if selection.variant == variants.AUTO:  # what it means depends on what is locked
-        entries = variants.selected(context, project, selection, lock=current, fetch=True)
+
+        def undecided(entry: Entry, error: ModelsyncError) -> None:
+            if not isinstance(error, StaleLockError):
+                failures.add(entry.title, error, entry)
+            elif not lenient:
+                raise error
+
+        entries = variants.selected(context, project, selection, lock=current, fetch=True, on_error=undecided)
+        names = {entry.name for entry in select(project.manifest, _without_auto(selection))}
     else:
         entries = select(project.manifest, selection)
+        names = {entry.name for entry in entries}
     wanted = [entry for entry in entries if (entry.name, entry.variant) not in lost]
     if lenient:
         known = {(model.name, model.variant) for model in current.models}
@@ -223,12 +258,8 @@ def _planned(
     target = target_of(project, project.manifest, options.directory, options.link_mode)
     here = look(context, models, target)
     steps = plan.make(models, here, linked=target is not None, exact=_exact(options))
-    kept = {entry.name for entry in entries} - {entry.name for entry in wanted}
-    steps = Plan(
-        tuple(
-            step for step in steps.steps if step.verb != "unlink" or step.target.partition("/")[0] not in kept
-        )
-    )
+    kept = names - {entry.name for entry in wanted}
+    steps = _keeping(steps, kept)
     return Prepared(current, None, tuple(zip(wanted, models, strict=True)), target, here, steps)
 
 

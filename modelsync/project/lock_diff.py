@@ -21,6 +21,11 @@ class Change(NamedTuple):
     after: "LockedModel | None" = None
     bytes: int = 0
 
+    @property
+    def title(self) -> str:
+        """`llama3`, or `llama3 [server]` for a variant."""
+        return f"{self.name} [{self.variant}]" if self.variant else self.name
+
 
 def compare_locks(old: "Lock | None", new: "Lock") -> tuple[Change, ...]:
     """What became of each model from one lock to the next, sorted by name."""

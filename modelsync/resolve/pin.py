@@ -93,7 +93,12 @@ def settle(
         if full is not None:
             fail(index, full)
     needs = tuple((index, need) for index, need in needs if index not in failed)
-    preflight.check_files(context, [(asked[index].name, need) for index, need in needs])
+    preflight.check_files(
+        context,
+        [(ask.name, [need for at, need in needs if at == index]) for index, ask in enumerate(asked)],
+        fail,
+    )
+    needs = tuple((index, need) for index, need in needs if index not in failed)
 
     def on_lost(need: WantedFile, error: ModelsyncError) -> None:
         for index, other in needs:

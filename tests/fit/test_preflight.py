@@ -6,6 +6,7 @@ import pytest
 
 from modelsync.context import CallOptions
 from modelsync.errors import MisfitError
+from modelsync.install.report import SyncReport
 from modelsync.ops import path, pull, sync
 from modelsync.project.project import Project
 from modelsync.system import devices
@@ -58,15 +59,57 @@ def test_who_listens_to_nothing_reads_it_in_the_log(
 def test_a_fit_can_be_required(
     misfit: Project, place: Place, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then nothing is fetched, of no model; and the variable means the same as the argument."""
-    with pytest.raises(MisfitError, match="big does not fit") as caught:
+    """Then nothing of that model is fetched, and the others are; the variable means the same as the argument."""
+    with pytest.raises(MisfitError, match=r"^big does not fit") as caught:
         sync.sync(opened(CallOptions(require_fit=True)), misfit)
     assert "modelsync estimate big" in str(caught.value.hint)
-    assert not (opened().store.root / "blobs-v1").exists()
+    assert [one.model for one in caught.value.errors] == ["big"]
+    report = caught.value.report
+    assert isinstance(report, SyncReport)
+    assert [change.name for change in report.changes] == ["small"]
+    assert [
+        blob.stat().st_size for blob in (opened().store.root / "blobs-v1").rglob("*") if blob.is_file()
+    ] == [len(quant("Q2_K", vocabulary=WORDS[:200]))]
     monkeypatch.setenv("MODELSYNC_REQUIRE_FIT", "1")
     with pytest.raises(MisfitError):
         path.files(opened(), "big", lambda: misfit)
-    assert sync.sync(opened(), misfit, sync_options(["small"])).bytes_fetched > 0
+    assert sync.sync(opened(), misfit, sync_options(["small"])).changes == ()
+
+
+def test_one_misfit_of_a_pull_keeps_no_other(misfit: Project, opened: Opened, sized: Sized) -> None:
+    """The larger quant is an error, the smaller one is here."""
+    uris = [f"hf:{REPO}:Q8_0", f"hf:{REPO}:Q2_K"]
+
+    def refused(room: int) -> MisfitError:
+        sized(room)
+        with pytest.raises(MisfitError) as error:
+            pull.pull(opened(CallOptions(require_fit=True)), uris)
+        return error.value
+
+    # From none that fits up to one: more room is tried until there is a report of one.
+    found = (error for error in map(refused, range(1, 64)) if error.report.pulled)  # type: ignore[attr-defined]
+    error = next(found)
+    report = error.report
+    assert isinstance(report, pull.PullReport)
+    assert [one.uri for one in report.pulled] == uris[1:]
+    assert [one.model for one in error.errors] == uris[:1]
+
+
+def test_a_model_without_a_variant_that_fits_keeps_no_other(
+    place: Place, opened: Opened, sized: Sized
+) -> None:
+    """`auto` of one model means nothing here: that one is told, and the other is linked."""
+    put(place, {f"tiny-{name}.gguf": quant(name, vocabulary=WORDS[:200]) for name in ("Q2_K", "Q8_0")})
+    sized(16)
+    project = place.write(
+        f'[modelsync]\ndir = "models"\n[models.big]\nuri = "hf:{REPO}:Q8_0"\nload = {{ n_ctx = {HUGE} }}\n'
+        f'[models.big.variants.small]\nuri = "hf:{REPO}:Q2_K"\n[models]\nsmall = "hf:{REPO}:Q2_K"\n'
+    )
+    with pytest.raises(MisfitError, match=r"models\.toml:3: big: ") as error:
+        sync.sync(opened(), project, sync_options(variant="auto"))
+    report = error.value.report
+    assert isinstance(report, SyncReport)
+    assert [change.name for change in report.changes] == ["small"]
 
 
 def test_a_pull_is_held_to_it_too(misfit: Project, opened: Opened, sized: Sized) -> None:

@@ -136,3 +136,79 @@ def test_a_lock_tells_all_errors_at_once(place: Place, context: Context) -> None
         lock.lock(context, project, Upgrade(every_model=True))
     assert [str(one.message)[:17] for one in error.value.errors] == ["models.toml:3: a:", "models.toml:4: b:"]
     assert not (place.folder / "models.lock").exists()
+
+
+def test_verify_tells_all_that_is_wrong_and_all_that_cannot_be_asked(
+    place: Place, context: Context, opened: Opened
+) -> None:
+    """A repo that is gone hides no difference of another model; each is told with its line."""
+    gone = place.hub.repo("user/gone")
+    gone.commit({"g-Q8_0.gguf": gguf("g")})
+    url = place.hub.file("/d.gguf", gguf("d"))
+    project = place.write(LINKED + f'a = "hf:user/gone:Q8_0"\nd = "{url}"\ne = "hf:{REPO}:Q8_0"\n')
+    lock.lock(context, project)
+    place.hub.remove("user/gone")
+    place.hub.file("/d.gguf", gguf("another"))
+    lines = place.lock_text.splitlines(keepends=True)
+    (place.folder / "models.lock").write_text(
+        "".join(line.replace("size = 5000", "size = 5001") for line in lines)
+    )
+    with pytest.raises(ModelsyncError) as error:
+        lock.verify(opened(), place.project)
+    told = [(one.model, one.code, one.message.partition(": ")[0]) for one in error.value.errors]
+    assert told == [
+        ("a", "not-found", "models.toml:5"),
+        ("d", "drift", "models.toml:6"),
+        ("e", "drift", "models.toml:7"),
+    ]
+
+
+def test_a_repo_that_is_gone_keeps_no_other_from_being_fetched(
+    place: Place, context: Context, opened: Opened
+) -> None:
+    """A fresh lock, an empty store, one dead repo: the other models are linked, and the one is told."""
+    gone = place.hub.repo("user/gone")
+    gone.commit({"g-Q8_0.gguf": gguf("g")})
+    project = place.write(LINKED + f'a = "hf:user/gone:Q8_0"\nz = "hf:{REPO}:Q8_0"\n')
+    lock.lock(context, project)
+    place.hub.remove("user/gone")
+    with pytest.raises(ModelsyncError, match="user/gone") as error:
+        sync.sync(opened(), project)
+    assert [one.model for one in error.value.errors] == ["a"]
+    assert isinstance(error.value.report, SyncReport)
+    assert actions(error.value.report) == [("tiny", "added"), ("z", "added")]
+    assert sorted(path.name for path in (place.folder / "models").glob("*/*.gguf")) == [
+        "tiny-Q4_K_M.gguf",
+        "tiny-Q8_0.gguf",
+    ]
+
+
+def test_an_add_whose_sync_fails_has_changes_and_errors(cli: Cli) -> None:
+    """The lock is written and says so; the model that did not come is an error and no change."""
+    cli.hub.misbehave(Corrupt(1000), match="*Q8_0*", times=None)
+    done = cli("add", "other", f"hf:{REPO}:Q8_0", "--format", "json", status=1)
+    assert [change["name"] for change in done.json["changes"]] == ["tiny"]
+    assert [one["name"] for one in done.json["errors"]] == ["other"]
+    assert done.json["error"]["code"] == "hash-mismatch"
+    assert done.json["lock_written"]
+    assert "other" in cli.lock.read_text()
+
+
+def test_outdated_and_verify_give_rows_and_errors(cli: Cli) -> None:
+    """One dead repo: `outdated` has the row of the other model, `lock --verify` the error alone; both exit with 1."""
+    gone = cli.hub.repo("user/gone")
+    gone.commit({"g-Q8_0.gguf": gguf("g")})
+    cli.write(LINKED + 'a = "hf:user/gone:Q8_0"\n')
+    cli("lock")
+    cli.hub.remove("user/gone")
+    cli.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
+    done = cli("outdated", "--format", "json", status=1)
+    assert [row["name"] for row in done.json["rows"]] == ["tiny"]
+    assert [one["name"] for one in done.json["errors"]] == ["a"]
+    assert "models.toml:5: a: " in done.json["error"]["message"]
+    done = cli("lock", "--verify", "--format", "json", status=1)
+    assert (done.json["changes"], done.json["written"]) == ([], False)
+    assert [one["name"] for one in done.json["errors"]] == ["a"]
+    words = cli("outdated", status=1)
+    assert words.out.startswith(" ~ tiny  ")
+    assert "error: models.toml:5: a: " in words.err

@@ -1,7 +1,7 @@
 """`modelsync add` and `modelsync remove`: edit the manifest, then lock and sync."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -15,7 +15,7 @@ from modelsync.ops.options import SyncOptions
 from modelsync.project.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from modelsync.context import Context
     from modelsync.fit.best_quant import Chosen
@@ -141,14 +141,16 @@ def add(
         locked = edit.add(
             context, project, model, frozen=frozen, choose=partial(choose, context) if fit else None
         )
-        synced = None if no_sync or locked is None else _sync(context, project, [model.name])
-    _tell(
-        invocation,
-        locked,
-        synced,
-        f"{model.name} is in {project.manifest_path.name}",
-        **({"fit": chosen[0].to_dict()} if chosen else {}),
-    )
+        more: dict[str, Any] = {"fit": chosen[0].to_dict()} if chosen else {}
+        tell: Callable[..., None] = partial(
+            _tell,
+            invocation,
+            locked,
+            edited=f"{model.name} is in {project.manifest_path.name}",
+            **more,
+        )
+        synced = None if no_sync or locked is None else _sync(context, project, [model.name], tell)
+    tell(synced)
 
 
 @command("remove", short_help="Remove models from the manifest, the lock and the project's folder.")
@@ -165,13 +167,23 @@ def remove(invocation: Invocation, names: tuple[str, ...], no_sync: bool, frozen
     project = invocation.project().loaded()
     with invocation.context() as context:
         locked = edit.remove(context, project, names, frozen=frozen)
-        synced = None if no_sync or locked is None else _sync(context, project, ())
-    gone = ", ".join(sorted(set(names)))
-    _tell(invocation, locked, synced, f"removed from {project.manifest_path.name}: {gone}")
+        gone = ", ".join(sorted(set(names)))
+        tell = partial(_tell, invocation, locked, edited=f"removed from {project.manifest_path.name}: {gone}")
+        synced = None if no_sync or locked is None else _sync(context, project, (), tell)
+    tell(synced)
 
 
-def _sync(context: "Context", project: "Project", names: "Sequence[str]") -> "SyncReport":
-    """Syncs what was just locked. What breaks off here has left manifest and lock as they are meant to be."""
+def _sync(
+    context: "Context", project: "Project", names: "Sequence[str]", tell: "Callable[..., None]"
+) -> "SyncReport":
+    """Syncs what was just locked. What breaks off here has left manifest and lock as they are meant to be.
+
+    Args:
+        context: What to work with.
+        project: The manifest and its lock.
+        names: The models; none: all.
+        tell: Says what was done, of the report of a sync that failed for some models too.
+    """
     from modelsync.ops import sync
 
     hint = f"{project.manifest_path.name} and {project.lock_path.name} are written; `modelsync sync` does the rest"
@@ -179,6 +191,7 @@ def _sync(context: "Context", project: "Project", names: "Sequence[str]") -> "Sy
         return sync.sync(context, project, SyncOptions(Selection(names)))
     except ModelsyncError as error:
         error.advise(hint)
+        tell(cast("SyncReport | None", error.report), failed=error)
         raise
     except KeyboardInterrupt:
         raise CancelledError("interrupted; what has arrived is kept", hint=hint) from None
@@ -188,9 +201,21 @@ def _tell(
     invocation: Invocation,
     locked: "LockReport | None",
     synced: "SyncReport | None",
+    *,
     edited: str,
+    failed: ModelsyncError | None = None,
     **more: Any,
 ) -> None:
+    """Says what was done.
+
+    Args:
+        invocation: The run.
+        locked: The result of locking, if that was done.
+        synced: The result of syncing, as far as it came.
+        edited: What became of the manifest, in words.
+        failed: The error of the sync, which follows: the models that it is about did not come.
+        more: Further fields, for programs.
+    """
     output = invocation.output
     changes: dict[tuple[str, str | None], Change] = {}
     for change in (*(locked.changes if locked else ()), *(synced.changes if synced else ())):
@@ -198,7 +223,8 @@ def _tell(
         changes[change.name, change.variant] = (change if first.action == "unchanged" else first)._replace(
             bytes=change.bytes
         )
-    real = report.changed(list(changes.values()))
+    lost = {one.model for one in failed.errors} if failed is not None else set()
+    real = report.changed([change for change in changes.values() if change.title not in lost])
     fetched = sum(done.bytes_fetched for done in (locked, synced) if done)
     read = locked.bytes_fetched if locked else 0  # what was read to be locked is here by the time of the sync
     reused = max(0, synced.bytes_reused - read) if synced else 0
@@ -208,12 +234,16 @@ def _tell(
     output.words(*report.change_lines(real))
     if locked:
         output.words(report.totals(fetched, reused, invocation.seconds))
-    output.result(
-        changes=report.change_values(real),
-        bytes_fetched=fetched,
-        bytes_reused=reused,
-        lock_written=locked is not None and locked.written,
-        notes=notes,
-        warnings=list(synced.warnings) if synced else [],
+    fields = {
+        "changes": report.change_values(real),
+        "bytes_fetched": fetched,
+        "bytes_reused": reused,
+        "lock_written": locked is not None and locked.written,
+        "notes": notes,
+        "warnings": list(synced.warnings) if synced else [],
         **more,
-    )
+    }
+    if failed is not None:
+        invocation.partial = fields
+    else:
+        output.result(**fields)
