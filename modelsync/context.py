@@ -187,7 +187,7 @@ class Context:
                         headers=self.options.headers,
                     ),
                     insecure_hosts=user.insecure_hosts,
-                    timeout=self.settings.http_timeout,
+                    timeout=(self.settings.http_timeout, self.settings.body_timeout),
                     cancel=self.cancel,
                     transport=self.options.transport,
                     auth=self.options.auth,

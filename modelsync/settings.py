@@ -30,6 +30,7 @@ class Settings(NamedTuple):
     implicit_token: bool = True
     offline: bool = False
     http_timeout: float = DEFAULT_HTTP_TIMEOUT  # seconds without a byte
+    body_timeout: float = DEFAULT_HTTP_TIMEOUT  # the same for the bytes of files
     max_rate: int | None = None  # bytes a second, over all connections; None: no limit
     require_fit: bool = False  # refuse to fetch a model that cannot fit this machine
     trust_size: bool = False  # a file of the right size is returned without hashing, whatever its time
@@ -176,13 +177,14 @@ _VARIABLES: Mapping[str, _Variable] = {
     "token_path": _Variable(("HF_TOKEN_PATH",), _path),
     "implicit_token": _Variable(("HF_HUB_DISABLE_IMPLICIT_TOKEN",), _no_flag),
     "offline": _Variable(("MODELSYNC_OFFLINE", "HF_HUB_OFFLINE"), _flag, option=True),
-    "http_timeout": _Variable(("MODELSYNC_HTTP_TIMEOUT",), _seconds),
+    "http_timeout": _Variable(("MODELSYNC_HTTP_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"), _seconds),
+    "body_timeout": _Variable(("MODELSYNC_HTTP_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"), _seconds),
     "max_rate": _Variable(("MODELSYNC_MAX_RATE",), _rate, option=True),
     "require_fit": _Variable(("MODELSYNC_REQUIRE_FIT",), _flag, option=True),
     "trust_size": _Variable(("MODELSYNC_VERIFY",), _trust_size),
     "config_file": _Variable(("MODELSYNC_CONFIG",), _path),
 }
-_NAMES = [name for variable in _VARIABLES.values() for name in variable.names]
+_NAMES = dict.fromkeys(name for variable in _VARIABLES.values() for name in variable.names)
 
 # All variables that are read here; options of the command line have some of their own beside these.
 VARIABLES = (*_NAMES, "HF_HOME")

@@ -24,6 +24,20 @@ def test_an_endpoint_holds_no_login(name: str) -> None:
     assert from_environment({name: "https://hub.example/a@b"}).endpoint == "https://hub.example/a@b"
 
 
+def test_the_hub_tools_timeouts_count_where_ours_is_not_set() -> None:
+    """`HF_HUB_ETAG_TIMEOUT` for metadata, `HF_HUB_DOWNLOAD_TIMEOUT` for files, `MODELSYNC_HTTP_TIMEOUT` for both."""
+    theirs = {"HF_HUB_ETAG_TIMEOUT": "30", "HF_HUB_DOWNLOAD_TIMEOUT": "40"}
+
+    def timeouts(environ: dict[str, str]) -> tuple[float, float]:
+        found = from_environment(environ)
+        return found.http_timeout, found.body_timeout
+
+    assert timeouts({}) == (10, 10)
+    assert timeouts(theirs) == (30, 40)
+    assert timeouts({"HF_HUB_DOWNLOAD_TIMEOUT": "40"}) == (10, 40)
+    assert timeouts({**theirs, "MODELSYNC_HTTP_TIMEOUT": "5"}) == (5, 5)
+
+
 @pytest.mark.parametrize(
     "name", ["MODELSYNC_STORE", "MODELSYNC_READONLY_STORES", "MODELSYNC_CONFIG", "HF_HOME", "HF_TOKEN_PATH"]
 )

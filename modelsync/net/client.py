@@ -31,7 +31,8 @@ class Client:
     Args:
         credentials: Headers by origin; None: none are sent.
         insecure_hosts: Hosts that may be asked over plain http besides loopback; they get no credentials.
-        timeout: Seconds without a byte after which a connection is given up.
+        timeout: Seconds without a byte after which a connection is given up; a pair: for metadata, and for the bytes of
+            files. A server that says nothing at all in that time is waited for longer by the next try.
         cancel: Once set, every call and every read ends with CancelledError within about a second.
         max_connections: Requests at one time to one origin.
         on_wait: Called with an origin and the seconds that its rate limit makes requests wait.
@@ -45,7 +46,7 @@ class Client:
         *,
         credentials: Credentials | None = None,
         insecure_hosts: frozenset[str] = frozenset(),
-        timeout: float = 10.0,
+        timeout: float | tuple[float, float] = 10.0,
         cancel: threading.Event | None = None,
         max_connections: int = 16,
         on_wait: Callable[[str, float], None] | None = None,
@@ -55,6 +56,7 @@ class Client:
     ) -> None:
         self._cancel = cancel or threading.Event()
         self._credentials = credentials or Credentials()
+        timeout, body_timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         self._exchange = Exchange(
             Transport(
                 insecure_hosts=insecure_hosts,
@@ -67,6 +69,7 @@ class Client:
             credentials=self._credentials,
             insecure_hosts=insecure_hosts,
             timeout=timeout,
+            body_timeout=body_timeout,
             user_agent=f"modelsync/{__version__}",
             signers=auth,
             tokens=tokens,

@@ -79,6 +79,7 @@ class Exchange:
         credentials: Headers by origin.
         insecure_hosts: Hosts that may be asked over plain http besides loopback.
         timeout: Seconds without a byte.
+        body_timeout: The same for the bytes of files.
         user_agent: The `User-Agent` header.
         signers: As of `OriginAuth`.
         tokens: As of `OriginAuth`.
@@ -91,12 +92,14 @@ class Exchange:
         credentials: Credentials,
         insecure_hosts: frozenset[str],
         timeout: float,
+        body_timeout: float,
         user_agent: str,
         signers: Mapping[str, httpx2.Auth] | None = None,
         tokens: TokenExchange | None = None,
     ) -> None:
         defaults = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
         self._insecure_hosts = insecure_hosts
+        self._body_timeout = body_timeout
         self._transport = transport
         self._auth = OriginAuth(
             credentials,
@@ -151,6 +154,8 @@ class Exchange:
             request = self._request(
                 method, here, {**(range_headers or {}), **(own or {})}, params=params if here == url else None
             )
+            if bulk and method == "GET":
+                request.extensions["timeout"] = httpx2.Timeout(self._body_timeout).as_dict()
             request.extensions[PUBLIC_ONLY] = from_public
             request.extensions[FLOOR] = floor
             # httpx2.Client logs addresses: it gets none that may carry a signature.

@@ -7,6 +7,7 @@ import httpx2
 
 from modelsync.errors import NetworkError
 from modelsync.net.deadline import TooSlowError
+from modelsync.net.dial import Timeouts
 from modelsync.net.http1 import ExcessError
 from modelsync.net.origin import Origin
 from modelsync.net.proxies import Proxy
@@ -21,14 +22,14 @@ _UNKNOWN_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NON
 _PROXY_HINT = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; NO_PROXY lists the hosts that need none"
 
 
-def explain(error: Exception, origin: Origin, proxy: Proxy | None, timeout: float) -> NetworkError:
+def explain(error: Exception, origin: Origin, proxy: Proxy | None, timeouts: Timeouts) -> NetworkError:
     """The error for people that stands for a transport's error.
 
     Args:
         error: One of `TRANSPORT_ERRORS`.
         origin: The server.
         proxy: The proxy on the way, or None.
-        timeout: Seconds without a byte after which it was given up.
+        timeouts: Seconds after which it was given up.
     """
     if isinstance(error, httpx2.ProxyError):
         return _proxy_refusal(error, origin, proxy)
@@ -39,7 +40,7 @@ def explain(error: Exception, origin: Origin, proxy: Proxy | None, timeout: floa
     if isinstance(error, ExcessError):
         return FinalNetworkError(f"{origin} gives no usable answer: {error}")
     if isinstance(error, httpx2.TimeoutException):
-        return _silence(error, origin, proxy, timeout)
+        return _silence(error, origin, proxy, timeouts)
     if isinstance(error, ssl.SSLError):
         return _tls(error, origin)
     if isinstance(error, OSError):
@@ -63,9 +64,11 @@ def _proxy_refusal(error: Exception, origin: Origin, proxy: Proxy | None) -> Net
     return NetworkError(message, hint=_PROXY_HINT)
 
 
-def _silence(error: Exception, origin: Origin, proxy: Proxy | None, timeout: float) -> NetworkError:
+def _silence(error: Exception, origin: Origin, proxy: Proxy | None, timeouts: Timeouts) -> NetworkError:
+    connecting = isinstance(error, httpx2.ConnectTimeout)
+    timeout = timeouts.get("connect" if connecting else "read") or 0.0
     hint = f"if it is only slow, MODELSYNC_HTTP_TIMEOUT={timeout * 3:g} waits longer"
-    if isinstance(error, httpx2.ConnectTimeout):
+    if connecting:
         whom = f"the proxy {proxy}" if proxy else origin
         return NetworkError(
             f"cannot reach {whom}: no answer in {timeout:g} s", hint=_PROXY_HINT if proxy else hint

@@ -25,6 +25,8 @@ class ExcessError(httpx2.RemoteProtocolError):
 class BodyReader(Protocol):
     """A body on its way."""
 
+    timeout: float | None  # seconds that a read waits
+
     @property
     def complete(self) -> bool:
         """Whether it has been read to its end, and nothing behind it."""
@@ -38,7 +40,7 @@ class CountedBody:
 
     def __init__(self, channel: ByteChannel, timeout: float | None, length: int, early: bytes) -> None:
         self._channel = channel
-        self._timeout = timeout
+        self.timeout = timeout
         self._left = length
         self._early = memoryview(early)
 
@@ -57,7 +59,7 @@ class CountedBody:
             buffer[:count] = self._early[:count]
             self._early = self._early[count:]
         else:
-            count = self._channel.read_into(buffer[:room], self._timeout)
+            count = self._channel.read_into(buffer[:room], self.timeout)
             if not count:
                 raise httpx2.RemoteProtocolError(f"the connection ended {self._left} bytes before its answer")
         self._left -= count
@@ -70,7 +72,7 @@ class FramedBody:
     def __init__(self, protocol: h11.Connection, channel: ByteChannel, timeout: float | None) -> None:
         self._protocol = protocol
         self._channel = channel
-        self._timeout = timeout
+        self.timeout = timeout
         self._buffer = memoryview(bytearray(_HEAD))
         self._rest = memoryview(b"")
         self._over = False
@@ -127,7 +129,7 @@ class FramedBody:
             while (event := self._protocol.next_event()) is h11.NEED_DATA:
                 if self._floor is not None and self._came > LONGEST_HEAD:
                     raise ExcessError(f"the head of its answer is longer than {LONGEST_HEAD} bytes")
-                count = self._channel.read_into(self._buffer, self._timeout)
+                count = self._channel.read_into(self._buffer, self.timeout)
                 if not count and self._protocol.their_state is h11.SEND_RESPONSE:
                     raise httpx2.RemoteProtocolError("it hung up without an answer")
                 if self._floor is not None:

@@ -7,13 +7,14 @@ from typing import NamedTuple, Protocol
 
 import httpx2
 
-from modelsync.errors import CancelledError, NetworkError
+from modelsync.errors import CancelledError
 from modelsync.net.channels import ByteChannel
 from modelsync.net.deadline import Floor
 from modelsync.net.dial import Route
-from modelsync.net.failures import TRANSPORT_ERRORS, explain
+from modelsync.net.failures import TRANSPORT_ERRORS
 from modelsync.net.host_limits import Pacing, retry_after
 from modelsync.net.origin import Origin, is_local, is_public
+from modelsync.net.patience import Patience, Wait
 from modelsync.net.pool import ConnectionPool
 from modelsync.net.redirects import check_scheme
 from modelsync.net.retry import LONGEST_ASKED_WAIT
@@ -41,7 +42,7 @@ class ResponseBody(httpx2.SyncByteStream):
     Args:
         reader: The bytes.
         channel: What they come over, where that is a connection of ours; else None.
-        fault: Makes the error for people from a transport's error.
+        wait: The wait for the answer.
         held: What is let go when the answer is not needed any more: its connection, its turn.
     """
 
@@ -49,12 +50,12 @@ class ResponseBody(httpx2.SyncByteStream):
         self,
         reader: Reader,
         channel: ByteChannel | None,
-        fault: Callable[[Exception], NetworkError],
+        wait: Wait,
         held: contextlib.ExitStack,
     ) -> None:
         self._reader = reader
         self._channel = channel
-        self._fault = fault
+        self._wait = wait
         self._held = held
         self._floor: Floor | None = None
 
@@ -81,13 +82,14 @@ class ResponseBody(httpx2.SyncByteStream):
         """
         try:
             count = self._reader.read_into(buffer)
+            self._wait.begin(self._reader)
             if self._floor is not None:
                 self._floor.count(count)
                 if self._channel is None:
                     self._floor.check()
             return count
         except TRANSPORT_ERRORS as error:
-            raise self._fault(error) from None
+            raise self._wait.fault(error) from None
 
     def __iter__(self) -> Iterator[bytes]:
         buffer = memoryview(bytearray(_PIECE))
@@ -162,6 +164,7 @@ class Transport(httpx2.BaseTransport):
         self._cancel = cancel
         self._instead = instead
         self._pool = ConnectionPool(cancel, per_host=max_connections)
+        self._patience = Patience()
         self._pacing = Pacing(max_connections, cancel, on_wait)
         self._from_public: set[Origin] = set()  # where public hosts redirected to: these must stay public
 
@@ -186,11 +189,10 @@ class Transport(httpx2.BaseTransport):
             route = self._pool.route(origin, public_only=wanted_public or origin in self._from_public)
         proxy = route.proxy if route else None
 
-        def fault(error: Exception) -> NetworkError:
-            return explain(error, origin, proxy, self._timeout)
-
         # An Auth's own requests name no timeout.
-        request.extensions = {"timeout": httpx2.Timeout(self._timeout).as_dict(), **request.extensions}
+        timeouts = request.extensions.get("timeout", httpx2.Timeout(self._timeout).as_dict())
+        wait = Wait(origin, proxy, timeouts, self._patience)
+        request.extensions = {**request.extensions, "timeout": wait.timeouts}
         with contextlib.ExitStack() as held:
             held.enter_context(self._pacing.slot(origin))
             try:
@@ -200,11 +202,11 @@ class Transport(httpx2.BaseTransport):
                 if sent.status == 407 and proxy and origin.scheme == "http":
                     raise httpx2.ProxyError("407 Proxy Authentication Required")
             except TRANSPORT_ERRORS as error:
-                raise fault(error) from None
+                raise wait.fault(error) from None
             if wanted_public:
                 self._from_public.add(origin)
             kept = contextlib.ExitStack()
-            body = ResponseBody(sent.reader, sent.channel, fault, kept)
+            body = ResponseBody(sent.reader, sent.channel, wait, kept)
             extensions = {PUBLIC: sent.public, BODY: body}
             response = httpx2.Response(sent.status, headers=sent.headers, stream=body, extensions=extensions)
             response.headers.encoding = "latin-1"

@@ -13,7 +13,7 @@ from modelsync.errors import HttpStatusError, ModelsyncError, NetworkError, Usag
 from modelsync.net.client import Client
 from modelsync.net.credentials import Credentials, Rule
 from modelsync.net.origin import of
-from tests.hub import Drop, Fault, Gzipped, Hub, Stall, Status, TooMany
+from tests.hub import Delay, Drop, Fault, Gzipped, Hub, Stall, Status, TooMany
 from tests.hub.wire import Reply, Request, text
 from tests.support.servers import answering, saying
 
@@ -113,6 +113,30 @@ def test_an_answer_that_stalls_is_asked_for_again(hub: Hub, url: str) -> None:
     hub.misbehave(Stall(3), where="plain", times=1)
     with Client(timeout=0.3) as client:
         assert client.get_json(url).value == {"sha": "é"}
+
+
+def test_a_server_that_needs_longer_than_the_timeout_is_waited_for(
+    hub: Hub, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait for a first byte grows from try to try, as a proxy needs that fetches what it is asked for."""
+    monkeypatch.setattr("modelsync.net.retry.FIRST_WAIT", 0.01)
+    hub.misbehave(Delay(0.8), where="plain", times=None)
+    with Client(timeout=0.3) as client:
+        assert client.get_json(url).value == {"sha": "é"}
+
+
+def test_files_and_metadata_have_timeouts_of_their_own(hub: Hub, url: str) -> None:
+    """The first is for JSON and HEADs, the second for the bytes of files."""
+    hub.misbehave(Delay(600), where="plain", times=None)
+    silent = r"silent for 0\.5 s"
+    with (
+        Client(timeout=(600, 0.5)) as client,
+        pytest.raises(NetworkError, match=silent),
+        client.open(url),
+    ):
+        pytest.fail("it was waited for")
+    with Client(timeout=(0.5, 600)) as client, pytest.raises(NetworkError, match=silent):
+        client.leads(url)
 
 
 @pytest.mark.parametrize("said", ["ratelimit", "seconds", "date", "nowhere"])

@@ -14,6 +14,7 @@ from tests.hub import (
     Chunked,
     Corrupt,
     Cut,
+    Delay,
     Drop,
     Fault,
     Gzipped,
@@ -342,6 +343,12 @@ def test_a_partial_that_was_spoilt_is_fetched_anew_once(hub: Hub, lab: Lab, agai
         assert len(OLD) < sum(request.sent for request in hub.requests) < 2 * len(OLD)
         assert isinstance(outcome.error, HashMismatchError)
         assert not job.folder.exists()
+
+
+def test_a_proxy_that_fetches_first_is_waited_for(hub: Hub, lab: Lab, url: str) -> None:
+    """Each answer begins after more than the timeout: the file comes all the same."""
+    hub.misbehave(Delay(0.6), where="cdn", times=None)
+    assert lab.run(lab.job(url, OLD), timeout=0.25).only.sha256 == sha256(OLD)
 
 
 def test_a_hub_behind_a_mirror_that_wants_a_token_is_asked_once(hub: Hub, lab: Lab) -> None:

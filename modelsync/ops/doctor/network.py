@@ -181,7 +181,9 @@ def _request(endpoint: str, settings: Settings) -> Finding:
     from modelsync.net.documents import read_document
 
     name, shown = "request", printable(endpoint)
-    quick = settings._replace(http_timeout=min(SECONDS, settings.http_timeout))
+    quick = settings._replace(
+        http_timeout=min(SECONDS, settings.http_timeout), body_timeout=min(SECONDS, settings.body_timeout)
+    )
     with Context(quick, CallOptions(endpoint=endpoint)) as context:
         began = time.perf_counter()
         try:
