@@ -95,7 +95,7 @@ def files(
     transport: "httpx2.BaseTransport | None" = None,
     auth: "Mapping[str, httpx2.Auth] | None" = None,
 ) -> ModelFiles:
-    """All local files of a model: its parts, its projector, its adapters. Its arguments are those of `path`."""
+    """All local files of a model: its parts and what goes with it. Its arguments are those of `path`."""
     call = CallOptions(
         endpoint=endpoint,
         token=token,
@@ -134,7 +134,8 @@ def load(
     """Loads a model with llama-cpp-python: `[models.NAME.load]` of the manifest, with `overrides` laid over.
 
     A split model is loaded by its first part; a projector brings the chat handler that fits it, adapters are laid over
-    the model, and a model that makes vectors is loaded for `create_embedding`. Each call loads a model of its own.
+    the model, and a model that makes vectors is loaded for `create_embedding`. Each call loads a model of its own. A
+    draft head is left out with a warning: llama-cpp-python takes no file to draft with.
     The model's chat template is rendered when it is used: it came with the model, from whoever made the file, and
     llama-cpp-python's sandbox for it bounds what it can reach, not how long it runs.
 

@@ -71,7 +71,7 @@ def list_quants(
     found = []
     for each in models:
         uri = HfUri(repo, quant=each.label) if each.by_quant else HfUri(repo, path=safe_path(each.path))
-        request = Request(uri, at.commit, *companions)
+        request = Request(uri, at.commit, **companions._asdict())
         answer = requests.resolve(request, sources, folder=Path.cwd(), endpoint=endpoint)
         files = tuple(
             wanted_file(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from modelsync.errors import NotAModelError
 from modelsync.gguf.header import Header
-from modelsync.gguf.kind import NOUNS, kind_of, obstacle, task_of
+from modelsync.gguf.kind import NOUNS, DraftType, draft_type, kind_of, obstacle, task_of
 from modelsync.gguf.reader import HeaderReader, NeedMore
 
 STEP = 1 << 20  # bytes read at once; most headers are a few of these
@@ -18,6 +18,7 @@ class Traits(NamedTuple):
     context: int = 0  # trained context in tokens; 0: unknown
     embeds: bool = False  # it outputs embeddings
     template: str = ""  # untrusted Jinja: searched here, never rendered
+    drafts: DraftType | None = None  # it is a draft head of this type
 
 
 def header_of(path: Path) -> Header:
@@ -47,6 +48,7 @@ def traits(path: Path) -> Traits:
         architecture=header.architecture or "",
         context=header.number("context_length") or 0,
         embeds=task_of(header) == "embed",
+        drafts=draft_type(header),
         template=header.metadata.text("tokenizer.chat_template") or "",
     )
 

@@ -109,7 +109,7 @@ def estimate(
     for place, size in zip(layout.layers, cache_bytes(shape, settings), strict=True):
         kept[place if settings.offload_cache else RAM] += size
     held = weight_bytes(model.weights, layout)
-    added = addition(model.companions, shape, layout)
+    added = addition(model.companions, shape, settings, layout)
     computed = _compute(model, settings, layout)
     uses = [
         DeviceUse(

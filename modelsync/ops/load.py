@@ -13,6 +13,7 @@ from modelsync.ops import path
 from modelsync.project import model_files
 from modelsync.project.load_settings import located
 from modelsync.project.project import LoadedProject, Project
+from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
     from llama_cpp import Llama
@@ -62,6 +63,11 @@ def load(
     if context.cancel.is_set():  # llama.cpp cannot be interrupted once it loads
         raise CancelledError("interrupted")
     merged = {**settings, **overrides}
+    if files.draft is not None and "draft_model" not in merged:
+        context.warn(
+            f"{printable(text)} is loaded without its draft head: llama-cpp-python takes no such file"
+            f" ({printable(files.draft.name)}); `modelsync export --to llama-server` writes it for llama-server"
+        )
     return loading.load(
         files.model, merged, mmproj=files.mmproj, loras=files.loras, default_context=default_context
     )

@@ -17,9 +17,11 @@ def environment(
     project: Project,
     selection: Selection,
 ) -> dict[str, str]:
-    """`MODELSYNC_PATH_<NAME>` for each selected model that is here: where llama.cpp finds it.
+    """The variables that name the files of each selected model: where llama.cpp finds them.
 
-    A variable that is set already stays as it is: it names the model before everything else.
+    `MODELSYNC_PATH_<NAME>`, and for what goes with the model `MODELSYNC_MMPROJ_<NAME>`, `MODELSYNC_LORA_<NAME>_<n>` and
+    `MODELSYNC_DRAFT_<NAME>`. Where the first is set already, all of that model stay as they are: they name it before
+    everything else.
 
     Raises:
         StaleLockError: the lock does not answer a selected model.
@@ -44,9 +46,8 @@ def environment(
         for entry in entries
         if not os.environ.get(model_files.variable(entry.name))
     ]
-    return {
-        model_files.variable(one.entry.name): str(
-            ensure.files(context, project, one, download=False, records=records).model
-        )
-        for one in known
-    }
+    found: dict[str, str] = {}
+    for one in known:
+        files = ensure.files(context, project, one, download=False, records=records)
+        found |= model_files.variables(one.entry.name, files)
+    return found

@@ -1,4 +1,4 @@
-"""The files of one model as a program gets them, and the variable that may name them. Light."""
+"""The files of one model as a program gets them, and the variables that may name them. Light."""
 
 import os
 import re
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from modelsync.errors import NotFoundError
-from modelsync.spec.roles import COMPANIONS, ROLES, Role
+from modelsync.spec.roles import COMPANIONS, ROLES, Companion, Role
 
-PREFIX = "MODELSYNC_PATH_"
+_PREFIX = "MODELSYNC_PATH_"
 
 
 class ModelFiles(NamedTuple):
@@ -20,12 +20,14 @@ class ModelFiles(NamedTuple):
         parts: All parts, in order; `(model,)` for a model of one file.
         mmproj: The projector, or None.
         loras: The adapters, in the manifest's order.
+        draft: The draft head for speculative decoding, or None.
     """
 
     model: Path
     parts: tuple[Path, ...]
     mmproj: Path | None = None
     loras: tuple[Path, ...] = ()
+    draft: Path | None = None
 
 
 def is_name(text: str) -> bool:
@@ -35,30 +37,81 @@ def is_name(text: str) -> bool:
 
 def variable(name: str) -> str:
     """The variable that names a model's path: `MODELSYNC_PATH_LLAMA3_1` for `llama3.1`."""
-    return PREFIX + re.sub(r"[^A-Z0-9]", "_", name.upper())
+    return _PREFIX + _upper(name)
+
+
+def companion_variable(name: str, companion: Companion, number: int = 1) -> str:
+    """The variable that names a companion's path: `MODELSYNC_MMPROJ_LLAMA3`, `MODELSYNC_LORA_LLAMA3_1`.
+
+    Args:
+        name: The model's name.
+        companion: Its role.
+        number: Which one, from 1, where a model may have several.
+    """
+    return _prefix_of(companion) + _upper(name) + (f"_{number}" if companion.many else "")
+
+
+def _prefix_of(companion: Companion) -> str:
+    return f"MODELSYNC_{companion.role.upper()}_"
+
+
+PREFIXES = (_PREFIX, *map(_prefix_of, COMPANIONS))  # of all these variables
+
+
+def variables(name: str, files: ModelFiles) -> dict[str, str]:
+    """The variables that name a model's files, each with its path."""
+    found = {variable(name): str(files.model)}
+    for companion in COMPANIONS:
+        value = getattr(files, companion.key)
+        for number, path in enumerate(value if companion.many else filter(None, (value,)), 1):
+            found[companion_variable(name, companion, number)] = str(path)
+    return found
 
 
 def from_environment(name: str) -> ModelFiles | None:
-    """The files that the environment names for a model, or None where it names none.
+    """The files that the environment names for a model, or None where it names no model.
+
+    Companions are those that it names beside the model: they belong to it, and not to the one in the lock.
 
     Raises:
-        NotFoundError: the variable names a file that is not there.
+        NotFoundError: a variable names a file that is not there.
     """
     value = os.environ.get(variable(name))
     if not value:
         return None
-    from modelsync.spec.names import printable
     from modelsync.spec.parts import siblings
 
     path = Path(value).absolute()
     parts = tuple(path.with_name(part) for part in siblings(path.name))
+    _check_there(variable(name), path, parts)
+    return ModelFiles(path, parts, **{each.key: _named(name, each) for each in COMPANIONS})
+
+
+def _named(name: str, companion: Companion) -> Any:
+    """The companions of one role that the environment names: one or None, or all of them in order."""
+    found: list[Path] = []
+    while value := os.environ.get(companion_variable(name, companion, len(found) + 1)):
+        path = Path(value).absolute()
+        _check_there(companion_variable(name, companion, len(found) + 1), path, (path,))
+        found.append(path)
+        if not companion.many:
+            return path
+    return tuple(found) if companion.many else None
+
+
+def _check_there(called: str, path: Path, parts: Sequence[Path]) -> None:
+    from modelsync.spec.names import printable
+
     for part in parts:
         if not part.is_file():
             raise NotFoundError(
-                f"{variable(name)} names {printable(str(path))}, and there is no file {printable(str(part))}",
-                hint=f"unset {variable(name)}, or make it the path of the model",
+                f"{called} names {printable(str(path))}, and there is no file {printable(str(part))}",
+                hint=f"unset {called}, or make it the path of the file",
             )
-    return ModelFiles(path, parts)
+
+
+def _upper(name: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
 def arranged(roles: Sequence[str], paths: Sequence[Path]) -> ModelFiles:

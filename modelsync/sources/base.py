@@ -24,7 +24,8 @@ class Question(NamedTuple):
         endpoint: The hub to ask, without a trailing slash.
         canonical_endpoint: The hub in the lock's URLs: never the environment's.
         folder: The manifest's folder; `file:` paths are relative to it.
-        beside: Paths of the model's files, for a projector that must fit them.
+        beside: Paths of the model's files, for a projector or a draft head that must fit them.
+        own_repo: Whether it asks the model's own repo: a whole model there is no draft of the model.
         previous: The files of the lock. They are not trusted: they only spare reading what the source says is
             unchanged. Empty: resolve as if for the first time.
     """
@@ -36,6 +37,7 @@ class Question(NamedTuple):
     folder: Path
     beside: tuple[str, ...] = ()
     previous: tuple[LockedFile, ...] = ()
+    own_repo: bool = False
 
 
 class FoundPiece(NamedTuple):
@@ -78,7 +80,7 @@ class Resolution(NamedTuple):
     """All files that a question or a whole request means.
 
     Attributes:
-        files: In the lock's order: the model's parts, its projector, its adapters.
+        files: In the lock's order: the model's parts, then its companions in the order of `COMPANIONS`.
         revision: The commit of the model's repo, if its source has commits.
         license: The model's license as its source names it.
         notes: Messages for people about choices made for them.

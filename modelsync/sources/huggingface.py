@@ -55,7 +55,7 @@ class HuggingFace:
         repo = self.hubs.repo(question.endpoint, uri.repo, question.reference.revision)
         check_owner(repo, question.reference.revision)
         files = self.hubs.files(question.endpoint, repo)
-        choice = choose_files(uri, question.role, files, question.beside)
+        choice = choose_files(uri, question.role, files, question.beside, own_repo=question.own_repo)
         found = [_found(question, repo, safe_path(path), files[path]) for path in choice.files]
         if choice.joined:
             found = [_join(found, question.previous)]
@@ -133,18 +133,34 @@ def _new_name(repo: Repo) -> str | None:
 
 
 def choose_files(
-    uri: HfUri, role: Role, files: Mapping[str, RemoteFile], beside: Sequence[str] = ()
+    uri: HfUri,
+    role: Role,
+    files: Mapping[str, RemoteFile],
+    beside: Sequence[str] = (),
+    *,
+    own_repo: bool = False,
 ) -> Choice:
     """Which of a repo's model files `uri` means in this role.
+
+    Args:
+        uri: The repo, and what of it is named.
+        role: The role of the files.
+        files: The repo's model files.
+        beside: The model's files, for a companion that must fit them.
+        own_repo: Whether it is the model's own repo: a draft head of another one may be a small whole model.
 
     Raises:
         NotFoundError: none, or not all of them are there, or several would do for an adapter.
     """
     paths, note = tuple(files), None
-    if uri.path is None and role == "mmproj":
+    if uri.path is None and role in ("mmproj", "draft"):
         model = beside[0] if beside else ""
-        path, note = choose_companion(role, paths, model, uri.repo, quant=uri.quant)
-        uri = uri._replace(path=path, quant=None)
+        try:
+            path, note = choose_companion(role, paths, model, uri.repo, quant=uri.quant)
+            uri = uri._replace(path=path, quant=None)
+        except NotFoundError:
+            if own_repo or role != "draft":
+                raise
     elif uri.path is None and role == "lora" and uri.quant is None:
         uri = uri._replace(path=_only(uri.repo, paths))
     choice = choose_model(

@@ -1,4 +1,4 @@
-"""A whole request: the model, its projector and its adapters, each asked of the source it comes from."""
+"""A whole request: the model and its companions, each asked of the source it comes from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from modelsync.sources.base import Found, Source
     from modelsync.spec.lock.model import LockedFile
     from modelsync.spec.request import Request
-    from modelsync.spec.roles import Role
+    from modelsync.spec.roles import Companion, Role
     from modelsync.spec.uri import Uri
 
 
@@ -31,7 +31,7 @@ def resolve(
     endpoint: str = DEFAULT_ENDPOINT,
     previous: Sequence[LockedFile] = (),
 ) -> Resolution:
-    """Finds all files that `request` means: the model's parts, its projector, its adapters, in this order.
+    """Finds all files that `request` means: the model's parts, its projector, adapters and draft head, in this order.
 
     Args:
         request: What the manifest asks for.
@@ -49,7 +49,14 @@ def resolve(
 
     def ask(reference: Reference, role: Role, beside: tuple[str, ...] = ()) -> Resolution:
         question = Question(
-            reference, role, endpoint.rstrip("/"), canonical, folder, beside, previous=tuple(previous)
+            reference,
+            role,
+            endpoint.rstrip("/"),
+            canonical,
+            folder,
+            beside,
+            previous=tuple(previous),
+            own_repo=_repo_of(reference.uri) is not None and _repo_of(reference.uri) == _repo_of(request.uri),
         )
         answer = source_for(reference.uri, sources).resolve(question)
         if role != "model" and len(answer.files) > 1:
@@ -61,10 +68,10 @@ def resolve(
     beside = tuple(file.path for file in model.files)
     for role, reference in request.companions():
         if reference is True:
-            reference = _beside(request.uri, model.revision)
+            reference = _beside(request.uri, model.revision, BY_ROLE[role])
         answers.append(ask(reference, role, beside if BY_ROLE[role].beside else ()))
 
-    home = (request.uri.repo if isinstance(request.uri, HfUri) else None, model.revision)
+    home = (_repo_of(request.uri), model.revision)
     files = tuple(
         file._replace(repo=None, revision=None) if (file.repo, file.revision) == home else file
         for answer in answers
@@ -86,13 +93,18 @@ def resolve(
     )
 
 
-def _beside(uri: Uri, commit: str | None) -> Reference:
-    """Where to look for a projector "beside the model": in the model's commit, not at its branch."""
+def _repo_of(uri: Uri) -> str | None:
+    return uri.repo if isinstance(uri, HfUri) else None
+
+
+def _beside(uri: Uri, commit: str | None, companion: Companion) -> Reference:
+    """Where to look for a companion "beside the model": in the model's commit, not at its branch."""
     if isinstance(uri, HfUri):
         return Reference(HfUri(uri.repo), commit)
+    key, noun = companion.key, companion.noun.partition(" ")[2]
     raise UsageError(
-        f"`mmproj = true` looks in a hub's repo, and {uri} is in none",
-        hint='name the projector by its own URI: mmproj = "file:mmproj-F16.gguf"',
+        f"`{key} = true` looks in a hub's repo, and {uri} is in none",
+        hint=f'name the {noun} by its own URI: {key} = "file:{key}-F16.gguf"',
     )
 
 

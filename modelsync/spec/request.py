@@ -10,10 +10,11 @@ _COMPANION_KEYS = tuple((companion.key, companion.many) for companion in COMPANI
 
 
 class Companions(NamedTuple):
-    """What goes with a model: its projector (True: the one beside the model) and its adapters."""
+    """What goes with a model: its projector, its adapters and its draft head. True: the one beside the model."""
 
     mmproj: Reference | Literal[True] | None = None
     loras: tuple[Reference, ...] = ()
+    draft: Reference | Literal[True] | None = None
 
 
 NO_COMPANIONS = Companions()
@@ -22,8 +23,9 @@ NO_COMPANIONS = Companions()
 class Request(NamedTuple):
     """What decides the bytes of a model.
 
-    `sha256` is one hash for a model of one file, or pairs of file name and hash. `mmproj` is True for "the
-    projector beside the model". `endpoint` is one that the manifest set, for the model or for the project.
+    `sha256` is one hash for a model of one file, or pairs of file name and hash. `mmproj` and `draft` are True for the
+    projector and the draft head beside the model. `endpoint` is one that the manifest set, for the model or for the
+    project.
     """
 
     uri: Uri
@@ -32,6 +34,7 @@ class Request(NamedTuple):
     loras: tuple[Reference, ...] = ()
     sha256: str | tuple[tuple[str, str], ...] | None = None
     endpoint: str | None = None
+    draft: Reference | Literal[True] | None = None
 
     @property
     def reference(self) -> Reference:

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple, TypeAlias
 
-Role: TypeAlias = Literal["model", "mmproj", "lora"]
+Role: TypeAlias = Literal["model", "mmproj", "lora", "draft"]
 
 
 class Companion(NamedTuple):
@@ -28,6 +28,7 @@ class Companion(NamedTuple):
 COMPANIONS = (  # in the order of a lock, behind the model's own files
     Companion("mmproj", "mmproj", many=False, beside=True, noun="a projector"),
     Companion("lora", "loras", many=True, beside=False, noun="an adapter"),
+    Companion("draft", "draft", many=False, beside=True, noun="a draft head", since=2),
 )
 ROLES: tuple[Role, ...] = ("model", *(each.role for each in COMPANIONS))
 KEYS = tuple(each.key for each in COMPANIONS)

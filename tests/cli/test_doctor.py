@@ -289,6 +289,11 @@ def test_a_path_variable_is_held_against_the_disk_and_the_manifest(synced: Cli) 
     """A file that is not there is wrong, a name that no model has is worth a note."""
     found = look(synced, MODELSYNC_PATH_TINY="/nowhere.gguf", status=1)
     assert found["MODELSYNC_PATH_TINY"]["state"] == "wrong"
+    found = look(synced, MODELSYNC_LORA_TINY_2="/nowhere.gguf", MODELSYNC_DRAFT_TINY=__file__, status=1)
+    assert found["MODELSYNC_LORA_TINY_2"]["state"] == "wrong"
+    assert found["MODELSYNC_DRAFT_TINY"]["hint"] is None
+    found = look(synced, MODELSYNC_MMPROJ_TINI=__file__)
+    assert found["MODELSYNC_MMPROJ_TINI"]["hint"] == "did you mean MODELSYNC_MMPROJ_TINY?"
     found = look(synced, MODELSYNC_PATH_TINI=__file__)
     assert found["MODELSYNC_PATH_TINI"]["hint"] == "did you mean MODELSYNC_PATH_TINY?"
 

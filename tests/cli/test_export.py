@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from modelsync.errors import UsageError
 from modelsync.ops.export import llama_server
 from modelsync.ops.export import ollama as export_ollama
+from modelsync.project.model_files import ModelFiles
 from tests.support import presets
 from tests.support.command_line import COMMAND, Cli
 from tests.support.content import gguf
@@ -154,8 +155,8 @@ _LOADS = st.fixed_dictionaries(
 @given(load=_LOADS)
 def test_whatever_is_set_llama_server_can_read(load: dict[str, object]) -> None:
     """No load setting makes a file that llama-server would refuse."""
-    loras = [Path("/m/a.gguf"), Path("/m/b.gguf")]
-    text, _ = llama_server.section("x", Path("/m/x.gguf"), None, loras, load)
+    loras = (Path("/m/a.gguf"), Path("/m/b.gguf"))
+    text, _ = llama_server.section("x", ModelFiles(Path("/m/x.gguf"), (), loras=loras), load)
     assert presets.read(text)["x"]["model"] == "/m/x.gguf"
 
 
@@ -164,13 +165,13 @@ def test_a_path_comes_back_as_it_was_or_is_refused(name: str) -> None:
     """llama-server's reader has no quotes and Ollama's drops characters: such a path is an error, never another."""
     path = Path(f"/m/{name}")
     try:
-        text, _ = llama_server.section("x", path, None, [], {})
+        text, _ = llama_server.section("x", ModelFiles(path, (path,)), {})
     except UsageError:
         assert set(name) & set(";#\r\n") or name != name.strip()
     else:
         assert presets.read(text) == {"x": {"model": str(path)}}
     try:
-        text, _ = export_ollama.modelfile("x", [path], None, [], {})
+        text, _ = export_ollama.modelfile("x", ModelFiles(path, (path,)), {})
     except UsageError:
         assert '"' in name or not name.isprintable() or name != name.strip()
     else:

@@ -108,3 +108,35 @@ def test_a_header_without_a_shape_still_has_weights() -> None:
         found = estimate(model_of(read_header(file.header, "model")), FLASH, RAM)
         assert (found.weights, found.cache, found.bound) == (4096, 0, True)
         assert words in found.notes[0]
+
+
+def test_a_draft_head_is_counted_as_a_further_model() -> None:
+    """Its weights, an F16 cache as long as the model's and a compute buffer: on the GPU where the model has layers."""
+    target, small = model_shapes.ALL["llama3.1-8B"]().header(), Building("llama", 2, 512, 1000, context=8192)
+    small.heads(8, 4, 64)
+    small.ends()
+    for block in small.blocks:
+        small.attention(block, 512, 256)
+        small.feed_forward(block, 2048)
+    header = small.header()
+    model = model_of(target, [CompanionHeader("draft", header)])
+    for layers, place in ((0, 0), (33, 1)):
+        settings = FLASH._replace(gpu_layers=layers, cache_type_k=BY_NAME["Q8_0"], cache_type_v=BY_NAME["Q8_0"])
+        uses = estimate(model, settings, RAM, [GPU]).uses
+        bare = estimate(built("llama3.1-8B"), settings, RAM, [GPU]).uses
+        assert uses[1 - place] == bare[1 - place]
+        assert uses[place].weights - bare[place].weights == sum(tensor.nbytes for tensor in header.tensors)
+        assert uses[place].cache - bare[place].cache == 4096 * 2 * (256 + 256) * 2
+        assert 0 < uses[place].compute - bare[place].compute < 64 << 20
+    assert any("draft head" in note for note in estimate(model, FLASH, RAM).notes)
+
+
+def test_of_a_head_only_its_own_layers_have_a_cache() -> None:
+    """The header of an MTP head tells the model's number of layers, and the file has the last one alone."""
+    head = Building("qwen3", 36, 1024, 1000, context=8192)
+    head.heads(16, 8, 128)
+    head.keys(nextn_predict_layers=1)
+    head.attention("blk.35", 2048, 1024)
+    model = model_of(model_shapes.ALL["llama3.1-8B"]().header(), [CompanionHeader("draft", head.header())])
+    more = estimate(model, FLASH, RAM).cache - estimate(built("llama3.1-8B"), FLASH, RAM).cache
+    assert more == 4096 * (1024 + 1024) * 2

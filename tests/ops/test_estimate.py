@@ -70,6 +70,20 @@ def test_a_names_load_settings_decide(
     assert (server.settings.profile, server.context, server.gpu_layers) == ("llama-server", 8192, 3)
 
 
+def test_a_names_draft_head_is_counted(
+    place: Place, estimate: Callable[..., Estimation], context: Context
+) -> None:
+    """A head that is locked with the model takes memory beside it: in weights, cache and compute, and in a note."""
+    put(place, {"tiny-Q8_0.gguf": quant("Q8_0"), "mtp-tiny.gguf": quant("Q4_K_M")})
+    plain = estimate(f"hf:{REPO}:Q8_0").estimate
+    lock.lock(context, place.write(f'[models.tiny]\nuri = "hf:{REPO}:Q8_0"\ndraft = true\n'))
+    found = estimate("tiny")
+    assert found.estimate.weights > plain.weights
+    assert found.estimate.cache == 2 * plain.cache
+    assert found.estimate.compute > plain.compute
+    assert any("draft head is counted" in note for note in found.notes)
+
+
 def test_a_model_that_does_not_fit_is_told_what_would(
     place: Place, estimate: Callable[..., Estimation]
 ) -> None:

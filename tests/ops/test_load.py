@@ -250,3 +250,18 @@ def test_what_does_not_load_is_an_error_with_a_name(project: Path) -> None:
     """A model of the hub that is no model: `ModelsyncError`, with llama.cpp's reason."""
     with pytest.raises(ModelsyncError, match="cannot load"):
         modelsync.load("hf:user/tiny-GGUF:Q8_0", verbose=False)
+
+
+def test_a_draft_head_is_left_out_with_a_word(
+    project: Path, repo: Repo, caplog: pytest.LogCaptureFixture, tiny_gguf: Path
+) -> None:
+    """llama-cpp-python takes no file to draft with: the model is loaded without, and what takes it is named."""
+    repo.commit({NAME: tiny_gguf, "mtp-tiny.gguf": gguf("head")})
+    (project / "models.toml").write_text('[models.tiny]\nuri = "hf:user/tiny-GGUF:Q4_K_M"\ndraft = true\n')
+    modelsync.sync()
+    with quiet() as llama:
+        assert llama.n_ctx()
+    assert [record.message for record in caplog.records if record.name == "modelsync"] == [
+        "tiny is loaded without its draft head: llama-cpp-python takes no such file (mtp-tiny.gguf);"
+        " `modelsync export --to llama-server` writes it for llama-server"
+    ]

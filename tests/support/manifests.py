@@ -33,6 +33,7 @@ load = {{ n_gpu_layers = -1, n_ctx = 32768 }}
 [models.llama3.variants.text]
 mmproj = false
 loras = []
+draft = true
 """.format(hash="AB" * 32)
 
 _COMMENTS = st.sampled_from(

@@ -1,6 +1,6 @@
 """What Hypothesis makes for the tests of spec/: valid values of every kind, and hostile ones."""
 
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 
@@ -101,6 +101,7 @@ def requests(draw: st.DrawFn) -> Request:
             )
         ),
         draw(st.one_of(st.none(), ENDPOINTS)) if isinstance(uri, HfUri) else None,
+        draw(st.one_of(st.none(), beside, REFERENCES)),
     )
 
 
@@ -132,7 +133,9 @@ def locked_models(draw: st.DrawFn, name: str, variant: str | None) -> LockedMode
     endpoint = draw(st.one_of(st.none(), ENDPOINTS))
     lora_repos = draw(st.lists(_LOCK_REPOS, max_size=2, unique=True))
     loras = tuple(Reference(HfUri(repo)) for repo in lora_repos)
-    request = Request(uri, draw(st.one_of(st.none(), st.just("main"))), None, loras, None, endpoint)
+    draft: Literal[True] | None = True if draw(st.booleans()) else None
+    revision = draw(st.one_of(st.none(), st.just("main")))
+    request = Request(uri, revision, None, loras, None, endpoint, draft)
     base = endpoint or "https://huggingface.co"
     files = [draw(locked_files("model", base, uri.repo, commit, uri.repo))]
     files += [
@@ -143,6 +146,8 @@ def locked_models(draw: st.DrawFn, name: str, variant: str | None) -> LockedMode
     files += [
         draw(locked_files("lora", base, repo, commit, uri.repo)) for repo in lora_repos if repo == uri.repo
     ]
+    if draft:
+        files.append(draw(locked_files("draft", base, uri.repo, commit, uri.repo)))
     return LockedModel(
         name, request.to_dict(), tuple(files), variant, commit, draw(st.one_of(st.none(), st.text()))
     )

@@ -1,7 +1,7 @@
 """`modelsync add` and `modelsync remove`: edit the manifest, then lock and sync."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
@@ -31,16 +31,22 @@ no_sync = click.option("--no-sync", is_flag=True, help="Lock, and fetch nothing.
 frozen = click.option("--frozen", is_flag=True, help="Edit the manifest alone; make no request.")
 
 
-def _new_model(name: str, uri: str, mmproj: str | None, loras: tuple[str, ...], **given: Any) -> "NewModel":
+def _new_model(
+    name: str, uri: str, mmproj: str | None, loras: tuple[str, ...], draft: str | None, **given: Any
+) -> "NewModel":
     from modelsync.spec import uri as uris
     from modelsync.spec.manifest.edit import NewModel
+
+    def beside(text: str | None) -> "Reference | Literal[True] | None":
+        return True if text == "" else parse(text) if text else None
 
     parse = partial(uris.parse, hub=click.get_current_context().ensure_object(Invocation).hub())
     return NewModel(
         name,
         parse(uri),
-        mmproj=True if mmproj == "" else parse(mmproj) if mmproj else None,
+        mmproj=beside(mmproj),
         loras=tuple(map(parse, loras)),
+        draft=beside(draft),
         **given,
     )
 
@@ -60,6 +66,13 @@ def _new_model(name: str, uri: str, mmproj: str | None, loras: tuple[str, ...], 
         help="The vision or audio projector: the one beside the model, or this.",
     ),
     click.option("--lora", "loras", metavar="URI", multiple=True, help="A LoRA adapter; may be repeated."),
+    click.option(
+        "--draft",
+        metavar="[URI]",
+        is_flag=False,
+        flag_value="",
+        help="The draft head for speculative decoding: the one beside the model, or this.",
+    ),
     click.option(
         "--group",
         "groups",
@@ -129,7 +142,7 @@ def add(
         from modelsync.fit import best_quant
         from modelsync.spec.request import Companions
 
-        companions = Companions(model.mmproj, tuple(model.loras))
+        companions = Companions(model.mmproj, tuple(model.loras), model.draft)
         found = best_quant.best_quant(context, reference, asked, companions=companions)
         invocation.say(*map(safe, (*found.notes, *best_quant.reasons(found))))
         chosen.append(found)

@@ -56,6 +56,8 @@ def run(
 ) -> None:
     """Sync, then run CMD with MODELSYNC_PATH_<NAME> set to the path of each model.
 
+    What goes with a model is in MODELSYNC_MMPROJ_<NAME>, MODELSYNC_LORA_<NAME>_<n> and MODELSYNC_DRAFT_<NAME>.
+
     The exit status is CMD's; 127 if there is no such command.
     """
     from modelsync.ops import run as ops_run

@@ -9,18 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from modelsync.cli.invocation import Invocation
+from modelsync.project.model_files import PREFIXES
 from modelsync.settings import SETTINGS_ALONE
 
 COMMANDS = ("sync", "path", "verify")
 QUIET = {"-q": 1, "--quiet": 1, "-qq": 2}
 MODES = {"--locked": "locked", "--frozen": "frozen"}
-PATHS = "MODELSYNC_PATH_"
 
 
 def read(words: Sequence[str], variables: Mapping[str, str]) -> Callable[[Invocation], object] | None:
     """The work of a command line, if it is one of the plainest; else None."""
     if any(
-        "MODELSYNC_" in name and name not in SETTINGS_ALONE and not name.startswith(PATHS)
+        "MODELSYNC_" in name and name not in SETTINGS_ALONE and not name.startswith(PREFIXES)
         for name in variables
     ):
         return None

@@ -1,12 +1,14 @@
 """Variables of the environment that look like settings but are not read. Pure."""
 
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping, Set
 from pathlib import Path
 
 from modelsync.ops.doctor.findings import Finding
 from modelsync.project import model_files
 from modelsync.settings import VARIABLES
 from modelsync.spec.names import nearest, printable
+from modelsync.spec.roles import COMPANIONS
 
 # What Hugging Face's own tools read and modelsync does not: no mistakes.
 _THEIRS = (
@@ -37,11 +39,11 @@ def odd(environ: Mapping[str, str], options: Collection[str], names: Collection[
         names: The models of the manifest.
     """
     known = {*options, *VARIABLES}
-    paths = {model_files.variable(name): name for name in names}
+    paths = {known for name in names for known in _variables_of(name)}
     for name, value in sorted(environ.items()):
         if not value.strip() or name in known:
             continue
-        if name.startswith(model_files.PREFIX):
+        if name.startswith(model_files.PREFIXES):
             yield _path(name, value, paths)
         elif name.startswith("MODELSYNC_"):
             rest = [
@@ -68,14 +70,20 @@ def odd(environ: Mapping[str, str], options: Collection[str], names: Collection[
             )
 
 
-def _path(name: str, value: str, paths: Mapping[str, str]) -> Finding:
-    """`MODELSYNC_PATH_<NAME>`: which names a file, before every other place."""
+def _variables_of(name: str) -> Iterator[str]:
+    """The variables that may name a model's files; of several of a role the first."""
+    yield model_files.variable(name)
+    yield from (model_files.companion_variable(name, companion) for companion in COMPANIONS)
+
+
+def _path(name: str, value: str, paths: Set[str]) -> Finding:
+    """A variable like `MODELSYNC_PATH_<NAME>`: which names a file, before every other place."""
     shown = printable(value, 1000)
     if not Path(value).is_file():
         return Finding(
             name, f"names {shown}, and there is no such file", "wrong", f"unset {name}, or mend it"
         )
-    if paths and name not in paths:
+    if paths and not paths & {name, re.sub(r"_[0-9]+$", "_1", name)}:
         near = nearest(name, sorted(paths))
         return Finding(
             name,

@@ -1,16 +1,18 @@
-"""`export MODELSYNC_PATH_<NAME>=…` lines for a shell."""
+"""`export MODELSYNC_PATH_<NAME>=…` lines for a shell, and such for what goes with a model."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 
-from modelsync.ops.export.models import Exported, ExportedModel, paths_of
+from modelsync.ops.export.models import Exported, ExportedModel, files_of
 from modelsync.project import model_files
 
 
 def write(chosen: Sequence[ExportedModel], root: Path) -> list[Exported]:  # noqa: ARG001
     """`export MODELSYNC_PATH_<NAME>=…` lines, for a shell to evaluate."""
     lines = [
-        f"export {model_files.variable(model.name)}={quote(str(paths_of(model)[0]))}\n" for model in chosen
+        f"export {variable}={quote(path)}\n"
+        for model in chosen
+        for variable, path in model_files.variables(model.name, files_of(model)).items()
     ]
     return [Exported("", "".join(lines))]

@@ -9,7 +9,9 @@ from typing import Any
 
 from modelsync.errors import UsageError
 from modelsync.gguf.types import TENSOR_TYPES
+from modelsync.llama.traits import traits
 from modelsync.ops.export.models import Exported, ExportedModel, files_of, left_out
+from modelsync.project.model_files import ModelFiles
 from modelsync.spec.names import printable
 
 LLAMA_SERVER_HEAD = "; Written by modelsync: llama-server --models-preset THIS-FILE\nversion = 1\n"
@@ -21,7 +23,7 @@ def write(chosen: Sequence[ExportedModel], root: Path) -> list[Exported]:  # noq
     notes: list[str] = []
     for model in chosen:
         files = files_of(model)
-        text, left = section(model.name, files.model, files.mmproj, files.loras, model.load)
+        text, left = section(model.name, files, model.load)
         sections.append(text)
         notes += left_out(model, "llama-server", left)
     return [Exported("", "\n".join(sections), tuple(notes))]
@@ -112,17 +114,19 @@ def options(load: Mapping[str, Any]) -> tuple[dict[str, str], tuple[str, ...]]:
     return made, tuple(left)
 
 
-def section(
-    name: str, model: Path, mmproj: Path | None, loras: Sequence[Path], load: Mapping[str, Any]
-) -> tuple[str, tuple[str, ...]]:
+def section(name: str, files: ModelFiles, load: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """One model of a presets file, and the keywords that were left out.
 
     Raises:
         UsageError: a path has a character that the reader of the file cannot be told.
     """
-    values = {"model": str(model)}
-    if mmproj is not None:
-        values["mmproj"] = str(mmproj)
+    values = {"model": str(files.model)}
+    if files.mmproj is not None:
+        values["mmproj"] = str(files.mmproj)
+    if files.draft is not None:  # a type that is not told is found out for some heads, and none else is used
+        values["model-draft"] = str(files.draft)
+        values["spec-type"] = f"draft-{traits(files.draft).drafts or 'simple'}"
+    loras = files.loras
     scale = load.get("lora_scale", 1.0)
     if loras and scale == 1:
         values["lora"] = ",".join(_field(str(lora)) for lora in loras)

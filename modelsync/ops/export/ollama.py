@@ -9,6 +9,7 @@ from typing import Any
 
 from modelsync.errors import UsageError
 from modelsync.ops.export.models import Exported, ExportedModel, files_of, left_out
+from modelsync.project.model_files import ModelFiles
 from modelsync.spec.names import printable
 
 
@@ -17,7 +18,7 @@ def write(chosen: Sequence[ExportedModel], root: Path) -> list[Exported]:  # noq
     made = []
     for model in chosen:
         files = files_of(model)
-        text, left = modelfile(model.name, files.parts, files.mmproj, files.loras, model.load)
+        text, left = modelfile(model.name, files, model.load)
         made.append(Exported(model.name, text, left_out(model, "Ollama", left)))
     return made
 
@@ -40,25 +41,18 @@ _MEANINGLESS = {
 ALL_LAYERS = 999  # Ollama's -1 is its own choice, and more layers than there are is all of them
 
 
-def modelfile(
-    title: str,
-    parts: Sequence[Path],
-    mmproj: Path | None,
-    loras: Sequence[Path],
-    load: Mapping[str, Any],
-) -> tuple[str, tuple[str, ...]]:
+def modelfile(title: str, files: ModelFiles, load: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The text of a Modelfile, and the load settings that Ollama has no parameter for.
 
     Args:
         title: The model, for messages.
-        parts: Its files.
-        mmproj: Its projector.
-        loras: Its adapters.
+        files: Its files.
         load: Its load settings.
 
     Raises:
         UsageError: Ollama cannot take such a model.
     """
+    parts, loras = files.parts, files.loras
     if len(parts) > 1:
         raise UsageError(
             f"Ollama loads no split models, and {title} has {len(parts)} parts",
@@ -66,8 +60,9 @@ def modelfile(
         )
     if len(loras) > 1:
         raise UsageError(f"Ollama takes one adapter, and {title} has {len(loras)}")
-    lines = [f"FROM {_value(path)}" for path in (*parts, *([mmproj] if mmproj else []))]
+    lines = [f"FROM {_value(path)}" for path in (*parts, *([files.mmproj] if files.mmproj else []))]
     lines += [f"ADAPTER {_value(path)}" for path in loras]
+    lines += [f"DRAFT {_value(files.draft)}"] if files.draft is not None else []
     left = []
     for key, value in load.items():
         said = _said(key, value)

@@ -25,6 +25,7 @@ _TEMPLATE = """\
 # uri = "hf:bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q4_K_M"
 # revision = "main"               # a branch, tag or commit
 # mmproj = true                   # or a URI: the projector for images or sound
+# draft = true                    # or a URI: the draft head, for speculative decoding
 # loras = ["hf:user/adapter/adapter.gguf"]
 # groups = ["chat"]
 # load = { n_ctx = 8192 }         # for modelsync.load()
@@ -43,6 +44,7 @@ class NewModel(NamedTuple):
         revision: Its branch, tag or commit.
         mmproj: True for the projector beside it, or where another is.
         loras: Its adapters.
+        draft: True for the draft head beside it, or where another is.
         groups: Its groups.
         endpoint: The hub of this model.
         sha256: What its file must be.
@@ -54,6 +56,7 @@ class NewModel(NamedTuple):
     revision: str | None = None
     mmproj: Reference | Literal[True] | None = None
     loras: Sequence[Reference] = ()
+    draft: Reference | Literal[True] | None = None
     groups: Sequence[str] = ()
     endpoint: str | None = None
     sha256: str | None = None

@@ -14,7 +14,7 @@ from modelsync.spec.lock.origin import hf_url
 from modelsync.spec.lock.read import parse
 from modelsync.spec.lock.text import dumps
 from modelsync.spec.parts import siblings
-from modelsync.spec.roles import Role
+from modelsync.spec.roles import ROLES, Role
 from tests.support.locks import HUB, ONE, TEXT, TWO, A, B, C
 from tests.support.refused import tried
 from tests.support.strategies import HOSTILE_TEXTS, hostile_values, locks
@@ -35,7 +35,7 @@ _KEYS = st.sampled_from(
             "path",
             "url",
         ),
-        *("etag", "size", "sha256", "pieces", "uri", "mmproj", "loras", "endpoint"),
+        *("etag", "size", "sha256", "pieces", "uri", "mmproj", "loras", "draft", "endpoint"),
     ]
 )
 
@@ -281,7 +281,8 @@ def test_any_value_at_any_place_is_read_or_an_error_with_words(data: st.DataObje
 
 
 @pytest.mark.parametrize(
-    ("role", "words"), [("model", "in order, or more"), ("lora", "not only"), ("mmproj", "not only")]
+    ("role", "words"),
+    [("model", "in order, or more"), ("lora", "not only"), ("mmproj", "not only"), ("draft", "not only")],
 )
 def test_nothing_comes_along_that_nobody_asked_for(role: Role, words: str) -> None:
     """One more file of the right repo and commit, in any role, is refused."""
@@ -290,8 +291,9 @@ def test_nothing_comes_along_that_nobody_asked_for(role: Role, words: str) -> No
     def file(role: Role, path: str) -> LockedFile:
         return LockedFile(role, path, 1, "b" * 64, hf_url("https://huggingface.co", "u/m", commit, path))
 
-    asked = {"uri": "hf:u/m:Q8_0", "mmproj": True, "loras": ["hf:u/m:F16"]}
-    files = (file("model", "m-Q8_0.gguf"), file("mmproj", "mmproj.gguf"), file("lora", "a-F16.gguf"))
+    asked = {"uri": "hf:u/m:Q8_0", "mmproj": True, "loras": ["hf:u/m:F16"], "draft": True}
+    names = ("m-Q8_0.gguf", "mmproj.gguf", "a-F16.gguf", "mtp-m.gguf")
+    files = tuple(map(file, ROLES, names))
     right = LockedModel("m", asked, files, revision=commit)
     assert parse(dumps(Lock((right,)))) == Lock((right,))
     more = right._replace(files=(*files, file(role, "more.gguf")))

@@ -124,6 +124,20 @@ def test_a_registrys_revision_needs_version_2() -> None:
         parse(TEXT.replace(f'revision = "{ONE}"', f'revision = "sha256:{B}"', 1))
 
 
+def test_a_draft_head_needs_version_2() -> None:
+    """A lock with a draft head is refused by an older reader by its number; without one it is as it was."""
+    request = Request(HfUri("u/m"), draft=True)
+    url = hf_url(HUB, "u/m", ONE, "m.gguf")
+    head = LockedFile("draft", "MTP/mtp-m.gguf", 1, A, hf_url(HUB, "u/m", ONE, "MTP/mtp-m.gguf"))
+    files = (LockedFile("model", "m.gguf", 1, B, url), head)
+    lock = Lock((LockedModel("m", request.to_dict(), files, None, ONE),))
+    assert dumps(lock).startswith("# Written by modelsync. Commit it; do not edit it.\nversion = 2\n")
+    assert 'request = { uri = "hf:u/m", draft = true }' in dumps(lock)
+    assert parse(dumps(lock)) == lock
+    with pytest.raises(LockfileError, match="not all, or not only, what the request asks for"):
+        parse(dumps(Lock((lock.models[0]._replace(files=files[:1]),))))
+
+
 def test_text_of_others_is_escaped() -> None:
     """A control character in a license or an etag does not break the file, nor a line."""
     file = LockedFile("model", "m.gguf", 0, C, "file:m.gguf", 'a"\\\n\x1b\U000e0001')

@@ -215,6 +215,7 @@ def test_adding_and_removing_leaves_the_text_as_it_was(
             request.reference,
             mmproj=request.mmproj,
             loras=request.loras,
+            draft=request.draft,
             groups=groups,
             endpoint=request.endpoint,
             sha256=request.sha256 if isinstance(request.sha256, str) else None,

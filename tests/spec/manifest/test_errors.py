@@ -120,7 +120,7 @@ _KEYS = st.sampled_from(
         ),
         ("= true", "= tru", "13: not TOML: invalid value"),
         ('"main"', '"main', "12: not TOML: illegal character '\\n'"),
-        ("loras = []", "loras = [", "27: not TOML: "),
+        ("draft = true", "draft = [", "28: not TOML: "),
         ("embed", "<<<<<<< ours\nembed", "8: a merge conflict is not resolved here"),
     ],
 )

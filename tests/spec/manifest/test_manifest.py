@@ -34,7 +34,7 @@ def test_a_full_manifest_is_read() -> None:
             Entry("embed", None, Request(HfUri("nomic-ai/nomic-embed-text-v1.5-GGUF", quant="Q8_0"))),
             Entry("llama3", None, base, groups, load),
             Entry("llama3", "server", server, groups, {**load, "n_gpu_layers": -1, "n_ctx": 32768}),
-            Entry("llama3", "text", base._replace(mmproj=None, loras=()), groups, load),
+            Entry("llama3", "text", base._replace(mmproj=None, loras=(), draft=True), groups, load),
         ),
     )
 
