@@ -121,7 +121,9 @@ def test_a_draft_head_is_counted_as_a_further_model() -> None:
     header = small.header()
     model = model_of(target, [CompanionHeader("draft", header)])
     for layers, place in ((0, 0), (33, 1)):
-        settings = FLASH._replace(gpu_layers=layers, cache_type_k=BY_NAME["Q8_0"], cache_type_v=BY_NAME["Q8_0"])
+        settings = FLASH._replace(
+            gpu_layers=layers, cache_type_k=BY_NAME["Q8_0"], cache_type_v=BY_NAME["Q8_0"]
+        )
         uses = estimate(model, settings, RAM, [GPU]).uses
         bare = estimate(built("llama3.1-8B"), settings, RAM, [GPU]).uses
         assert uses[1 - place] == bare[1 - place]

@@ -12,7 +12,7 @@ from modelsync.context import Context
 from modelsync.errors import DriftError, NotFoundError, UsageError
 from modelsync.gguf.types import BY_NAME
 from modelsync.gguf.writer import write_header
-from modelsync.ops import ensure, listing, lock, run, sync, verify
+from modelsync.ops import ensure, listing, lock, outdated, run, sync, verify
 from modelsync.ops.options import Upgrade
 from modelsync.project.project import Project
 from modelsync.project.selection import Selection
@@ -73,7 +73,7 @@ def test_the_head_beside_the_model_is_locked_fetched_and_linked(drafting: Place,
     (row,) = listing.rows(context, project)
     assert row.state == "here"
     drafting.repo.commit({HEAD: EAGLE})
-    assert [change.action for change in lock.outdated(context, project).changes] == ["updated"]
+    assert [one.change.action for one in outdated.outdated(context, project).models] == ["updated"]
     sync.sync(context, project, sync_options(upgrade=True))
     assert files.draft.read_bytes() == EAGLE
 
