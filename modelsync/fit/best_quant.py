@@ -11,8 +11,6 @@ from modelsync.spec.names import printable
 from modelsync.spec.request import NO_COMPANIONS, Companions
 from modelsync.spec.uri import HfUri, Reference, parse
 
-CONTEXT = 4096  # tokens that a model should have room for, where no option says how many
-
 
 class Chosen(NamedTuple):
     """A quant, and why it and no other.
@@ -83,22 +81,15 @@ def best_quant(
             f"--fit asks which quants hf:{uri.repo} has, and the network is ruled out",
             hint="leave out --offline, or name a quant",
         )
-    asked = asked or EstimateOptions()
-    asked = asked._replace(
-        context=CONTEXT if asked.context is None else asked.context,
-        gpu_layers="auto" if asked.gpu_layers is None else asked.gpu_layers,
-    )
     table = estimate_quants(context, reference, asked, steady=True, companions=companions)
-    fitting = [row for row in table.rows if row.verdict.fits]
-    if not fitting:
+    best = table.best
+    if best is None:
         least = table.rows[0]
         raise MisfitError(
             f"no quant of hf:{uri.repo} fits: the smallest, {least.quant}, needs {size(least.estimate.need)}"
             f" with a context of {least.estimate.context:,} tokens, and {least.verdict.text}",
             hint=f"`modelsync estimate hf:{uri.repo}` says what each needs; a smaller --ctx needs less",
         )
-    on_gpus = [row for row in fitting if row.estimate.gpu_layers == row.estimate.layers]
-    best = (on_gpus or fitting)[-1]
     larger = table.rows[table.rows.index(best) + 1 :]
     return Chosen(
         Reference(parse(best.title).uri, reference.revision),

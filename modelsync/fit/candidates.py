@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import ModelsyncError
 from modelsync.fetch.wanted import WantedFile, wanted_file
 from modelsync.spec import choose
 from modelsync.spec.names import file_name, printable, safe_path
@@ -32,25 +31,6 @@ class RepoQuant(NamedTuple):
     def size(self) -> int:
         """Bytes of the model's own files."""
         return sum(wanted.file.size or 0 for wanted in self.files)
-
-
-def smaller(context: Context, reference: Reference, size: int, missing: int) -> str | None:
-    """The largest quant of the same repo that is smaller by what is missing; None if there is none.
-
-    Args:
-        context: What to work with.
-        reference: The model that does not fit.
-        size: Bytes of its files.
-        missing: Bytes that it takes too many.
-    """
-    uri = reference.uri
-    if not isinstance(uri, HfUri) or context.offline:
-        return None
-    try:
-        _, found = list_quants(context, Reference(HfUri(uri.repo), reference.revision))
-    except ModelsyncError:
-        return None  # it was only to be a hint
-    return next((quant.name for quant in reversed(found) if quant.size <= size - missing), None)
 
 
 def list_quants(

@@ -1,9 +1,11 @@
 """What a model needs on a machine, and whether it fits."""
 
+from functools import cache
 from typing import Any, NamedTuple
 
 from modelsync.errors import UsageError
 from modelsync.fit.machine import Machine
+from modelsync.fit.profiles import Estimators, LoadProfile, Outcome, outcome, profiles
 from modelsync.memory import placement
 from modelsync.memory.estimate import Estimate, EstimatedModel
 from modelsync.memory.load_settings import (
@@ -69,11 +71,13 @@ class Estimation(NamedTuple):
         title: What was asked for.
         quant: What its file's name says it was quantized to.
         file_size: Bytes of all its files' parts; None where a server does not say.
+        estimate: What it needs as it would be loaded; so is all that follows.
         max_context: The largest context that fits with these settings, tokens; 0: none.
-        score: node-llama-cpp's.
+        score: node-llama-cpp's: 0 to 100, for comparing.
         remedies: What would make it fit, if it does not.
         notes: What a person should be told.
         smaller: The largest quant of the same repo that would fit, if this one does not.
+        profiles: As it would be loaded and at its best here, with flash attention off and on; none for a row of many.
     """
 
     title: str
@@ -86,65 +90,82 @@ class Estimation(NamedTuple):
     remedies: tuple[Remedy, ...]
     notes: tuple[str, ...]
     smaller: str | None = None
+    profiles: tuple[LoadProfile, ...] = ()
+
+    @property
+    def best(self) -> LoadProfile | None:
+        """The best of the `best` profiles: one that fits, most layers on GPUs, most context, flash attention."""
+        return max((each for each in self.profiles if each.name == "best"), key=_goodness, default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON can hold it."""
-        found = self.estimate
-        return {
+        told = {
             "title": self.title,
             "quant": self.quant,
             "file_size": self.file_size,
-            "source": found.source,
-            "profile": found.settings.profile,
-            "context": found.context,
-            "gpu_layers": found.gpu_layers,
-            "layers": found.layers,
-            "weights_bytes": found.weights,
-            "context_bytes": found.cache,
-            "compute_bytes": found.compute,
-            "total_bytes": found.need,
-            "at_most": found.bound,
-            "devices": [
-                {
-                    "name": use.device.name,
-                    "kind": use.device.kind,
-                    "total": use.device.total,
-                    "free": use.device.free,
-                    "need": use.need,
-                    "weights": use.weights,
-                    "cache": use.cache,
-                    "compute": use.compute,
-                    "other": use.other,
-                }
-                for use in found.uses
-            ],
-            "verdict": self.verdict.word,
-            "text": self.verdict.text,
-            "max_ctx": self.max_context,
-            "score": self.score,
+            "profile": self.estimate.settings.profile,
+            **Outcome(self.estimate, self.verdict, self.max_context, self.score).to_dict(),
             "remedies": [{"text": each.text, "total_bytes": each.estimate.need} for each in self.remedies],
             "smaller_quant": self.smaller,
             "notes": list(self.notes),
         }
+        return told | ({"profiles": [each.to_dict() for each in self.profiles]} if self.profiles else {})
+
+
+def _goodness(profile: LoadProfile) -> tuple[bool, int, int, bool]:
+    found = profile.outcome
+    return found.verdict.fits, found.estimate.gpu_layers, found.estimate.context, profile.flash_attention
+
+
+def estimators_of(model: EstimatedModel, here: Machine) -> Estimators:
+    """The estimators of a model on a machine; each estimates the same settings once."""
+    quick = cache(here.formula(model))
+    return Estimators(quick if here.breakdown is None else cache(here.estimator(model)), quick)
 
 
 def estimated(
     title: str, quant: str | None, model: EstimatedModel, settings: LoadSettings, here: Machine
 ) -> Estimation:
-    """What a model needs on a machine, and whether it fits."""
-    ask = here.estimator(model)
-    found = ask(settings)
-    most = placement.max_context(found.settings, model.shape.context, ask)
+    """What a model needs on a machine as it would be loaded, and whether it fits. For tables: without remedies.
+
+    Raises:
+        UsageError: llama.cpp would refuse the settings.
+    """
+    found = outcome(model, settings, estimators_of(model, here))
+    return Estimation(title, quant, model.header.file_size, *found, (), found.estimate.notes)
+
+
+def compared(
+    title: str,
+    quant: str | None,
+    model: EstimatedModel,
+    settings: LoadSettings,
+    here: Machine,
+    asked: EstimateOptions,
+) -> Estimation:
+    """Like `estimated`, with remedies and with the profiles: what is asked for holds in each of them.
+
+    Raises:
+        UsageError: llama.cpp would refuse the settings.
+    """
+    estimators = estimators_of(model, here)
+    found = outcome(model, settings, estimators)
+    ways = profiles(
+        model,
+        settings,
+        estimators,
+        context=asked.context,
+        own_layers=asked.gpu_layers is not None,
+        flash_attention=asked.flash_attention,
+    )
     return Estimation(
         title,
         quant,
         model.header.file_size,
-        found,
-        placement.verdict(found),
-        most,
-        placement.score(found, most, found.context),
-        placement.remedies(model, settings, ask),
-        found.notes,
+        *found,
+        placement.remedies(model, settings, estimators.exact),
+        found.estimate.notes,
+        profiles=tuple(ways),
     )
 
 

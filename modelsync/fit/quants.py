@@ -14,18 +14,20 @@ from modelsync.fetch.range_reader import WindowReader
 from modelsync.fetch.wanted import WantedFile
 from modelsync.fit import machine as fit_machine
 from modelsync.fit.candidates import RepoQuant, list_quants
-from modelsync.fit.estimation import EstimateOptions, Estimation, estimated, profile_of
+from modelsync.fit.estimation import EstimateOptions, Estimation, estimated, estimators_of, profile_of
 from modelsync.fit.machine import Machine, machine
 from modelsync.fit.model import model_header, with_companions
 from modelsync.gguf.header import Header
 from modelsync.gguf.reader import HeaderReader, NeedMore
 from modelsync.gguf.sibling import START_BYTES, merged_sibling, reference_of, sibling, window_of
 from modelsync.memory import placement, shape
-from modelsync.memory.load_settings import LoadSettings
+from modelsync.memory.estimate import EstimatedModel, model_of
+from modelsync.memory.load_settings import LLAMA_CPP_PYTHON, LoadSettings
 from modelsync.spec.request import NO_COMPANIONS, Companions
 from modelsync.spec.uri import HfUri, Reference
 from modelsync.system.parallel import run_all
 
+CONTEXT = 4096  # tokens that a model should have room for, where no option says how many
 _PART_BYTES = 64 << 10  # of a part behind the first: it has a few keys and its own tensor infos
 
 
@@ -36,7 +38,7 @@ class Quants(NamedTuple):
         title: The repo.
         revision: Its commit.
         rows: An estimation for each; `title` is its URI, `remedies` are left out.
-        best: The largest that fits; None if none does.
+        best: The largest that is all on the GPUs, or else the largest that fits; None if none does.
         notes: What a person should be told.
     """
 
@@ -57,6 +59,19 @@ class Quants(NamedTuple):
         }
 
 
+def choosing(asked: EstimateOptions) -> EstimateOptions:
+    """What is asked, with what a choice among quants goes by where nothing is: 4096 tokens, layers on GPUs as they fit.
+
+    Another program's profile keeps its own.
+    """
+    if asked.profile not in (None, LLAMA_CPP_PYTHON.profile):
+        return asked
+    return asked._replace(
+        context=CONTEXT if asked.context is None else asked.context,
+        gpu_layers="auto" if asked.gpu_layers is None else asked.gpu_layers,
+    )
+
+
 def estimate_quants(
     context: Context,
     reference: Reference,
@@ -70,7 +85,7 @@ def estimate_quants(
     Args:
         context: What to work with.
         reference: An `hf:` URI; a quant or a path in it is passed over.
-        asked: What is asked over the defaults of a profile.
+        asked: What is asked over the defaults of a profile; see `choosing`.
         steady: Whether this machine counts with what it has, not with what is free now.
         companions: What is loaded with the model.
 
@@ -83,7 +98,7 @@ def estimate_quants(
     uri = reference.uri
     if not isinstance(uri, HfUri):
         raise UsageError(f"{reference} is no repo: it has no quants to choose among")
-    asked = asked or EstimateOptions()
+    asked = choosing(asked or EstimateOptions())
     settings = asked.over(profile_of(asked.profile))
     commit, found = list_quants(context, Reference(HfUri(uri.repo), reference.revision), companions)
     read = _read(context, found)
@@ -103,33 +118,82 @@ def estimate_quants(
         context.known_to_fit.update(
             wanted.file.sha256 or "" for quant in found if quant.name in names for wanted in quant.all
         )
-    best = max(fitting, key=lambda row: row.file_size or 0, default=None)
-    return Quants(f"hf:{uri.repo}", commit, rows, best, (*here.notes, *bad))
+    return Quants(f"hf:{uri.repo}", commit, rows, best_of(rows), (*here.notes, *bad))
+
+
+def best_of(rows: Sequence[Estimation]) -> Estimation | None:
+    """The best of a repo's quants: the largest that is all on the GPUs, or else the largest that fits.
+
+    Args:
+        rows: From small to large.
+    """
+    fitting = [row for row in rows if row.verdict.fits]
+    on_gpus = [row for row in fitting if row.estimate.gpu_layers == row.estimate.layers]
+    return next(reversed(on_gpus or fitting), None)
+
+
+def largest_fitting(
+    context: Context, reference: Reference, model: EstimatedModel, settings: LoadSettings, here: Machine
+) -> str | None:
+    """The largest quant of a model's repo that is smaller and fits with the same settings, by its own header.
+
+    Args:
+        context: What to work with.
+        reference: Where the model is from.
+        model: The model, which does not fit, with what is loaded beside it.
+        settings: How it would be loaded.
+        here: The machine.
+
+    Returns:
+        Its name; None: none fits, or that cannot be found out.
+    """
+    uri, size = reference.uri, model.header.file_size
+    if not isinstance(uri, HfUri) or context.offline or size is None:
+        return None
+    known = reference_of([model.header], model.header) if model.header.parts == 1 else None
+    try:
+        _, found = list_quants(context, Reference(HfUri(uri.repo), reference.revision))
+        smaller = [quant for quant in reversed(found) if 0 < quant.size < size]
+        read = _read(context, smaller, known) if smaller else []
+    except CancelledError:
+        raise
+    except ModelsyncError:
+        return None  # it was only to be a hint
+    for quant, header in zip(smaller, read, strict=True):
+        if isinstance(header, Header):
+            need = estimators_of(model_of(header, model.companions), here).exact(settings)
+            if placement.verdict(need).fits:
+                return quant.name
+    return None
 
 
 def _row(
     quant: RepoQuant, header: Header, beside: Mapping[str, Header], settings: LoadSettings, here: Machine
 ) -> Estimation:
     model = with_companions(header, [(wanted, beside[wanted.key]) for wanted in quant.beside])
-    row = estimated(str(quant.uri), quant.name, model, settings, here._replace(breakdown=None))
-    if here.breakdown is None:
-        return row._replace(remedies=())
-    found = here.estimator(model)(settings)
-    return row._replace(estimate=found, verdict=placement.verdict(found), remedies=(), notes=found.notes)
+    return estimated(str(quant.uri), quant.name, model, settings, here)
 
 
 # --- headers -----------------------------------------------------------------------------------------
 
 
-def _read(context: Context, quants: Sequence[RepoQuant]) -> list[Header | NotAModelError]:
+def _read(
+    context: Context, quants: Sequence[RepoQuant], reference: Header | None = None
+) -> list[Header | NotAModelError]:
     """The header of each quant: of one whole, of the others what tells them from it; or what is wrong with one.
+
+    Args:
+        context: What to work with.
+        quants: Of one repo.
+        reference: Another quant's header, from `reference_of`; then none has to be read whole.
 
     Raises:
         NotAModelError: none of them is a valid one.
     """
     found: dict[str, Header | NotAModelError] = {}
-    reference: Header | None = None
     for quant in sorted(quants, key=lambda quant: not _is_local(context, quant)):
+        if reference is not None:
+            break
         try:
             parts = headers.read_all(context, quant.files)
             found[quant.name] = whole = model_header(parts, str(quant.uri))
@@ -137,7 +201,6 @@ def _read(context: Context, quants: Sequence[RepoQuant]) -> list[Header | NotAMo
             found[quant.name] = error
             continue
         reference = reference_of(parts, whole)
-        break
     if reference is None:
         raise next(error for error in found.values() if isinstance(error, NotAModelError))
 

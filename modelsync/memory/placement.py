@@ -101,23 +101,23 @@ def placed(settings: LoadSettings, model: EstimatedModel, estimate: Estimator, *
     if layers != "auto" and not cut_allowed:
         return settings
     whole = settings._replace(gpu_layers=(ALL_LAYERS if gpus else 0) if layers == "auto" else layers)
-    if _keeps_margin(estimate(whole)):
+    if keeps_margin(estimate(whole)):
         return whole
     if cut_allowed:
         trained = model.shape.context
-        cut = max_context(whole, trained, estimate, held=_keeps_margin)
+        cut = max_context(whole, trained, estimate, held=keeps_margin)
         whole = whole._replace(context=max(cut, min(trained, _LEAST_CONTEXT)))
         if cut >= whole.context:
             return whole
     if layers != "auto" or not gpus:
         return whole
     most = _last(
-        0, len(model.shape.layers), lambda count: _keeps_margin(estimate(whole._replace(gpu_layers=count)))
+        0, len(model.shape.layers), lambda count: keeps_margin(estimate(whole._replace(gpu_layers=count)))
     )
     return whole._replace(gpu_layers=max(0, most))
 
 
-def _keeps_margin(estimate: Estimate) -> bool:
+def keeps_margin(estimate: Estimate) -> bool:
     """Whether each GPU, or RAM without GPUs, keeps its margin."""
     return all(
         left >= _MARGIN
@@ -127,7 +127,11 @@ def _keeps_margin(estimate: Estimate) -> bool:
 
 
 def max_context(
-    settings: LoadSettings, most: int, estimate: Estimator, held: Callable[[Estimate], bool] | None = None
+    settings: LoadSettings,
+    most: int,
+    estimate: Estimator,
+    held: Callable[[Estimate], bool] | None = None,
+    near: int = 0,
 ) -> int:
     """The largest context that fits, in tokens; 0 if none does.
 
@@ -136,16 +140,18 @@ def max_context(
         most: The upper bound in tokens: the trained context; 0: unknown.
         estimate: Estimates settings.
         held: Whether an estimate counts as fitting; None: if nothing is missing.
+        near: A guess in tokens, which spares estimates if it is a good one.
     """
 
     def fits(steps: int) -> bool:
-        found = estimate(settings._replace(context=steps * CELL_STEP))
+        found = estimate(settings._replace(context=min(steps * CELL_STEP, most)))
         return held(found) if held is not None else not shortage(found)
 
-    steps = (most or _MOST_CONTEXT) // CELL_STEP
-    if steps < 1 or not fits(1):  # often nothing or all fits: two estimates are enough then
+    most = most or _MOST_CONTEXT
+    steps = -(-most // CELL_STEP)
+    if not fits(1):  # often nothing or all fits: two estimates are enough then
         return 0
-    return CELL_STEP * (steps if fits(steps) else _last(1, steps - 1, fits))
+    return min(most, CELL_STEP * (steps if fits(steps) else _last(1, steps - 1, fits, near // CELL_STEP)))
 
 
 def remedies(model: EstimatedModel, settings: LoadSettings, estimate: Estimator) -> tuple[Remedy, ...]:
@@ -238,8 +244,20 @@ def score(estimate: Estimate, context: int, wanted: int) -> int:
     return round((30 * reach + 10 * ram + light) / 110 * 100)
 
 
-def _last(low: int, high: int, good: Callable[[int], bool]) -> int:
-    """The last good number from `low` to `high`, by bisection; `low - 1` if none is."""
+def _last(low: int, high: int, good: Callable[[int], bool], near: int = 0) -> int:
+    """The last good number from `low` to `high`, by bisection around a guess; `low - 1` if none is."""
+    width = 1
+    if low <= near <= high:
+        if good(near):
+            low = near + 1
+            while low + width <= high and good(low + width):
+                low, width = low + width + 1, 2 * width
+            high = min(high, low + width - 1)
+        else:
+            high = near - 1
+            while high - width >= low and not good(high - width):
+                high, width = high - width - 1, 2 * width
+            low = max(low, high - width + 1)
     while low <= high:
         middle = (low + high) // 2
         if good(middle):

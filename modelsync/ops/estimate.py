@@ -6,10 +6,9 @@ from functools import cache
 from modelsync.context import Context
 from modelsync.errors import ManifestError, NotFoundError
 from modelsync.fit import variants
-from modelsync.fit.estimation import EstimateOptions, Estimation, estimated, profile_of
+from modelsync.fit.estimation import EstimateOptions, Estimation, compared, profile_of
 from modelsync.fit.machine import machine
 from modelsync.fit.model import read_model
-from modelsync.memory import placement
 from modelsync.memory.load_settings import (
     LoadSettings,
     from_load,
@@ -48,17 +47,17 @@ def estimate(
     settings = settings_of(context, text, find, variant, asked)
     subject = ops_subject.find(context, text, find, variant=variant)
     model = read_model(context, subject.title, subject.files)
+    quant = quant_of(subject.of("model")[0].file.path)
     with machine(settings.profile, ram=asked.ram, gpus=asked.gpus) as here:
-        found = estimated(subject.title, quant_of(subject.of("model")[0].file.path), model, settings, here)
-    found = found._replace(notes=(*subject.notes, *here.notes, *found.notes))
-    missing = placement.shortage(found.estimate)
-    if missing and found.file_size:
-        from modelsync.fit import candidates
+        found = compared(subject.title, quant, model, settings, here, asked)
+        if not found.verdict.fits:
+            from modelsync.fit import quants
 
-        reference = _reference(context, text, find, variant)
-        if reference is not None:
-            found = found._replace(smaller=candidates.smaller(context, reference, found.file_size, missing))
-    return found
+            reference = _reference(context, text, find, variant)
+            if reference is not None:
+                smaller = quants.largest_fitting(context, reference, model, settings, here)
+                found = found._replace(smaller=smaller)
+    return found._replace(notes=(*subject.notes, *here.notes, *found.notes))
 
 
 def settings_of(

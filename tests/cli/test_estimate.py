@@ -25,6 +25,32 @@ def test_a_model_that_is_not_here_is_estimated_by_its_header(cli: Cli, repo: str
     assert not (cli.folder / "models.lock").exists()
 
 
+def test_a_gpu_is_used_without_being_asked_for(cli: Cli, repo: str) -> None:
+    """As it would be loaded a model stays on the CPU; at its best it is on the GPU, with the settings for that."""
+    done = cli("estimate", f"{repo}:Q8_0", "--gpu", "24GiB", "--ram", "32GiB")
+    lines = done.out.splitlines()
+    assert "  as it would be loaded: fits the memory, all on the CPU" in lines
+    assert "  at its best here: fits the GPU" in lines
+    assert "n_ctx = 256, n_gpu_layers = -1, flash_attn = true" in done.out
+    rows = [line.split() for line in lines if " off " in line or " on " in line]
+    assert [row[-1] for row in rows if row[-1] == "fits"] == ["fits"] * 4
+    assert all(len(line) <= 80 for line in lines)
+    only = cli("estimate", f"{repo}:Q8_0", "--ram", "32GiB", "--flash-attn").out
+    assert " off " not in only
+
+
+def test_programs_get_the_profiles(cli: Cli, repo: str) -> None:
+    """Four of them, each with the settings for it; the top level is as it would be loaded."""
+    value = cli("estimate", f"{repo}:Q8_0", "--gpu", "24GB", "--ram", "16GiB", "--format", "json").json
+    told = [(each["name"], each["flash_attn"]) for each in value["profiles"]]
+    assert told == [("as-loaded", False), ("as-loaded", True), ("best", False), ("best", True)]
+    as_loaded, *_, best = value["profiles"]
+    same = {"total_bytes", "verdict", "max_ctx", "score", "devices", "context", "gpu_layers", "source"}
+    assert {name: as_loaded[name] for name in same} == {name: value[name] for name in same}
+    assert as_loaded["load"] == {"n_ctx": 512, "n_gpu_layers": 0, "flash_attn": False}
+    assert (best["verdict"], best["score"], best["load"]["n_gpu_layers"]) == ("fits-gpu", 100, -1)
+
+
 def test_what_does_not_fit_is_said(cli: Cli, repo: str) -> None:
     """A machine that is too small: the verdict says by how much."""
     done = cli("estimate", f"{repo}:Q8_0", "--ram", "1M")
@@ -58,7 +84,10 @@ def test_programs_get_bytes(cli: Cli, repo: str) -> None:
 def test_a_repo_gives_a_table_of_its_quants(cli: Cli, repo: str) -> None:
     """Without a quant, each quant of the repo has a row; programs get them as rows."""
     done = cli("estimate", repo, "--ram", "16GiB")
-    assert [line.split()[0] for line in done.out.splitlines()[2:4]] == ["Q4_K_M", "Q8_0"]
+    assert "with a context of 4,096 tokens" in done.out
+    assert [line.split()[0] for line in done.out.splitlines()[3:5]] == ["Q4_K_M", "Q8_0"]
+    assert "the largest that fits: " in done.out
+    assert "the largest that is all on the GPU: " in cli("estimate", repo, "--gpu", "24GiB").out
     value = cli("estimate", repo, "--ram", "16GiB", "--format", "json").json
     assert {row["quant"] for row in value["rows"]} == {"Q4_K_M", "Q8_0"}
 

@@ -4,7 +4,7 @@ import pytest
 
 from modelsync.context import Context
 from modelsync.errors import NotAModelError, NotFoundError, UsageError
-from modelsync.fit import quants
+from modelsync.fit import best_quant, quants
 from modelsync.fit.estimation import EstimateOptions
 from modelsync.fit.quants import Quants
 from modelsync.ops import estimate as ops_estimate
@@ -15,6 +15,8 @@ from tests.support.machines import DESCRIBED
 from tests.support.project import REPO, Opened, Place, brought, put
 from tests.support.quant_files import STORED, WORDS, parts, quant
 from tests.support.units import MiB
+
+TABLE = DESCRIBED._replace(context=quants.CONTEXT, gpu_layers="auto")  # what a table goes by
 
 
 def table(context: Context, asked: EstimateOptions = DESCRIBED) -> Quants:
@@ -38,7 +40,7 @@ def test_twenty_quants_cost_one_header_and_little_more(place: Place, context: Co
     by_name = {row.quant: row for row in found.rows}
     for name in ("IQ1_S", "Q4_K_M", "F16"):
         assert by_name[name].file_size == len(files[f"tiny-{name}.gguf"])
-        alone = ops_estimate.estimate(context, f"hf:{REPO}:{name}", lambda: place.project, asked=DESCRIBED)
+        alone = ops_estimate.estimate(context, f"hf:{REPO}:{name}", lambda: place.project, asked=TABLE)
         assert by_name[name].estimate == alone.estimate
     assert [row.file_size for row in found.rows] == sorted(len(data) for data in files.values())
     assert found.best is not None
@@ -56,6 +58,19 @@ def test_the_best_quant_is_the_largest_that_fits(place: Place, context: Context)
     assert (some.best.quant, some.to_dict()["best"]) == ("Q4_K_M", "Q4_K_M")
     assert [row.verdict.fits for row in some.rows] == [True, True, False]
     assert table(context, EstimateOptions(ram=MiB)).best is None
+
+
+def test_the_table_names_the_quant_that_add_fit_chooses(place: Place, context: Context) -> None:
+    """Of a machine with a small GPU: the largest that is all on it, and not a larger one beside it."""
+    put(place, {f"tiny-{name}.gguf": quant(name, vocabulary=WORDS) for name in ("Q2_K", "Q8_0", "F16")})
+    needs = {row.quant: row.estimate.uses[1].need for row in table(context).rows}
+    asked = EstimateOptions(ram=64 << 30, gpus=(needs["Q8_0"] + 1025 * MiB,))
+    found = table(context, asked)
+    chosen = best_quant.best_quant(context, parse(f"hf:{REPO}"), asked)
+    assert found.best is not None
+    assert found.best.quant == chosen.best.quant == "Q8_0"
+    assert [row.verdict.fits for row in found.rows] == [True, True, True]
+    assert all(row.max_context >= row.estimate.context for row in found.rows)
 
 
 def test_what_its_sibling_does_not_prove_is_read_whole(place: Place, context: Context) -> None:

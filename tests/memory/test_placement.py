@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelsync.errors import UsageError
-from modelsync.memory.estimate import EstimatedModel, model_of
+from modelsync.memory.estimate import DeviceUse, Estimate, EstimatedModel, model_of
 from modelsync.memory.load_settings import (
     ALL_LAYERS,
     LLAMA_CPP_PYTHON,
@@ -72,6 +72,19 @@ def test_the_largest_context_fits_and_one_step_more_does_not(
     assert most % 256 == 0
     assert most == 0 or not shortage(ask(asked._replace(context=most)))
     assert most + 256 > model.shape.context or shortage(ask(asked._replace(context=most + 256)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 700), st.integers(0, 800), st.integers(0, 90_000))
+def test_a_guess_changes_no_answer(trained: int, fitting: int, near: int) -> None:
+    """However wrong it is, and whatever fits: the context is the largest that does, at most the trained one."""
+
+    def stands(asked: LoadSettings) -> Estimate:
+        need = GiB if asked.cells(trained) > fitting * 256 else 0
+        return Estimate("formula", asked, 0, 0, 1, (DeviceUse(Device("RAM", "ram", 1, 1), need, 0, 0),))
+
+    most = max_context(LLAMA_CPP_PYTHON, trained * 100 + 1, stands, near=near)
+    assert most == min(trained * 100 + 1, fitting * 256)
 
 
 @settings(max_examples=40, deadline=None)

@@ -91,13 +91,72 @@ def test_a_model_that_does_not_fit_is_told_what_would(
     place.repo.commit(
         {f"tiny-{name}.gguf": quant(name, vocabulary=WORDS) for name in ("Q2_K", "Q4_K_M", "F16")}
     )
-    whole = estimate(f"hf:{REPO}:F16").estimate
-    found = estimate(f"hf:{REPO}:F16", EstimateOptions(ram=whole.uses[0].need - 10 * MiB))
+    whole = estimate(f"hf:{REPO}:F16", EstimateOptions(ram=64 << 30)).estimate
+    small = EstimateOptions(ram=whole.uses[0].need - 10 * MiB)
+    found = estimate(f"hf:{REPO}:F16", small)
     assert (found.verdict.word, found.smaller) == ("does-not-fit", "Q4_K_M")
-    assert [each.text for each in found.remedies] == ["a context of 256 tokens"]
-    assert found.max_context == 256
+    assert estimate(f"hf:{REPO}:Q4_K_M", small).verdict.fits
+    assert [each.text for each in found.remedies] == [f"a context of {found.max_context} tokens"]
     none = estimate(f"hf:{REPO}:Q2_K", EstimateOptions(ram=MiB))
     assert (none.verdict.fits, none.smaller, none.remedies) == (False, None, ())
+
+
+def test_a_smaller_quant_is_named_only_if_it_fits_so(
+    place: Place, estimate: Callable[..., Estimation]
+) -> None:
+    """A file that is smaller by more than is missing does not fit where what is missing is RAM, and layers are not."""
+    place.repo.commit(
+        {f"tiny-{name}.gguf": quant(name, vocabulary=WORDS) for name in ("Q2_K", "Q4_K_M", "Q8_0", "F16")}
+    )
+    asked = DESCRIBED._replace(gpu_layers=ALL_LAYERS)
+    needs = {
+        name: estimate(f"hf:{REPO}:{name}", asked).estimate.uses[0].need for name in ("Q4_K_M", "Q8_0", "F16")
+    }
+    small = asked._replace(ram=needs["Q4_K_M"] + 1000)
+    found = estimate(f"hf:{REPO}:F16", small)
+    larger = estimate(f"hf:{REPO}:Q8_0", small)
+    assert (found.file_size or 0) - (larger.file_size or 0) > needs["F16"] - needs["Q4_K_M"]
+    assert (found.smaller, larger.smaller, larger.verdict.fits) == ("Q4_K_M", "Q4_K_M", False)
+    assert estimate(f"hf:{REPO}:Q4_K_M", small).verdict.fits
+    assert estimate(f"hf:{REPO}:F16", asked._replace(ram=needs["Q4_K_M"] // 9)).smaller is None
+
+
+def test_a_context_that_fits_is_no_more_than_the_largest_that_does(
+    place: Place, estimate: Callable[..., Estimation]
+) -> None:
+    """A context beyond the trained one that fits is the largest that is told; one that does not is not."""
+    put(place, {"tiny-Q8_0.gguf": quant("Q8_0")})
+    long = estimate(f"hf:{REPO}:Q8_0", DESCRIBED._replace(context=16384))
+    assert (long.verdict.fits, long.max_context) == (True, 16384)
+    assert all(each.outcome.max_context == 16384 for each in long.profiles)
+    room = long.estimate.uses[0].need - 100_000
+    short = estimate(f"hf:{REPO}:Q8_0", EstimateOptions(context=16384, ram=room))
+    assert (short.verdict.fits, 0 < short.max_context < 16384) == (False, True)
+
+
+def test_profiles_keep_what_is_asked_for(place: Place, estimate: Callable[..., Estimation]) -> None:
+    """At its best a model takes the GPU and the most context, unless a flag or llama.cpp says otherwise."""
+    put(place, {"tiny-Q8_0.gguf": quant("Q8_0")})
+
+    def told(**asked: Any) -> list[tuple[str, bool, int, int]]:
+        found = estimate(f"hf:{REPO}:Q8_0", DESCRIBED._replace(**asked))
+        return [
+            (each.name, each.flash_attention, each.load["n_gpu_layers"], each.load["n_ctx"])
+            for each in found.profiles
+        ]
+
+    assert told() == [
+        ("as-loaded", False, 0, 512),
+        ("as-loaded", True, 0, 512),
+        ("best", False, -1, 8192),
+        ("best", True, -1, 8192),
+    ]
+    assert told(context=1024, gpu_layers=2, flash_attention=False) == [
+        ("as-loaded", False, 2, 1024),
+        ("best", False, 2, 1024),
+    ]
+    quantized = told(cache_type_k="q8_0", cache_type_v="q8_0", flash_attention=True)
+    assert [flash for _, flash, *_ in quantized] == [True, True]
 
 
 @pytest.mark.parametrize(

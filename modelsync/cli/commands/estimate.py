@@ -10,10 +10,14 @@ from modelsync.memory import placement
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from modelsync.context import Context
     from modelsync.fit.estimation import EstimateOptions, Estimation
+    from modelsync.fit.profiles import LoadProfile, Outcome
     from modelsync.fit.quants import Quants
-    from modelsync.memory.estimate import DeviceUse
+    from modelsync.memory.estimate import DeviceUse, Estimate
+    from modelsync.memory.placement import Verdict
     from modelsync.spec.uri import Reference
 
 import click
@@ -82,7 +86,16 @@ def estimate(
 ) -> None:
     """Say what memory a model will need, and whether it fits this machine, or one that is described.
 
-    Of a model that is not here only the header is fetched. A repo without a quant gives a table of all its quants.
+    Of a model that is not here only the header is fetched. It is shown as it would be loaded (by the manifest's load
+    settings, or a program's defaults) and at its best: as many layers on GPUs as fit beside 8192 tokens of context,
+    then the most context. What is given as an option holds for both.
+
+    The score is node-llama-cpp's, 0 to 100, for comparing models and settings. With layers on a GPU: 60 for their
+    share, 10 more if that is all, 30 for the context, 10 if RAM suffices, of 110. On a CPU a large model scores low
+    even where it fits.
+
+    A repo without a quant gives a table of all its quants, with 4096 tokens and as many layers on GPUs as fit, as
+    `add --fit` chooses.
     """
     show(invocation, model, asked, variant=variant)
 
@@ -132,19 +145,23 @@ def _repo(context: "Context", model: str) -> "Reference | None":
 def _report(found: "Estimation") -> Iterator[str]:
     import click
 
-    estimate = found.estimate
+    estimate, best = found.estimate, found.best
     yield click.style(printable(found.title), bold=True)
-    yield "  " + click.style(found.verdict.text, fg="green" if found.verdict.fits else "red", bold=True)
+    yield f"  as it would be loaded: {_verdict(found.verdict)}"
+    yield f"    {_needs(estimate)}, with a context of {estimate.context:,} tokens"
+    if best is not None:
+        yield f"  at its best here: {_verdict(best.outcome.verdict)}"
+        yield f"    {_needs(best.outcome.estimate)}, with {_settings(best)}"
     yield ""
-    about = "at most " if estimate.bound else ""
-    layers = f", {estimate.gpu_layers} of {estimate.layers} layers on GPUs" if len(estimate.uses) > 1 else ""
-    yield f"  needs {about}{units.size(estimate.need)} with a context of {estimate.context:,} tokens{layers}"
-    if found.max_context:
-        yield f"  the largest context that fits: {found.max_context:,} tokens"
-    yield f"  {SOURCES[estimate.source]}, for {estimate.settings.profile}; node-llama-cpp's score: {found.score}"
+    yield from (f"  {line}" for line in _compared(found))
     yield ""
-    for use in estimate.uses:
-        yield from _device(use)
+    yield f"  {SOURCES[estimate.source]}, for {estimate.settings.profile}"
+    for title, uses in _drawn(found):
+        yield ""
+        if title:
+            yield f"  {title}:"
+        for use in uses:
+            yield from _device(use)
     if not found.verdict.fits:
         yield ""
         for remedy in found.remedies:
@@ -153,6 +170,70 @@ def _report(found: "Estimation") -> Iterator[str]:
             yield f"  a smaller quant of the repo fits: {printable(found.smaller)}"
         if not found.remedies and found.smaller is None:
             yield "  no setting makes it fit: a smaller model or quant would need less"
+
+
+def _needs(estimate: "Estimate") -> str:
+    return ("at most " if estimate.bound else "") + units.size(estimate.need)
+
+
+def _verdict(verdict: "Verdict") -> str:
+    import click
+
+    return click.style(verdict.text, fg="green" if verdict.fits else "red", bold=True)
+
+
+def _settings(profile: "LoadProfile") -> str:
+    """The settings of a profile, as a manifest and `llama_cpp.Llama` take them."""
+    told = {
+        name: str(value).lower()
+        for name, value in profile.load.items()
+        if name != "n_gpu_layers" or profile.outcome.estimate.gpu_layers
+    }
+    return ", ".join(f"{name} = {value}" for name, value in told.items())
+
+
+def _drawn(found: "Estimation") -> "Iterator[tuple[str, Sequence[DeviceUse]]]":
+    """What devices are drawn with: as loaded, and at its best where that takes other layers to GPUs."""
+    best = found.best
+    if best is None or best.outcome.estimate.gpu_layers == found.estimate.gpu_layers:
+        yield "", found.estimate.uses
+        return
+    yield "as it would be loaded", found.estimate.uses
+    yield "at its best here", best.outcome.estimate.uses
+
+
+NAMES = {"as-loaded": "as loaded", "best": "best here"}
+
+
+def _compared(found: "Estimation") -> Iterator[str]:
+    """The profiles as a table."""
+    rows, before = [], ""
+    for profile in found.profiles:
+        outcome = profile.outcome
+        estimate = outcome.estimate
+        rows.append(
+            (
+                NAMES[profile.name] if profile.name != before else "",
+                "on" if profile.flash_attention else "off",
+                f"{estimate.gpu_layers}/{estimate.layers}" if len(estimate.uses) > 1 else "",
+                f"{estimate.context:,}",
+                f"{outcome.max_context:,}" if outcome.max_context else "none",
+                units.size(estimate.need),
+                str(outcome.score),
+                _fits(outcome),
+            )
+        )
+        before = profile.name
+    titles = ["", "flash", "on GPU", "context", "max ctx", "needs", "score", "verdict"]
+    return iter(titled(titles, rows, right=[2, 3, 4, 5, 6]))
+
+
+def _fits(outcome: "Outcome") -> str:
+    """A verdict short enough for a column beside that of layers."""
+    short = placement.shortage(outcome.estimate)
+    if short:
+        return f"{units.size(short)} over"
+    return "tight" if outcome.verdict.word == "tight" else "fits"
 
 
 def _device(use: "DeviceUse") -> Iterator[str]:
@@ -189,9 +270,13 @@ def _table(found: "Quants") -> Iterator[str]:
         )
         for row in found.rows
     ]
+    context = max(row.estimate.context for row in found.rows)
+    yield f"  with a context of {context:,} tokens:"
     yield from titled(["quant", "size", "needs", "max context", "score", "verdict"], rows, right=[1, 2, 3, 4])
     if found.best is not None:
-        yield f"the largest that fits: {printable(found.best.quant or found.best.title)}"
+        on_gpus = found.best.estimate.gpu_layers == found.best.estimate.layers
+        which = "the largest that is all on the GPU" if on_gpus else "the largest that fits"
+        yield f"{which}: {printable(found.best.quant or found.best.title)}"
 
 
 def _short(row: "Estimation") -> str:
