@@ -4,7 +4,12 @@ Exit codes: 1, a person must do something; 2, usage, an unreadable file of the u
 3, the network or a server that may answer later; 130, interrupted.
 """
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+if TYPE_CHECKING:
+    from typing import Self
+
+Error = TypeVar("Error", bound="ModelsyncError")
 
 
 class ModelsyncError(Exception):
@@ -33,16 +38,32 @@ class ModelsyncError(Exception):
         if hint:
             self.advise(hint)
 
-    def concern(self, model: str, place: str | None = None) -> None:
-        """Says which model it is about, and where that stands in the manifest."""
-        self.model = model
-        self.message = ": ".join(filter(None, (place, model, self.message)))
-        self.args = (self.message, *self.args[1:])
+    def about(self, model: str, place: str | None = None) -> "Self":
+        """The same error as that of one model, with its name and where that stands in the manifest in the message.
+
+        It is another object: several models may have met the same one.
+        """
+        own = _twin(self)
+        own.model = model
+        own.message = ": ".join(filter(None, (place, model, self.message)))
+        own.args = (own.message, *self.args[1:])
+        return own
 
     def advise(self, hint: str) -> None:
         """Adds to the hint. A traceback shows it too."""
         self.hint = f"{self.hint}; {hint}" if self.hint else hint
         self.add_note(f"hint: {hint}")
+
+
+def _twin(error: Error) -> Error:
+    """A copy of an error, with its cause and its notes. `copy.copy` would call `__init__`, whose arguments differ."""
+    own = type(error).__new__(type(error))
+    own.__dict__.update(error.__dict__)
+    if "__notes__" in own.__dict__:
+        own.__notes__ = [*error.__notes__]
+    own.__cause__, own.__context__ = error.__cause__, error.__context__
+    own.__suppress_context__ = error.__suppress_context__
+    return own.with_traceback(error.__traceback__)
 
 
 # --- 2: usage, files of the user's, the disk ---------------------------------------------------------

@@ -39,11 +39,13 @@ def list_quants(
     """The commit, and the models of the repo in it, each by a URI that names it alone, from small to large."""
     from modelsync.sources import request as requests
     from modelsync.sources import source_for
+    from modelsync.sources.huggingface import check_owner
 
     assert isinstance(reference.uri, HfUri)
     repo, sources, endpoint = reference.uri.repo, context.sources(), context.endpoint()
     source: HuggingFace = source_for(reference.uri, sources)  # type: ignore[assignment]
     at = source.hubs.repo(endpoint, repo, reference.revision)
+    check_owner(at, reference.revision)
     files_there = source.hubs.files(endpoint, at)
     models = choose.models(tuple(files_there), {path: file.size for path, file in files_there.items()})
     if not models:

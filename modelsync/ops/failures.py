@@ -44,15 +44,15 @@ class Failures:
             raise error
         if title in self._errors:
             return
-        if error.model is None and self._named:  # else: two models want the same file
-            error.concern(title, self._place(entry) if entry is not None else None)
+        if error.model is None and self._named:  # else: it names its model
+            error = error.about(title, self._place(entry) if entry is not None else None)
         self._errors[title] = error
 
     def raise_first(self, report: object = None) -> None:
         """Raises the first error by name, with all of them and what the call came to; returns if there is none."""
         if not self._errors:
             return
-        errors = tuple(dict.fromkeys(self._errors[title] for title in sorted(self._errors)))
+        errors = tuple(self._errors[title] for title in sorted(self._errors))
         errors[0].errors = errors if self._named else ()
         errors[0].report = report if self._named else None
         raise errors[0]

@@ -9,7 +9,7 @@ from modelsync.ops import lock, outdated, path, pull, sync
 from modelsync.ops.options import Upgrade
 from modelsync.project.project import Project
 from modelsync.system import disks
-from tests.hub import Corrupt, Status
+from tests.hub import Corrupt, Delay, Status
 from tests.support.command_line import Cli
 from tests.support.content import gguf
 from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place, actions, sync_options
@@ -212,3 +212,28 @@ def test_outdated_and_verify_give_rows_and_errors(cli: Cli) -> None:
     words = cli("outdated", status=1)
     assert words.out.startswith(" ~ tiny  ")
     assert "error: models.toml:5: a: " in words.err
+
+
+def test_an_error_of_two_models_is_told_of_both(place: Place, context: Context, opened: Opened) -> None:
+    """Two models ask one dead repo at once, or want one file that is gone: each is told, by its own name and line."""
+    gone = place.hub.repo("user/gone")
+    gone.commit({"g-Q8_0.gguf": gguf("g"), "g-Q4_0.gguf": gguf("g4")})
+    entries = 'a = "hf:user/gone:Q8_0"\nb = "hf:user/gone:Q4_0"\nc = "hf:user/gone/g-Q8_0.gguf"\n'
+    project = place.write(LINKED + entries)
+    lock.lock(context, project)
+    place.hub.misbehave(Delay(0.2), where="hub", match="*/revision/*", times=None)
+    place.hub.remove("user/gone")
+    for ask in (
+        lambda: lock.lock(opened(), project, Upgrade(every_model=True)),
+        lambda: lock.verify(opened(), project),
+        lambda: outdated.outdated(opened(), project),
+    ):
+        with pytest.raises(ModelsyncError) as error:
+            ask()
+        told = [(one.model, str(one)[:17]) for one in error.value.errors]
+        assert told == [(name, f"models.toml:{line}: {name}:") for line, name in enumerate("abc", 5)]
+    with pytest.raises(ModelsyncError) as error:
+        sync.sync(opened(), project)
+    assert [(one.model, one.message[:3]) for one in error.value.errors] == [
+        (name, f"{name}: ") for name in "abc"
+    ]
