@@ -84,6 +84,9 @@ def estimate(
 ) -> "Estimation":
     """What memory a model will need, from its header alone: `modelsync estimate`.
 
+    What is returned is the model as it would be loaded; its `profiles` compare that with the model at its best on the
+    machine, each with flash attention off and on.
+
     Args:
         name_or_uri: A name of the manifest, a URI with a quant or a file, or a path with a separator in it.
         ctx: Tokens of context; 0: what it was trained with; None: what the manifest or the profile says.

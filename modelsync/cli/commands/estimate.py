@@ -270,8 +270,9 @@ def _table(found: "Quants") -> Iterator[str]:
         )
         for row in found.rows
     ]
-    context = max(row.estimate.context for row in found.rows)
-    yield f"  with a context of {context:,} tokens:"
+    contexts = {row.estimate.context for row in found.rows}
+    if len(contexts) == 1:
+        yield f"with a context of {contexts.pop():,} tokens:"
     yield from titled(["quant", "size", "needs", "max context", "score", "verdict"], rows, right=[1, 2, 3, 4])
     if found.best is not None:
         on_gpus = found.best.estimate.gpu_layers == found.best.estimate.layers

@@ -116,12 +116,12 @@ def llama(found: Probe | None) -> Iterator[Finding]:
 
 
 def exactness(why_not: str | None, exclusive: bool) -> Finding:
-    """Whether llama.cpp can be asked what it will need, after its test on a known model."""
+    """Whether llama.cpp can be asked what a model will need."""
     name = "exact estimates"
     if exclusive:
         return Finding(name, "not asked for: a GPU is in exclusive mode", "note")
     if why_not is None:
-        return Finding(name, "llama.cpp was asked about a known model, and answers right")
+        return Finding(name, "llama.cpp answers what a model will need")
     state = "warning" if sys.platform == "linux" else "note"
     return Finding(name, f"by the formulas instead: {why_not}", state)  # type: ignore[arg-type]
 
