@@ -8,8 +8,9 @@ from modelsync.errors import HashMismatchError, UsageError
 from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.sources import source_for
 from modelsync.sources.base import Question, Resolution
-from modelsync.spec.names import file_name, printable
-from modelsync.spec.roles import BY_ROLE, COMPANIONS
+from modelsync.spec.names import did_you_mean, file_name, listed, printable
+from modelsync.spec.pins import Pin, pins_of
+from modelsync.spec.roles import BY_ROLE, COMPANIONS, OWN_ROLES
 from modelsync.spec.uri import HfUri, Reference, parse
 
 if TYPE_CHECKING:
@@ -118,38 +119,42 @@ def check_pins(request: Request, files: Sequence[Found | LockedFile]) -> Mapping
         HashMismatchError: a file has another sha256 than its pin.
         UsageError: a pin names no file, or is one hash for a model of several files.
     """
-    if not request.sha256:
-        return {}
-    pins: tuple[tuple[Found | LockedFile, str], ...]
-    if isinstance(request.sha256, str):
-        model = [file for file in files if file.role == "model"]
-        if len(model) != 1:
-            names = ", ".join(printable(file_name(file.path)) for file in model)
-            raise UsageError(
-                f"{request.uri} is {len(model)} files, and one sha256 is pinned",
-                hint=f"make sha256 a table of file name to hash: {names}",
-            )
-        pins = ((model[0], request.sha256),)
-    else:
-        pins = tuple((_named(name, request, files), sha256) for name, sha256 in request.sha256)
-    for file, sha256 in pins:
-        if file.sha256 is not None and file.sha256 != sha256:
+    pins = {}
+    for pin in pins_of(request.sha256, files):
+        if len(pin.files) != 1:
+            raise _unclear(pin, request, files)
+        file = pin.files[0]
+        if file.sha256 is not None and file.sha256 != pin.sha256:
             raise HashMismatchError(
-                f"{printable(file_name(file.path))} of {request.uri}: "
-                f"the pinned sha256 is {sha256}, the source has {file.sha256}",
+                f"{printable(file.path)} of {request.uri}: "
+                f"the pinned sha256 is {pin.sha256}, the source has {file.sha256}",
                 hint="if the new file is the one you want, change `sha256` in the manifest; "
                 "to stay with the old one, pin its `revision`",
             )
-    return {file.path: sha256 for file, sha256 in pins}
+        pins[file.path] = pin.sha256
+    return pins
 
 
-def _named(name: str, request: Request, files: Sequence[Found | LockedFile]) -> Found | LockedFile:
-    for file in files:
-        if name in (file.path, file_name(file.path)):
-            return file
-    names = ", ".join(printable(file_name(file.path)) for file in files)
-    raise UsageError(
-        f"`sha256` pins {printable(name)!r}, which is no file of {request.uri}", hint=f"its files: {names}"
+def _unclear(
+    pin: Pin[Found | LockedFile], request: Request, files: Sequence[Found | LockedFile]
+) -> UsageError:
+    """The error about a pin that is not of one file."""
+    if pin.path is None:
+        return UsageError(
+            f"{request.uri} is {len(pin.files)} files, and one sha256 is pinned",
+            hint=f"make sha256 a table of path to hash: {listed([file.path for file in pin.files])}",
+        )
+    name = printable(pin.path)
+    if pin.files:
+        return UsageError(
+            f"`sha256` pins `{name}`, and {len(pin.files)} files of this entry have that path",
+            hint="one of them is of another repo: name that by a URI of its own, in a model of its own",
+        )
+    paths = [file.path for file in files]
+    same = next((path for path in paths if file_name(path) == file_name(pin.path)), None)
+    near = f"; did you mean `{printable(same)}`?" if same is not None else did_you_mean(pin.path, paths)
+    return UsageError(
+        f"`sha256` pins `{name}`, which is no file of {request.uri}{near}", hint=f"its files: {listed(paths)}"
     )
 
 
@@ -181,7 +186,7 @@ def owners(
         text = own
         if file.role in texts:
             text = str(next(texts[file.role], ""))
-        elif file.role != "model" and isinstance(named := request.get(BY_ROLE[file.role].key), str):
+        elif file.role not in OWN_ROLES and isinstance(named := request.get(BY_ROLE[file.role].key), str):
             text = named
         reference = parse(text)
         if text is own:

@@ -131,6 +131,24 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
+def clash(paths: Sequence[str]) -> tuple[str, str] | None:
+    """Two of these paths that cannot both be in one folder where case and Unicode forms do not count; None: all can.
+
+    They are equal there, or one is the folder of the other.
+    """
+    seen: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    for path in paths:
+        key = folded(path)
+        if key in seen:
+            return seen[key], path
+        seen[key] = path
+        while (key := key.rpartition("/")[0]) and key not in folders:
+            folders[key] = path
+    both = next((key for key in folders if key in seen), None)
+    return None if both is None else (seen[both], folders[both])
+
+
 def listed(names: Sequence[str]) -> str:
     """Some names for a hint: all of a few, the first of many."""
     shown = ", ".join(printable(name) for name in names[:MAX_LISTED])

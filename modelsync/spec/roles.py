@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple, TypeAlias
 
-Role: TypeAlias = Literal["model", "mmproj", "lora", "draft"]
+Role: TypeAlias = Literal["model", "file", "mmproj", "lora", "draft"]
 
 
 class Companion(NamedTuple):
@@ -30,6 +30,7 @@ COMPANIONS = (  # in the order of a lock, behind the model's own files
     Companion("lora", "loras", many=True, beside=False, noun="an adapter"),
     Companion("draft", "draft", many=False, beside=True, noun="a draft head", since=2),
 )
-ROLES: tuple[Role, ...] = ("model", *(each.role for each in COMPANIONS))
+OWN_ROLES: tuple[Role, ...] = ("model", "file")  # the model's file or parts; the files of a folder model
+ROLES: tuple[Role, ...] = (*OWN_ROLES, *(each.role for each in COMPANIONS))
 KEYS = tuple(each.key for each in COMPANIONS)
 BY_ROLE = {each.role: each for each in COMPANIONS}

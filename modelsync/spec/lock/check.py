@@ -1,9 +1,11 @@
 """Checks the tables of a lock and builds its values. Nothing in them is trusted."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from modelsync.errors import LockfileError, ModelsyncError, RefusedError
+from modelsync.spec.globs import Globs
 from modelsync.spec.lock.keys import (
     FILE_KEYS,
     LOCK_KEYS,
@@ -15,6 +17,7 @@ from modelsync.spec.lock.keys import (
 )
 from modelsync.spec.lock.model import (
     MAX_FILE_SIZE,
+    MAX_FILES,
     Lock,
     LockedFile,
     LockedModel,
@@ -22,13 +25,12 @@ from modelsync.spec.lock.model import (
     UnknownKeys,
 )
 from modelsync.spec.lock.origin import RequestReferences, asked, check_hashes, check_origin
-from modelsync.spec.names import check_name, path_fault, printable
-from modelsync.spec.parts import joined_name, siblings
+from modelsync.spec.names import check_name, clash, path_fault, printable
+from modelsync.spec.parts import MAX_PARTS, joined_name, siblings
 from modelsync.spec.roles import ROLES
 from modelsync.spec.toml import toml_value
 
 MAX_MODELS = 20_000
-MAX_FILES = 2_000  # of one model, and pieces of one file
 MAX_TEXT = 4_096  # characters of a url, a license, …
 
 _HEX = "0123456789abcdef"
@@ -103,7 +105,7 @@ def _file(table: Mapping[str, Any], wanted: RequestReferences, revision: str | N
         raise kind(f"files: a role is one of {', '.join(ROLES)}")
     path = _path(table)
     try:
-        pieces = tuple(map(_piece, _tables(table, "pieces", MAX_FILES))) if "pieces" in table else ()
+        pieces = tuple(map(_piece, _tables(table, "pieces", MAX_PARTS))) if "pieces" in table else ()
         file = LockedFile(
             role,
             path,
@@ -146,6 +148,9 @@ def _check_pieces(file: LockedFile) -> None:
 def _check_whole(files: tuple[LockedFile, ...], wanted: RequestReferences) -> None:
     """Checks that everything the request asks for is there once: one model with all its parts, each companion."""
     roles = [file.role for file in files]
+    if wanted.globs is not None:
+        _check_folder(files, wanted.globs)
+        return
     models = tuple(file.path for file in files if file.role == "model")
     if not models or any(roles.count(role) != len(found) for role, found in wanted.companions.items()):
         raise LockfileError("files: not all, or not only, what the request asks for")
@@ -157,6 +162,21 @@ def _check_whole(files: tuple[LockedFile, ...], wanted: RequestReferences) -> No
         whole = siblings(file.path)
         if whole != (models if file.role == "model" else (file.path,)):
             raise LockfileError(f"{printable(file.path)}: not all of its parts are there, in order, or more")
+
+
+def _check_folder(files: tuple[LockedFile, ...], globs: Globs) -> None:
+    """Checks that a folder model is of files that its globs take, each once, sorted by path."""
+    paths = [file.path for file in files]
+    if not paths or any(file.role != "file" or file.pieces or file.repo or file.revision for file in files):
+        raise LockfileError("files: not all, or not only, what the request asks for")
+    if any(one >= two for one, two in pairwise(paths)):
+        raise LockfileError("files: they are not sorted by path, each once")
+    for path in paths:
+        if not globs.takes(path):
+            raise RefusedError(f"{printable(path)}: the globs of the request do not take it")
+    twins = clash(paths)
+    if twins is not None:
+        raise RefusedError(f"{printable(twins[0])} and {printable(twins[1])} cannot both be in one folder")
 
 
 # --- single values -----------------------------------------------------------------------------------

@@ -14,10 +14,12 @@ REQUEST_KEYS = {
     "uri": 1,
     "revision": 1,
     **{each.key: each.since for each in COMPANIONS},
+    "include": 2,
+    "exclude": 2,
     "sha256": 1,
     "endpoint": 1,
 }
-ROLE_VERSIONS = {"model": 1, **{each.role: each.since for each in COMPANIONS}}
+ROLE_VERSIONS = {"model": 1, "file": 2, **{each.role: each.since for each in COMPANIONS}}
 
 PIECE_KEYS = ("path", "url", "etag", "size", "sha256")
 FILE_KEYS = ("role", "repo", "revision", *PIECE_KEYS)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from modelsync.spec.roles import Role
 
+MAX_FILES = 10_000  # of one model
 MAX_FILE_SIZE = 1 << 50  # bytes; what claims to be larger is refused
 
 # Keys of a later version that may be ignored, each with its value as TOML: they are written back as they were.

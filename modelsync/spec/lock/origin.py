@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 from modelsync.errors import LockfileError, RefusedError
 from modelsync.settings import DEFAULT_ENDPOINT
+from modelsync.spec.globs import MAX_GLOBS, Globs, check_glob
 from modelsync.spec.lock.keys import is_commit
 from modelsync.spec.lock.model import LockedFile
-from modelsync.spec.names import file_name, printable
+from modelsync.spec.names import printable
 from modelsync.spec.parts import joined_name, siblings
-from modelsync.spec.roles import COMPANIONS, Companion, Role
+from modelsync.spec.pins import pins_of
+from modelsync.spec.roles import COMPANIONS, OWN_ROLES, Companion, Role
 from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, parse
 from modelsync.spec.uri_forms import check_endpoint
 
@@ -28,10 +30,18 @@ class RequestReferences(NamedTuple):
     companions: Mapping[Role, tuple[Reference, ...]]
     sha256: str | Mapping[str, str] | None
     endpoint: str
+    globs: Globs | None = None  # of a folder model
 
     def of_role(self, role: Role) -> tuple[Reference, ...]:
         """The references that a file of that role may come from."""
-        return (self.model,) if role == "model" else self.companions[role]
+        if role not in OWN_ROLES:
+            return self.companions[role]
+        return (self.model,) if role == self.own_role else ()
+
+    @property
+    def own_role(self) -> Role:
+        """The role of the model's own files."""
+        return "model" if self.globs is None else "file"
 
 
 def asked(request: Mapping[str, Any]) -> RequestReferences:
@@ -51,21 +61,28 @@ def asked(request: Mapping[str, Any]) -> RequestReferences:
     if not all(isinstance(pin, str) for pin in pins):
         raise LockfileError("request: sha256: a SHA-256, or a table of them, is expected")
     endpoint = check_endpoint(_text(request, "endpoint")) if "endpoint" in request else DEFAULT_ENDPOINT
-    return RequestReferences(model, companions, sha256, endpoint)
+    globs = _globs(request, model, companions)
+    return RequestReferences(model, companions, sha256, endpoint, globs)
+
+
+def _globs(
+    request: Mapping[str, Any], model: Reference, companions: Mapping[Role, tuple[Reference, ...]]
+) -> Globs | None:
+    """Which files a folder model has; None if the request is of none."""
+    include, exclude = (_texts(request, key, MAX_GLOBS, "globs") for key in ("include", "exclude"))
+    if not include and not exclude:
+        return None
+    uri = model.uri
+    if not include or not isinstance(uri, HfUri) or uri.path or uri.quant or any(companions.values()):
+        raise LockfileError("request: include: globs are of a whole repo of a hub, and of nothing else")
+    return Globs(tuple(map(check_glob, include)), tuple(map(check_glob, exclude)))
 
 
 def _companions(companion: Companion, request: Mapping[str, Any], model: Reference) -> tuple[Reference, ...]:
     """The references of one role in a request."""
     key = companion.key
     if companion.many:
-        texts = request.get(key, [])
-        if (
-            not isinstance(texts, list)
-            or len(texts) > MAX_COMPANIONS
-            or not all(isinstance(text, str) for text in texts)
-        ):
-            raise LockfileError(f"request: {key}: a list of up to {MAX_COMPANIONS} URIs is expected")
-        return tuple(map(parse, texts))
+        return tuple(map(parse, _texts(request, key, MAX_COMPANIONS, "URIs")))
     if key not in request:
         return ()
     if companion.beside and request[key] is True:
@@ -97,18 +114,15 @@ def check_hashes(files: tuple[LockedFile, ...], wanted: RequestReferences) -> No
     """Refuses hashes other than those that the request pins.
 
     Raises:
-        RefusedError: a file has another one.
+        RefusedError: a file has another one, or a pin is of no file or of several.
     """
-    if wanted.sha256 is None:
-        return
-    models = [file for file in files if file.role == "model"]
-    for file in files:
-        if isinstance(wanted.sha256, str):
-            pin = wanted.sha256 if models == [file] else None
-        else:
-            pin = wanted.sha256.get(file_name(file.path))
-        if pin is not None and file.sha256 != pin:
-            raise RefusedError(f"{printable(file.path)}: its sha256 is not the one that the request pins")
+    for pin in pins_of(wanted.sha256, files):
+        if len(pin.files) != 1:
+            what = "one sha256" if pin.path is None else f"the sha256 of `{printable(pin.path)}`"
+            raise RefusedError(f"the request pins {what}, and {len(pin.files)} of its files are meant")
+        if pin.files[0].sha256 != pin.sha256:
+            name = printable(pin.files[0].path)
+            raise RefusedError(f"{name}: its sha256 is not the one that the request pins")
 
 
 def _fault(
@@ -160,6 +174,13 @@ def _siblings(url: str) -> tuple[str, ...]:
     """The URLs of all parts; their query is the same."""
     base, mark, query = url.partition("?") if url.startswith("http") else (url, "", "")
     return tuple(f"{sibling}{mark}{query}" for sibling in siblings(base))
+
+
+def _texts(table: Mapping[str, Any], key: str, limit: int, what: str) -> list[str]:
+    value = table.get(key, [])
+    if not isinstance(value, list) or len(value) > limit or not all(isinstance(text, str) for text in value):
+        raise LockfileError(f"request: {key}: a list of up to {limit} {what} is expected")
+    return value
 
 
 def _text(table: Mapping[str, Any], key: str) -> str:

@@ -42,6 +42,9 @@ class NewModel(NamedTuple):
         name: The model's name.
         reference: Where it is; it may name the revision.
         revision: Its branch, tag or commit.
+        include: Globs of the files of a folder model.
+        exclude: Globs of files that it leaves out.
+        allow_code: Globs of files that may run code when they are loaded.
         mmproj: True for the projector beside it, or where another is.
         loras: Its adapters.
         draft: True for the draft head beside it, or where another is.
@@ -61,6 +64,9 @@ class NewModel(NamedTuple):
     endpoint: str | None = None
     sha256: str | None = None
     variant: str | None = None
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    allow_code: Sequence[str] = ()
 
 
 def template() -> str:
@@ -92,6 +98,9 @@ def add(text: str, model: NewModel, *, where: str = "models.toml") -> str:
     values: dict[str, Any] = {
         "uri": str(reference.uri),
         "revision": revision or reference.revision,
+        "include": list(model.include),
+        "exclude": list(model.exclude),
+        "allow-code": list(model.allow_code),
         **{each.key: _written(getattr(model, each.key)) for each in COMPANIONS},
         "sha256": model.sha256,
         "endpoint": model.endpoint,

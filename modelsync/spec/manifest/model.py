@@ -14,7 +14,7 @@ MAX_ENTRIES = 10_000
 class Entry(NamedTuple):
     """One name, or one variant of it, with its request.
 
-    `load` holds arguments of `llama_cpp.Llama`.
+    `load` holds arguments of `llama_cpp.Llama`. `allow_code` are globs of files that may run code when they are loaded.
     """
 
     name: str
@@ -22,6 +22,7 @@ class Entry(NamedTuple):
     request: Request
     groups: tuple[str, ...] = ()
     load: Mapping[str, LoadValue] = {}
+    allow_code: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:

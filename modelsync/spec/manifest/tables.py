@@ -1,14 +1,16 @@
 """Checks the tables of a manifest and builds its values."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeAlias, TypeVar
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from modelsync.errors import ModelsyncError, UsageError
+from modelsync.errors import UsageError
 from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.spec.digest import sha256_hex
+from modelsync.spec.globs import MAX_GLOBS, check_glob
 from modelsync.spec.load_values import LoadValue, load_value
 from modelsync.spec.manifest.model import MAX_ENTRIES, Entry, Manifest
-from modelsync.spec.names import check_name, did_you_mean, path_fault, printable, safe_path
+from modelsync.spec.manifest.values import Path, check_keys, checked, texts, typed
+from modelsync.spec.names import check_name, path_fault, printable, safe_path
 from modelsync.spec.request import Request
 from modelsync.spec.roles import COMPANIONS, Companion
 from modelsync.spec.roles import KEYS as COMPANION_KEYS
@@ -16,15 +18,12 @@ from modelsync.spec.toml import Fault
 from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, WebUri, check_revision, parse
 from modelsync.spec.uri_forms import check_endpoint
 
-Path: TypeAlias = tuple[str | int, ...]
-
 MAX_COMPANIONS = 64  # of one role
 _TOP_KEYS = ("modelsync", "models")
 _PROJECT_KEYS = ("dir", "default-groups", "endpoint", "mirrors", "required-version")
-_VARIANT_KEYS = ("uri", "revision", *COMPANION_KEYS, "sha256", "endpoint", "load")
+_GLOB_KEYS = ("include", "exclude", "allow-code")
+_VARIANT_KEYS = ("uri", "revision", *_GLOB_KEYS, *COMPANION_KEYS, "sha256", "endpoint", "load")
 _ENTRY_KEYS = (*_VARIANT_KEYS, "groups", "variants")
-_KINDS: Mapping[type, str] = {str: "text in quotes", dict: "a table", list: "a list"}
-_T = TypeVar("_T")
 
 
 def manifest(document: Mapping[str, Any]) -> Manifest:
@@ -34,10 +33,10 @@ def manifest(document: Mapping[str, Any]) -> Manifest:
         Fault: something is wrong in it.
     """
     _check_version(document)
-    _check_keys(document, _TOP_KEYS, ())
+    check_keys(document, _TOP_KEYS, ())
     at: Path = ("modelsync",)
-    project = _typed(document.get("modelsync", {}), dict, at)
-    _check_keys(project, _PROJECT_KEYS, at)
+    project = typed(document.get("modelsync", {}), dict, at)
+    check_keys(project, _PROJECT_KEYS, at)
     endpoint = _endpoint(project["endpoint"], (*at, "endpoint")) if "endpoint" in project else None
     groups = project.get("default-groups")
     return Manifest(
@@ -45,9 +44,9 @@ def manifest(document: Mapping[str, Any]) -> Manifest:
         default_groups=None if groups is None else _names(groups, (*at, "default-groups")),
         endpoint=endpoint,
         mirrors=tuple(
-            _mirror(text, where) for text, where in _texts(project.get("mirrors", []), (*at, "mirrors"))
+            _mirror(text, where) for text, where in texts(project.get("mirrors", []), (*at, "mirrors"))
         ),
-        entries=_entries(_typed(document.get("models", {}), dict, ("models",)), endpoint),
+        entries=_entries(typed(document.get("models", {}), dict, ("models",)), endpoint),
     )
 
 
@@ -60,8 +59,8 @@ def _check_version(document: Mapping[str, Any]) -> None:
     from modelsync.version import __version__
 
     at: Path = ("modelsync", "required-version")
-    wanted = _typed(project["required-version"], str, at)
-    if not _checked(at, lambda text: required_version.allows(text, __version__), wanted):
+    wanted = typed(project["required-version"], str, at)
+    if not checked(at, lambda text: required_version.allows(text, __version__), wanted):
         raise Fault(
             at,
             f"this project needs modelsync {printable(wanted, 80)}, and this is {__version__}",
@@ -73,7 +72,7 @@ def _entries(models: Mapping[str, Any], endpoint: str | None) -> tuple[Entry, ..
     entries: list[Entry] = []
     for name, value in models.items():
         at: Path = ("models", name)
-        _checked(at, check_name, name)
+        checked(at, check_name, name)
         if isinstance(value, str):
             entries.append(Entry(name, None, _finished(Request(*_uri(value, at)), endpoint, at)))
         elif isinstance(value, dict):
@@ -89,21 +88,24 @@ def _entries(models: Mapping[str, Any], endpoint: str | None) -> tuple[Entry, ..
 
 def _table(name: str, table: Mapping[str, Any], endpoint: str | None, at: Path) -> list[Entry]:
     """The entry of a table, and its variants after it."""
-    _check_keys(table, _ENTRY_KEYS, at)
+    check_keys(table, _ENTRY_KEYS, at)
     request = _request(table, None, at)
     groups = _names(table["groups"], (*at, "groups")) if "groups" in table else ()
     load = _load(table["load"], {}, (*at, "load")) if "load" in table else {}
-    entries = [Entry(name, None, _finished(request, endpoint, at), groups, load)]
-    for variant, value in _typed(table.get("variants", {}), dict, (*at, "variants")).items():
+    code = _globs(table, "allow-code", at)
+    entries = [Entry(name, None, _finished(request, endpoint, at), groups, load, code)]
+    for variant, value in typed(table.get("variants", {}), dict, (*at, "variants")).items():
         here = (*at, "variants", variant)
-        _checked(here, check_name, variant)
+        checked(here, check_name, variant)
         if variant == "auto":
             raise Fault(here, "a variant cannot be called `auto`: that means the largest one that fits")
-        own = _typed(value, dict, here)
-        _check_keys(own, _VARIANT_KEYS, here)
+        own = typed(value, dict, here)
+        check_keys(own, _VARIANT_KEYS, here)
         own_load = _load(own["load"], load, (*here, "load")) if "load" in own else load
         own_request = _finished(_request(own, request, here), endpoint, here)
-        entries.append(Entry(name, variant, own_request, groups, own_load))
+        # What a person permits of one repo is not permitted of another.
+        own_code = _globs(own, "allow-code", here) if "uri" in own or "allow-code" in own else code
+        entries.append(Entry(name, variant, own_request, groups, own_load, own_code))
     return entries
 
 
@@ -126,8 +128,9 @@ def _request(table: Mapping[str, Any], base: Request | None, at: Path) -> Reques
         if not isinstance(request.uri, HfUri):
             raise Fault(here, f"`{request.uri}` has no revisions: only hf: URIs have")
         request = request._replace(
-            revision=_checked(here, check_revision, _typed(table["revision"], str, here))
+            revision=checked(here, check_revision, typed(table["revision"], str, here))
         )
+    request = _with_globs(request, table, base, at)
     for companion in COMPANIONS:
         if companion.key in table:
             value: Any = _companion(companion, table[companion.key], (*at, companion.key))
@@ -139,9 +142,36 @@ def _request(table: Mapping[str, Any], base: Request | None, at: Path) -> Reques
     return request
 
 
+def _with_globs(request: Request, table: Mapping[str, Any], base: Request | None, at: Path) -> Request:
+    """The request with the globs of its table. A variant inherits those of its base where its URI is a repo too."""
+    uri = request.uri
+    is_repo = isinstance(uri, HfUri) and uri.path is None and uri.quant is None
+    stays = "uri" not in table or is_repo
+    include = _globs(table, "include", at) if "include" in table else request.include if stays else ()
+    exclude = _globs(table, "exclude", at) if "exclude" in table else request.exclude if include else ()
+    if not include and "include" in table and base is None:
+        raise Fault((*at, "include"), "it is empty", 'for example include = ["*.json", "model.safetensors"]')
+    if exclude and not include:
+        raise Fault(
+            (*at, "exclude"), "it takes files away from `include`", 'add include = ["*"] for all others'
+        )
+    if include and not is_repo:
+        whole = f"hf:{uri.repo}" if isinstance(uri, HfUri) else "hf:user/model"
+        raise Fault((*at, "include"), f"`{uri}` is no whole repo", f'globs go with one: uri = "{whole}"')
+    if include and not request.include:  # of a base that is no folder: a folder has no companions
+        request = request._replace(mmproj=None, loras=(), draft=None)
+    return request._replace(include=include, exclude=exclude)
+
+
 def _finished(request: Request, endpoint: str | None, at: Path) -> Request:
     """The request as the lock has it: with the project's endpoint where it matters and is not the default."""
     for companion in COMPANIONS:
+        if request.include and getattr(request, companion.key):
+            raise Fault(
+                (*at, companion.key),
+                f"{companion.noun} goes with a GGUF model, and `include` makes this a folder of files",
+                "give it, or the GGUF model, a name of its own",
+            )
         if getattr(request, companion.key) is True and isinstance(request.uri, (WebUri, FileUri)):
             noun = companion.noun.partition(" ")[2]
             raise Fault(
@@ -159,14 +189,14 @@ def _finished(request: Request, endpoint: str | None, at: Path) -> Request:
 
 
 def _uri(value: Any, at: Path) -> Reference:
-    return _checked(at, parse, _typed(value, str, at))
+    return checked(at, parse, typed(value, str, at))
 
 
 def _companion(
     companion: Companion, value: Any, at: Path
 ) -> tuple[Reference, ...] | Reference | Literal[True] | None:
     if companion.many:
-        return tuple(_uri(text, here) for text, here in _texts(value, at, MAX_COMPANIONS))
+        return tuple(_uri(text, here) for text, here in texts(value, at, MAX_COMPANIONS))
     if companion.beside and isinstance(value, bool):
         return True if value else None  # false: a variant without the companion of its base
     if isinstance(value, str):
@@ -177,20 +207,27 @@ def _companion(
 
 def _sha256(value: Any, at: Path) -> str | tuple[tuple[str, str], ...]:
     if isinstance(value, str):
-        return _checked(at, sha256_hex, value)
+        return checked(at, sha256_hex, value)
     if not isinstance(value, dict) or not value:
-        raise Fault(at, "a SHA-256, or a table of file name to SHA-256, is expected")
+        raise Fault(at, "a SHA-256, or a table of path to SHA-256, is expected")
     pairs = []
     for name, digest in value.items():
         here = (*at, name)
-        _checked(here, safe_path, name)
-        pairs.append((name, _checked(here, sha256_hex, _typed(digest, str, here))))
+        checked(here, safe_path, name)
+        pairs.append((name, checked(here, sha256_hex, typed(digest, str, here))))
     return tuple(sorted(pairs))
+
+
+def _globs(table: Mapping[str, Any], key: str, at: Path) -> tuple[str, ...]:
+    here = (*at, key)
+    return tuple(
+        checked(where, check_glob, text) for text, where in texts(table.get(key, []), here, MAX_GLOBS)
+    )
 
 
 def _load(value: Any, base: Mapping[str, LoadValue], at: Path) -> Mapping[str, LoadValue]:
     load = dict(base)
-    for key, item in _typed(value, dict, at).items():
+    for key, item in typed(value, dict, at).items():
         try:
             load[key] = load_value(key, item)
         except UsageError as error:
@@ -199,7 +236,7 @@ def _load(value: Any, base: Mapping[str, LoadValue], at: Path) -> Mapping[str, L
 
 
 def _dir(value: Any, at: Path) -> str:
-    text = _typed(value, str, at).removeprefix("./").rstrip("/")
+    text = typed(value, str, at).removeprefix("./").rstrip("/")
     fault = path_fault(text) if text != "." else "it is the project's own folder"
     parts = text.lower().split("/")
     if not fault and ".git" in parts:
@@ -213,13 +250,13 @@ def _dir(value: Any, at: Path) -> str:
 
 
 def _endpoint(value: Any, at: Path) -> str:
-    return _checked(at, check_endpoint, _typed(value, str, at))
+    return checked(at, check_endpoint, typed(value, str, at))
 
 
 def _mirror(text: str, at: Path) -> str:
     if not text.startswith("oci://"):
-        return _checked(at, check_endpoint, text)
-    uri = _checked(at, parse, text.rstrip("/")).uri
+        return checked(at, check_endpoint, text)
+    uri = checked(at, parse, text.rstrip("/")).uri
     if not isinstance(uri, OciUri) or not text.rstrip("/").endswith(uri.repository):
         raise Fault(
             at, "a mirror has neither tag nor digest", "for example oci://registry.example.com/team/models"
@@ -228,44 +265,4 @@ def _mirror(text: str, at: Path) -> str:
 
 
 def _names(value: Any, at: Path) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_checked(where, check_name, text) for text, where in _texts(value, at)))
-
-
-def _texts(value: Any, at: Path, limit: int = 1024) -> list[tuple[str, Path]]:
-    """The texts of a list, each with its own path."""
-    items = _typed(value, list, at)
-    if len(items) > limit:
-        raise Fault(at, f"it has more than {limit} elements")
-    return [(_typed(item, str, (*at, index)), (*at, index)) for index, item in enumerate(items)]
-
-
-# --- checks ------------------------------------------------------------------------------------------
-
-
-def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], at: Path) -> None:
-    for key in table:
-        if key not in known:
-            near = did_you_mean(key, known)
-            raise Fault((*at, key), f"unknown key{near}", None if near else f"known here: {', '.join(known)}")
-
-
-def _typed(value: Any, kind: type[_T], at: Path) -> _T:
-    if isinstance(value, kind):
-        return value
-    raise Fault(at, f"{_KINDS[kind]} is expected, not {_named(value)}")
-
-
-def _named(value: object) -> str:
-    """The kind of a TOML value; a boolean is named itself."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (int, float)):
-        return "a number"
-    return _KINDS.get(type(value), "a date or time")
-
-
-def _checked(at: Path, check: Callable[[str], _T], text: str) -> _T:
-    try:
-        return check(text)
-    except ModelsyncError as error:
-        raise Fault(at, error.message, error.hint) from None
+    return tuple(dict.fromkeys(checked(where, check_name, text) for text, where in texts(value, at)))
