@@ -113,19 +113,22 @@ def test_a_pinned_hash_is_held_against_the_source(hub: Hub, ask: Asker) -> None:
     assert good in caught.value.message
 
 
-def test_a_table_of_hashes_pins_each_file_by_its_name(hub: Hub, ask: Asker) -> None:
-    """Parts, projector and adapters can be pinned; a name that is no file's is an error that lists them."""
+def test_a_table_of_hashes_pins_each_file_by_its_path(hub: Hub, ask: Asker) -> None:
+    """Parts, projector and adapters can be pinned; a path that is no file's is an error with those there are."""
     files = {f"d/m-Q8_0-{n:05}-of-00002.gguf": model(str(n)) for n in (1, 2)} | {
         "mmproj-F16.gguf": model("eyes")
     }
     hub.repo("u/Split").commit(dict(files))
-    pins = {path.rpartition("/")[2]: sha256(data) for path, data in files.items()}
+    pins = {path: sha256(data) for path, data in files.items()}
     assert len(ask("hf:u/Split:Q8_0", sha256=pins, mmproj=True).files) == 3
     with pytest.raises(HashMismatchError, match=r"mmproj-F16\.gguf"):
         ask("hf:u/Split:Q8_0", sha256={**pins, "mmproj-F16.gguf": SHA}, mmproj=True)
-    with pytest.raises(UsageError, match=r"'other\.gguf'") as caught:
+    with pytest.raises(UsageError, match=r"`other\.gguf`") as caught:
         ask("hf:u/Split:Q8_0", sha256={"other.gguf": SHA})
-    assert "m-Q8_0-00001-of-00002.gguf" in (caught.value.hint or "")
+    assert "d/m-Q8_0-00001-of-00002.gguf" in (caught.value.hint or "")
+    name = "m-Q8_0-00001-of-00002.gguf"
+    with pytest.raises(UsageError, match=rf"no file of hf:u/Split:Q8_0; did you mean `d/{name}`"):
+        ask("hf:u/Split:Q8_0", sha256={name: SHA})
     with pytest.raises(UsageError, match="2 files, and one sha256"):
         ask("hf:u/Split:Q8_0", sha256=SHA)
 

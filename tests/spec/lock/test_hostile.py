@@ -35,7 +35,7 @@ _KEYS = st.sampled_from(
             "path",
             "url",
         ),
-        *("etag", "size", "sha256", "pieces", "uri", "mmproj", "loras", "draft", "endpoint"),
+        *("etag", "size", "sha256", "pieces", "uri", "mmproj", "loras", "draft", "include", "endpoint"),
     ]
 )
 
@@ -198,7 +198,7 @@ def test_a_split_model_is_whole() -> None:
             ": empty-license: m.gguf: sha256: 64",
         ),
         (f'size = 0, sha256 = "{C}"', "size = 0, sha256 = 1", ": empty-license: m.gguf: sha256: 64"),
-        ('role = "mmproj"', 'role = "tokenizer"', ": llama3: files: a role is one of model, mmproj, lora"),
+        ('role = "mmproj"', 'role = "tokenizer"', ": llama3: files: a role is one of model, file, mmproj"),
         ('role = "mmproj"', "role = []", ": llama3: files: a role is one of"),
         ('etag = "', 'etag = 1, x = "', ": llama3: m-Q4_K_M.gguf: etag: a text is expected"),
         (
@@ -210,7 +210,7 @@ def test_a_split_model_is_whole() -> None:
         ("part1of2", "part2of2", ": llama3 (server): m Q8_0.gguf: its pieces are not all"),
         ('"m Q8_0.gguf"', '"x.gguf"', ": llama3 (server): x.gguf: its pieces are not all"),
         ("pieces = [", "pieces = [1, ", ": llama3 (server): m Q8_0.gguf: pieces: a list"),
-        ("files = [", "files = [1,", ": empty-license: files: a list of up to 2000 tables"),
+        ("files = [", "files = [1,", ": empty-license: files: a list of up to 10000 tables"),
         ("files = [", "files = []\nxs = [", ": empty-license: files: not all, or not only, what"),
         ("version = 1", "<<<<<<< ours\nversion = 1", ":2: a merge conflict is not resolved here"),
         ("version = 1", "version = ", ":2: not TOML: "),
@@ -293,7 +293,7 @@ def test_nothing_comes_along_that_nobody_asked_for(role: Role, words: str) -> No
 
     asked = {"uri": "hf:u/m:Q8_0", "mmproj": True, "loras": ["hf:u/m:F16"], "draft": True}
     names = ("m-Q8_0.gguf", "mmproj.gguf", "a-F16.gguf", "mtp-m.gguf")
-    files = tuple(map(file, ROLES, names))
+    files = tuple(map(file, [each for each in ROLES if each != "file"], names))
     right = LockedModel("m", asked, files, revision=commit)
     assert parse(dumps(Lock((right,)))) == Lock((right,))
     more = right._replace(files=(*files, file(role, "more.gguf")))

@@ -98,7 +98,7 @@ def test_a_later_version_is_refused_with_a_hint() -> None:
     ("old", "new", "message"),
     [
         ("mmproj = true", 'mmproj = true, "\\u001b[2J" = ["*"]', r"llama3: request: unknown key `\x1b[2J`"),
-        ('role = "mmproj"', 'role = "tokenizer"', "llama3: files: a role is one of model, mmproj, lora"),
+        ('role = "mmproj"', 'role = "tokenizer"', "llama3: files: a role is one of model, file, mmproj"),
     ],
 )
 def test_what_a_later_version_asked_for_is_refused_with_a_hint(old: str, new: str, message: str) -> None:
