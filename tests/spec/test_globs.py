@@ -1,7 +1,7 @@
 """The globs of folder models: the dialect of `hf download`, held against huggingface_hub itself."""
 
 import pytest
-from huggingface_hub.utils import filter_repo_objects
+from huggingface_hub.utils._paths import filter_repo_objects
 from hypothesis import given
 from hypothesis import strategies as st
 
