@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from modelsync.errors import NotFoundError, RefusedError, StoreError
 from modelsync.spec.names import printable
@@ -121,7 +121,7 @@ def path_of(url: str) -> str:
         RefusedError: it names another machine, or no absolute path.
     """
     parts = urlsplit(url)
-    path = unquote(parts.path)
+    path = os.fsdecode(unquote_to_bytes(parts.path))
     if parts.netloc not in ("", "localhost") or not path.startswith("/") or "\0" in path:
         raise RefusedError(
             f"{printable(url)} does not name a file of this machine", hint="write file:///path"

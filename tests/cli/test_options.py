@@ -292,7 +292,7 @@ def test_a_full_disk_under_stdout_is_an_error_with_words(synced: Cli, unbuffered
             check=False,
         )
     assert done.returncode == 2
-    assert done.stderr.startswith("error: No space left on device\nhint: ")
+    assert done.stderr.startswith("error: cannot write to standard output: No space left on device\nhint: ")
     assert len(done.stderr.splitlines()) == 2
 
 

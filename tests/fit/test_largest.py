@@ -65,17 +65,21 @@ def test_gpus_that_a_job_may_not_use_are_no_room(
     assert chosen_file(opened(), two) == "tiny-Q2_K.gguf"
 
 
-def test_none_that_fits_is_an_error_and_fetches_nothing(
+def test_none_that_fits_is_an_error_and_stops_no_other(
     two: Project, place: Place, opened: Opened, sized: Sized
 ) -> None:
-    """It names the room there is, and how to take one all the same."""
+    """It names the room there is, and how to take one all the same; of the model nothing is fetched."""
     sized(1)
     with pytest.raises(
         MisfitError, match="no variant of tiny fits this machine, which has room for"
     ) as caught:
         sync.sync(opened(), two, sync_options(variant="auto"))
     assert "--variant NAME" in str(caught.value.hint)
-    assert not (opened().store.root / "blobs-v1").exists()
+    lock = two.read_lock()
+    plain = lock.find("plain") if lock else None
+    blobs = (opened().store.root / "blobs-v1").rglob("?" * 64)
+    assert plain is not None
+    assert {blob.name for blob in blobs} == {plain.files[0].sha256}
 
 
 def test_of_variants_of_the_same_file_the_one_that_needs_more_is_the_larger(

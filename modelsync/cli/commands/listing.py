@@ -70,9 +70,8 @@ def list_(invocation: Invocation) -> None:
 def outdated(invocation: Invocation, names: tuple[str, ...], exit_code: bool) -> int:
     """Ask upstream what the manifest means now, and show what `modelsync lock --upgrade` would move.
 
-    \b
-    The columns: the name, what would move from what to what, and the bytes that this
-    machine lacks, with how many of those may be in the older files that are here.
+    The columns: the name, what would move from what to what, and the bytes that this machine lacks, with how many of
+    those may be in the older files that are here.
 
     Where upstream has another commit with the same files, nothing moves; -v shows these models as `same bytes`.
     """
