@@ -14,6 +14,7 @@ from modelsync.errors import ConfigError
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 DEFAULT_HTTP_TIMEOUT = 10.0
+_LOOPBACK = r"(?i)(?:[^/?#@]*@)?(?:localhost|127(?:\.\d+){3}|\[::1\])(?:[:/]|$)"
 TRUE_WORDS = frozenset({"1", "ON", "YES", "TRUE"})
 
 
@@ -52,7 +53,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     found: dict[str, Any] = {}
     for field, variable in _VARIABLES.items():
         for name in variable.names:
-            if text := env.get(name, "").strip():
+            if text := unquoted(env.get(name, "")):
                 found[field] = variable.read(name, text)
                 if found[field]:
                     break
@@ -67,21 +68,30 @@ def variable_of(field: str) -> str:
 
 
 def check_endpoint(name: str, value: str) -> str:
-    """Returns a hub's URL if it holds no secret: errors show it.
+    """Returns a hub's URL as it is asked, if it holds no secret: errors show it.
 
     Args:
         name: The variable or flag that has it.
-        value: The URL.
+        value: The URL; a host alone means https, or http on loopback.
 
     Raises:
         ConfigError: it holds a user or a password.
     """
+    value = unquoted(value)
+    if "://" not in value:
+        value = f"{'http' if re.match(_LOOPBACK, value) else 'https'}://{value}"
     if value != without_login(value):
         raise ConfigError(
             f"{name} holds a user or a password",
             hint="take them out; a hub's logins stand in .netrc, its headers in config.toml",
         )
     return value
+
+
+def unquoted(text: str) -> str:
+    """The text without the quotes around it that files for `--env-file` and the like leave there."""
+    text = text.strip()
+    return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
 def without_login(url: str) -> str:

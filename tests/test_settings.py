@@ -3,7 +3,7 @@
 import pytest
 
 from modelsync.errors import ConfigError
-from modelsync.settings import from_environment
+from modelsync.settings import check_endpoint, from_environment
 
 
 def test_the_variable_of_a_rate() -> None:
@@ -22,6 +22,30 @@ def test_an_endpoint_holds_no_login(name: str) -> None:
         from_environment({name: "https://me:hidden@hub.example/a"})
     assert "hidden" not in f"{raised.value} {raised.value.hint}"
     assert from_environment({name: "https://hub.example/a@b"}).endpoint == "https://hub.example/a@b"
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("hf-mirror.example", "https://hf-mirror.example"),
+        ("hf-mirror.example:8443/hub", "https://hf-mirror.example:8443/hub"),
+        ('"https://hf-mirror.example"', "https://hf-mirror.example"),
+        ("' hf-mirror.example '", "https://hf-mirror.example"),
+        ("localhost:8080", "http://localhost:8080"),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("localhost.example", "https://localhost.example"),
+    ],
+)
+def test_an_endpoint_without_a_scheme_or_in_quotes_is_understood(said: str, meant: str) -> None:
+    """As an `--env-file` leaves it, and as people type it: over TLS, but to this machine."""
+    assert from_environment({"HF_ENDPOINT": said}).endpoint == meant
+    assert check_endpoint("--endpoint", said) == meant
+
+
+def test_quotes_around_any_variable_are_no_part_of_it() -> None:
+    """A token in them would be refused by the hub."""
+    found = from_environment({"HF_TOKEN": '"hf_abc"', "MODELSYNC_STORE": "'/data'", "HF_HUB_OFFLINE": '"1"'})
+    assert (found.token, str(found.store), found.offline) == ("hf_abc", "/data", True)
 
 
 def test_the_hub_tools_timeouts_count_where_ours_is_not_set() -> None:

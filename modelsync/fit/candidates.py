@@ -47,7 +47,9 @@ def list_quants(
     at = source.hubs.repo(endpoint, repo, reference.revision)
     check_owner(at, reference.revision)
     files_there = source.hubs.files(endpoint, at)
-    models = choose.models(tuple(files_there), {path: file.size for path, file in files_there.items()})
+    models = choose.models(
+        tuple(files_there), {path: file.size for path, file in files_there.items() if file.size is not None}
+    )
     if not models:
         choose.choose_model((), quant=None, path=None, repo=repo)
     found = []

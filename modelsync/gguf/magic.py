@@ -6,6 +6,8 @@ Source: the GGUF specification, "File structure": the file begins with the four 
 from modelsync.errors import NotAModelError
 
 MAGIC = b"GGUF"
+_WEB_PAGE = (b"<!doctype", b"<html", b"<head", b"<?xml")
+_POINTER = b"version https://git-lfs"
 
 
 def check_magic(head: bytes, what: str) -> None:
@@ -24,15 +26,23 @@ def check_magic(head: bytes, what: str) -> None:
     raise NotAModelError(f"{what} is not a GGUF file: {looks}", hint=hint)
 
 
+def not_the_file(head: bytes) -> str | None:
+    """What stands in place of a file where a server or a proxy went wrong, in words; None for anything else."""
+    start = head.lstrip()[:64].lower()
+    if start.startswith(_WEB_PAGE):
+        return "a web page (a login or an error page?)"
+    return "a Git LFS pointer" if start.startswith(_POINTER) else None
+
+
 def _describe(head: bytes) -> tuple[str, str | None]:
     """What the bytes look like, and what to do about it."""
     start = head.lstrip()[:64].lower()
-    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+    if start.startswith(_WEB_PAGE):
         return (
             "it begins like a web page (a login or an error page?)",
             "open the URL in a browser, and give credentials in config.toml or .netrc",
         )
-    if start.startswith(b"version https://git-lfs"):
+    if start.startswith(_POINTER):
         return "it is a Git LFS pointer, not the file itself", "run `git lfs pull` in that checkout"
     if start.startswith((b"tjgg", b"fmgg", b"lmgg")):
         return "it is in a GGML format from before GGUF", "look for a GGUF conversion of the model"

@@ -36,7 +36,15 @@ def content_length(headers: Mapping[str, str]) -> int | None:
     return int(text) if _LENGTH.fullmatch(text) and "transfer-encoding" not in headers else None
 
 
-def span_of(status: int, headers: Mapping[str, str], start: int, end: int | None, server: str) -> Span:
+def span_of(
+    status: int,
+    headers: Mapping[str, str],
+    start: int,
+    end: int | None,
+    server: str,
+    *,
+    unlabelled: bool = False,
+) -> Span:
     """Which bytes came in answer to a request for those from `start` up to `end` (None: to the last).
 
     A server may answer with the whole file (200), or with fewer bytes than requested, if it says so.
@@ -47,6 +55,7 @@ def span_of(status: int, headers: Mapping[str, str], start: int, end: int | None
         start: Of the request.
         end: Of the request.
         server: Its name, for messages.
+        unlabelled: Whether a part is taken that does not say which bytes it is, if its length is right.
 
     Raises:
         NetworkError: the answer contradicts the request, or itself.
@@ -60,10 +69,13 @@ def span_of(status: int, headers: Mapping[str, str], start: int, end: int | None
     if status == 200:
         return Span(0, length, length)
     said = headers.get("content-range", "")
+    if unlabelled and not said and end is not None and length == end - start:
+        return Span(start, end, None)
     parsed = _CONTENT_RANGE.fullmatch(said.strip())
     if parsed is None or (start == 0 and end is None):
+        what = f"a part of the file that was not asked for ({server_text(said)})"
         raise NetworkError(
-            f"{server} answered with a part of the file that was not asked for ({server_text(said)})"
+            f"{server} answered with {what if said else 'a part of the file, and does not say which'}"
         )
     first, after = int(parsed[1]), int(parsed[2]) + 1
     total = None if parsed[3] == "*" else int(parsed[3])

@@ -179,12 +179,14 @@ class Client:
         end: int | None = None,
         if_range: str | None = None,
         headers: Mapping[str, str] | None = None,
+        unlabelled: bool = False,
     ) -> Iterator[Body]:
         """Asks for the bytes from `start` up to `end` (not included), in one attempt, no retry.
 
         No range is asked for when `start` is 0 and `end` is None. All redirects are followed; `url` may be
         one that an earlier answer led to (`Body.url`). `if_range` is a strong validator, as the server wrote
-        it, quotes included.
+        it, quotes included. `unlabelled` takes a part of the right length that does not say which bytes it is: only
+        where a digest decides about them.
 
         Raises:
             HttpStatusError: the answer was an error, 416 included.
@@ -201,7 +203,10 @@ class Client:
             "GET", url, headers=headers, range_headers=range_headers, bulk=True
         ) as answer:
             self._check(answer)
-            yield Body(answer, span_of(answer.status, answer.headers, start, end, str(answer.origin)))
+            server = str(answer.origin)
+            yield Body(
+                answer, span_of(answer.status, answer.headers, start, end, server, unlabelled=unlabelled)
+            )
 
     def put(self, url: str, content: bytes | BinaryIO, *, headers: Mapping[str, str] | None = None) -> Head:
         """Stores bytes at an address; tries again where that may help.

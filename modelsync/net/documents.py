@@ -2,8 +2,10 @@
 
 import json
 import re
+import zlib
 from typing import TYPE_CHECKING, Any
 
+from modelsync.errors import NetworkError
 from modelsync.net.body import Body, span_of
 from modelsync.net.deadline import Floor
 from modelsync.net.origin import public_url
@@ -30,9 +32,13 @@ def read_json(answer: "FinalAnswer", limit: int = JSON_LIMIT) -> Any:
         CancelledError: the cancel event was set.
     """
     server = public_url(answer.url)
-    data = read_document(
-        Body(answer, span_of(answer.status, answer.headers, 0, None, str(answer.origin))), limit
-    )
+    encoding = answer.headers.get("content-encoding", "").strip().lower()
+    plain = {name: value for name, value in answer.headers.items() if name.lower() != "content-encoding"}
+    packed = encoding in {"gzip", "x-gzip", "deflate"}  # not asked for, and sent all the same
+    span = span_of(answer.status, plain if packed else answer.headers, 0, None, str(answer.origin))
+    data = read_document(Body(answer, span), limit)
+    if packed:
+        data = _unpacked(data, limit, server)
     excess = excess_of(data)
     if excess is not None:
         raise FinalNetworkError(f"{server} answered with {excess}")
@@ -43,6 +49,20 @@ def read_json(answer: "FinalAnswer", limit: int = JSON_LIMIT) -> Any:
             f"{server} answered with something that is no JSON",
             hint="is this the address of a hub? a login page of the network gives such answers too",
         ) from None
+
+
+def _unpacked(data: bytearray, limit: int, server: str) -> bytearray:
+    """The document that was sent as gzip or zlib, of at most `limit` bytes."""
+    unpacker = zlib.decompressobj(32 + zlib.MAX_WBITS)
+    try:
+        plain = unpacker.decompress(data, limit + 1)
+    except zlib.error:
+        plain = b""
+    if len(plain) > limit:
+        raise FinalNetworkError(f"{server} answered with more than {limit} bytes")
+    if not unpacker.eof:
+        raise NetworkError(f"{server} answered with a damaged archive")
+    return bytearray(plain)
 
 
 def read_document(body: Body, limit: int) -> bytearray:

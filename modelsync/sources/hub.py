@@ -11,9 +11,11 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from modelsync.errors import ModelsyncError, NetworkError, RefusedError
+from modelsync.errors import ModelsyncError, NetworkError, NotFoundError, RefusedError
 from modelsync.sources import hub_errors
+from modelsync.spec import digest
 from modelsync.spec.lock.model import MAX_FILE_SIZE
+from modelsync.spec.lock.origin import hf_url
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
@@ -41,12 +43,12 @@ class RemoteFile(NamedTuple):
     """A file in a commit.
 
     Attributes:
-        size: Bytes.
+        size: Bytes; None where the hub's list does not say.
         sha256: Of the content, for a file in LFS; else None.
         etag: The file's ETag at `/resolve`: the sha256 of an LFS file, the git blob ID of another.
     """
 
-    size: int
+    size: int | None
     sha256: str | None
     etag: str | None
 
@@ -144,9 +146,29 @@ class Hubs:
         files = siblings(value)
         if files is not None:
             self._remember(("files", endpoint, repo, commit), files)
+        self._remember(("names", endpoint, repo, commit), names(value))
         called = value.get("id")
         known = isinstance(called, str) and _REPO.fullmatch(called)
         return Repo(repo, commit, license_of(value), called if known else repo)
+
+    def head(self, endpoint: str, repo: Repo, path: str) -> RemoteFile:
+        """Asks for one file of a hub whose list says nothing of it.
+
+        Raises:
+            ModelsyncError: as of `repo`.
+        """
+        url = hf_url(endpoint, repo.id, repo.commit, path)
+        try:
+            found = self._client().head(url)
+        except ModelsyncError as error:
+            raise hub_errors.explain(error, endpoint, repo.id, revision=repo.commit, path=path) from error
+        linked = digest.etag(found.headers.get("x-linked-etag", "")) or ""
+        size = found.headers.get("x-linked-size", "")
+        if not size and found.redirect_to is None:
+            size = found.headers.get("content-length", "")
+        sha256 = linked if _SHA256.fullmatch(linked) else None
+        known = size.isdecimal() and len(size) < 20 and int(size) <= MAX_FILE_SIZE
+        return RemoteFile(int(size) if known else None, sha256, sha256)
 
     def _ask_files(self, endpoint: str, repo: Repo) -> Mapping[str, RemoteFile]:
         first = f"{endpoint}/api/models/{repo.id}/tree/{repo.commit}"
@@ -157,7 +179,13 @@ class Hubs:
         entries = 0
         while url is not None:
             seen.add(url)
-            reply = self._get(url, endpoint, repo.id, repo.commit, params)
+            try:
+                reply = self._get(url, endpoint, repo.id, repo.commit, params)
+            except NotFoundError:
+                listed: tuple[str, ...] = self._once(("names", endpoint, repo.id, repo.commit), tuple)
+                if url == first and listed:  # a hub without trees: each file is asked for by itself
+                    return dict.fromkeys(listed, RemoteFile(None, None, None))
+                raise
             params = None  # a next page's address has its own
             if not isinstance(reply.value, list):
                 raise hub_errors.not_a_hub(endpoint, f"its list of the files of {repo.id} is not a list")
@@ -212,11 +240,24 @@ def remote_file(entry: Mapping[str, Any], endpoint: str, repo: str) -> RemoteFil
         raise hub_errors.not_a_hub(endpoint, f"it gives no size for {name} of {repo}")
     if isinstance(lfs, dict):
         sha256 = lfs.get("oid")
+        if isinstance(sha256, str):  # some hubs write it as Git LFS does
+            sha256 = sha256.removeprefix("sha256:").lower()
         if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
             raise hub_errors.not_a_hub(endpoint, f"it gives no sha256 for {name} of {repo}")
         return RemoteFile(size, sha256, sha256)
     oid = entry.get("oid")
     return RemoteFile(size, None, oid if isinstance(oid, str) and _COMMIT.fullmatch(oid) else None)
+
+
+def names(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """The paths of the model files that a hub lists with a commit, whatever else it says of them."""
+    entries = info.get("siblings")
+    paths = [
+        entry.get("rfilename")
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, dict)
+    ]
+    return tuple(path for path in paths if isinstance(path, str) and _MODEL_FILE.search(path))
 
 
 def siblings(info: Mapping[str, Any]) -> Mapping[str, RemoteFile] | None:

@@ -56,7 +56,16 @@ class HuggingFace:
         check_owner(repo, question.reference.revision)
         files = self.hubs.files(question.endpoint, repo)
         choice = choose_files(uri, question.role, files, question.beside, own_repo=question.own_repo)
-        found = [_found(question, repo, safe_path(path), files[path]) for path in choice.files]
+        found = []
+        for path in choice.files:
+            remote = files[path]
+            if remote.size is None:
+                remote = self.hubs.head(question.endpoint, repo, safe_path(path))
+            if remote.size is None and choice.joined:
+                raise hub_errors.not_a_hub(
+                    question.endpoint, f"it gives no size for {safe_path(path)} of {repo.id}"
+                )
+            found.append(_found(question, repo, safe_path(path), remote))
         if choice.joined:
             found = [_join(found, question.previous)]
         notes = tuple(filter(None, (choice.note, _new_name(repo))))
@@ -168,7 +177,7 @@ def choose_files(
         quant=uri.quant,
         path=uri.path,
         repo=uri.repo,
-        sizes={path: file.size for path, file in files.items()},
+        sizes={path: file.size for path, file in files.items() if file.size is not None},
     )
     return choice._replace(note=note or choice.note)
 

@@ -13,6 +13,7 @@ from modelsync.transfer.file_state import FileState, OpenSegment
 from modelsync.transfer.jobs import HEAD, Fetched, identity, segment_sizes
 from modelsync.transfer.journal import Validator
 from modelsync.transfer.partial import Partial
+from modelsync.transfer.provenance import sentence
 from modelsync.transfer.ranges import Ranges
 from modelsync.transfer.refetch import Refetch
 from modelsync.transfer.track import MANY, SMALLEST, Track
@@ -237,9 +238,10 @@ class FileWorker:
         if self._job.check is not None:
             try:
                 self._job.check(head)
-            except ModelsyncError:
+            except ModelsyncError as error:
                 self._unusable = True
-                raise
+                history = sentence(self._file.partial.history())
+                raise type(error)(f"{error.message}; {history}", hint=error.hint) from error
         with self._lock:
             if self._file.epoch == epoch:
                 self._file.checked = True

@@ -26,6 +26,7 @@ class RemoteSource:
         limit: Limits the reading, or None.
         redirecting: For each known host, whether it redirects, so that a HEAD can find the target before the bytes
             are wanted. Shared by all sources of a run.
+        unlabelled: As of `Client.open`; `responses.judge` then joins such bytes only where a digest decides.
     """
 
     max_streams = 2**16  # no limit of its own
@@ -37,6 +38,8 @@ class RemoteSource:
         stopped: Callable[[], bool],
         limit: RateLimit | None = None,
         redirecting: dict[str, bool] | None = None,
+        *,
+        unlabelled: bool = False,
     ) -> None:
         self._client = client
         self._url = url
@@ -47,6 +50,7 @@ class RemoteSource:
         self._located: str | None = None
         self._delivered = False  # whether bytes came from the located URL
         self._host = url.split("/", 3)[2]
+        self._unlabelled = unlabelled
         self._redirecting = {} if redirecting is None else redirecting
         self._from_head = False  # whether a HEAD found the located URL, and no bytes have come from it yet
 
@@ -99,8 +103,7 @@ class RemoteSource:
             try:
                 if located is None:
                     return self._request_canonical(stack, start, end, if_range)
-                client = self._client()
-                return stack.enter_context(client.open(located, start=start, end=end, if_range=if_range))
+                return self._request(stack, located, start, end, if_range)
             except HttpStatusError as error:
                 if located in (None, self._url):
                     raise
@@ -136,14 +139,21 @@ class RemoteSource:
     ) -> "Body":
         found: str | None = None
         try:
-            client = self._client()
-            body = stack.enter_context(client.open(self._url, start=start, end=end, if_range=if_range))
+            body = self._request(stack, self._url, start, end, if_range)
             found = body.url if body.redirected else self._url
             if body.redirected:
                 self._redirecting.setdefault(self._host, True)
             return body
         finally:
             self._set_located(found)
+
+    def _request(
+        self, stack: ExitStack, url: str, start: int, end: int | None, if_range: str | None
+    ) -> "Body":
+        opened = self._client().open(
+            url, start=start, end=end, if_range=if_range, unlabelled=self._unlabelled
+        )
+        return stack.enter_context(opened)
 
     def _forget(self, located: str) -> bool:
         """Forgets a located URL; returns whether to try again at once, because it had worked or was replaced."""

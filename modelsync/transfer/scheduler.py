@@ -124,7 +124,14 @@ class Scheduler:
         """The source of a segment's bytes."""
         if segment.url[:5].lower() == "file:":
             return LocalSource(segment.url)
-        source = RemoteSource(self._client, segment.url, lambda: self.stopped, self._limit, self._redirecting)
+        source = RemoteSource(
+            self._client,
+            segment.url,
+            lambda: self.stopped,
+            self._limit,
+            self._redirecting,
+            unlabelled=True,
+        )
         source.locate(likely=segment.redirects)
         return source
 

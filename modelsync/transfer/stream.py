@@ -3,6 +3,7 @@
 import time
 
 from modelsync.errors import ModelsyncError, NetworkError
+from modelsync.gguf.magic import not_the_file
 from modelsync.spec.digest import etag as bare_etag
 from modelsync.system.disks import require_space
 from modelsync.transfer.digests import Digests
@@ -68,8 +69,11 @@ class RangeDownload:
         if_range = None if asks_all or self._track.digest or validator is None else validator.etag
         with self._segment.source.open(claim.start, claim.end, if_range) as response:
             size = self._track.size
-            with self._lock:
-                self._accept(response)
+            try:
+                with self._lock:
+                    self._accept(response)
+            except OtherSizeError as error:
+                raise self._instead(response) or error from None
             if self._track.size not in (None, size):
                 self._file.partial.allocate(self._segment.base + (self._track.size or 0))
             begun, since = claim.position, time.monotonic()
@@ -205,6 +209,19 @@ class RangeDownload:
                 self._digests = file.borrow_digests(base + position)
             if self._digests is None or not file.checked:
                 file.notify()
+
+    def _instead(self, response: SourceResponse) -> OtherSizeError | None:
+        """The error for a response that is no file at all; it may hold what another one says of itself."""
+        if response.start:
+            return None
+        what = not_the_file(bytes(self._buffer[: response.read_into(self._buffer[:512])]))
+        if what is None:
+            return None
+        return OtherSizeError(
+            f"{self._file.label}: {response.origin} sent {what} in place of the file",
+            hint="a proxy, a mirror or the network's login page stands in between: open the address in a browser, "
+            "or name another hub with HF_ENDPOINT",
+        )
 
     def _other_size(self, total: int | None) -> OtherSizeError:
         promised = self._track.promised

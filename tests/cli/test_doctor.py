@@ -156,7 +156,7 @@ def test_a_hub_that_is_not_there_is_a_finding(synced: Cli) -> None:
 
 def test_what_is_no_endpoint_is_one_finding(synced: Cli) -> None:
     """With who says so and what one looks like; nothing else is wrong for it."""
-    found = look(synced, HF_ENDPOINT="hub.example", status=1)
+    found = look(synced, HF_ENDPOINT="ftp://hub.example", status=1)
     assert [name for name, each in found.items() if each["state"] == "wrong"] == ["endpoint"]
     assert found["endpoint"]["text"].endswith("(HF_ENDPOINT)")
     assert "https://huggingface.co" in found["endpoint"]["hint"]

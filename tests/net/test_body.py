@@ -65,6 +65,26 @@ def test_a_part_that_contradicts_itself_or_the_question_is_refused(headers: dict
         span_of(206, headers, 10, 20, "it")
 
 
+@pytest.mark.parametrize(
+    ("headers", "span"),
+    [
+        ({"content-length": "10"}, Span(10, 20, None)),
+        ({"content-length": "9"}, None),
+        ({"content-length": "10", "transfer-encoding": "chunked"}, None),
+        ({}, None),
+    ],
+)
+def test_a_part_that_does_not_say_which_is_taken_where_a_digest_decides(
+    headers: dict[str, str], span: Span | None
+) -> None:
+    """And only if it has the length that was asked for."""
+    if span is not None:
+        assert span_of(206, headers, 10, 20, "it", unlabelled=True) == span
+    else:
+        with pytest.raises(NetworkError, match="does not say which"):
+            span_of(206, headers, 10, 20, "it", unlabelled=True)
+
+
 def test_a_part_that_nobody_asked_for_is_refused() -> None:
     """A 206 to a question for the whole file is no answer to it."""
     with pytest.raises(NetworkError):

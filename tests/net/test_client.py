@@ -13,7 +13,7 @@ from modelsync.errors import HttpStatusError, ModelsyncError, NetworkError, Usag
 from modelsync.net.client import Client
 from modelsync.net.credentials import Credentials, Rule
 from modelsync.net.origin import of
-from tests.hub import Delay, Drop, Fault, Gzipped, Hub, Stall, Status, TooMany
+from tests.hub import Delay, Drop, Fault, Gzipped, Headers, Hub, Stall, Status, TooMany
 from tests.hub.wire import Reply, Request, text
 from tests.support.servers import answering, saying
 
@@ -78,7 +78,15 @@ def test_a_document_has_a_limit(client: Client, length: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [Status(503), Status(408), Status(500), Drop(), Gzipped(), TooMany(0, "seconds")]
+    "fault",
+    [
+        Status(503),
+        Status(408),
+        Status(500),
+        Drop(),
+        Headers({"Content-Encoding": "br"}),
+        TooMany(0, "seconds"),
+    ],
 )
 def test_what_may_pass_is_asked_again(client: Client, hub: Hub, url: str, fault: Fault) -> None:
     """Errors of the moment, broken connections and garbled answers cost a retry, not the work."""
@@ -113,6 +121,21 @@ def test_an_answer_that_stalls_is_asked_for_again(hub: Hub, url: str) -> None:
     hub.misbehave(Stall(3), where="plain", times=1)
     with Client(timeout=0.3) as client:
         assert client.get_json(url).value == {"sha": "é"}
+
+
+def test_a_document_that_is_packed_unasked_is_read(hub: Hub, url: str, client: Client) -> None:
+    """With the bounds of any document: what it unpacks to counts."""
+    hub.misbehave(Gzipped(), where="plain", times=None)
+    assert client.get_json(url).value == {"sha": "é"}
+    bomb = hub.file("/bomb", b'"' + b" " * 100_000 + b'"')
+    with pytest.raises(NetworkError, match="more than 5000 bytes"):
+        client.get_json(bomb, limit=5000)
+
+
+def test_a_packed_document_that_is_cut_is_asked_for_again(hub: Hub, url: str, client: Client) -> None:
+    """As any that breaks off."""
+    hub.misbehave(Headers({"Content-Encoding": "gzip"}), where="plain", times=1)
+    assert client.get_json(url).value == {"sha": "é"}
 
 
 def test_a_server_that_needs_longer_than_the_timeout_is_waited_for(

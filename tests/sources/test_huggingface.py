@@ -11,7 +11,7 @@ from modelsync.sources.base import Found
 from modelsync.sources.hub import license_of, next_page
 from modelsync.sources.huggingface import HuggingFace
 from modelsync.spec.lock.origin import hf_url
-from tests.hub import Headers, Hub
+from tests.hub import Headers, Hub, Status
 from tests.support.content import sha256
 from tests.support.source_calls import Asker, Says, StartRun, as_locked, model, names
 
@@ -372,6 +372,34 @@ def test_a_repo_of_another_owner_is_had_by_its_commit_alone(hub: Hub, run: Start
         run()("hf:old/Name/m.gguf")
     answer = run()(f"hf:old/Name/m.gguf#{commit}")
     assert answer.files[0].url == hf_url(CANONICAL, "old/Name", commit, "m.gguf")
+
+
+def test_a_hub_without_sizes_and_without_trees(hub: Hub, run: StartRun) -> None:
+    """Its list has names alone: each file that is wanted is asked for by itself, and no other."""
+    hub.blobs = False
+    data = model("of some length")
+    hub.repo("u/M").commit({"M-Q8_0.gguf": data, "M-Q4_0.gguf": model()})
+    hub.misbehave(Status(404), where="hub", match="/api/models/*/tree/*", times=None)
+    (file,) = run()("hf:u/M:Q8_0").files
+    assert (file.path, file.size, file.sha256) == ("M-Q8_0.gguf", len(data), sha256(data))
+    assert [seen.file for seen in hub.seen("hub", method="HEAD")] == ["u/M/M-Q8_0.gguf"]
+    hub.misbehave(
+        Headers({"X-Linked-Etag": None, "X-Linked-Size": None}), where="hub", method="HEAD", times=None
+    )
+    (unknown,) = run()("hf:u/M:Q8_0").files
+    assert (unknown.size, unknown.sha256) == (None, None)
+
+
+def test_a_digest_may_say_what_it_is(hub: Hub, ask: Asker) -> None:
+    """`lfs.oid` as Git LFS writes it: `sha256:…`."""
+    data = model()
+    commit = hub.repo("u/M").commit({"M-Q8_0.gguf": data})
+    lfs = {"oid": f"sha256:{sha256(data).upper()}", "size": len(data), "pointerSize": 130}
+    entry = {"type": "file", "path": "M-Q8_0.gguf", "size": len(data), "oid": "0" * 40, "lfs": lfs}
+    hub.blobs = False
+    hub.misbehave(Says([entry]), where="hub", match=f"/api/models/*/tree/{commit}")
+    (file,) = ask("hf:u/M:Q8_0").files
+    assert (file.sha256, file.etag) == (sha256(data), sha256(data))
 
 
 @pytest.mark.parametrize("called", ["Old/name", None, 7, "no owner", "a/b/c", "\x1b[31m/x"])

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelsync.errors import HashMismatchError, HttpStatusError, ModelsyncError, NetworkError
+from modelsync.gguf.magic import check_magic
 from modelsync.transfer.jobs import Segment
 from tests.hub import (
     Chunked,
@@ -18,6 +19,7 @@ from tests.hub import (
     Drop,
     Fault,
     Gzipped,
+    Headers,
     Hub,
     IgnoreRange,
     Longer,
@@ -349,6 +351,36 @@ def test_a_proxy_that_fetches_first_is_waited_for(hub: Hub, lab: Lab, url: str) 
     """Each answer begins after more than the timeout: the file comes all the same."""
     hub.misbehave(Delay(0.6), where="cdn", times=None)
     assert lab.run(lab.job(url, OLD), timeout=0.25).only.sha256 == sha256(OLD)
+
+
+def test_parts_that_do_not_say_which_bytes_they_are(hub: Hub, lab: Lab) -> None:
+    """With a digest they are taken; without one the whole file is asked for instead."""
+    url = hub.file("/x.gguf", OLD)
+    hub.misbehave(Headers({"Content-Range": None}), where="plain", times=None)
+    assert lab.run(lab.job(url, OLD)).only.sha256 == sha256(OLD)
+    assert len(hub.requests) > 2
+    lab.folder = lab.folder / "unknown"
+    assert lab.run(lab.job(url)).only.sha256 == sha256(OLD)
+    assert hub.requests[-1].range is None
+
+
+PAGE = b"<!DOCTYPE html><html><title>Sign in</title></html>"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+
+
+@pytest.mark.parametrize(("what", "named"), [(PAGE, "a web page"), (POINTER, "a Git LFS pointer")])
+@pytest.mark.parametrize("same_size", [False, True])
+def test_who_sent_something_else_in_place_of_the_file_is_named(
+    hub: Hub, lab: Lab, url: str, what: bytes, named: str, same_size: bool
+) -> None:
+    """A login page, or a pointer of a hub that lost its large files: told as that, with the host that sent it."""
+    served = what + (b" " * (len(OLD) - len(what)) if same_size else b"")
+    hub.misbehave(Replaced(served), times=None)
+    job = lab.job(url, OLD, check=lambda head: check_magic(head, "model.gguf"))
+    error = lab.run(job).error
+    assert (named if not same_size else "is not a GGUF file") in error.message
+    assert hub.cdn in error.message
+    assert "upgrade" not in str(error.hint)
 
 
 def test_a_hub_behind_a_mirror_that_wants_a_token_is_asked_once(hub: Hub, lab: Lab) -> None:
