@@ -84,6 +84,7 @@ class Context:
         self.known_to_fit: set[str] = set()  # digests of models that were found to fit this machine
         self.decided: dict[tuple[str, ...], tuple[str | None, bool]] = {}  # what `auto` means: `fit.largest`
         self._warn = warn
+        self._warned: set[str] = set()
         self.cancel = cancel or threading.Event()
         hub = options.endpoint
         self._endpoint = environment.check_endpoint("--endpoint", hub).rstrip("/") if hub else None
@@ -120,7 +121,10 @@ class Context:
                 self.listener(event)
 
     def warn(self, words: str) -> None:
-        """Warns a person, now, of something they may want to stop the call for."""
+        """Warns a person, now and once, of something they may want to stop the call for."""
+        if words in self._warned:
+            return
+        self._warned.add(words)
         if self._warn is not None:
             self._warn(words)
             return

@@ -22,7 +22,7 @@ def path(
     *,
     manifest: "calls.AnyPath | None" = None,
     package: str | None = None,
-    variant: str | None = None,
+    variant: str | Mapping[str, str] | None = None,
     download: bool = True,
     token: str | None = None,
     endpoint: str | None = None,
@@ -42,8 +42,9 @@ def path(
         name_or_uri: A name of the manifest, or a URI (`hf:user/model:Q4_K_M`), resolved once and remembered.
         manifest: The manifest; None: the nearest `models.toml` upward, or `MODELSYNC_MANIFEST`.
         package: An installed package that ships its manifest and lock, instead.
-        variant: The variant of the model; None: `MODELSYNC_VARIANT`, where the model has it. `auto`: the largest that
-            fits this machine, by its memory in total; without a network, the largest of those that are here.
+        variant: The variant of the model, or a mapping of names to variants; None: `MODELSYNC_VARIANT`, where the
+            model has it, else what was synced last. `auto`: the largest that fits this machine, by its memory in
+            total; without a network, the largest of those that are here.
         download: False raises for what is not here.
         token: A token for the hub, over the environment's.
         endpoint: A hub, over every other setting.
@@ -84,7 +85,7 @@ def files(
     *,
     manifest: "calls.AnyPath | None" = None,
     package: str | None = None,
-    variant: str | None = None,
+    variant: str | Mapping[str, str] | None = None,
     download: bool = True,
     token: str | None = None,
     endpoint: str | None = None,
@@ -119,7 +120,7 @@ def load(
     *,
     manifest: "calls.AnyPath | None" = None,
     package: str | None = None,
-    variant: str | None = None,
+    variant: str | Mapping[str, str] | None = None,
     download: bool = True,
     token: str | None = None,
     endpoint: str | None = None,

@@ -31,7 +31,8 @@ def sync(
     only_groups: Sequence[str] = (),
     no_groups: Sequence[str] = (),
     all_groups: bool = False,
-    variant: str | None = None,
+    variant: str | Mapping[str, str] | None = None,
+    all_variants: bool = False,
     dir: "calls.AnyPath | None" = None,
     link_mode: "LinkMode" = "auto",
     inexact: bool = False,
@@ -51,6 +52,9 @@ def sync(
 ) -> "SyncReport":
     """Makes this machine hold what the lock says: `modelsync sync`, whose flags these arguments are.
 
+    `variant` is a variant of the models that have it, or a mapping of names to variants; without one, a model is the
+    entry itself. What was synced is what `path`, `files` and `load` mean afterwards, where they are told no variant.
+
     Before a model is fetched that cannot fit this machine, a warning goes to the log `modelsync`, and into the
     report; with `require_fit` that is an error.
 
@@ -65,10 +69,11 @@ def sync(
     """
     from modelsync.ops import sync as ops_sync
     from modelsync.ops.options import SyncOptions, Upgrade
-    from modelsync.project.selection import Groups, Selection
+    from modelsync.project.selection import Groups, Selection, every_variant
 
+    chosen = every_variant(variant) if all_variants else variant
     options = SyncOptions(
-        Selection(names, Groups(tuple(groups), tuple(only_groups), tuple(no_groups), all_groups), variant),
+        Selection(names, Groups(tuple(groups), tuple(only_groups), tuple(no_groups), all_groups), chosen),
         locked=locked,
         frozen=frozen,
         check=check,
@@ -197,7 +202,7 @@ def verify(
     package: str | None = None,
     full: bool = False,
     repair: bool = False,
-    variant: str | None = None,
+    variant: str | Mapping[str, str] | None = None,
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,

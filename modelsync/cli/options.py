@@ -10,7 +10,7 @@ from modelsync.cli import completion
 from modelsync.cli.invocation import Invocation
 from modelsync.context import CallOptions
 from modelsync.ops.options import SyncOptions, Upgrade
-from modelsync.project.selection import Groups
+from modelsync.project.selection import Groups, VariantChoice, parse_choice
 from modelsync.settings import variable_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -121,15 +121,21 @@ GLOBAL: tuple[click.Option, ...] = (
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
+def _choice(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> VariantChoice | None:
+    return parse_choice(words) if words else None
+
+
 def variant(function: Function) -> Function:
     """`--variant`."""
     return click.option(
         "--variant",
-        metavar="V",
+        metavar="[NAME=]V",
+        multiple=True,
+        callback=_choice,
         shell_complete=completion.variants,
         # no envvar=: a variant that is typed must exist; one of the environment applies only to models that have it
-        help="Take this variant of the models that have it; auto: the largest that fits this machine.  "
-        "[env var: MODELSYNC_VARIANT]",
+        help="Take variant V of the models that have it, or of NAME; auto: the largest that fits this machine. "
+        "Repeatable.  [env var: MODELSYNC_VARIANT]",
     )(function)
 
 

@@ -61,7 +61,7 @@ def make(models: "Sequence[LockedModel]", here: Here, *, linked: bool, exact: bo
     """Plans how `models` come to be here.
 
     Args:
-        models: What is wanted, one locked model for each name.
+        models: What is wanted; several variants of one name, if `clash` finds none of their files at one place.
         here: What there is.
         linked: Whether the files are wanted in the project's folder too.
         exact: Whether links in that folder that are wanted no more are removed.
@@ -83,11 +83,23 @@ def make(models: "Sequence[LockedModel]", here: Here, *, linked: bool, exact: bo
             views.append(Step("view", model, model.name))
         if linked:
             for file, target in link_targets(model):
+                new = target not in wanted
                 wanted.add(target)
-                if here.links.get(target) != file.sha256:
+                if new and here.links.get(target) != file.sha256:
                     links.append(Step("link", model, target, file))
     gone = _unwanted(here.links, wanted) if linked and exact else ()
     return Plan((*blobs.values(), *views, *links, *gone))
+
+
+def clash(models: "Iterable[LockedModel]") -> "tuple[LockedModel, LockedModel, str] | None":
+    """Two models of which different files would have one path in the project's folder, and that path; None: none."""
+    taken: dict[str, tuple[str, LockedModel]] = {}
+    for model in models:
+        for file, target in link_targets(model):
+            sha256, other = taken.setdefault(target, (file.sha256, model))
+            if sha256 != file.sha256:
+                return other, model, target
+    return None
 
 
 def bytes_here(models: "Iterable[LockedModel]", here: Here) -> int:

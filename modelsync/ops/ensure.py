@@ -53,8 +53,9 @@ def obtain(
     if context.offline or not download:
         if steps.of("fetch"):
             why = "the network is ruled out" if context.offline else "it was not to be fetched"
+            variant = f" --variant {model.name}={model.variant}" if model.variant else ""
             raise NotSyncedError(
-                f"{model.title} is not on this machine, and {why}", hint="run `modelsync sync`"
+                f"{model.title} is not on this machine, and {why}", hint=f"run `modelsync sync{variant}`"
             )
         for step in steps.of("check"):
             finding = check_blob(context, step, linked)

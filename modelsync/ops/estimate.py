@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
 from modelsync.context import Context
 from modelsync.errors import ManifestError, NotFoundError
@@ -19,13 +20,16 @@ from modelsync.project.project import LoadedProject, Project
 from modelsync.spec.labels import quant_of
 from modelsync.spec.uri import Reference
 
+if TYPE_CHECKING:
+    from modelsync.project.selection import Variant
+
 
 def estimate(
     context: Context,
     text: str,
     find_project: Callable[[], Project],
     *,
-    variant: str | None = None,
+    variant: "Variant" = None,
     asked: EstimateOptions | None = None,
 ) -> Estimation:
     """What a model will need, here or on a machine that is described.
@@ -64,7 +68,7 @@ def settings_of(
     context: Context,
     text: str,
     find: Callable[[], LoadedProject],
-    variant: str | None,
+    variant: "Variant",
     asked: EstimateOptions,
 ) -> LoadSettings:
     """How a model would be loaded: the profile, the manifest's load settings of a name, what is asked over both."""
@@ -81,7 +85,7 @@ def settings_of(
 
 
 def _reference(
-    context: Context, text: str, find: Callable[[], LoadedProject], variant: str | None
+    context: Context, text: str, find: Callable[[], LoadedProject], variant: "Variant"
 ) -> Reference | None:
     """The URI that a model is from; None where only the environment names it."""
     if not model_files.is_name(text):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import NotFoundError
@@ -21,6 +21,9 @@ from modelsync.spec.names import printable
 
 _NEAR = 5  # keys that are offered for one that is not there
 _LONGEST_KEY = 200  # characters of a key that is compared with it
+
+if TYPE_CHECKING:
+    from modelsync.project.selection import Variant
 
 
 class TypeRow(NamedTuple):
@@ -205,7 +208,7 @@ class Inspection(NamedTuple):
 
 
 def inspect(
-    context: Context, text: str, find_project: Callable[[], Project], *, variant: str | None = None
+    context: Context, text: str, find_project: Callable[[], Project], *, variant: "Variant" = None
 ) -> Inspection:
     """Reads the header of a model: from this machine where it is here, else no more than that from its source.
 

@@ -18,13 +18,15 @@ from modelsync.spec.names import printable
 if TYPE_CHECKING:
     from llama_cpp import Llama
 
+    from modelsync.project.selection import Variant
+
 
 def load(
     context: Context,
     text: str,
     find: Callable[[], Project],
     *,
-    variant: str | None = None,
+    variant: "Variant" = None,
     download: bool = True,
     overrides: Mapping[str, Any] | None = None,
     default_context: int | None = None,
@@ -77,7 +79,7 @@ def _settings(
     context: Context,
     name: str,
     find: Callable[[], LoadedProject],
-    variant: str | None,
+    variant: "Variant",
     download: bool,
     known: Mapping[str, frozenset[str]],
 ) -> Mapping[str, Any]:

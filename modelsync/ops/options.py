@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.errors import UsageError
-from modelsync.project.selection import Selection
+from modelsync.project.selection import Selection, VariantChoice
 
 if TYPE_CHECKING:
     from modelsync.store.links import LinkMode
@@ -49,6 +49,8 @@ class SyncOptions(NamedTuple):
         replace: Before the first byte, free what the lock needed before and nothing else needs: for a disk that
             cannot hold two versions. If the fetch then fails, the old version is gone.
         upgrade: The models that upstream is asked about first.
+        as_synced: Whether a model of which no variant is asked stays as it was synced last, for a command that syncs
+            on its way; a plain sync means the entry itself.
     """
 
     selection: Selection = Selection()
@@ -61,11 +63,13 @@ class SyncOptions(NamedTuple):
     inexact: bool = False
     replace: bool = False
     upgrade: Upgrade = Upgrade()
+    as_synced: bool = False
 
     @property
     def whole(self) -> bool:
         """Whether this is a sync of the whole project as the manifest says, the kind that is remembered."""
-        part = self.selection.partial or self.directory or self.upgrade.wanted
+        every = isinstance(self.selection.variant, VariantChoice) and self.selection.variant.everything
+        part = self.selection.partial or self.directory or self.upgrade.wanted or every
         return not part and self.link_mode == "auto"
 
     @property

@@ -1,6 +1,7 @@
 """Asking for a model's files by its name or URI: the cheapest answer first. Light while what is asked for is here."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from modelsync.context import Context
 from modelsync.ops import up_to_date
@@ -8,13 +9,16 @@ from modelsync.project import model_files
 from modelsync.project.model_files import ModelFiles
 from modelsync.project.project import Project
 
+if TYPE_CHECKING:
+    from modelsync.project.selection import Variant
+
 
 def files(
     context: Context,
     text: str,
     find: Callable[[], Project],
     *,
-    variant: str | None = None,
+    variant: "Variant" = None,
     download: bool = True,
 ) -> ModelFiles:
     """The files of a model.

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import DiskFullError, DriftError, ModelsyncError, StaleLockError, StoreError
+from modelsync.errors import DiskFullError, DriftError, ModelsyncError, StaleLockError, StoreError, UsageError
 from modelsync.fit import preflight, variants
-from modelsync.install import plan, stale_links
+from modelsync.install import plan, stale_links, synced
 from modelsync.install.plan import Here, Plan, Step
 from modelsync.install.report import SyncReport
 from modelsync.install.snapshot import look
@@ -19,9 +19,9 @@ from modelsync.ops.options import SyncOptions
 from modelsync.project import freshness, lookup
 from modelsync.project.lock_diff import Action, Change
 from modelsync.project.project import LoadedProject, Project
-from modelsync.project.selection import Selection, select
 from modelsync.spec.lock.model import Lock, LockedModel
 from modelsync.spec.manifest.model import Entry
+from modelsync.spec.names import printable
 from modelsync.store import link_folder
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def reconcile(
     project: LoadedProject,
     options: SyncOptions,
 ) -> SyncReport:
-    """Like `sync.sync`, without the up-to-date check; the settings' variant is in the options already."""
+    """Like `sync.sync`, without the up-to-date check."""
     failures = Failures(project)
     ready = _prepare(context, project, options, failures)
     report, models, target, here, steps = ready.report, ready.models, ready.target, ready.here, ready.steps
@@ -118,6 +118,8 @@ def reconcile(
             bytes_reused=reused + brought.reused,
             notes=notes + brought.notes + gone,
         )
+    here_now = [entry for entry, model in ready.pairs if model.name not in lost]
+    synced.remember(context, project, ready.current, here_now, elsewhere=options.directory is not None)
     failures.raise_first(done)
     return done
 
@@ -148,7 +150,7 @@ def _prepare(context: Context, project: LoadedProject, options: SyncOptions, fai
     """
     upgrade = options.upgrade
     current = project.lock
-    select(project.manifest, _without_auto(options.selection))  # names that are not there are told first
+    variants.check(context, project.manifest, options.selection)  # names that are not there are told first
     if options.frozen:
         current = lookup.require_lock(project, current)
     elif upgrade.wanted or not (fresh := freshness.compare(project.manifest, current)).fresh:
@@ -236,29 +238,34 @@ def _planned(
             left out too.
     """
     selection, lenient = options.selection, bool(failures)
-    entries: Sequence[Entry]
-    if selection.variant == variants.AUTO:  # what it means depends on what is locked
+    otherwise: variants.Otherwise = "synced" if options.as_synced else "entry"
 
-        def undecided(entry: Entry, error: ModelsyncError) -> None:
-            if not isinstance(error, StaleLockError):
-                failures.add(entry.title, error, entry)
-            elif not lenient:
-                raise error
+    def undecided(entry: Entry, error: ModelsyncError) -> None:
+        if not isinstance(error, StaleLockError):
+            failures.add(entry.title, error, entry)
+        elif not lenient:
+            raise error
 
-        entries = variants.selected(context, project, selection, lock=current, fetch=True, on_error=undecided)
-        names = {entry.name for entry in select(project.manifest, _without_auto(selection))}
-    else:
-        entries = select(project.manifest, selection)
-        names = {entry.name for entry in entries}
+    chosen = variants.check(context, project.manifest, selection)
+    entries = variants.selected(
+        context, project, selection, lock=current, fetch=True, otherwise=otherwise, on_error=undecided
+    )
     wanted = [entry for entry in entries if (entry.name, entry.variant) not in lost]
     if lenient:
         known = {(model.name, model.variant) for model in current.models}
         wanted = [entry for entry in wanted if (entry.name, entry.variant) in known]
     models = lookup.locked_models(project, current, wanted)
     target = target_of(project, project.manifest, options.directory, options.link_mode)
+    if target is not None and (clash := plan.clash(models)) is not None:
+        one, other, path = clash
+        raise UsageError(
+            f"{one.title} and {other.title} would both be {printable(path)}",
+            hint=f"name one of them: --variant {other.name}={other.variant}",
+        )
     here = look(context, models, target)
     steps = plan.make(models, here, linked=target is not None, exact=_exact(options))
-    kept = names - {entry.name for entry in wanted}
+    left = {entry.name for entry in entries if entry not in wanted}
+    kept = left | {entry.name for entry in chosen} - {entry.name for entry in entries}
     steps = _keeping(steps, kept)
     return Prepared(current, None, tuple(zip(wanted, models, strict=True)), target, here, steps)
 
@@ -294,10 +301,6 @@ def _exact(options: SyncOptions) -> bool:
     return not (options.inexact or options.selection.partial)
 
 
-def _without_auto(selection: Selection) -> Selection:
-    return selection._replace(variant=None) if selection.variant == variants.AUTO else selection
-
-
 def _free_old(context: Context, project: Project, steps: Plan, target: Target | None) -> None:
     """Removes what the lock needed before, first: for a disk that cannot hold two versions."""
     from modelsync.store import links, prune
@@ -325,22 +328,22 @@ def _changes(
         for change in (report.changes if report else ())
         if change.action != "unchanged"
     }
-    touched: dict[str, int] = {}
+    touched: dict[tuple[str, str | None], int] = {}
     for step in steps.steps:
         if step.model is not None:
-            touched[step.model.name] = touched.get(step.model.name, 0) + (
-                step.bytes if step.verb == "fetch" else 0
-            )
+            of = (step.model.name, step.model.variant)
+            touched[of] = touched.get(of, 0) + (step.bytes if step.verb == "fetch" else 0)
     linked = {path.partition("/")[0] for path in here.links}
     changes: dict[tuple[str, str], Change] = {}
     for model in models:
-        change = moved.get((model.name, model.variant))
+        of = (model.name, model.variant)
+        change = moved.get(of)
         key = (model.name, model.variant or "")
         if change is not None:
-            changes[key] = change._replace(bytes=touched.get(model.name, 0))
-        elif model.name in touched:
+            changes[key] = change._replace(bytes=touched.get(of, 0))
+        elif of in touched:
             action: Action = "updated" if model.name in linked else "added"
-            changes[key] = Change(model.name, model.variant, action, after=model, bytes=touched[model.name])
+            changes[key] = Change(model.name, model.variant, action, after=model, bytes=touched[of])
     wanted = {model.name for model in models}
     for change in moved.values():
         if change.action == "removed":

@@ -30,7 +30,7 @@ def environment(
     """
     project = project.loaded()
     manifest, lock = project.manifest, project.lock
-    entries = variants.selected(context, project, selection)
+    entries = variants.selected(context, project, selection, otherwise="here")
     names_of: dict[str, list[str]] = {}
     for entry in entries:
         names_of.setdefault(model_files.variable(entry.name), []).append(entry.name)

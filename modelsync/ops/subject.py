@@ -6,7 +6,7 @@ is ruled out); a path the file there. What of it is on this machine is taken fro
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from modelsync.context import Context
@@ -24,6 +24,9 @@ from modelsync.spec.request import Request
 from modelsync.spec.roles import Role
 from modelsync.spec.uri import FileUri, Reference, WebUri
 from modelsync.store import pulled
+
+if TYPE_CHECKING:
+    from modelsync.project.selection import Variant
 
 
 class Subject(NamedTuple):
@@ -47,7 +50,7 @@ class Subject(NamedTuple):
 
 
 def find(
-    context: Context, text: str, find_project: Callable[[], Project], *, variant: str | None = None
+    context: Context, text: str, find_project: Callable[[], Project], *, variant: "Variant" = None
 ) -> Subject:
     """What a name, a URI or a path is about.
 
@@ -80,7 +83,7 @@ def find(
         raise
 
 
-def _by_name(context: Context, project: Project, name: str, variant: str | None) -> Subject:
+def _by_name(context: Context, project: Project, name: str, variant: "Variant") -> Subject:
     known = variants.find(context, project, name, variant)
     return Subject(known.model.title, present.files_of(context, project, known), known.model.license)
 

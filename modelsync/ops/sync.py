@@ -25,17 +25,15 @@ def sync(context: Context, project: Project, options: SyncOptions = BARE) -> Syn
         MisfitError: no variant fits, with `auto`; or a model does not, and the context requires a fit.
     """
     options.check_combination()
-    variant = options.selection.variant or context.settings.variant
-    if options.whole and up_to_date.nothing_to_do(context, project, variant):
+    variant = options.selection.variant
+    if options.whole and up_to_date.nothing_to_do(context, project, variant, as_synced=options.as_synced):
         return SyncReport(())
     from modelsync.ops.reconcile import reconcile
 
     if options.writes:
         up_to_date.sweep(project)
     project = project.loaded()
-    report = reconcile(
-        context, project, options._replace(selection=options.selection._replace(variant=variant))
-    )
+    report = reconcile(context, project, options)
     if options.whole and options.writes:
-        up_to_date.keep(context, project, variant)
+        up_to_date.keep(context, project, variant, as_synced=options.as_synced)
     return report

@@ -3,29 +3,28 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelsync.context import Context
 from modelsync.fit import variants
-from modelsync.fit.variants import AUTO
 from modelsync.project.model_files import ModelFiles, arranged
 from modelsync.project.project import LoadedProject, Project
 from modelsync.store import sync_memo
 
+if TYPE_CHECKING:
+    from modelsync.project.selection import Variant
 
-def files(context: Context, project: Project, name: str, variant: str | None) -> ModelFiles | None:
+
+def files(context: Context, project: Project, name: str, variant: "Variant") -> ModelFiles | None:
     """The files of a model, if the last sync's memo still knows them; None where the lock has to be asked."""
     memo = sync_memo.recall(context.store, _subject(context, project))
     known = memo.models.get(name) if memo is not None else None
     if memo is None or known is None:
         return None
     of, files = known
-    default = context.settings.variant
-    if (variant or default) == AUTO:
-        right = memo.variant == _asked(AUTO)
-    else:
-        # Without a variant, the default where the model has it: what has it not was synced as itself.
-        as_default = variant is None and (of == default or (of is None and memo.variant == default))
-        right = as_default or (variant is not None and of == variant)
+    right = (variant is None and context.settings.variant is None) or _is_asked(
+        context, name, variant, of, memo.variant
+    )
     stamps = {path: memo.outputs.get(path) for _, *both in files for path in both}
     if not right or not sync_memo.still_there(stamps):
         return None
@@ -36,12 +35,32 @@ def files(context: Context, project: Project, name: str, variant: str | None) ->
     return None
 
 
-def nothing_to_do(context: Context, project: Project, variant: str | None) -> bool:
-    """Whether a bare sync would find everything as the last one left it."""
+def nothing_to_do(context: Context, project: Project, variant: "Variant", *, as_synced: bool = False) -> bool:
+    """Whether a sync of the whole project would find everything as the last one left it.
+
+    Args:
+        context: What to work with.
+        project: The manifest and its lock.
+        variant: What is asked for.
+        as_synced: See `SyncOptions`: then any variant that was synced is right where none is asked.
+    """
     memo = sync_memo.recall(
         context.store, _subject(context, project), lambda memo: sweep(project, memo.inputs)
     )
-    return memo is not None and memo.variant == _asked(variant) and sync_memo.still_there(memo.outputs)
+    if memo is None:
+        return False
+    any_variant = as_synced and variant is None and context.settings.variant is None
+    right = any_variant or (memo.variant == _asked(context, variant) and _have(memo, variant))
+    return right and sync_memo.still_there(memo.outputs)
+
+
+def _have(memo: sync_memo.Memo, variant: "Variant") -> bool:
+    """Whether models of a memo have what a flag asks for: a word that none has is an error of the flag alone."""
+    if variant is None:
+        return True
+    from modelsync.project.selection import AUTO, choice_of
+
+    return set(choice_of(variant).plain) <= {AUTO, *(of for of, _ in memo.models.values())}
 
 
 def sweep(project: Project, inputs: Iterable[str] = ()) -> None:
@@ -62,18 +81,20 @@ def sweep(project: Project, inputs: Iterable[str] = ()) -> None:
             link_folder.sweep(record.parent)
 
 
-def keep(context: Context, project: LoadedProject, variant: str | None) -> None:
-    """Keeps a memo, if a bare sync has nothing to do now. That none can be kept is no error."""
+def keep(context: Context, project: LoadedProject, variant: "Variant", *, as_synced: bool = False) -> None:
+    """Keeps a memo, if such a sync has nothing to do now. That none can be kept is no error."""
     from modelsync.errors import ModelsyncError
 
     with suppress(OSError, ModelsyncError):
-        memo = _made(context, project, variant)
+        memo = _made(context, project, variant, as_synced=as_synced)
         if memo is not None:
             sync_memo.write(context.store, memo)
 
 
-def _made(context: Context, project: LoadedProject, variant: str | None) -> sync_memo.Memo | None:
-    """The memo of a bare sync, if it has nothing to do. Stamps are taken before what they stamp is read."""
+def _made(
+    context: Context, project: LoadedProject, variant: "Variant", *, as_synced: bool
+) -> sync_memo.Memo | None:
+    """The memo of a whole sync, if it has nothing to do. Stamps are taken before what they stamp is read."""
     from modelsync.install import plan, present, snapshot, stale_links
     from modelsync.install import target as install_target
     from modelsync.project import freshness, lookup
@@ -89,7 +110,8 @@ def _made(context: Context, project: LoadedProject, variant: str | None) -> sync
         return None
     if lock is None or not freshness.compare(manifest, lock).fresh:
         return None
-    chosen = variants.selected(context, project, Selection(variant=variant), fetch=True)
+    otherwise: variants.Otherwise = "synced" if as_synced else "entry"
+    chosen = variants.selected(context, project, Selection(variant=variant), fetch=True, otherwise=otherwise)
     if not all(sure for _, sure in context.decided.values()):
         return None
     models = lookup.locked_models(project, lock, chosen)
@@ -115,19 +137,48 @@ def _made(context: Context, project: LoadedProject, variant: str | None) -> sync
     steps = plan.make(models, snapshot.look(context, models, target), linked=target is not None, exact=True)
     if steps.steps or kept is None:
         return None
+    if as_synced and variants.asked(context, variant).text is None:
+        of = {model.name: model.variant for model in models if model.variant is not None}
+        variant = of or None
+    asked = _asked(context, variant)
     return sync_memo.Memo(
-        _subject(context, project), _asked(variant), inputs, stamps, (str(root), kept[0], kept[2]), known
+        _subject(context, project), asked, inputs, stamps, (str(root), kept[0], kept[2]), known
     )
 
 
-def _asked(variant: str | None) -> str | None:
-    """What a memo calls the variant that was asked for: `auto` means something else on another machine."""
-    if variant != AUTO:
-        return variant
+def _is_asked(context: Context, name: str, variant: "Variant", of: str | None, whole: str | None) -> bool:
+    """Whether what a memo has of a model is what is asked of it.
+
+    Args:
+        context: What to work with.
+        name: The model.
+        variant: What is asked for; None: by the settings.
+        of: The variant that the memo has.
+        whole: What was asked of the sync that left the memo, as it calls that.
+    """
+    from modelsync.project.selection import AUTO
+
+    words = variants.asked(context, variant).of(name)
+    if AUTO in words or (
+        variant is None and of is None
+    ):  # what has not the settings' variant is as it was synced
+        return words[:1] == words and whole == _asked(context, variant)
+    return of is not None and words[:1] == (of,)
+
+
+def _asked(context: Context, variant: "Variant") -> str | None:
+    """What a memo calls the variants that are asked for: `auto` means something else on another machine."""
+    if variant is None and context.settings.variant is None:
+        return None
+    from modelsync.project.selection import AUTO
+
+    choice = variants.asked(context, variant)
+    if AUTO not in (*choice.plain, *dict(choice.named).values()):
+        return choice.text
     from modelsync.system import devices
     from modelsync.version import __version__
 
-    return f"{AUTO} {__version__} {devices.fingerprint()}"
+    return f"{choice.text} {__version__} {devices.fingerprint()}"
 
 
 def _subject(context: Context, project: Project) -> tuple[str, ...]:

@@ -95,7 +95,9 @@ def check(context: Context, project: LoadedProject, selection: Selection, *, ful
     lock = lookup.require_lock(project, project.lock)
     if not selection.names:
         selection = selection._replace(groups=Groups(everything=True))
-    models = lookup.locked_models(project, lock, variants.selected(context, project, selection))
+    models = lookup.locked_models(
+        project, lock, variants.selected(context, project, selection, otherwise="synced")
+    )
     names = {model.name for model in models}
     chosen = {(model.name, model.variant) for model in models}
     others = [

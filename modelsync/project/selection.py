@@ -1,7 +1,7 @@
-"""Which models a command means: names, groups and the variant. Pure."""
+"""Which models a command means: names, groups and variants. Pure, and light."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from modelsync.errors import NotFoundError, UsageError
 
@@ -27,19 +27,90 @@ class Groups(NamedTuple):
         return bool(self.plus or self.only or self.minus or self.everything)
 
 
+AUTO = "auto"
+
+
+class VariantChoice(NamedTuple):
+    """Which variants are asked for.
+
+    Attributes:
+        plain: Variants of every model that has them; of two that one model has, the later counts.
+        named: Pairs of a model and its variant; they win over `plain`, and of one model the later counts.
+        everything: Every variant of each model, and the entry itself.
+    """
+
+    plain: tuple[str, ...] = ()
+    named: tuple[tuple[str, str], ...] = ()
+    everything: bool = False
+
+    def of(self, name: str) -> tuple[str, ...]:
+        """The words that are asked of a model: the first that it has counts."""
+        mine = tuple(variant for each, variant in self.named if each == name)
+        return mine[-1:] or self.plain[::-1]
+
+    @property
+    def text(self) -> str | None:
+        """The choice in words, the same for the same choice; None where nothing is asked."""
+        pairs = (f"{name}={variant}" for name, variant in dict(self.named).items())
+        return " ".join((*self.plain, *sorted(pairs))) or None
+
+
+# A str is a variant of every model that has it, a mapping names the variant of each model.
+Variant: TypeAlias = str | Mapping[str, str] | VariantChoice | None
+
+
+def choice_of(variant: Variant) -> VariantChoice:
+    """A choice of variants, from each form in which it is given."""
+    if isinstance(variant, VariantChoice):
+        return variant
+    if isinstance(variant, str):
+        return VariantChoice((variant,))
+    return VariantChoice(named=tuple((variant or {}).items()))
+
+
+def parse_choice(words: Iterable[str]) -> VariantChoice:
+    """The choice that `V` and `NAME=V` make.
+
+    Raises:
+        UsageError: a word is neither.
+    """
+    plain, named = [], []
+    for word in words:
+        name, mark, variant = word.partition("=")
+        if not name or (mark and not variant):
+            raise UsageError(
+                f"{word!r} is no variant", hint="V is one of the models that have it, NAME=V of that model"
+            )
+        if mark:
+            named.append((name, variant))
+        else:
+            plain.append(name)
+    return VariantChoice(tuple(plain), tuple(named))
+
+
+def every_variant(variant: Variant) -> VariantChoice:
+    """The choice of `--all-variants`.
+
+    Raises:
+        UsageError: variants are named too.
+    """
+    if variant is not None:
+        raise UsageError("--all-variants does not go with --variant", hint="give one or the other")
+    return VariantChoice(everything=True)
+
+
 class Selection(NamedTuple):
     """Which models a command is about.
 
     Attributes:
         names: These models; empty: those of the groups.
         groups: The group flags.
-        variant: The variant of the models that have it; `auto`: of each model the largest that fits this machine;
-            None: the settings' variant.
+        variant: The variants that are asked for; `auto`: the largest that fits this machine; None: the settings'.
     """
 
     names: Sequence[str] = ()
     groups: Groups = Groups()
-    variant: str | None = None
+    variant: Variant = None
 
     @property
     def partial(self) -> bool:
@@ -48,15 +119,15 @@ class Selection(NamedTuple):
 
 
 def select(manifest: "Manifest", selection: Selection) -> "tuple[Entry, ...]":
-    """The selected entries, one for each name, in the manifest's order; its variant is taken as it is.
+    """The selected entries, one for each name, in the manifest's order; which variant is meant is left open.
 
-    Names win over groups. A variant applies to the models that have it; the others stay with their own entry.
+    Names win over groups.
 
     Raises:
-        NotFoundError: a name, a group or the variant that nothing in the manifest has.
+        NotFoundError: a name or a group that nothing in the manifest has.
         UsageError: flags that contradict each other.
     """
-    names, groups, variant = selection
+    names, groups, _ = selection
     if names and groups.given:
         raise UsageError("names and group flags do not go together", hint="give one or the other")
     if groups.only and (groups.plus or groups.everything):
@@ -72,16 +143,48 @@ def select(manifest: "Manifest", selection: Selection) -> "tuple[Entry, ...]":
     bases = [entry for entry in manifest.entries if entry.variant is None]
     if names:
         wanted = {manifest.entry(name).name for name in names}
-        chosen = [entry for entry in bases if entry.name in wanted]
-    else:
-        chosen = [entry for entry in bases if _in_groups(entry.groups, manifest.default_groups, groups)]
-    if variant is None:
-        return tuple(chosen)
-    variants = {entry.name: entry for entry in manifest.entries if entry.variant == variant}
-    if not variants:
-        listed = ", ".join(sorted({e.variant for e in manifest.entries if e.variant})) or "none"
-        raise NotFoundError(f"no model has a variant {variant!r}", hint=f"variants in the manifest: {listed}")
-    return tuple(variants.get(entry.name, entry) for entry in chosen)
+        return tuple(entry for entry in bases if entry.name in wanted)
+    return tuple(entry for entry in bases if _in_groups(entry.groups, manifest.default_groups, groups))
+
+
+def unknown_variants(manifest: "Manifest", choice: VariantChoice) -> tuple[NotFoundError, ...]:
+    """An error for each word of a choice that nothing in the manifest has."""
+    errors = []
+    has = variants_of(manifest)
+    for variant in choice.plain:
+        if variant != AUTO and not any(variant in mine for mine in has.values()):
+            listed = ", ".join(sorted({each for mine in has.values() for each in mine})) or "none"
+            errors.append(
+                NotFoundError(
+                    f"no model has a variant {variant!r}", hint=f"variants in the manifest: {listed}"
+                )
+            )
+    for name, variant in choice.named:
+        try:
+            manifest.entry(name, None if variant == AUTO else variant)
+        except NotFoundError as error:
+            errors.append(error)
+    return tuple(errors)
+
+
+def variants_of(manifest: "Manifest") -> dict[str, dict[str, "Entry"]]:
+    """The variants of each model that has any, by name."""
+    found: dict[str, dict[str, Entry]] = {}
+    for entry in manifest.entries:
+        if entry.variant is not None:
+            found.setdefault(entry.name, {})[entry.variant] = entry
+    return found
+
+
+def asked_of(mine: "Mapping[str, Entry]", choice: VariantChoice, name: str) -> str | None:
+    """The variant that a choice asks of a model, or `auto`; None where it asks for nothing that the model has.
+
+    Args:
+        mine: The model's variants.
+        choice: What is asked.
+        name: The model.
+    """
+    return next((word for word in choice.of(name) if word == AUTO or word in mine), None)
 
 
 def _in_groups(mine: tuple[str, ...], defaults: tuple[str, ...] | None, groups: Groups) -> bool:

@@ -3,11 +3,13 @@
     {"files": {"llama3/llama.gguf": {"sha256": "…", "size": 4920739232, "mtime_ns": 17…, "mode": "hardlink",
                                        "owner": "../models.toml"}},
      "pending": {},
-     "checked": {"llama3/mine.gguf": {"sha256": "…", "size": 4920739232, "mtime_ns": 17…}}}
+     "checked": {"llama3/mine.gguf": {"sha256": "…", "size": 4920739232, "mtime_ns": 17…}},
+     "variants": {"../models.toml": {"llama3": "server"}}}
 
 What is about to appear is written under `pending` first: a file that stands there after all, because the program was
 killed at that moment, is known by it. `checked` tells what files were found to be that had to be hashed, because
-nothing else told.
+nothing else told. `variants` tells what was synced last of each model that has variants, by owner; null is the entry
+itself.
 """
 
 import json
@@ -106,6 +108,11 @@ def checked(folder: Path) -> Mapping[str, CheckedFile]:
     return small_files.parsed(folder / RECORD, _checked) or {}
 
 
+def variants(folder: Path, owner: str) -> Mapping[str, str | None] | None:
+    """What was synced last for `owner` of each model that has variants; None where that is not recorded."""
+    return _all_variants(folder).get(owner)
+
+
 def intact(folder: Path, path: str, record: Record) -> bool:
     """Whether what is at `path` is still what was put there. One lstat."""
     place = f"{folder}{os.sep}{path}"
@@ -138,6 +145,7 @@ def write(
     files: Mapping[str, Record],
     pending: Mapping[str, Record],
     new: Mapping[str, CheckedFile] = {},
+    synced: Mapping[str, Mapping[str, str | None]] = {},
 ) -> None:
     """Writes the record of `folder`; no file when there is nothing to record.
 
@@ -147,6 +155,7 @@ def write(
         pending: What is about to be.
         new: What files were found to be. What was known of others stays known while they look the same, and are not
             about to be replaced.
+        synced: What was synced of models with variants, by owner. What was known of other owners stays.
     """
     target = folder / RECORD
     known = {
@@ -155,12 +164,15 @@ def write(
         if path not in pending and _looks(folder, path, found)
     }
     known |= new
+    of = {**_all_variants(folder), **synced}
     if not files and not pending and not known:
         atomic.unlink(target)
         return
     value = {"files": _value(files), "pending": _value(pending)}
     if known:
         value["checked"] = {path: known[path]._asdict() for path in sorted(known)}
+    if of:
+        value["variants"] = {each: {name: of[each][name] for name in sorted(of[each])} for each in sorted(of)}
     atomic.write_by(temporary(folder), target, json.dumps(value, indent=1).encode())
 
 
@@ -189,6 +201,15 @@ def _parse(value: Mapping[str, Any]) -> dict[str, Record]:
         if _is_digest(record.sha256):
             out[path] = record
     return out
+
+
+def _all_variants(folder: Path) -> Mapping[str, Mapping[str, str | None]]:
+    return small_files.parsed(folder / RECORD, _variants) or {}
+
+
+def _variants(value: Mapping[str, Any]) -> dict[str, Mapping[str, str | None]]:
+    found = {owner: small_files.text_or_null(mine) for owner, mine in value.get("variants", {}).items()}
+    return {owner: mine for owner, mine in found.items() if mine is not None}
 
 
 def _checked(value: Mapping[str, Any]) -> dict[str, CheckedFile]:

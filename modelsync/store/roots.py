@@ -40,6 +40,8 @@ class Root(NamedTuple):
         missed: When the lock was first seen gone or changed, in seconds since the epoch; None while it is alive.
         folder: The absolute path of the project's folder that they were linked in last, for a root of a lock.
         place: Where the path of the lock is true, as `disks.place_id` says it; None in roots of older versions.
+        variants: For each model that has variants the one that was synced last, for a root of a lock; None where
+            that is not known, or is recorded in the project's folder.
     """
 
     digests: frozenset[str]
@@ -49,6 +51,7 @@ class Root(NamedTuple):
     missed: float | None = None
     folder: str | None = None
     place: str | None = None
+    variants: Mapping[str, str | None] | None = None
 
 
 class LockSeen(NamedTuple):
@@ -76,6 +79,7 @@ def write(
     *,
     folder: Path | None = None,
     named: Iterable[str] | None = None,
+    variants: Mapping[str, str | None] | None = None,
 ) -> None:
     """Says that the lock at `lock_path` needs `digests`. Reads one small file, and writes nothing if that is known.
 
@@ -87,6 +91,7 @@ def write(
         digests: What it needs.
         folder: The folder that they are linked in too; None leaves it as it is known.
         named: All digests that the lock names; None: it is read for them, if that is needed.
+        variants: What was synced last of each model that has variants; None leaves it as it is known.
 
     Raises:
         DiskFullError: there is no space for that.
@@ -97,7 +102,8 @@ def write(
     known = read(store.root, key)
     linked = str(folder.absolute()) if folder else known.folder if known else None
     # two containers may have one lock at one path: the first one's root does for both
-    root = root._replace(folder=linked, place=(known.place if known else None) or _here())
+    synced = variants if variants is not None else known.variants if known else None
+    root = root._replace(folder=linked, place=(known.place if known else None) or _here(), variants=synced)
     if known == root:
         _touch(store.root_path(key))
         return
@@ -131,6 +137,25 @@ def folders(store: Store, lock_path: Path) -> frozenset[Path]:
     lock = str(lock_path.absolute())
     mine = (root for root in read_all(store).values() if root is not None and root.lock == lock)
     return frozenset(Path(root.folder) for root in mine if root.folder)
+
+
+def variants(store: Store, lock_path: Path, digests: Iterable[str]) -> Mapping[str, str | None] | None:
+    """What was synced last of each model with variants, for the lock at `lock_path`; None where that is not known.
+
+    A lock that has changed since is told by what was synced of it before.
+    """
+    lock = str(lock_path.absolute())
+    key = _lock_key(Root(frozenset(digests), lock=lock))
+    for at in store.places:
+        root = read(at, key)
+        if root is not None and root.variants is not None:
+            return root.variants
+    older = {
+        key: root.variants
+        for key, root in read_all(store).items()
+        if root is not None and root.lock == lock and root.variants is not None
+    }
+    return older[max(older, key=lambda key: last_used(store, key))] if older else None
 
 
 def read(place: Path, key: str) -> Root | None:
@@ -169,6 +194,8 @@ def save(store: Store, key: str, root: Root) -> None:
         DiskFullError, StoreError: as with `write`.
     """
     value = {name: part for name, part in root._asdict().items() if part}
+    if root.variants is not None:
+        value["variants"] = {name: root.variants[name] for name in sorted(root.variants)}
     value["digests"] = sorted(root.digests)
     if root.files:
         value["files"] = [_file_value(file) for file in root.files]
@@ -247,7 +274,10 @@ def _parse(value: Mapping[str, Any]) -> Root | None:
         return None
     if missed is not None and not (type(missed) in (int, float) and math.isfinite(missed)):
         return None
-    return Root(digests, lock, uri, files, float(missed) if missed is not None else None, folder, place)
+    since = float(missed) if missed is not None else None
+    return Root(
+        digests, lock, uri, files, since, folder, place, small_files.text_or_null(value.get("variants"))
+    )
 
 
 def _file(value: Mapping[str, Any]) -> "LockedFile":

@@ -85,6 +85,14 @@ def is_text(value: object) -> bool:
     return True
 
 
+def text_or_null(value: object) -> dict[str, str | None] | None:
+    """A value whose items are texts or null, as it was read; None where it is another."""
+    if not isinstance(value, dict):
+        return None
+    known = all(isinstance(item, str | None) for item in value.values())
+    return value if known else None
+
+
 def touch(path: "str | Path", touched: float) -> bool:
     """Notes that a root is in use, at most once a day: its time tells when it was used last.
 

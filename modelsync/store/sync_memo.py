@@ -15,7 +15,7 @@ from modelsync.store import small_files
 from modelsync.store.layout import MEMOS, VIEWS, Store
 from modelsync.version import __version__
 
-_VERSION = f"3 {__version__}"  # another modelsync reads manifest and lock for itself: it may refuse them
+_VERSION = f"4 {__version__}"  # another modelsync reads manifest and lock for itself: it may refuse them
 
 Stamp = tuple[int, int, int, int]
 
@@ -25,7 +25,7 @@ class Memo(NamedTuple):
 
     Attributes:
         subject: What it is about: texts that no other call of the same meaning differs in.
-        variant: The variant that was asked for, or None.
+        variant: The variants that were asked for, as one text, or None.
         inputs: Stamps of all that decides what a sync has to do; None for a file that was not there.
         outputs: Stamps of all files that it makes be there.
         root: The path, size and inode of the root that keeps them. Its time tells when it was last used.

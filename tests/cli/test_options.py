@@ -76,7 +76,12 @@ def test_variables_stand_for_options(synced: Cli) -> None:
     assert "do not go together" in synced("sync", "--frozen", "--locked", status=2).err
     assert "network is ruled out" in synced("sync", status=1, MODELSYNC_OFFLINE="1").err
     assert " + tiny [big]" in synced("sync", MODELSYNC_VARIANT="big").err
-    assert "no model has a variant 'huge'" in synced("sync", status=1, MODELSYNC_VARIANT="huge").err
+    assert "no model has a variant 'huge'" in synced("sync", "--variant", "huge", status=1).err
+    assert "warning: MODELSYNC_VARIANT: no model has" in synced("sync", MODELSYNC_VARIANT="huge").err
+    assert "has no variant `huge`" in synced("sync", "--variant", "tiny=huge", status=1).err
+    assert "does not go with" in synced("sync", "--all-variants", "--variant", "big", status=2).err
+    assert " + tiny [big]" not in synced("sync", "--all-variants").err
+    assert synced("path", "tiny", "--variant", "tiny=big").out.endswith("tiny-Q8_0.gguf\n")
     assert synced("list", MODELSYNC_FORMAT="json").json["rows"]
     for variable, value in {"LINK_MODE": "teleport", "JOBS": "0", "OFFLINE": "maybe"}.items():
         name = f"MODELSYNC_{variable}"

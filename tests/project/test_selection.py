@@ -3,7 +3,18 @@
 import pytest
 
 from modelsync.errors import NotFoundError, UsageError
-from modelsync.project.selection import Groups, Selection, select
+from modelsync.project.selection import (
+    Groups,
+    Selection,
+    VariantChoice,
+    asked_of,
+    choice_of,
+    every_variant,
+    parse_choice,
+    select,
+    unknown_variants,
+    variants_of,
+)
 from modelsync.spec.manifest import read
 
 TEXT = """
@@ -25,11 +36,8 @@ NO_DEFAULTS = read.parse(TEXT.replace('default-groups = ["chat"]', ""))
 NONE = Groups()
 
 
-def chosen(*names: str, groups: Groups = NONE, variant: str | None = None) -> list[str]:
-    return [
-        f"{entry.name}:{entry.variant}" if entry.variant else entry.name
-        for entry in select(MANIFEST, Selection(names, groups, variant))
-    ]
+def chosen(*names: str, groups: Groups = NONE) -> list[str]:
+    return [entry.name for entry in select(MANIFEST, Selection(names, groups))]
 
 
 def test_ungrouped_and_default_groups_are_taken_bare() -> None:
@@ -64,10 +72,34 @@ def test_names_are_taken_in_the_manifests_order_and_once() -> None:
     assert chosen("judge", "plain", "judge") == ["plain", "judge"]
 
 
-def test_a_variant_applies_to_the_models_that_have_it() -> None:
-    """One is synced for each name: the variant where there is one, else the entry itself."""
-    assert chosen(variant="server") == ["plain", "talk:server"]
-    assert chosen("plain", variant="server") == ["plain"]
+def test_a_variant_is_asked_of_the_models_that_have_it() -> None:
+    """A named one wins over a plain one, the later over the earlier, and a model that has none of them is not asked."""
+    mine = variants_of(MANIFEST)["talk"] | {"tiny": MANIFEST.entry("talk")}
+    for words, meant in {
+        ("server",): "server",
+        ("server", "tiny"): "tiny",
+        ("tiny", "server"): "server",
+        ("tiny", "talk=server"): "server",
+        ("talk=tiny", "talk=server"): "server",
+        ("other=server",): None,
+        ("absent", "auto"): "auto",
+        ("absent",): None,
+    }.items():
+        assert asked_of(mine, parse_choice(words), "talk") == meant, words
+    assert choice_of({"talk": "server"}).of("talk") == ("server",)
+    assert choice_of(None) == VariantChoice()
+    assert (
+        parse_choice(["b=2", "s", "a=1", "b=3"]).text == parse_choice(["s", "b=3", "a=1"]).text == "s a=1 b=3"
+    )
+
+
+@pytest.mark.parametrize("word", ["=server", "talk=", "="])
+def test_half_a_pair_is_no_variant(word: str) -> None:
+    """It is a mistake in usage, which says what the forms are."""
+    with pytest.raises(UsageError, match="is no variant"):
+        parse_choice([word])
+    with pytest.raises(UsageError, match="does not go with"):
+        every_variant("server")
 
 
 def test_unknown_words_are_errors_that_say_what_there_is() -> None:
@@ -77,9 +109,11 @@ def test_unknown_words_are_errors_that_say_what_there_is() -> None:
     with pytest.raises(NotFoundError) as group:
         chosen(groups=Groups(plus=("evil",)))
     assert "eval" in str(group.value.hint)
-    with pytest.raises(NotFoundError) as variant:
-        chosen(variant="laptop")
-    assert "server" in str(variant.value.hint)
+    (laptop,) = unknown_variants(MANIFEST, parse_choice(["laptop", "server", "auto", "plain=auto"]))
+    assert "server" in str(laptop.hint)
+    model, variant = unknown_variants(MANIFEST, parse_choice(["tlak=server", "talk=sever"]))
+    assert "`talk`" in model.message
+    assert "`server`" in variant.message
 
 
 def test_names_and_group_flags_do_not_go_together() -> None:

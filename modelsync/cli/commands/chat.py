@@ -20,6 +20,8 @@ from modelsync.spec.names import printable
 if TYPE_CHECKING:
     from llama_cpp import Llama
 
+    from modelsync.project.selection import Variant
+
 
 @command("chat", short_help="Load a model and talk to it: the smoke test after a sync.")
 @click.argument("model", metavar="NAME|URI", shell_complete=completion.names)
@@ -31,7 +33,7 @@ def chat(
     invocation: Invocation,
     model: str,
     prompt: str | None,
-    variant: str | None,
+    variant: "Variant",
     max_tokens: int | None,
     embedding: bool,
 ) -> None:
@@ -55,7 +57,7 @@ def talk(
     model: str,
     prompt: str | None,
     *,
-    variant: str | None,
+    variant: "Variant",
     max_tokens: int | None,
     embedding: bool,
 ) -> None:

@@ -201,7 +201,7 @@ def _sync(
 
     hint = f"{project.manifest_path.name} and {project.lock_path.name} are written; `modelsync sync` does the rest"
     try:
-        return sync.sync(context, project, SyncOptions(Selection(names)))
+        return sync.sync(context, project, SyncOptions(Selection(names), as_synced=True))
     except ModelsyncError as error:
         error.advise(hint)
         tell(cast("SyncReport | None", error.report), failed=error)

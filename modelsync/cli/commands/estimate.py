@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from modelsync.fit.quants import Quants
     from modelsync.memory.estimate import DeviceUse, Estimate
     from modelsync.memory.placement import Verdict
+    from modelsync.project.selection import Variant
     from modelsync.spec.uri import Reference
 
 import click
@@ -82,7 +83,7 @@ def estimate(
     invocation: Invocation,
     model: str,
     asked: "EstimateOptions",
-    variant: str | None,
+    variant: "Variant",
 ) -> None:
     """Say what memory a model will need, and whether it fits this machine, or one that is described.
 
@@ -110,7 +111,7 @@ PARTS = (
 SOURCES = {"llama.cpp": "llama.cpp's own numbers", "formula": "computed by formulas"}
 
 
-def show(invocation: Invocation, model: str, asked: "EstimateOptions", *, variant: str | None) -> None:
+def show(invocation: Invocation, model: str, asked: "EstimateOptions", *, variant: "Variant") -> None:
     """Prints what a model needs; of a repo without a quant, what each of its quants does."""
     from modelsync.fit import quants
     from modelsync.ops import estimate as ops_estimate

@@ -12,7 +12,7 @@ from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import write_bytes
 from modelsync.errors import StoreError, UsageError
 from modelsync.ops.export import FORMATS
-from modelsync.project.selection import Groups, Selection
+from modelsync.project.selection import Groups, Selection, Variant
 from modelsync.store import atomic
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def export(
     to: str,
     output: Path | None,
     groups: Groups,
-    variant: str | None,
+    variant: Variant,
 ) -> None:
     """Writes the models in one of the formats."""
     from modelsync.ops.export import models

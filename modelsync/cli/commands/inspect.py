@@ -14,6 +14,7 @@ from modelsync.spec.names import printable
 if TYPE_CHECKING:
     from modelsync.gguf.metadata import Scalar, Value
     from modelsync.ops.inspect import Inspection
+    from modelsync.project.selection import Variant
 
 import click
 
@@ -28,7 +29,7 @@ from modelsync.cli.command import command
 @click.option("--full", is_flag=True, help="List every key.")
 @options.variant
 def inspect(
-    invocation: Invocation, model: str, key: str | None, tensors: bool, full: bool, variant: str | None
+    invocation: Invocation, model: str, key: str | None, tensors: bool, full: bool, variant: "Variant"
 ) -> None:
     """Show what the GGUF header says: the model's shape, its quant, its chat template, its tensors.
 
@@ -47,7 +48,7 @@ _LONGEST_LIT = (
 
 
 def show(
-    invocation: Invocation, model: str, *, key: str | None, tensors: bool, full: bool, variant: str | None
+    invocation: Invocation, model: str, *, key: str | None, tensors: bool, full: bool, variant: "Variant"
 ) -> None:
     """Prints what a model's header says, or the value of one of its keys."""
     from modelsync.ops import inspect

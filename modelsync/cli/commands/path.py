@@ -1,5 +1,7 @@
 """`modelsync path`."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from modelsync.cli import completion, options
@@ -7,12 +9,15 @@ from modelsync.cli.command import command
 from modelsync.cli.fast import path as act
 from modelsync.cli.invocation import Invocation
 
+if TYPE_CHECKING:
+    from modelsync.project.selection import Variant
+
 
 @command("path", short_help="Print the path of a model.")
 @click.argument("model", metavar="NAME|URI", shell_complete=completion.names)
 @options.variant
 @click.option("--all", "every", is_flag=True, help="Print the paths of all its files, one a line.")
-def path(invocation: Invocation, model: str, variant: str | None, every: bool) -> None:
+def path(invocation: Invocation, model: str, variant: "Variant", every: bool) -> None:
     """Print the path that llama.cpp loads the model from; fetch what is not here, as the lock says.
 
     A URI needs no manifest: what it meant when it was first asked for is remembered.

@@ -14,7 +14,7 @@ from modelsync.context import CallOptions
 from modelsync.errors import ModelsyncError, UsageError
 from modelsync.install.report import SyncReport
 from modelsync.ops.options import SyncOptions
-from modelsync.project.selection import Groups, Selection
+from modelsync.project.selection import Groups, Selection, Variant
 
 
 class NoCommandError(ModelsyncError):
@@ -50,7 +50,7 @@ def run(
     options: SyncOptions,
     no_sync: bool,
     groups: Groups,
-    variant: str | None,
+    variant: Variant,
     call: CallOptions,
     events: str | None,
 ) -> None:
@@ -65,7 +65,7 @@ def run(
 
     if not words:
         raise UsageError("there is no command to run", hint="modelsync run -- python app.py")
-    chosen = options._replace(selection=Selection(groups=groups, variant=variant))
+    chosen = options._replace(selection=Selection(groups=groups, variant=variant), as_synced=True)
     chosen.check_combination()
     project = invocation.project().loaded()
     with invocation.context(call, events=events) as context:

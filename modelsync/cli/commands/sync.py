@@ -10,7 +10,7 @@ from modelsync.cli.fast import sync as act
 from modelsync.cli.invocation import Invocation
 from modelsync.context import CallOptions
 from modelsync.ops.options import SyncOptions, Upgrade
-from modelsync.project.selection import Groups, Selection
+from modelsync.project.selection import Groups, Selection, Variant, every_variant
 
 LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
 
@@ -26,6 +26,7 @@ LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
 )
 @options.groups
 @options.variant
+@click.option("--all-variants", is_flag=True, help="Take every variant of each model, and the entry itself.")
 @options.value(
     "options",
     SyncOptions,
@@ -61,7 +62,8 @@ def sync(
     names: tuple[str, ...],
     options: SyncOptions,
     groups: Groups,
-    variant: str | None,
+    variant: Variant,
+    all_variants: bool,
     upgrade: Upgrade,
     call: CallOptions,
     events: str | None,
@@ -71,5 +73,7 @@ def sync(
     A stale lock is brought up to date first. What is here already is not fetched again, and an interrupted sync
     goes on where it was.
     """
+    if all_variants:
+        variant = every_variant(variant)
     chosen = options._replace(selection=Selection(names, groups, variant), upgrade=upgrade)
     act.perform(invocation, chosen, call, events=events)

@@ -7,7 +7,7 @@ from modelsync.cli.command import command
 from modelsync.cli.fast import verify as act
 from modelsync.cli.invocation import Invocation
 from modelsync.context import CallOptions
-from modelsync.project.selection import Selection
+from modelsync.project.selection import Selection, Variant
 
 
 @command("verify", short_help="Hash the files again that are here.")
@@ -24,7 +24,7 @@ def verify(
     names: tuple[str, ...],
     full: bool,
     repair: bool,
-    variant: str | None,
+    variant: Variant,
     call: CallOptions,
     events: str | None,
 ) -> int:

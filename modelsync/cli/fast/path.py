@@ -7,9 +7,10 @@ from modelsync.spec.roles import COMPANIONS
 
 if TYPE_CHECKING:
     from modelsync.project.model_files import ModelFiles
+    from modelsync.project.selection import Variant
 
 
-def show(invocation: Invocation, model: str, *, variant: str | None = None, every: bool = False) -> None:
+def show(invocation: Invocation, model: str, *, variant: "Variant" = None, every: bool = False) -> None:
     """Prints the path of a model, by its name or URI, or of every file it has."""
     from modelsync.ops import path
     from modelsync.project.model_files import with_roles

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from modelsync.context import Context
 from modelsync.errors import ModelsyncError, NoManifestError
-from modelsync.fit.variants import AUTO
+from modelsync.fit import variants
 from modelsync.ops import listing
 from modelsync.ops.doctor.findings import Finding, fault
 from modelsync.project import attributes, freshness
 from modelsync.project.project import MANIFEST, LoadedProject, Project
+from modelsync.project.selection import unknown_variants
 from modelsync.spec.lock.model import Lock
 from modelsync.spec.manifest.model import Manifest
 from modelsync.spec.names import printable
@@ -46,17 +47,13 @@ def project(context: Context, project: LoadedProject, manifest: Manifest) -> Ite
         project: The manifest and its lock.
         manifest: What is wanted.
     """
-    variant, known = (
-        context.settings.variant,
-        sorted({each.variant for each in manifest.entries if each.variant}),
-    )
-    if variant is not None and variant not in (AUTO, *known):
-        yield Finding(
-            "variant",
-            f"MODELSYNC_VARIANT asks for {printable(variant)}, which no model has",
-            "wrong",
-            f"name one of {printable(', '.join(known))}, or {AUTO}" if known else "unset MODELSYNC_VARIANT",
-        )
+    unknown: tuple[ModelsyncError, ...]
+    try:
+        unknown = unknown_variants(manifest, variants.asked(context, None))
+    except ModelsyncError as error:
+        unknown = (error,)
+    for wrong in unknown:
+        yield Finding("variant", f"MODELSYNC_VARIANT: {wrong.message}", "warning", wrong.hint)
     try:
         lock = project.lock
     except ModelsyncError as error:

@@ -74,7 +74,7 @@ def models(
     project = project.loaded()
     manifest, lock = project.manifest, project.lock
     found = []
-    for entry in variants.selected(context, project, selection):
+    for entry in variants.selected(context, project, selection, otherwise="here"):
         known = lookup.answered(project, manifest, lock, entry)
         try:
             files = ensure.files(context, project, known, download=False)
