@@ -135,8 +135,9 @@ def load(
     """Loads a model with llama-cpp-python: `[models.NAME.load]` of the manifest, with `overrides` laid over.
 
     A split model is loaded by its first part; a projector brings the chat handler that fits it, adapters are laid over
-    the model, and a model that makes vectors is loaded for `create_embedding`. Each call loads a model of its own. A
-    draft head is left out with a warning: llama-cpp-python takes no file to draft with.
+    the model, and a model that makes vectors is loaded for `create_embedding`: a text is cut to `n_batch` tokens, which
+    follow `n_ctx` where they are not given. Of a reranker `embed` gives the score of a text. Each call loads a model of
+    its own. A draft head is left out with a warning: llama-cpp-python takes no file to draft with.
     The model's chat template is rendered when it is used: it came with the model, from whoever made the file, and
     llama-cpp-python's sandbox for it bounds what it can reach, not how long it runs.
 

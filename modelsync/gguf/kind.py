@@ -128,6 +128,13 @@ def task_of(header: Header) -> Task:
     return "embed" if pooling in _POOLED or header.architecture in _ENCODERS else "generate"
 
 
+def is_causal(header: Header) -> bool:
+    """Whether a token sees only those before it. A model that is not causal computes a whole text at once."""
+    if header.architecture in _ENCODERS:
+        return False
+    return header.metadata.get(header.key("attention.causal")) is not False
+
+
 def _is_part(header: Header) -> bool:
     """Whether it is one part of a split model, without the others."""
     metadata = header.metadata

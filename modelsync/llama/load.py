@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from modelsync.errors import ModelsyncError
 from modelsync.llama import projector
 from modelsync.llama.auto_settings import resolve_settings
+from modelsync.llama.batches import with_batches
 from modelsync.llama.installed import llama_class
 from modelsync.llama.keywords import AUTO_WORDS
 from modelsync.llama.log_capture import capture_log
@@ -16,6 +17,8 @@ from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
     from llama_cpp import Llama
+
+_RANKING = 4  # LLAMA_POOLING_TYPE_RANK
 
 
 def load(
@@ -37,6 +40,7 @@ def load(
 
     Raises:
         ExtraMissingError: llama-cpp-python is not installed.
+        UsageError: the batch sizes would make llama.cpp end the process.
         ModelsyncError: llama.cpp cannot load the model, its projector or an adapter; or they do not fit this machine.
     """
     llama = llama_class()
@@ -45,10 +49,11 @@ def load(
     keywords: dict[str, Any] = {
         key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()
     }
-    if model_traits.embeds:
+    if model_traits.task != "generate":
         keywords.setdefault("embedding", True)
     if default_context is not None:
         keywords.setdefault("n_ctx", min(default_context, model_traits.context or default_context))
+    keywords = with_batches(keywords, model_traits)
     adapters: Sequence[Path] = () if "lora_path" in keywords else loras
     if keywords.get("vocab_only"):  # without layers and cache there is nothing to estimate
         open_words = [key for key, word in AUTO_WORDS.items() if keywords.get(key) == word]
@@ -57,6 +62,7 @@ def load(
         keywords = resolve_settings(
             model, mmproj if "chat_handler" not in keywords else None, adapters, keywords
         )
+        keywords = with_batches(keywords, model_traits)  # `max` has become a number
     handler = None
     if mmproj is not None and "chat_handler" not in keywords:
         handler = projector.chat_handler(
@@ -74,7 +80,9 @@ def load(
                 raise RuntimeError("the adapter is not for this model")
             if handler is not None:
                 projector.attach(handler, loaded)
-        except (ValueError, RuntimeError, TypeError) as error:
+            if keywords.get("embedding") and not keywords.get("vocab_only") and ranks(loaded):
+                _read_scores_alone(loaded)
+        except (ValueError, RuntimeError, TypeError, MemoryError) as error:
             if loaded is not None:
                 loaded.close()
             why = refusal(model) or log.reason or printable(str(error), 400)
@@ -83,6 +91,20 @@ def load(
                 hint="`verbose=True` shows llama.cpp's whole log",
             ) from error
     return loaded
+
+
+def ranks(llama: "Llama") -> bool:
+    """Whether a loaded model scores pairs of texts: a reranker."""
+    pooling: Any = llama.pooling_type()  # a number, whatever its annotation says
+    return bool(pooling == _RANKING)
+
+
+def _read_scores_alone(llama: "Llama") -> None:
+    """Makes `embed` read as many numbers as a reranker has scores: those behind them would be stray memory."""
+    import llama_cpp
+
+    scores = max(1, llama_cpp.llama_model_n_cls_out(llama.model))
+    vars(llama)["n_embd"] = lambda: scores
 
 
 def _apply_adapters(llama: "Llama", loras: Sequence[Path], scale: float) -> None:

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from modelsync.errors import NotAModelError
 from modelsync.gguf.header import Header
-from modelsync.gguf.kind import NOUNS, DraftType, draft_type, kind_of, obstacle, task_of
+from modelsync.gguf.kind import NOUNS, DraftType, Task, draft_type, is_causal, kind_of, obstacle, task_of
 from modelsync.gguf.reader import HeaderReader, NeedMore
 
+_POSITIONS = "position_embd.weight"
 STEP = 1 << 20  # bytes read at once; most headers are a few of these
 
 
@@ -16,7 +17,10 @@ class Traits(NamedTuple):
 
     architecture: str = ""
     context: int = 0  # trained context in tokens; 0: unknown
-    embeds: bool = False  # it outputs embeddings
+    task: Task = "generate"
+    causal: bool = True  # a token sees only those before it
+    pooling: int | None = None  # llama.cpp's pooling type; None: the header says none
+    positions: int = 0  # tokens that it has learned positions for; 0: it computes them
     template: str = ""  # untrusted Jinja: searched here, never rendered
     drafts: DraftType | None = None  # it is a draft head of this type
 
@@ -47,8 +51,11 @@ def traits(path: Path) -> Traits:
     return Traits(
         architecture=header.architecture or "",
         context=header.number("context_length") or 0,
-        embeds=task_of(header) == "embed",
         drafts=draft_type(header),
+        task=task_of(header),
+        causal=is_causal(header),
+        pooling=header.number("pooling_type"),
+        positions=next((each.shape[-1] for each in header.tensors if each.name == _POSITIONS), 0),
         template=header.metadata.text("tokenizer.chat_template") or "",
     )
 

@@ -24,9 +24,16 @@ def talking(empty: Cli, tiny_gguf: Path, tmp_path: Path) -> Cli:
     bad = make_llama(tmp_path / "bad.gguf", chat_template="{{ messages[7].content.nothing }}")
     loop = make_llama(tmp_path / "hostile.gguf", chat_template="\x1b]0;{{ ''.__class__.__mro__ }}")
     bert = make_bert(tmp_path / "bert.gguf")
-    files = {"tiny-Q4_K_M.gguf": tiny_gguf, "bert.gguf": bert, "bad.gguf": bad, "hostile.gguf": loop}
+    ranker = make_bert(tmp_path / "ranker.gguf", ranks=True)
+    files = {
+        "tiny-Q4_K_M.gguf": tiny_gguf,
+        "bert.gguf": bert,
+        "ranker.gguf": ranker,
+        "bad.gguf": bad,
+        "hostile.gguf": loop,
+    }
     empty.hub.repo("user/all").commit(files)
-    lines = "".join(f'{name} = "hf:user/all/{name}.gguf"\n' for name in ("bert", "bad", "hostile"))
+    lines = "".join(f'{name} = "hf:user/all/{name}.gguf"\n' for name in ("bert", "ranker", "bad", "hostile"))
     empty.write(
         f'[models]\n{lines}tiny = {{ uri = "hf:user/all:Q4_K_M", load = {{ n_ctx = 256, seed = 7 }} }}\n'
     )
@@ -84,6 +91,10 @@ def test_a_vector(talking: Cli) -> None:
     assert value["embedding"] == pytest.approx(vector)
     run = talking("chat", "bert", "hello", status=1)
     assert "hint: --embedding" in run.err
+    for words in (["hello"], ["hello", "--embedding"]):
+        run = talking("chat", "ranker", *words, status=1)
+        assert "error: ranker is a reranker" in run.err
+        assert run.out == ""
     run = talking("chat", "tiny", "hello", "--embedding", status=1)
     assert (run.out, "hint: `pooling_type = 1`" in run.err) == ("", True)
     text = (talking.folder / "models.toml").read_text()

@@ -197,7 +197,10 @@ def test_ollama_gets_a_modelfile_each(project: Cli) -> None:
     (one,) = project("path", "plain").out.splitlines()
     run = project("export", "plain", "--to", "ollama")
     assert ollama(run.out) == [("model", one)]
-    assert "split" in project("export", "--to", "ollama", "plain", "parts", "-o", "out", status=2).err
+    run = project("export", "--to", "ollama", "plain", "parts", "-o", "some")
+    assert "left out: Ollama loads no split models, and parts has 2 parts" in run.err
+    assert [path.name for path in (project.folder / "some").iterdir()] == ["plain.Modelfile"]
+    assert "split" in project("export", "--to", "ollama", "parts", "-o", "out", status=2).err
     assert "one adapter" in project("export", "--to", "ollama", "all", status=2).err
     project.write(
         MANIFEST.replace(', "hf:user/all/b,2.gguf"', "").replace('groups = ["large"]', 'groups = ["x"]')

@@ -13,7 +13,7 @@ import gguf
 import numpy as np
 import pytest
 
-from modelsync.errors import ModelsyncError, NotAModelError
+from modelsync.errors import ModelsyncError, NotAModelError, UsageError
 from modelsync.llama.load import load
 from tests.support.gguf_files import make_llama, make_lora, make_mmproj, split
 from tests.support.llama_models import make_bert, make_projector, picture
@@ -69,6 +69,71 @@ def test_a_model_that_makes_vectors_makes_them(bert: Path, tmp_path: Path) -> No
         assert one != other
     with loaded(bert, {"embedding": False}) as llm, pytest.raises(RuntimeError):
         llm.create_embedding("hello")
+
+
+LONG = "a b c d e " * 180  # 902 tokens with those of its ends
+
+
+@pytest.fixture(scope="module")
+def long_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder of 1024 tokens."""
+    return make_bert(tmp_path_factory.mktemp("long") / "long.gguf", context=1024)
+
+
+@pytest.mark.parametrize(
+    ("settings", "tokens"),
+    [
+        ({"n_ctx": 1024}, 902),
+        ({"n_ctx": "max"}, 902),
+        ({"n_ctx": 0}, 902),
+        ({"n_ctx": 1024, "n_batch": 1024}, 902),
+        ({"n_ctx": 1024, "n_batch": 2048}, 902),
+        ({"n_ctx": 1000}, 902),
+        ({"n_ctx": 2048}, 902),
+        ({"n_ctx": 1024, "n_batch": 300}, 512),
+        ({"n_ctx": 1024, "n_ubatch": 600}, 768),
+        ({"n_ctx": 1024, "n_batch": 256, "n_ubatch": 600}, 256),
+        ({"n_ctx": 100}, 100),
+        ({"n_ctx": 256}, 256),
+        ({"n_batch": 2048, "n_ubatch": 512}, 512),
+    ],
+)
+def test_a_long_text_is_read_whole(long_bert: Path, settings: dict[str, Any], tokens: int) -> None:
+    """Both batch sizes follow the context where they are not given; no choice ends the process.
+
+    Above 256 they are multiples of that: llama.cpp reserves memory for 256 texts at once, and asserts that.
+    """
+    with closing(load(long_bert, {"verbose": False} | settings)) as llm:
+        made = llm.create_embedding(LONG)
+    assert made["usage"]["prompt_tokens"] == tokens
+    assert np.isfinite(made["data"][0]["embedding"]).all()
+
+
+def test_batch_sizes_that_would_end_the_process_are_refused(long_bert: Path, tiny_gguf: Path) -> None:
+    """llama.cpp asserts that a text of an encoder fits `n_ubatch`; a causal model is computed in steps."""
+    sizes = {"n_ctx": 1024, "n_batch": 1024, "n_ubatch": 512}
+    with pytest.raises(UsageError, match="n_ubatch"):
+        load(long_bert, QUIET | sizes)
+    with loaded(tiny_gguf, {"n_ctx": 256, "n_batch": 256, "n_ubatch": 32}) as llm:
+        assert llm("hello " * 30, max_tokens=1)["choices"]
+    with loaded(tiny_gguf, {"embedding": True, "pooling_type": 1, "n_ctx": 1024}) as llm:
+        assert llm.create_embedding("hello " * 600)["usage"]["prompt_tokens"] > 600
+
+
+def test_no_text_is_longer_than_learned_positions(tmp_path: Path) -> None:
+    """A context beyond them, or a number of them that is no multiple of 256, ends no process either."""
+    odd = make_bert(tmp_path / "odd.gguf", context=600)
+    for settings, tokens in (({"n_ctx": 0}, 512), ({"n_ctx": "max"}, 512), ({"n_ctx": 2048}, 512)):
+        with closing(load(odd, {"verbose": False} | settings)) as llm:
+            assert llm.create_embedding(LONG)["usage"]["prompt_tokens"] == tokens
+
+
+def test_a_reranker_scores(tmp_path: Path) -> None:
+    """`embed` gives a score and nothing behind it, the same each time; another text has another score."""
+    with loaded(make_bert(tmp_path / "rank.gguf", ranks=True), {"n_ctx": 128}) as llm:
+        scores = [llm.embed(text) for text in ("hello cat", "hello dog world", "hello cat")]
+    assert [len(score) for score in scores] == [1, 1, 1]
+    assert scores[0] == scores[2] != scores[1]
 
 
 def test_an_adapter_changes_what_the_model_thinks(tiny_gguf: Path, loras: Sequence[Path]) -> None:

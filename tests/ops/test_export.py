@@ -9,9 +9,11 @@ import pytest
 
 from modelsync.errors import StaleLockError
 from modelsync.ops import sync
-from modelsync.ops.export import models, sha256sums
+from modelsync.ops.export import llama_server, models, sha256sums
 from modelsync.project.selection import Groups, Selection
 from tests.hub import Hub
+from tests.support import presets
+from tests.support.llama_models import make_bert
 from tests.support.project import REPO, Opened, Place, sync_options
 
 MANIFEST = f"""\
@@ -86,3 +88,25 @@ def test_a_stale_lock_exports_nothing(place: Place, opened: Opened) -> None:
     with pytest.raises(StaleLockError, match="small"):
         models.models(context, project)
     assert [model.name for model in models.models(context, project, Selection(["big"]))] == ["big"]
+
+
+def test_llama_server_is_told_what_a_model_is_for(place: Place, opened: Opened, tmp_path: Path) -> None:
+    """A reranker ranks, an encoder makes vectors, and both take a text as long as their context at once."""
+    place.hub.repo("user/bert").commit(
+        {
+            "embed.gguf": make_bert(tmp_path / "embed.gguf"),
+            "rank.gguf": make_bert(tmp_path / "r.gguf", ranks=True),
+        }
+    )
+    lines = "".join(f'{name} = "hf:user/bert/{name}.gguf"\n' for name in ("embed", "rank"))
+    project = place.write(f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n{lines}')
+    sync.sync(opened(), project)
+    (exported,) = llama_server.write(models.models(opened(), project), place.folder)
+    sections = presets.read(exported.text)
+    sizes = {"batch-size": "128", "ubatch-size": "128"}
+    for name, more in (
+        ("embed", {"embeddings": "true"} | sizes),
+        ("rank", {"reranking": "true"} | sizes),
+        ("tiny", {}),
+    ):
+        assert {key: said for key, said in sections[name].items() if key != "model"} == more

@@ -23,8 +23,8 @@ WIDTH, HEADS, FEED, PATCH, IMAGE = 32, 2, 64, 14, 56
 Tensors = list[tuple[str, tuple[int, ...]]]
 
 
-def make_bert(path: Path, *, seed: int = 0) -> Path:
-    """Write a BERT encoder of one block; it pools by the mean, into vectors of 32 numbers."""
+def make_bert(path: Path, *, context: int = 128, ranks: bool = False, seed: int = 0) -> Path:
+    """Write a BERT encoder of one block; it pools by the mean, into vectors of 32 numbers, or ranks."""
     pieces = [
         "[PAD]",
         "[UNK]",
@@ -37,14 +37,14 @@ def make_bert(path: Path, *, seed: int = 0) -> Path:
     writer = gguf.GGUFWriter(path, "bert")
     writer.add_type("model")
     writer.add_name("Tiny encoder")
-    writer.add_context_length(128)
+    writer.add_context_length(context)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(1)
     writer.add_feed_forward_length(FEED)
     writer.add_head_count(HEADS)
     writer.add_layer_norm_eps(1e-12)
     writer.add_causal_attention(False)
-    writer.add_pooling_type(gguf.PoolingType.MEAN)
+    writer.add_pooling_type(gguf.PoolingType.RANK if ranks else gguf.PoolingType.MEAN)
     writer.add_tokenizer_model("bert")
     writer.add_token_type_count(2)
     writer.add_token_list(pieces)
@@ -57,7 +57,7 @@ def make_bert(path: Path, *, seed: int = 0) -> Path:
     writer.add_mask_token_id(4)
     tensors: Tensors = [
         ("token_embd.weight", (len(pieces), WIDTH)),
-        ("position_embd.weight", (128, WIDTH)),
+        ("position_embd.weight", (context, WIDTH)),
         ("token_types.weight", (2, WIDTH)),
         *_both("token_embd_norm", (WIDTH,)),
         *(each for part in ("q", "k", "v", "output") for each in _both(f"blk.0.attn_{part}", (WIDTH, WIDTH))),
@@ -66,6 +66,8 @@ def make_bert(path: Path, *, seed: int = 0) -> Path:
         *_both("blk.0.ffn_down", (WIDTH, FEED)),
         *_both("blk.0.layer_output_norm", (WIDTH,)),
     ]
+    if ranks:
+        tensors += [*_both("cls", (WIDTH, WIDTH)), *_both("cls.output", (1, WIDTH))]
     return _write(writer, path, tensors, seed)
 
 

@@ -18,7 +18,9 @@ OPTIONS = {
     **dict.fromkeys(("threads-batch", "yarn-orig-ctx", "repeat-last-n"), _NUMBER),
     **dict.fromkeys(("rope-freq-base", "rope-freq-scale", "yarn-ext-factor", "yarn-attn-factor"), _FLOAT),
     **dict.fromkeys(("yarn-beta-fast", "yarn-beta-slow"), _FLOAT),
-    **dict.fromkeys(("embeddings", "kv-offload", "op-offload", "swa-full", "perf", "spm-infill"), _BOOL),
+    **dict.fromkeys(
+        ("embeddings", "reranking", "kv-offload", "op-offload", "swa-full", "perf", "spm-infill"), _BOOL
+    ),
     **dict.fromkeys(("model", "mmproj", "lora", "model-draft"), r".+"),
     "spec-type": "draft-(?:simple|mtp|eagle3|dflash|dspark)",
     "lora-scaled": rf"[^:]+:{_FLOAT}(?:,[^:]+:{_FLOAT})*",

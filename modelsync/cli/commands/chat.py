@@ -62,6 +62,7 @@ def talk(
     embedding: bool,
 ) -> None:
     """Loads a model and has it answer; see the command."""
+    from modelsync.llama.load import ranks
     from modelsync.ops import load
 
     on_terminal = prompt is None and sys.stdin is not None and is_terminal(sys.stdin)
@@ -82,6 +83,12 @@ def talk(
             default_context=CONTEXT,
         )
     with closing(llama), _named(model):
+        if ranks(llama):
+            raise ModelsyncError(
+                f"{printable(model)} is a reranker: it scores how well a text answers a question, and makes neither"
+                " text nor vectors",
+                hint="`modelsync export --to llama-server` serves it for /v1/rerank",
+            )
         if embedding:
             _vector(invocation, llama, prompt or "")
         elif llama.context_params.embeddings:

@@ -9,6 +9,7 @@ from typing import Any
 
 from modelsync.errors import UsageError
 from modelsync.gguf.types import TENSOR_TYPES
+from modelsync.llama.batches import with_batches
 from modelsync.llama.traits import traits
 from modelsync.ops.export.models import Exported, ExportedModel, files_of, left_out
 from modelsync.project.model_files import ModelFiles
@@ -23,7 +24,8 @@ def write(chosen: Sequence[ExportedModel], root: Path) -> list[Exported]:  # noq
     notes: list[str] = []
     for model in chosen:
         files = files_of(model)
-        text, left = section(model.name, files, model.load)
+        load = with_batches(model.load, traits(files.model), context=0)
+        text, left = section(model.name, files, load)
         sections.append(text)
         notes += left_out(model, "llama-server", left)
     return [Exported("", "\n".join(sections), tuple(notes))]
@@ -108,6 +110,9 @@ def options(load: Mapping[str, Any]) -> tuple[dict[str, str], tuple[str, ...]]:
             left.append(key)
         else:
             made[name] = said
+    if made.get("pooling") == "rank":  # as `--reranking` sets it, with all else that the server needs
+        del made["pooling"]
+        made["reranking"] = "true"
     if load.keys() & {"use_mmap", "use_mlock"}:
         mapped, locked = load.get("use_mmap", True), load.get("use_mlock", False)
         made["load-mode"] = "+".join(["mmap"] * bool(mapped) + ["mlock"] * bool(locked)) or "none"

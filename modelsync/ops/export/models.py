@@ -34,8 +34,11 @@ class ExportedModel(NamedTuple):
         from modelsync.llama.traits import traits
 
         load = dict(self.known.entry.load)
-        if self.files is not None and "embedding" not in load and traits(self.files.model).embeds:
-            load["embedding"] = True
+        task = traits(self.files.model).task if self.files is not None else "generate"
+        if task == "embed":
+            load.setdefault("embedding", True)
+        elif task == "rank":
+            load.setdefault("pooling_type", 4)
         return load
 
 

@@ -7,20 +7,73 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelsync.errors import UsageError
+from modelsync.errors import NotAModelError, UsageError
+from modelsync.gguf.header import Header
+from modelsync.gguf.kind import task_of
+from modelsync.gguf.metadata import Array
+from modelsync.llama.traits import header_of
 from modelsync.ops.export.models import Exported, ExportedModel, files_of, left_out
+from modelsync.ops.export.ollama_template import go_template, turns_of
 from modelsync.project.model_files import ModelFiles
 from modelsync.spec.names import printable
 
 
 def write(chosen: Sequence[ExportedModel], root: Path) -> list[Exported]:  # noqa: ARG001
-    """A Modelfile each."""
-    made = []
+    """A Modelfile each; a model that Ollama cannot take is left out with a word, unless none is left.
+
+    Raises:
+        UsageError: Ollama can take none of them.
+    """
+    made: list[Exported] = []
+    refused: list[UsageError] = []
     for model in chosen:
         files = files_of(model)
-        text, left = modelfile(model.name, files, model.load)
-        made.append(Exported(model.name, text, left_out(model, "Ollama", left)))
+        try:
+            text, left = modelfile(model.name, files, model.known.entry.load)
+        except UsageError as error:
+            refused.append(error)
+            continue
+        notes = left_out(model, "Ollama", left)
+        made.append(Exported(model.name, text + "".join(chat_lines(files.model)), notes))
+    if refused and not made:
+        raise refused[0]
+    if refused:
+        words = tuple(f"left out: {error.message}" for error in refused)
+        made[0] = made[0]._replace(notes=words + made[0].notes)
     return made
+
+
+def chat_lines(model: Path) -> list[str]:
+    """The lines about a model's chat: its turns, if they are of a known family, and what ends an answer."""
+    try:
+        header = header_of(model)
+    except NotAModelError:  # llama.cpp decides about files that our reader refuses
+        return []
+    jinja = header.metadata.text("tokenizer.chat_template")
+    if jinja is None or task_of(header) != "generate":
+        return []
+    turns = turns_of(jinja)
+    if turns is None:
+        lines = ["# Of no chat template that is known here: Ollama takes the one that it detects.\n"]
+    else:
+        lines = [
+            "# The turns of the model's chat template, without its tools.\n",
+            f'TEMPLATE """{go_template(turns)}"""\n',
+        ]
+    return lines + [f'PARAMETER stop "{word}"\n' for word in _stop_words(header)]
+
+
+def _stop_words(header: Header) -> list[str]:
+    """The tokens that end an answer, as words."""
+    ends = [header.metadata.number(f"tokenizer.ggml.{key}_token_id") for key in ("eos", "eot", "eom")]
+    wanted = {end for end in ends if end is not None}
+    tokens = header.metadata.get("tokenizer.ggml.tokens")
+    if not wanted or not isinstance(tokens, Array):
+        return []
+    words = {number: word for number, word in enumerate(tokens) if number in wanted}
+    said = (words.get(end) for end in ends if end is not None)
+    known = (word for word in said if isinstance(word, str) and word.isprintable() and word.strip())
+    return [word for word in dict.fromkeys(known) if '"' not in word and "\\" not in word]
 
 
 _PARAMETERS = {
