@@ -1,0 +1,172 @@
+"""The cache of the Hugging Face tools, which llama.cpp shares.
+
+    <hub>/models--org--name/blobs/<etag>                the bytes; the etag is a sha256 (LFS), or a git blob id
+    <hub>/models--org--name/snapshots/<commit>/<path>   a relative link to a blob; without symlinks the file itself
+    <hub>/models--org--name/refs/<branch>               a commit, without a newline
+    <hub>/models--org--name/trees/<commit>.json         sizes and digests of the whole commit
+    <hub>/blobs/<2 hex>/<xet hash>                      a store shared by all repos; a repo's blob is then a link to it
+    <hub>/.locks/models--org--name/<etag>.lock
+
+A blob appears by a rename and is never written in place.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from modelsync.caches.home import Home
+from modelsync.caches.listing import Listing
+from modelsync.caches.model import Sought
+from modelsync.spec.names import path_fault
+
+REPO_KINDS = ("models--", "datasets--", "spaces--", "kernels--")
+_TREE_BYTES = 16 << 20  # of one tree
+_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
+
+
+def hub_folder(home: Home) -> Path | None:
+    """Where the hub's cache is, or would be; None for a user without a home."""
+    named = home.named("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE")
+    if named is not None:
+        return named
+    above = home.named("HF_HOME")
+    if above is None:
+        cache = home.cache()
+        above = cache / "huggingface" if cache is not None else None
+    return above / "hub" if above is not None else None
+
+
+def repo_folder(repo: str, kind: str = "models--") -> str:
+    """The name of a repo's folder: `models--org--name`."""
+    return kind + repo.replace("/", "--")
+
+
+class RepoCache(NamedTuple):
+    """The folder of one repo.
+
+    Attributes:
+        root: `<hub>/models--org--name`.
+    """
+
+    root: Path
+
+    def blob(self, etag: str) -> Path:
+        """Where the bytes of that etag are, or would be."""
+        return self.root / "blobs" / etag
+
+    def snapshot(self, commit: str) -> Path:
+        """The folder of a commit."""
+        return self.root / "snapshots" / commit
+
+    def ref(self, branch: str) -> Path:
+        """The file that says which commit a branch or tag is."""
+        return self.root / "refs" / branch
+
+    def tree(self, commit: str) -> Path:
+        """The list of all files of a commit; tools take it as complete."""
+        return self.root / "trees" / f"{commit}.json"
+
+    def absent(self, commit: str, path: str) -> Path:
+        """The mark that a commit has no such file."""
+        return self.root / ".no_exist" / commit / path
+
+    def lock(self, etag: str) -> Path:
+        """The file that is locked while a blob is made."""
+        return self.root.parent / ".locks" / self.root.name / f"{etag}.lock"
+
+
+class HubCache:
+    """A cache of this layout.
+
+    Args:
+        root: `<hub>`.
+        title: What people call it.
+    """
+
+    links_from = 0
+
+    def __init__(self, root: Path, title: str = "the Hugging Face cache") -> None:
+        self.root = root
+        self.title = title
+        self._repos: list[RepoCache] | None = None
+        self._listings: dict[Path, Listing] = {}
+        self._trees: dict[Path, dict[str, list[Path]]] = {}
+
+    def repos(self, first: str | None = None) -> list[RepoCache]:
+        """The repos that are here, that of the name `first` before all others.
+
+        Raises:
+            OSError: the cache cannot be read.
+        """
+        if self._repos is None:
+            names = sorted(path.name for path in self.root.iterdir() if path.name.startswith(REPO_KINDS))
+            self._repos = [RepoCache(self.root / name) for name in names]
+        own = repo_folder(first) if first is not None else ""
+        return sorted(self._repos, key=lambda repo: repo.root.name != own)
+
+    def by_digest(self, sought: Sought) -> Iterator[Path]:
+        """The blob of that etag, in whichever repo; without symlinks, what a commit's tree says has it."""
+        repos = self.repos(sought.repo)
+        for repo in repos:
+            for etag in sought.etags:
+                path = repo.blob(etag)
+                if path.is_symlink() or path.exists():
+                    yield path
+        for repo in repos:
+            for path in self._by_tree(repo).get(sought.sha256, ()):
+                if path.is_file() and not path.is_symlink():
+                    yield path
+
+    def by_name(self, sought: Sought) -> Iterator[Path]:
+        """Real files in snapshots, as there are without symlinks: of the same repo and path, else of the same name."""
+        for repo in self.repos(sought.repo):
+            snapshots = repo.root / "snapshots"
+            own = repo.root.name == repo_folder(sought.repo or "")
+            listing = self._listings.setdefault(snapshots, Listing(snapshots))
+            for path in listing.of_size(sought.size):
+                inside = "/".join(path.relative_to(snapshots).parts[1:])
+                if inside == sought.path if own else path.name == sought.name:
+                    yield path
+
+    def _by_tree(self, repo: RepoCache) -> dict[str, list[Path]]:
+        """Where the large files of a repo's commits are, or would be, by the sha256 that their tree tells."""
+        if repo.root not in self._trees:
+            found: dict[str, list[Path]] = {}
+            with suppress(OSError):
+                for tree in sorted((repo.root / "trees").iterdir()):
+                    commit = tree.name.removesuffix(".json")
+                    if _COMMIT.fullmatch(commit):
+                        for sha256, path in _digests(tree):
+                            found.setdefault(sha256, []).append(repo.snapshot(commit) / path)
+            self._trees[repo.root] = found
+        return self._trees[repo.root]
+
+
+def _digests(tree: Path) -> Iterator[tuple[str, str]]:
+    """The sha256 and the path of each large file of a commit."""
+    from modelsync.store import small_files
+
+    def parse(value: Any) -> list[tuple[str, str]]:
+        return [
+            (entry["lfs_sha256"], path)
+            for path, entry in value["files"].items()
+            if isinstance(entry.get("lfs_sha256"), str) and path_fault(path) is None
+        ]
+
+    yield from small_files.parsed(tree, parse, _TREE_BYTES) or ()
+
+
+def local_folder_digests(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The etag and the path of each file that `hf download --local-dir` put into a folder, as it was then.
+
+    Each has `<folder>/.cache/huggingface/download/<path>.metadata`: commit, etag and time, a line each.
+    """
+    from modelsync.store import small_files
+
+    notes = folder / ".cache" / "huggingface" / "download"
+    for note in sorted(notes.rglob("*.metadata")):
+        with suppress(OSError, ValueError, IndexError):
+            etag = small_files.read(note, 4096).decode().splitlines()[1].strip()
+            yield etag, folder / note.relative_to(notes).as_posix().removesuffix(".metadata")

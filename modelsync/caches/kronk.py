@@ -1,0 +1,54 @@
+"""The models of Kronk: `<models>/<org>/<repo>/<file>`, and `sha/<file>` beside it with the text of its LFS pointer."""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from modelsync.caches.home import Home
+from modelsync.caches.listing import Listing
+from modelsync.caches.model import Sought
+
+_POINTER_BYTES = 1024
+
+
+def folder(home: Home) -> Path | None:
+    """Where the models are, or would be."""
+    return home.named("KRONK_MODELS") or home.below(".kronk", "models")
+
+
+class KronkModels:
+    """The models.
+
+    Args:
+        root: Their folder.
+    """
+
+    title = "Kronk's models"
+    links_from = None
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._listing = Listing(root)
+
+    def by_digest(self, sought: Sought) -> Iterator[Path]:
+        """Files of that size whose pointer has the digest."""
+        for path in self._listing.of_size(sought.size):
+            if any(_oid(place / "sha" / path.name) == sought.sha256 for place in (path.parent, self.root)):
+                yield path
+
+    def by_name(self, sought: Sought) -> Iterator[Path]:
+        """Files of that name and size."""
+        for path in self._listing.of_size(sought.size):
+            if path.name == sought.name:
+                yield path
+
+
+def _oid(pointer: Path) -> str | None:
+    """The digest that an LFS pointer names."""
+    from modelsync.store import small_files
+
+    with suppress(OSError):
+        found = re.search(rb"(?m)^oid sha256:([0-9a-f]{64})$", small_files.read(pointer, _POINTER_BYTES))
+        return found[1].decode() if found is not None else None
+    return None
