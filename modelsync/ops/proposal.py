@@ -116,14 +116,15 @@ def propose(
         return Proposal(old, old)
 
     resolved: list[tuple[Entry, Resolution]] = []
-    answers = resolve_each(context, [_query(entry, kept) for entry in moving], project.root)
+    before = old.by_key if old is not None else {}
+    answers = resolve_each(context, [_query(entry, before) for entry in moving], project.root)
     for entry, answer in zip(moving, answers, strict=True):
         if isinstance(answer, ModelsyncError):
             failures.add(entry.title, answer, entry)
         else:
             resolved.append((entry, answer))
     notes = tuple(f"{entry.title}: {note}" for entry, answer in resolved for note in answer.notes)
-    settled, reading = _settle(context, project, resolved, kept, failures, dry_run=dry_run, target=target)
+    settled, reading = _settle(context, project, resolved, before, failures, dry_run=dry_run, target=target)
     upstream = dict(settled)
     if not upgrade.repin:
         _leave_pins(context, project, [entry for entry, _ in resolved], kept, settled, failures)
@@ -132,7 +133,6 @@ def propose(
         for key, model in upstream.items()
         if key in kept and model != kept[key] and settled.get(key) == kept[key]
     )
-    before = old.by_key if old is not None else {}
     models = {**before, **settled}
     keys = [(entry.name, entry.variant) for entry in manifest.entries]
     new = (old or Lock())._replace(models=tuple(models[key] for key in keys if key in models))
@@ -219,7 +219,7 @@ def _settle(
     from modelsync.fetch import disk_space
     from modelsync.sources.request import check_pins
     from modelsync.spec.names import file_name
-    from modelsync.store import roots
+    from modelsync.store.growing_root import GrowingRoot
 
     def copies(name: str, files: "Sequence[Found]") -> list[tuple[Path, int]]:
         if target is None:
@@ -238,12 +238,13 @@ def _settle(
             ResolvedRequest(entry.name, entry.request.to_dict(), answer, before.files if before else ())
         )
     named = project.lock.digests if project.lock is not None else ()
+    needed = GrowingRoot(context.store, project.lock_path, named)
     reading = settle(
         context,
         asked,
         project.root,
         read=not dry_run,
-        keep=lambda sha256: roots.write(context.store, project.lock_path, {sha256}, named=named),
+        keep=needed.add,
         copies=copies,
         on_error=fail,
     )

@@ -1,6 +1,7 @@
 """From what sources say to what the lock says: files without a published digest are read once, into the store."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,8 +12,12 @@ from modelsync.fetch import disk_space
 from modelsync.fetch.blobs import fetch
 from modelsync.fetch.wanted import WantedFile, blob_of, label, wanted_file
 from modelsync.fit import preflight
+from modelsync.resolve.git_objects import check_git_ids
+from modelsync.spec.globs import Globs
 from modelsync.spec.lock.model import LockedFile, Piece
 from modelsync.spec.names import printable
+from modelsync.spec.roles import Role
+from modelsync.spec.uri import HfUri
 
 if TYPE_CHECKING:
     from modelsync.sources.base import Found, FoundPiece, Resolution
@@ -74,12 +79,14 @@ def settle(
         failed.setdefault(index, error)
 
     settled_before = _confirmed(context, asked) if confirm else {}
-    needs = _unknown(context, asked, folder) if read else ()
+    needs, in_git = _unknown(context, asked, folder) if read else ((), frozenset())
     needs = tuple((index, need) for index, need in needs if (index, need.file) not in settled_before)
     learnt: dict[str, Fetched] = {}
 
     def on_read(need: WantedFile, fetched: "Fetched") -> None:
         _check_pieces(need.file, fetched)
+        if need.key in in_git:
+            check_git_ids(need, fetched)
         if keep is not None:
             keep(fetched.sha256)
         learnt[need.key] = fetched
@@ -87,7 +94,8 @@ def settle(
     room = disk_space.Room(context.store)
     for index, ask in enumerate(asked):
         mine = [need for at, need in needs if at == index]
-        unread = [file for file in ask.answer.files if any(need.file is file for need in mine)]
+        wanted = {id(need.file) for need in mine}
+        unread = [file for file in ask.answer.files if id(file) in wanted]
         sizes = ((need.key, need.file.size or 0) for need in mine)
         full = room.take(sizes, copies(ask.name, unread) if copies is not None else ()) if mine else None
         if full is not None:
@@ -112,15 +120,16 @@ def settle(
         on_error=on_lost if on_error is not None else None,
     )
     by_file = {(index, need.file): need for index, need in needs}
+    before = [_by_path(ask.previous) for ask in asked]
 
-    def settled(index: int, ask: ResolvedRequest, file: "Found") -> LockedFile:
+    def settled(index: int, file: "Found") -> LockedFile:
         if file.sha256 is not None and file.size is not None:
             return _locked(file, file.size, file.sha256, tuple(piece.sha256 or "" for piece in file.pieces))
         if (index, file) in settled_before:
             return settled_before[index, file]
         need = by_file.get((index, file))
         if need is None:
-            return _unread(file, ask.previous)
+            return _unread(file, before[index].get((file.role, file.path), ()))
         fetched = learnt.get(need.key)
         if fetched is not None:
             return _locked(file, fetched.size, fetched.sha256, fetched.pieces)
@@ -128,11 +137,7 @@ def settle(
         assert path is not None
         return _locked(file, path.stat().st_size, file.sha256 or "", ())
 
-    notes = tuple(
-        f"{need.label}: read once to learn its sha256, which its source does not publish"
-        for _, need in needs
-        if need.key in learnt
-    )
+    notes = _read_notes(asked, [(index, need) for index, need in needs if need.key in learnt])
     if learnt:
         from modelsync.fetch.misplaced import notes_on
 
@@ -143,10 +148,42 @@ def settle(
         assert on_error is not None
         on_error(index, error)
     files = tuple(
-        () if index in failed else tuple(settled(index, ask, file) for file in ask.answer.files)
+        () if index in failed else tuple(settled(index, file) for file in ask.answer.files)
         for index, ask in enumerate(asked)
     )
-    return PinnedFiles(files, notes, totals.fetched)
+    return PinnedFiles(files, notes + _index_notes(context, asked, files), totals.fetched)
+
+
+def _read_notes(
+    asked: Sequence[ResolvedRequest], read: "Sequence[tuple[int, WantedFile]]"
+) -> tuple[str, ...]:
+    """Says which files were read; of a folder model how many."""
+    notes = [
+        f"{need.label}: read once to learn its sha256, which its source does not publish"
+        for _, need in read
+        if need.file.role != "file"
+    ]
+    counts = Counter(index for index, need in read if need.file.role == "file")
+    for index, count in sorted(counts.items()):
+        what = "1 small file" if count == 1 else f"{count} small files"
+        notes.append(
+            f"{asked[index].name}: {what} read once to learn a sha256 that the source does not publish"
+        )
+    return tuple(notes)
+
+
+def _index_notes(
+    context: Context, asked: Sequence[ResolvedRequest], files: Sequence[Sequence[LockedFile]]
+) -> tuple[str, ...]:
+    """What indexes of folder models name and the globs leave out."""
+    notes: list[str] = []
+    for ask, found in zip(asked, files, strict=True):
+        if found and ask.answer.left_out:
+            from modelsync.resolve.index_notes import index_notes
+
+            globs = Globs(tuple(ask.request["include"]), tuple(ask.request.get("exclude", ())))
+            notes += index_notes(context, ask.name, globs, found, ask.answer.left_out)
+    return tuple(notes)
 
 
 def _confirmed(
@@ -157,9 +194,10 @@ def _confirmed(
 
     rows: dict[tuple[int, LockedFile | Found], LockedFile] = {}
     for index, ask in enumerate(asked):
+        before = _by_path(ask.previous)
         for file in ask.answer.files:
             if file.sha256 is None or file.size is None:
-                old = confirmed(context, file, ask.previous)
+                old = confirmed(context, file, before.get((file.role, file.path), ()))
                 if old is not None:
                     pieces = tuple(piece.sha256 for piece in old.pieces)
                     rows[index, file] = _locked(file, old.size, old.sha256, pieces)
@@ -168,21 +206,24 @@ def _confirmed(
 
 def _unknown(
     context: Context, asked: Sequence[ResolvedRequest], folder: Path
-) -> "tuple[tuple[int, WantedFile], ...]":
-    """The files whose digest is to be learnt, each with the index of its request."""
+) -> "tuple[tuple[tuple[int, WantedFile], ...], frozenset[str]]":
+    """The files whose digest is to be learnt, each with the index of its request; and the keys of those of a commit."""
     from modelsync.sources.request import owners
 
     needs = []
+    in_git = set()
     sources = context.sources()
     for index, ask in enumerate(asked):
         endpoint = context.endpoint(ask.request.get("endpoint"))
-        for file, _, source in owners(ask.request, ask.answer.files, sources):
+        for file, reference, source in owners(ask.request, ask.answer.files, sources):
             if file.sha256 is None or file.size is None:
                 need = wanted_file(
                     label(ask.name, file.path), file, source, source.locate(file, endpoint, folder)
                 )
                 needs.append((index, need))
-    return tuple(needs)
+                if isinstance(reference.uri, HfUri):
+                    in_git.add(need.key)
+    return tuple(needs), frozenset(in_git)
 
 
 def _check_pieces(file: "LockedFile | Found", fetched: "Fetched") -> None:
@@ -211,6 +252,13 @@ def _locked(file: "Found", size: int, sha256: str, pieces: Sequence[str]) -> Loc
             for piece, digest in zip(file.pieces, pieces, strict=True)
         ),
     )
+
+
+def _by_path(files: Sequence[LockedFile]) -> Mapping[tuple[Role, str], Sequence[LockedFile]]:
+    by_path: dict[tuple[Role, str], list[LockedFile]] = {}
+    for file in files:
+        by_path.setdefault((file.role, file.path), []).append(file)
+    return by_path
 
 
 def _unread(file: "Found", previous: Sequence[LockedFile]) -> LockedFile:

@@ -42,15 +42,17 @@ def unmoved(old: LockedModel, new: LockedModel, sources: Sequence[Source]) -> Lo
     """
     before, after = _pinned(old, sources), _pinned(new, sources)
     home_stays = old.revision not in (None, new.revision) and _home(before) == _home(after)
-    left = [file for file in before if home_stays or file.revision is not None]
+    left: dict[object, list[LockedFile]] = {}
+    for one in reversed(before):
+        if home_stays or one.revision is not None:
+            left.setdefault((one.repo, _content(one)), []).append(one)
+    moved = frozenset(after)
 
     def stays(file: LockedFile) -> LockedFile:
-        if file not in after or (file.revision is None and not home_stays):
+        if file not in moved or (file.revision is None and not home_stays):
             return file
-        same = next((one for one in left if one.repo == file.repo and _content(one) == _content(file)), file)
-        if same is not file:
-            left.remove(same)
-        return same
+        same = left.get((file.repo, _content(file)))
+        return same.pop() if same else file
 
     files = tuple(map(stays, new.files))
     if not home_stays:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelsync.errors import ModelsyncError
+    from modelsync.spec.globs import Globs
     from modelsync.spec.lock.model import LockedFile
     from modelsync.spec.roles import Role
     from modelsync.spec.uri import Reference, Uri
@@ -26,6 +27,7 @@ class Question(NamedTuple):
         folder: The manifest's folder; `file:` paths are relative to it.
         beside: Paths of the model's files, for a projector or a draft head that must fit them.
         own_repo: Whether it asks the model's own repo: a whole model there is no draft of the model.
+        globs: Which files of the repo a folder model has; None: the URI means one model.
         previous: The files of the lock. They are not trusted: they only spare reading what the source says is
             unchanged. Empty: resolve as if for the first time.
     """
@@ -37,6 +39,7 @@ class Question(NamedTuple):
     folder: Path
     beside: tuple[str, ...] = ()
     previous: tuple[LockedFile, ...] = ()
+    globs: Globs | None = None
     own_repo: bool = False
 
 
@@ -80,16 +83,18 @@ class Resolution(NamedTuple):
     """All files that a question or a whole request means.
 
     Attributes:
-        files: In the lock's order: the model's parts, then its companions in the order of `COMPANIONS`.
+        files: In the lock's order: the model's parts, then its companions in the order of `COMPANIONS`; or those of a folder model, by path.
         revision: The commit of the model's repo, if its source has commits.
         license: The model's license as its source names it.
         notes: Messages for people about choices made for them.
+        left_out: Paths of the repo that the globs of a folder model leave out.
     """
 
     files: tuple[Found, ...]
     revision: str | None = None
     license: str | None = None
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 class Moved(NamedTuple):

@@ -1,4 +1,4 @@
-"""Asks a hub about a repo: the commit of a revision, and the model files in it.
+"""Asks a hub about a repo: the commit of a revision, and the files in it.
 
 The protocol is that of huggingface.co and its mirrors.
 """
@@ -33,7 +33,6 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REPO = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
 _QUERY = re.compile(r"[!-~]+")
-_MODEL_FILE = re.compile(r"\.gguf(\.part\d+of\d+)?$", re.IGNORECASE)
 _LINK = re.compile(  # possessive: a long header is read once
     r"<([^<>]*+)>((?:\s*+;\s*+[\w-]++\s*+=\s*+(?:\"[^\"]*+\"|[^\s,;\"]*+))*+)"
 )
@@ -97,7 +96,7 @@ class Hubs:
         return found
 
     def files(self, endpoint: str, repo: Repo) -> Mapping[str, RemoteFile]:
-        """Lists all model files, and pieces of such, of a repo at its commit, by path.
+        """Lists all files of a repo at its commit, by path.
 
         The paths are the hub's and may be unsafe.
         """
@@ -196,7 +195,7 @@ class Hubs:
             for entry in reply.value:
                 if isinstance(entry, dict) and entry.get("type") == "file":
                     path = entry.get("path")
-                    if isinstance(path, str) and _MODEL_FILE.search(path):
+                    if isinstance(path, str):
                         files[path] = remote_file(entry, endpoint, repo.id)
         return files
 
@@ -250,18 +249,18 @@ def remote_file(entry: Mapping[str, Any], endpoint: str, repo: str) -> RemoteFil
 
 
 def names(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """The paths of the model files that a hub lists with a commit, whatever else it says of them."""
+    """The paths of the files that a hub lists with a commit, whatever else it says of them."""
     entries = info.get("siblings")
     paths = [
         entry.get("rfilename")
         for entry in (entries if isinstance(entries, list) else [])
         if isinstance(entry, dict)
     ]
-    return tuple(path for path in paths if isinstance(path, str) and _MODEL_FILE.search(path))
+    return tuple(path for path in paths if isinstance(path, str))
 
 
 def siblings(info: Mapping[str, Any]) -> Mapping[str, RemoteFile] | None:
-    """The model files that a hub lists with a commit; None if the list may be incomplete.
+    """The files that a hub lists with a commit; None if the list may be incomplete.
 
     It spares the request for the tree. Mirrors may ignore `blobs=true` or list no files, and a hub may cut the list of
     a very large repo.
@@ -274,14 +273,13 @@ def siblings(info: Mapping[str, Any]) -> Mapping[str, RemoteFile] | None:
         path = entry.get("rfilename") if isinstance(entry, dict) else None
         if not isinstance(path, str):
             return None
-        if _MODEL_FILE.search(path):
-            lfs = entry.get("lfs")
-            of_lfs = {**lfs, "oid": lfs.get("sha256")} if isinstance(lfs, dict) else None
-            same = {"path": path, "size": entry.get("size"), "oid": entry.get("blobId"), "lfs": of_lfs}
-            try:
-                files[path] = remote_file(same, "", "")
-            except ModelsyncError:
-                return None
+        lfs = entry.get("lfs")
+        of_lfs = {**lfs, "oid": lfs.get("sha256")} if isinstance(lfs, dict) else None
+        same = {"path": path, "size": entry.get("size"), "oid": entry.get("blobId"), "lfs": of_lfs}
+        try:
+            files[path] = remote_file(same, "", "")
+        except ModelsyncError:
+            return None
     return files or None
 
 

@@ -13,10 +13,12 @@ from modelsync.sources.base import Found, FoundPiece, Moved, Resolution, joined
 from modelsync.sources.hub import Hubs
 from modelsync.spec.beside import choose_companion
 from modelsync.spec.choose import choose_model
+from modelsync.spec.folder import choose_folder
 from modelsync.spec.lock.origin import hf_url
 from modelsync.spec.names import file_name, listed, safe_path
 from modelsync.spec.parts import joined_name
 from modelsync.spec.uri import HfUri, parse
+from modelsync.spec.uri_forms import is_model_file
 from modelsync.transfer.jobs import Segment
 
 if TYPE_CHECKING:
@@ -55,21 +57,28 @@ class HuggingFace:
         repo = self.hubs.repo(question.endpoint, uri.repo, question.reference.revision)
         check_owner(repo, question.reference.revision)
         files = self.hubs.files(question.endpoint, repo)
-        choice = choose_files(uri, question.role, files, question.beside, own_repo=question.own_repo)
+        known = {(file.path, file.etag): file for file in question.previous if file.role == question.role}
+        left_out: tuple[str, ...] = ()
+        if question.globs is not None:
+            folder = choose_folder(question.globs, files, uri.repo)
+            paths, notes, left_out, joins = folder.files, folder.notes, folder.left_out, False
+        else:
+            choice = choose_files(uri, question.role, files, question.beside, own_repo=question.own_repo)
+            paths, notes, joins = choice.files, tuple(filter(None, (choice.note,))), choice.joined
         found = []
-        for path in choice.files:
+        for path in paths:
             remote = files[path]
             if remote.size is None:
                 remote = self.hubs.head(question.endpoint, repo, safe_path(path))
-            if remote.size is None and choice.joined:
+            if remote.size is None and joins:
                 raise hub_errors.not_a_hub(
                     question.endpoint, f"it gives no size for {safe_path(path)} of {repo.id}"
                 )
-            found.append(_found(question, repo, safe_path(path), remote))
-        if choice.joined:
+            found.append(_found(question, repo, safe_path(path), remote, known.get((path, remote.etag))))
+        if joins:
             found = [_join(found, question.previous)]
-        notes = tuple(filter(None, (choice.note, _new_name(repo))))
-        return Resolution(tuple(found), revision=repo.commit, license=repo.license, notes=notes)
+        notes += tuple(filter(None, (_new_name(repo),)))
+        return Resolution(tuple(found), repo.commit, repo.license, notes, left_out)
 
     def locate(self, file: LockedFile | Found, endpoint: str, folder: Path) -> tuple[Segment, ...]:  # noqa: ARG002
         """The lock's URLs, with the hub to ask in them."""
@@ -154,7 +163,7 @@ def choose_files(
     Args:
         uri: The repo, and what of it is named.
         role: The role of the files.
-        files: The repo's model files.
+        files: The repo's files.
         beside: The model's files, for a companion that must fit them.
         own_repo: Whether it is the model's own repo: a draft head of another one may be a small whole model.
 
@@ -171,7 +180,7 @@ def choose_files(
             if own_repo or role != "draft":
                 raise
     elif uri.path is None and role == "lora" and uri.quant is None:
-        uri = uri._replace(path=_only(uri.repo, paths))
+        uri = uri._replace(path=_only(uri.repo, tuple(filter(is_model_file, paths))))
     choice = choose_model(
         paths,
         quant=uri.quant,
@@ -195,18 +204,10 @@ def _only(repo: str, paths: Sequence[str]) -> str:
     )
 
 
-def _found(question: Question, repo: Repo, path: str, remote: RemoteFile) -> Found:
+def _found(question: Question, repo: Repo, path: str, remote: RemoteFile, known: LockedFile | None) -> Found:
     sha256 = remote.sha256
-    if sha256 is None and remote.etag is not None:
-        # The same git blob ID means the same bytes: they need not be read again.
-        for file in question.previous:
-            if (file.role, file.path, file.size, file.etag) == (
-                question.role,
-                path,
-                remote.size,
-                remote.etag,
-            ):
-                sha256 = file.sha256
+    if sha256 is None and remote.etag is not None and known is not None and known.size == remote.size:
+        sha256 = known.sha256  # the same git blob ID means the same bytes: they need not be read again
     url = hf_url(question.canonical_endpoint, repo.id, repo.commit, path)
     return Found(question.role, path, url, remote.size, sha256, remote.etag, repo.id, repo.commit)
 

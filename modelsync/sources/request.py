@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.errors import HashMismatchError, UsageError
@@ -48,6 +49,12 @@ def resolve(
     """
     canonical = (request.endpoint or DEFAULT_ENDPOINT).rstrip("/")
 
+    globs = request.globs
+    if globs is not None and not isinstance(request.uri, HfUri):
+        raise UsageError(
+            f"{request.uri} is no repo of a hub, and globs are of one", hint="for example hf:user/model"
+        )
+
     def ask(reference: Reference, role: Role, beside: tuple[str, ...] = ()) -> Resolution:
         question = Question(
             reference,
@@ -57,14 +64,15 @@ def resolve(
             folder,
             beside,
             previous=tuple(previous),
+            globs=globs if role == "file" else None,
             own_repo=_repo_of(reference.uri) is not None and _repo_of(reference.uri) == _repo_of(request.uri),
         )
         answer = source_for(reference.uri, sources).resolve(question)
-        if role != "model" and len(answer.files) > 1:
+        if role not in OWN_ROLES and len(answer.files) > 1:
             raise UsageError(f"{reference} is {len(answer.files)} files; {BY_ROLE[role].noun} is one file")
         return answer
 
-    model = ask(request.reference, "model")
+    model = ask(request.reference, "model" if globs is None else "file")
     answers = [model]
     beside = tuple(file.path for file in model.files)
     for role, reference in request.companions():
@@ -78,7 +86,7 @@ def resolve(
         for answer in answers
         for file in answer.files
     )
-    again = next((file for index, file in enumerate(files) if file in files[:index]), None)
+    again = next((file for file, count in Counter(files).items() if count > 1), None)
     if again is not None:
         raise UsageError(
             f"{request.uri} asks for {printable(again.path)} twice", hint="leave one of them out"
@@ -91,6 +99,7 @@ def resolve(
         revision=model.revision,
         license=model.license,
         notes=tuple(dict.fromkeys(note for answer in answers for note in answer.notes)),
+        left_out=model.left_out,
     )
 
 
@@ -180,6 +189,9 @@ def owners(
         UsageError: no source reads a URI, or there are adapters that no URI asks for.
     """
     own = str(request["uri"])
+    home = parse(own)
+    home = home._replace(revision=request.get("revision", home.revision))
+    source = source_for(home.uri, sources)
     texts = {each.role: iter(request.get(each.key, ())) for each in COMPANIONS if each.many}
     owned = []
     for file in files:
@@ -188,8 +200,9 @@ def owners(
             text = str(next(texts[file.role], ""))
         elif file.role not in OWN_ROLES and isinstance(named := request.get(BY_ROLE[file.role].key), str):
             text = named
-        reference = parse(text)
         if text is own:
-            reference = reference._replace(revision=request.get("revision", reference.revision))
-        owned.append(Owned(file, reference, source_for(reference.uri, sources)))
+            owned.append(Owned(file, home, source))
+        else:
+            reference = parse(text)
+            owned.append(Owned(file, reference, source_for(reference.uri, sources)))
     return tuple(owned)

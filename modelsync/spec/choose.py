@@ -17,6 +17,7 @@ from modelsync.spec.parts import part_of, siblings
 from modelsync.spec.uri_forms import is_model_file
 
 DEFAULT_QUANTS = ("Q4_K_M", "Q8_0")
+MAX_COMPARED = 2000  # paths among which a misspelt one is looked for
 
 
 class Choice(NamedTuple):
@@ -152,8 +153,8 @@ def _whole(path: str, paths: Sequence[str], repo: str, note: str | None = None) 
     needed = siblings(path)
     missing = [sibling for sibling in needed if sibling not in there]
     if path not in there and len(missing) == len(needed):
-        models = [other for other in paths if is_model_file(other)]
-        near = did_you_mean(path, models)
+        models = [other for other in paths if is_model_file(other)] if is_model_file(path) else list(paths)
+        near = did_you_mean(path, models[:MAX_COMPARED])
         raise NotFoundError(
             f"{repo} has no file {printable(path)}{near}", hint=None if near else _these(models)
         )

@@ -1,6 +1,6 @@
 """Parses model URIs: many forms become one canonical form.
 
-`hf:user/model`, `hf:user/model:QUANT`, `hf:user/model/path/file.gguf`, each with `#revision`; pages of
+`hf:user/model`, `hf:user/model:QUANT`, `hf:user/model/path/file`, each with `#revision`; pages of
 huggingface.co; `https://…`; `file:…` and relative paths; `oci://…`, with `docker:` and `ollama:` as the two
 well-known registries.
 """
@@ -204,7 +204,7 @@ def _hub(text: str, rest: str) -> Reference:
     if quant is not None and not re.fullmatch(_QUANT, quant):
         what = "a path behind its quant" if "/" in quant else f"`{printable(quant, 80)}` for a quant"
         raise forms.error(text, f"has {what}: either a quant or a file is expected")
-    if quant is not None and forms.is_model_file(quant):
+    if quant is not None and forms.has_model_suffix(quant):
         raise forms.error(text, "has a file where a quant is expected", near=f"hf:{repo}/{quant}")
     if path is not None:
         path = forms.unquote(path)
@@ -213,9 +213,6 @@ def _hub(text: str, rest: str) -> Reference:
         fault = path_fault(path)
         if fault:
             raise forms.error(text, f"has a path that is refused: {fault}")
-        if not forms.is_model_file(path):
-            near = f"hf:{repo}#{at}/{path}" if at else None
-            raise forms.error(text, "names a file that is no model: .gguf is expected at its end", near=near)
     return Reference(HfUri(repo, path, quant), revision)
 
 
@@ -228,6 +225,8 @@ def _page(text: str, rest: str) -> Reference:
     if user in forms.OTHER_PAGES:
         raise forms.error(text, "is no page of a model")
     if kind not in forms.MODEL_PAGES:
+        if kind in forms.OTHER_MODEL_PAGES:
+            raise forms.error(text, "is no page of a model or of a file in it")
         path = forms.shown_file(query) or "/".join(part for part in (kind, revision, path) if part)
         return _hub(
             text, f"{user}/{model}" + (f"/{path}" if path else "") + (f"#{fragment}" if fragment else "")
@@ -250,7 +249,10 @@ def _quant_of_folder(text: str, folder: str) -> str:
 
     quant = quant_of(file_name(forms.unquote(folder)))
     if quant is None:
-        raise forms.error(text, "is the page of a folder that no quant names: name a file in it, or a quant")
+        raise forms.error(
+            text,
+            "is the page of a folder that no quant names: name a file in it, a quant, or its files with `include`",
+        )
     return f":{quant}"
 
 
@@ -273,6 +275,6 @@ def _unknown(text: str) -> UriError:
         )
         return forms.error(text, what, near=f"{near}:{rest}" if near else None)
     hub = re.fullmatch(_HF, text)
-    if hub and re.fullmatch(_REPO, hub[1]):
+    if hub and re.fullmatch(_REPO, hub[1]) and not forms.has_model_suffix(hub[1]):
         return forms.error(text, "has no known form", near=f"hf:{text}")
-    return forms.error(text, "has no known form", near=f"./{text}" if forms.is_model_file(text) else None)
+    return forms.error(text, "has no known form", near=f"./{text}" if forms.has_model_suffix(text) else None)

@@ -13,8 +13,11 @@ OTHER_PAGES = frozenset(
     {"api", "blog", "collections", "datasets", "docs", "organizations", "papers", "spaces"}
 )
 
-# What follows user/model in the URLs of its pages.
+# What follows user/model in the URLs of its pages: those of files, and others.
 MODEL_PAGES = frozenset({"blob", "resolve", "raw", "tree"})
+OTHER_MODEL_PAGES = frozenset(
+    {"blame", "colab", "commit", "commits", "discussions", "edit", "new", "settings", "upload"}
+)
 
 # Strings, which `re` compiles at first use: nearly every URI is `hf:`, and start-up must be quick.
 _HUB_PAGE = r"(?i)(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)(?:/(.*))?"
@@ -28,13 +31,18 @@ _PRIVATE = (
 _OCI_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _OCI = rf"(?ai)({_HOST})/({_OCI_PART}(?:/{_OCI_PART})*)(:[a-z0-9_][a-z0-9_.-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?"
 _MODEL_FILE = r"(?ai).*\.gguf(?:\.part[0-9]+of[0-9]+)?"
-_OTHER_FILE = r"(?ai).*\.(?:bin|safetensors|onnx|zip|tar|json)"
+_OTHER_FILE = r"(?ai).*\.(?:bin|safetensors|onnx|zip|tar|json|pt|pth|ckpt|nemo|npz|tflite|txt|model)"
 _DRIVE = r"(?a)[A-Za-z]:[/\\]"
 
 
 def is_model_file(path: str) -> bool:
     """Whether the name is that of a GGUF file, or of a piece of one."""
     return path.endswith(".gguf") or re.fullmatch(_MODEL_FILE, path) is not None
+
+
+def has_model_suffix(path: str) -> bool:
+    """Whether the name ends as those of model files do, of any type."""
+    return is_model_file(path) or re.fullmatch(_OTHER_FILE, path) is not None
 
 
 def unquote(text: str) -> str:
@@ -75,7 +83,7 @@ def endpoint_page(text: str, hub: str) -> str | None:
         return None
     if rest:
         return page if rest.partition("/")[0] in MODEL_PAGES else None
-    return None if is_model_file(model) or re.fullmatch(_OTHER_FILE, model) else page
+    return None if has_model_suffix(model) else page
 
 
 def shown_file(query: str) -> str | None:

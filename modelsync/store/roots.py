@@ -111,6 +111,15 @@ def write(
     _notice_older(store, key, root, None if named is None else LockSeen(True, frozenset(named)))
 
 
+def grow(store: Store, lock_path: Path, before: frozenset[str], digests: frozenset[str]) -> None:
+    """Puts a root of `digests`, which has those of `before`, in the place of the root that this run wrote of them."""
+    root = Root(digests, lock=str(lock_path.absolute()), place=_here())
+    save(store, _lock_key(root), root)
+    if before:
+        with suppress(OSError):
+            place(store, lock_path, before).unlink()
+
+
 def use(store: Store, lock_path: Path, digests: Iterable[str]) -> None:
     """Notes that what `write` wrote is in use, if it did; see `touch`."""
     _touch(place(store, lock_path, digests))

@@ -16,7 +16,7 @@ from modelsync.spec.roles import COMPANIONS, Companion
 from modelsync.spec.roles import KEYS as COMPANION_KEYS
 from modelsync.spec.toml import Fault
 from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, WebUri, check_revision, parse
-from modelsync.spec.uri_forms import check_endpoint
+from modelsync.spec.uri_forms import check_endpoint, is_model_file
 
 MAX_COMPANIONS = 64  # of one role
 _TOP_KEYS = ("modelsync", "models")
@@ -196,13 +196,21 @@ def _companion(
     companion: Companion, value: Any, at: Path
 ) -> tuple[Reference, ...] | Reference | Literal[True] | None:
     if companion.many:
-        return tuple(_uri(text, here) for text, here in texts(value, at, MAX_COMPANIONS))
+        return tuple(_gguf(companion, text, here) for text, here in texts(value, at, MAX_COMPANIONS))
     if companion.beside and isinstance(value, bool):
         return True if value else None  # false: a variant without the companion of its base
     if isinstance(value, str):
-        return _uri(value, at)
+        return _gguf(companion, value, at)
     either = "`true` or " if companion.beside else ""
     raise Fault(at, f"{either}the URI of {companion.noun} is expected")
+
+
+def _gguf(companion: Companion, value: str, at: Path) -> Reference:
+    reference = _uri(value, at)
+    uri = reference.uri
+    if isinstance(uri, HfUri) and uri.path is not None and not is_model_file(uri.path):
+        raise Fault(at, f"`{uri}` is no GGUF file, as {companion.noun} has to be")
+    return reference
 
 
 def _sha256(value: Any, at: Path) -> str | tuple[tuple[str, str], ...]:
