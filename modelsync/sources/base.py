@@ -83,7 +83,8 @@ class Resolution(NamedTuple):
     """All files that a question or a whole request means.
 
     Attributes:
-        files: In the lock's order: the model's parts, then its companions in the order of `COMPANIONS`; or those of a folder model, by path.
+        files: In the lock's order: the model's parts, then its companions in the order of `COMPANIONS`; of a folder
+            model sorted by path.
         revision: The commit of the model's repo, if its source has commits.
         license: The model's license as its source names it.
         notes: Messages for people about choices made for them.

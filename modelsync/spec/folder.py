@@ -106,7 +106,7 @@ def _nearest(glob: str, there: Sequence[str]) -> tuple[str | None, str | None]:
     lower = glob.lower()
     same = next((path for path in there if takes(lower, path.lower())), None)
     if same is not None:
-        return same, "case counts"
+        return lower if any_of(lower) else same, "case counts"
     plain = re.sub(r"\A(?:\.?/)+", "", glob)
     if plain != glob and any_of(plain):
         return plain, "a glob begins at the repo's root, without `/` or `./`"

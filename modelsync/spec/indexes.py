@@ -23,12 +23,12 @@ class Needed(NamedTuple):
     """What one file of a folder model needs and the globs leave out.
 
     Attributes:
-        index: The file that says so.
+        path: The file that says so.
         files: Paths in the repo.
         globs: What takes them.
     """
 
-    index: str
+    path: str
     files: tuple[str, ...]
     globs: tuple[str, ...]
 
@@ -85,7 +85,7 @@ def needed(files: Sequence[str], left_out: Sequence[str], document: Callable[[st
 
 def note(missing: Needed, globs: Globs) -> str:
     """What a person is told of it, with the glob to add, or the one that takes the files away."""
-    what = f"{printable(missing.index)} needs {listed(missing.files)}, which the globs leave out"
+    what = f"{printable(missing.path)} needs {listed(missing.files)}, which the globs leave out"
     for glob in globs.exclude:
         if any(takes(glob, path) for path in missing.files):
             return f"{what}: `exclude` has `{printable(glob)}`"

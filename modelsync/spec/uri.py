@@ -213,6 +213,9 @@ def _hub(text: str, rest: str) -> Reference:
         fault = path_fault(path)
         if fault:
             raise forms.error(text, f"has a path that is refused: {fault}")
+        if at and "." not in file_name(path):  # a branch may have a `/`
+            near = f"hf:{repo}#{at}/{path}"
+            raise forms.error(text, "may name a branch or a file: a revision goes to the end", near=near)
     return Reference(HfUri(repo, path, quant), revision)
 
 

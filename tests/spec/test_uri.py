@@ -48,6 +48,10 @@ def test_every_prefix_of_the_hub_means_the_same(prefix: str) -> None:
         ("hf:user/model@v1.0:Q4_0", "hf:user/model:Q4_0#v1.0"),
         ("hf:user/model@dev/x.gguf", "hf:user/model/x.gguf#dev"),
         ("hf:user/model#main", "hf:user/model#main"),
+        ("hf:ggerganov/whisper.cpp/ggml-base.en.bin", "hf:ggerganov/whisper.cpp/ggml-base.en.bin"),
+        ("hf:user/model@dev/onnx/model.onnx", "hf:user/model/onnx/model.onnx#dev"),
+        ("https://huggingface.co/u/m/blob/main/config.json", "hf:u/m/config.json"),
+        ("https://huggingface.co/u/m/resolve/dev/LICENSE", "hf:u/m/LICENSE#dev"),
         (f"hf:{B70}/{PART}", f"hf:{B70}/{PART}"),
         (f"hf:{B70}:Q5_K_M", f"hf:{B70}:Q5_K_M"),
         (f"hf:{M70}/{PIECE}", f"hf:{M70}/{PIECE}"),
@@ -150,8 +154,11 @@ def test_a_near_miss_is_answered_with_what_was_meant(text: str, meant: str) -> N
     [
         "hf:u/m:Q4_K_M/model.gguf",  # a path behind a quant, which a peer ignores
         "hf:u/m/model.gguf:Q4_K_M",
-        "hf:u/m/README.md",  # any file taken as a model, as a peer does
-        "https://huggingface.co/u/m/blob/main/config.json",
+        # any file taken as a model, as a peer does
+        "https://huggingface.co/u/m/discussions",
+        "https://huggingface.co/u/m/commits/main",
+        "https://huggingface.co/u/m/edit/main/README.md",
+        "hf:u/m:ggml-base.en.bin",
         "https://huggingface.co/datasets/u/d",
         "https://huggingface.co/u/m/tree/main/folder",
         "https://huggingface.co/u/m/blob/dev/x.gguf#main",
