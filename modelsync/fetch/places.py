@@ -13,6 +13,8 @@ from modelsync.context import Context
 from modelsync.errors import CancelledError, HttpStatusError, ModelsyncError
 from modelsync.fetch.wanted import WantedFile
 from modelsync.gguf.magic import check_magic
+from modelsync.spec.roles import BY_ROLE
+from modelsync.spec.uri_forms import is_model_file
 
 if TYPE_CHECKING:
     from modelsync.fetch.delta import OlderFiles
@@ -159,5 +161,10 @@ def _job(wanted: WantedFile, folder: Path) -> "Job":
         size=wanted.file.size,
         sha256=wanted.file.sha256,
         segments=wanted.segments,
-        check=lambda head: check_magic(head, wanted.label),
+        check=(lambda head: check_magic(head, wanted.label)) if _is_gguf(wanted) else None,
     )
+
+
+def _is_gguf(wanted: WantedFile) -> bool:
+    """Whether the file has to be a GGUF: a companion, and what has the name of one."""
+    return wanted.file.role in BY_ROLE or is_model_file(wanted.file.path)
