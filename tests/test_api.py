@@ -24,7 +24,7 @@ from modelsync.errors import (
     UsageError,
 )
 from modelsync.transfer.rate_limit import BURST, HELD
-from tests.hub import Hub, Stall
+from tests.hub import Hub, Slow
 from tests.support.content import gguf
 from tests.support.gguf_files import split
 from tests.support.project import MANIFEST, REPO
@@ -272,7 +272,7 @@ def test_a_program_can_add_events_up(project: Path) -> None:
 def test_a_call_can_be_cancelled_and_goes_on_later(project: Path, hub: Hub) -> None:
     """`cancel` ends a call soon; what had arrived is kept, and the next call needs only the rest."""
     modelsync.lock()
-    hub.misbehave(Stall(300_000, seconds=30), match="*tiny-Q4_K_M.gguf")
+    hub.misbehave(Slow(100_000), where="cdn", times=None)
     cancel = threading.Event()
 
     def stop(event: modelsync.Event) -> None:

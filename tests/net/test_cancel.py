@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from modelsync.errors import CancelledError
+from modelsync.errors import CancelledError, HttpStatusError
 from modelsync.net.client import Client
 from tests.hub import Delay, Hub, Stall, Status, TooMany
 from tests.support.servers import full_listener, silent
@@ -73,9 +73,10 @@ def test_while_the_origin_is_held(patient: Client, cancel: threading.Event, hub:
     """Requests of any thread that wait for a rate limit end."""
     url = hub.file("/x", b"{}")
     hub.misbehave(TooMany(300), where="plain", times=None)
-    with ThreadPoolExecutor(2) as threads:
+    with pytest.raises(HttpStatusError):
+        read(patient, url)
+    with ThreadPoolExecutor(1) as threads:
         first = threads.submit(patient.get_json, url)
-        wait_until(lambda: hub.requests)
         cancelled_while(cancel, lambda: read(patient, url))
         with pytest.raises(CancelledError):
             first.result()
