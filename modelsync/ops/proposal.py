@@ -16,6 +16,7 @@ from modelsync.resolve.pinned_commits import at_pinned_commits, confirms, unmove
 from modelsync.resolve.resolver import Query, resolve_each
 from modelsync.spec.lock import text as lock_text
 from modelsync.spec.lock.model import Lock, LockedModel
+from modelsync.spec.lock.read import MAX_TEXT
 from modelsync.spec.manifest.model import Entry
 
 if TYPE_CHECKING:
@@ -152,11 +153,17 @@ def write(project: LoadedProject, proposal: Proposal) -> bool:
     Raises:
         ChangedMeanwhileError: the lock is not what it was when it was read.
         StoreError: the folder cannot be written.
+        UsageError: the lock would be larger than what is read.
     """
     old, new = proposal.old, proposal.new
     if not proposal.whole or (old is not None and new == old):
         return False
     text = lock_text.dumps(new)
+    if len(text) > MAX_TEXT:
+        raise UsageError(
+            f"the lock would be larger than {MAX_TEXT >> 20} MiB, and would not be read again",
+            hint="take fewer files into folder models, or divide the models between projects",
+        )
     if old is not None and text == lock_text.dumps(old):
         return False
     project.write_lock(new, text)

@@ -39,8 +39,9 @@ def choose_folder(globs: Globs, paths: Iterable[str], repo: str) -> FolderChoice
         RefusedError: a name is not safe on every system, two differ in case alone, or there are too many.
     """
     there = sorted(paths)
+    known = frozenset(there)
     for glob in globs.include:
-        if not any(any_takes((glob,), path) for path in there):
+        if glob not in known and not any(any_takes((glob,), path) for path in there):
             raise _without_match(glob, there, repo)
     taken = [path for path in there if any_takes(globs.include, path)]
     files = tuple(path for path in taken if not any_takes(globs.exclude, path))

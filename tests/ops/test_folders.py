@@ -188,3 +188,13 @@ def test_a_misspelt_file_is_answered_with_the_nearest(place: Place, repo: Repo, 
     """Among all files, since one of any type was asked for."""
     with pytest.raises(NotFoundError, match=r"did you mean `model\.safetensors`"):
         lock.lock(context, place.write('[models]\nm = "hf:st/minilm/modell.safetensors"\n'))
+
+
+def test_a_lock_that_would_not_be_read_again_is_not_written(
+    place: Place, repo: Repo, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writers hold the bound that readers hold."""
+    monkeypatch.setattr("modelsync.ops.proposal.MAX_TEXT", 100)
+    with pytest.raises(UsageError, match="would not be read again"):
+        lock.lock(context, _write(place, ["config.json"]))
+    assert not (place.folder / "models.lock").exists()
