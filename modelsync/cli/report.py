@@ -33,13 +33,13 @@ def change_lines(changes: Sequence["Change"], costs: Sequence[str] = ()) -> list
         costs: What that would cost, in words, as a last column; none: no such column.
     """
     added = [change for change in changes if change.action == "added"]
-    quants = max((len(_quant(change.after)) for change in added), default=0)
+    quants = max((len(_kind(change.after)) for change in added), default=0)
     rows = []
     for change in changes:
         name = change.title
         if change.action == "added":
             words = (
-                f"{_quant(change.after):{quants}}  {_size(change.after)}" if quants else _size(change.after)
+                f"{_kind(change.after):{quants}}  {_size(change.after)}" if quants else _size(change.after)
             )
         elif change.action != "removed":
             words = _moved(change.before, change.after)
@@ -79,17 +79,11 @@ def change_values(changes: Sequence["Change"]) -> list[dict[str, Any]]:
 
 def plan_lines(plan: "Plan") -> list[str]:
     """The steps of a plan in words, one a line; steps inside the store are left out."""
-    from modelsync.install.plan import describe
+    from modelsync.install.plan import summary
     from modelsync.spec.names import printable
 
     shown = [step for step in plan.steps if step.verb != "view"]
-    rows = [
-        (
-            printable(describe(step)),
-            units.size(step.bytes) if step.verb in ("fetch", "adopt", "check") else "",
-        )
-        for step in shown
-    ]
+    rows = [(printable(words), "" if count is None else units.size(count)) for words, count in summary(shown)]
     return table(rows, right=[1], indent="   ")
 
 
@@ -115,10 +109,15 @@ def totals(fetched: int, reused: int, seconds: float) -> str:
     return f"{units.size(fetched)} fetched, {units.size(reused)} reused, {units.duration(seconds)}"
 
 
-def _quant(model: "LockedModel | None") -> str:
+def _kind(model: "LockedModel | None") -> str:
+    """The quant of a model, or how many files a folder model has."""
     from modelsync.spec.labels import quant_of
 
-    return (quant_of(model.files[0].path) or "") if model and model.files else ""
+    if model is None or not model.files:
+        return ""
+    if model.is_folder:
+        return units.count(len(model.files), "file")
+    return quant_of(model.files[0].path) or ""
 
 
 def _size(model: "LockedModel | None") -> str:
@@ -131,7 +130,7 @@ def _moved(before: "LockedModel | None", after: "LockedModel | None") -> str:
         return ""
     for was, now in (
         ((before.revision or "")[:7], (after.revision or "")[:7]),
-        (_quant(before), _quant(after)),
+        (_kind(before), _kind(after)),
         (_digest(before), _digest(after)),
     ):
         if was and now and was != now:

@@ -53,9 +53,7 @@ def wanted_files(
     wanted = set(files)
     for file, reference, source in owners(model.request, model.files, context.sources()):
         if file in wanted:
-            found = wanted_file(
-                label(model.name, file.path), file, source, source.locate(file, endpoint, folder)
-            )
+            found = wanted_file(label(model.name, file), file, source, source.locate(file, endpoint, folder))
             yield found._replace(relocate=partial(source.relocate, file, reference, endpoint))
 
 
@@ -71,7 +69,10 @@ def blob_of(context: Context, file: "LockedFile | Found") -> Path | None:
     return blobs.find(context.store, file.sha256, file.size) if file.sha256 else None
 
 
-def label(name: str, path: str) -> str:
-    """What progress calls a file: the model's name and its own, once where they are the same."""
-    own = printable(file_name(path))
+def label(name: str, file: "LockedFile | Found") -> str:
+    """What progress calls a file: the model's name and its own, once where they are the same.
+
+    Two files of a folder model may have one name in two folders: its files are called by their paths.
+    """
+    own = printable(file.path if file.role == "file" else file_name(file.path))
     return own if own == name else f"{name}: {own}"

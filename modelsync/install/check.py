@@ -28,7 +28,7 @@ def check_blob(context: Context, step: Step, linked: Path | None) -> BlobCheck:
     """
     assert step.model is not None
     assert step.file is not None
-    label = fetch_wanted.label(step.model.name, step.file.path)
+    label = fetch_wanted.label(step.model.name, step.file)
     paths = [path for file, path in link_targets(step.model) if file.sha256 == step.target]
     blob = context.store.blob_path(step.target)  # gone afterwards, where nothing of it is known to be good
     names = link_findings.names_of(linked, paths, blob) if linked is not None else {}
@@ -58,7 +58,7 @@ def is_locked(context: Context, folder: Path | None, path: str, name: str, file:
         Whether it has the locked bytes. A file that is written to meanwhile has not.
     """
     place = Path(path) if folder is None else folder / path
-    told = context.teller(fetch_wanted.label(name, file.path), file.size, "checking")
+    told = context.teller(fetch_wanted.label(name, file), file.size, "checking")
     try:
         seen = place.stat()
         found = hashing.sha256_of(place, on_bytes=told)

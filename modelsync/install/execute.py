@@ -110,12 +110,17 @@ def carry_out(
     paths = [step.target for step in steps.of("unlink") if step.target.partition("/")[0] not in missed]
     if target is not None and paths:
         left = set(paths) - set(links.remove(target.folder, paths, inside=target.inside))
+        left = {path for path in left if _is_file(target.folder / path)}  # else its place was needed
         notes += tuple(
             f"{path} stays: modelsync did not put it there, or it was changed since" for path in sorted(left)
         )
     if failed is not None:
         raise failed
     return FetchTotals(fetched, reused, notes + tuple(_told(*each) for each in damaged))
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_symlink() or path.is_file()
 
 
 def _unless_lost(

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 Verb = Literal["fetch", "adopt", "check", "view", "link", "unlink"]
 BlobState = Literal["here", "suspect", "missing"]
 
+_SHOWN = 3  # files of one model that are told one by one
+
 
 class Step(NamedTuple):
     """One thing to do.
@@ -125,6 +127,42 @@ def describe(step: Step) -> str:
             return f"link {step.target}"
         case "unlink":
             return f"remove {step.target}"
+
+
+def summary(steps: "Iterable[Step]") -> list[tuple[str, int | None]]:
+    """Steps in words, each with the bytes that it moves or reads, or None where it does neither.
+
+    What is done with many files of one model is told once.
+    """
+    groups: dict[tuple[str, object], list[Step]] = {}
+    for step in steps:
+        name = step.target.partition("/")[0] if step.verb == "unlink" else ""
+        many = step.verb == "unlink" or (step.model is not None and step.model.is_folder)
+        key: object = (name, id(step.model)) if many else id(step)
+        groups.setdefault((step.verb, key), []).append(step)
+    told: list[tuple[str, int | None]] = []
+    for (verb, _), group in groups.items():
+        sized = verb in ("fetch", "adopt", "check")
+        if len(group) <= _SHOWN:
+            told += ((describe(step), step.bytes if sized else None) for step in group)
+        else:
+            told.append((_together(group), sum(step.bytes for step in group) if sized else None))
+    return told
+
+
+def _together(steps: "Sequence[Step]") -> str:
+    """What is done with several files of one model, in words."""
+    first, count = steps[0], f"{len(steps)} files"
+    name = first.model.title if first.model else first.target.partition("/")[0]
+    match first.verb:
+        case "adopt":
+            return f"take {count} of {name} from the project's folder into the store"
+        case "check":
+            return f"check {count} of {name}, which changed since they were stored"
+        case "unlink":
+            return f"remove {count} from {name}/"
+        case verb:
+            return f"{verb} {count} of {name}"
 
 
 def link_targets(model: "LockedModel") -> "Iterable[tuple[LockedFile, str]]":

@@ -112,15 +112,23 @@ def files_of(context: Context, project: Project, known: LockedEntry) -> tuple[Wa
     ready = paths(context, project.folder(known.manifest), model)
     if ready is not None:
         return tuple(
-            local_file(model.name, file.role, path) for file, path in zip(model.files, ready, strict=True)
+            local_file(model.name, file.role, path, file.path)
+            for file, path in zip(model.files, ready, strict=True)
         )
     return tuple(wanted_files(context, model, model.files, project.root))
 
 
-def local_file(name: str, role: Role, path: Path) -> WantedFile:
-    """A file of this machine."""
-    file = Found(role, path.name, path.absolute().as_uri(), None, None)
-    return WantedFile(label(name, path.name), file, (Segment(file.url or ""),), _unchanged)
+def local_file(name: str, role: Role, place: Path, path: str | None = None) -> WantedFile:
+    """A file of this machine.
+
+    Args:
+        name: The model's name.
+        role: Its role in the model.
+        place: Where it is.
+        path: What it is called in its repo; None: by its base name.
+    """
+    file = Found(role, path or place.name, place.absolute().as_uri(), None, None)
+    return WantedFile(label(name, file), file, (Segment(file.url or ""),), _unchanged)
 
 
 def _in_folder(

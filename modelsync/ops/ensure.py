@@ -8,7 +8,7 @@ from modelsync.context import Context
 from modelsync.errors import HashMismatchError, NotSyncedError
 from modelsync.install import plan, present
 from modelsync.project.lookup import LockedEntry
-from modelsync.project.model_files import ModelFiles, arranged
+from modelsync.project.model_files import ModelFiles, of_model
 from modelsync.project.project import Project
 from modelsync.spec.lock.model import LockedModel
 from modelsync.store import views
@@ -112,4 +112,4 @@ def files(
             linked=folder,
         )
         ready = present.right_paths(context, folder, known.model) or ready
-    return arranged([file.role for file in known.model.files], ready)
+    return of_model(known.model.files, ready)

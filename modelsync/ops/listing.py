@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 from modelsync.context import Context
 from modelsync.install import present
 from modelsync.project import freshness
+from modelsync.project.model_files import of_model
 from modelsync.project.project import Project
 from modelsync.spec.labels import quant_of
 from modelsync.store import link_record
@@ -26,7 +27,8 @@ class ModelStatus(NamedTuple):
         groups: Its groups.
         state: `unlocked` and `stale` are about the lock; `here`, `partial`, `missing` and `damaged` (found so, or of
             the wrong size) about this machine.
-        path: What llama.cpp would load, when it is here.
+        path: What would be loaded, when it is here: a file, or the folder of a folder model.
+        files: How many files it has, or None while it is not locked.
     """
 
     name: str
@@ -38,6 +40,7 @@ class ModelStatus(NamedTuple):
     groups: tuple[str, ...]
     state: State
     path: Path | None = None
+    files: int | None = None
 
 
 def rows(context: Context, project: Project) -> tuple[ModelStatus, ...]:
@@ -57,11 +60,12 @@ def rows(context: Context, project: Project) -> tuple[ModelStatus, ...]:
             ready = present.paths(context, folder, model, records)
             state: State = present.state(context, model, ready, folder, records)
             row = row._replace(
-                quant=quant_of(model.files[0].path),
+                quant=None if model.is_folder else quant_of(model.files[0].path),
                 size=sum(file.size for file in model.files),
                 revision=model.revision,
                 state=state if freshness.answers(model, entry) else "stale",
-                path=ready[0] if ready is not None else None,
+                path=of_model(model.files, ready).model if ready is not None else None,
+                files=len(model.files),
             )
         found.append(row)
     return tuple(found)

@@ -231,7 +231,10 @@ def _settle(
     def copies(name: str, files: "Sequence[Found]") -> list[tuple[Path, int]]:
         if target is None:
             return []
-        sizes = [(f"{name}/{file_name(file.path)}", file.size or 0) for file in files]
+        sizes = [
+            (f"{name}/{file.path if file.role == 'file' else file_name(file.path)}", file.size or 0)
+            for file in files
+        ]
         return disk_space.of_copies(context.store, target.folder, target.mode, sizes)
 
     def fail(index: int, error: ModelsyncError) -> None:

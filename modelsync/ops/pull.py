@@ -14,7 +14,7 @@ from modelsync.install.snapshot import look
 from modelsync.install.target import Target
 from modelsync.ops import ensure
 from modelsync.ops.failures import Failures
-from modelsync.project.model_files import ModelFiles, arranged
+from modelsync.project.model_files import ModelFiles, of_model
 from modelsync.spec import uri as uris
 from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.names import file_name, safe_path
@@ -137,11 +137,10 @@ def pull(
             continue
         _remember(context, (reference,), (model,))
         mine = [step for step in steps.steps if step.model is model]
-        roles = [file.role for file in model.files]
         if target is None:
-            where, placed = arranged(roles, views.view_paths(context.store, model.files)), False
+            where, placed = of_model(model.files, views.view_paths(context.store, model.files)), False
         else:
-            where = arranged(roles, [target.folder / place for place in places[index]])
+            where = of_model(model.files, [target.folder / place for place in places[index]])
             linked = list(zip(model.files, places[index], strict=True))
             placed = not link.is_linked(context, target, linked)
             try:
@@ -173,7 +172,7 @@ def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
         ready = present.right_in_store(context, model)
         if ready is None:
             ready = ensure.obtain(context, model, Path.cwd(), keep=lambda: None, download=download)
-        return arranged([file.role for file in known], ready)
+        return of_model(known, ready)
     if context.offline or not download:
         raise store_pulled.unknown(str(reference), hint=f"run `modelsync pull {reference}`")
     return pull(context, [text]).pulled[0].files

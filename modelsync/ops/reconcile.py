@@ -69,7 +69,7 @@ def reconcile(
     todo, steps = steps, Plan((*steps.steps, *stale_links.steps(left, project.root)))
     if options.check and steps.steps:
         raise DriftError(
-            "not as the lock says: " + "; ".join(plan.describe(step) for step in steps.steps),
+            "not as the lock says: " + "; ".join(words for words, _ in plan.summary(steps.steps)),
             hint="run `modelsync sync`",
         )
     done = SyncReport(changes, steps.steps, notes=notes, lock_written=False)

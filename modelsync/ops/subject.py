@@ -15,6 +15,7 @@ from modelsync.fetch.wanted import WantedFile, wanted_file
 from modelsync.fit import variants
 from modelsync.install import present
 from modelsync.project import model_files
+from modelsync.project.model_files import ModelFiles
 from modelsync.project.project import Project
 from modelsync.sources.base import Found, FoundPiece
 from modelsync.spec.lock.model import LockedFile
@@ -69,9 +70,7 @@ def find(
         return _by_uri(context, context.reference(text))
     named = model_files.from_environment(text)
     if named is not None:
-        return Subject(
-            text, tuple(present.local_file(text, role, path) for role, path in model_files.with_roles(named))
-        )
+        return Subject(text, tuple(_named(text, named)))
     try:
         return _by_name(context, find_project(), text, variant)
     except StaleLockError as error:
@@ -81,6 +80,13 @@ def find(
         if Path(text).is_file():
             error.advise(f"`./{printable(text)}` names the file here")
         raise
+
+
+def _named(text: str, files: ModelFiles) -> Iterable[WantedFile]:
+    """The files that the environment names for a model."""
+    for role, place in model_files.with_roles(files):
+        own = place.relative_to(files.folder).as_posix() if files.folder is not None else None
+        yield present.local_file(text, role, place, own)
 
 
 def _by_name(context: Context, project: Project, name: str, variant: "Variant") -> Subject:

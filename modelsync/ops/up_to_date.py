@@ -1,5 +1,6 @@
 """What a memo answers, and when one is kept. Light: nothing of manifest or lock is imported to ask."""
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelsync.context import Context
 from modelsync.fit import variants
-from modelsync.project.model_files import ModelFiles, arranged
+from modelsync.project.model_files import ModelFiles, arranged, of_model
 from modelsync.project.project import LoadedProject, Project
 from modelsync.store import sync_memo
 
@@ -21,7 +22,7 @@ def files(context: Context, project: Project, name: str, variant: "Variant") -> 
     known = memo.models.get(name) if memo is not None else None
     if memo is None or known is None:
         return None
-    of, files = known
+    of, folder, files = known
     right = (variant is None and context.settings.variant is None) or _is_asked(
         context, name, variant, of, memo.variant
     )
@@ -30,8 +31,11 @@ def files(context: Context, project: Project, name: str, variant: "Variant") -> 
         return None
     if not all(stamps[path] and sync_memo.is_ours(context.store, memo, path) for _, path, _ in files):
         return None
+    if folder is not None and not all(path.startswith(folder + os.sep) for _, path, _ in files):
+        return None
     with suppress(LookupError):  # roles that a memo made up
-        return arranged([role for role, _, _ in files], [Path(path) for _, path, _ in files])
+        paths = [Path(path) for _, path, _ in files]
+        return arranged([role for role, _, _ in files], paths, Path(folder) if folder is not None else None)
     return None
 
 
@@ -126,8 +130,10 @@ def _made(
             linked = tuple((target.folder / path).absolute() for _, path in plan.link_targets(model))
         receipts = [context.store.receipt_path(file.sha256) for file in model.files]
         outputs += [*shown, *linked, *receipts]
+        folder = of_model(model.files, linked).folder if linked else None
         known[model.name] = (
             model.variant,
+            str(folder) if folder is not None else None,
             tuple(
                 (file.role, str(path), str(receipt))
                 for file, path, receipt in zip(model.files, linked, receipts, strict=False)

@@ -16,8 +16,10 @@ from modelsync.project.project import LoadedProject, Project
 from modelsync.project.selection import Groups, Selection
 from modelsync.spec.blocks import Span
 from modelsync.spec.lock.model import LockedFile, LockedModel
+from modelsync.spec.names import printable
 from modelsync.store import atomic, checked, link_findings, links, receipts, views
 from modelsync.store import verify as store_verify
+from modelsync.store.layout import VIEWS
 from modelsync.store.verify import BlobCheck
 
 ALL = Selection()
@@ -154,7 +156,7 @@ class _Look:
         for (file, target), shown in zip(
             plan.link_targets(model), views.view_paths(self.context.store, model.files), strict=True
         ):
-            told = self.context.teller(label(model.name, file.path), file.size, "checking")
+            told = self.context.teller(label(model.name, file), file.size, "checking")
             if file.sha256 not in self.findings:
                 self.findings[file.sha256] = store_verify.verify(
                     self.context.store, file.sha256, full=self.full, on_bytes=told
@@ -187,13 +189,13 @@ class _Look:
             names: The models; None: all.
         """
         for target, put in self.records.items():
-            name = target.partition("/")[0]
+            name, _, own = target.partition("/")
             other = put.sha256 and put.owner == self.owner and (target, put.sha256) not in self.wanted
             if self.folder is None or not other or (names is not None and name not in names):
                 continue
             place = self.folder / target
             if place.is_file():
-                told = self.context.teller(label(name, target), put.size, "checking")
+                told = self.context.teller(printable(f"{name}: {own}"), put.size, "checking")
                 row = VerifiedFile(name, None, target, "superseded", put.size, place, (), put.sha256)
                 yield target, self._hashed(row, target, told)
 
@@ -241,7 +243,8 @@ class _Look:
         if blob is None or not shown.is_file() or _is_same(shown, blob):
             return None
         atomic.check_folders(self.context.store)
-        if shown.parent.is_symlink():
+        view = self.context.store.root / VIEWS
+        if any(parent.is_symlink() for parent in shown.parents if view in parent.parents):
             return None  # what it leads to is not the store's
         with atomic.told(f"cannot read {shown}"):
             try:

@@ -4,10 +4,13 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modelsync.errors import NotFoundError
+from modelsync.errors import NotFoundError, UsageError
 from modelsync.spec.roles import COMPANIONS, ROLES, Companion, Role
+
+if TYPE_CHECKING:
+    from modelsync.spec.lock.model import LockedFile
 
 _PREFIX = "MODELSYNC_PATH_"
 
@@ -16,11 +19,13 @@ class ModelFiles(NamedTuple):
     """Absolute paths of a model's files.
 
     Attributes:
-        model: What llama.cpp loads: the file, or the first part of a split model.
-        parts: All parts, in order; `(model,)` for a model of one file.
+        model: What is loaded: the file, the first part of a split model, or the folder of a folder model.
+        parts: All parts, in order; `(model,)` for a model of one file; empty for a folder model.
         mmproj: The projector, or None.
         loras: The adapters, in the manifest's order.
         draft: The draft head for speculative decoding, or None.
+        folder: The folder of a folder model, in which each file stands at its own path; None for other models.
+        files: The files in that folder, sorted by path.
     """
 
     model: Path
@@ -28,6 +33,8 @@ class ModelFiles(NamedTuple):
     mmproj: Path | None = None
     loras: tuple[Path, ...] = ()
     draft: Path | None = None
+    folder: Path | None = None
+    files: tuple[Path, ...] = ()
 
 
 def is_name(text: str) -> bool:
@@ -74,7 +81,8 @@ def from_environment(name: str) -> ModelFiles | None:
     Companions are those that it names beside the model: they belong to it, and not to the one in the lock.
 
     Raises:
-        NotFoundError: a variable names a file that is not there.
+        NotFoundError: a variable names a file or a folder that is not there.
+        UsageError: it names a folder of more files than a model can have.
     """
     value = os.environ.get(variable(name))
     if not value:
@@ -82,6 +90,8 @@ def from_environment(name: str) -> ModelFiles | None:
     from modelsync.spec.parts import siblings
 
     path = Path(value).absolute()
+    if path.is_dir():
+        return ModelFiles(path, (), folder=path, files=_files_in(path, variable(name)))
     parts = tuple(path.with_name(part) for part in siblings(path.name))
     _check_there(variable(name), path, parts)
     return ModelFiles(path, parts, **{each.key: _named(name, each) for each in COMPANIONS})
@@ -106,16 +116,40 @@ def _check_there(called: str, path: Path, parts: Sequence[Path]) -> None:
         if not part.is_file():
             raise NotFoundError(
                 f"{called} names {printable(str(path))}, and there is no file {printable(str(part))}",
-                hint=f"unset {called}, or make it the path of the file",
+                hint=f"unset {called}, or make it the path of the file, or of a folder",
             )
+
+
+def _files_in(folder: Path, called: str) -> tuple[Path, ...]:
+    """The regular files in a folder, sorted by path; links to folders are not followed."""
+    from modelsync.spec.lock.model import MAX_FILES
+
+    found: list[Path] = []
+    for place, _, names in os.walk(folder):
+        found += (path for name in names if (path := Path(place, name)).is_file())
+        if len(found) > MAX_FILES:
+            raise UsageError(
+                f"{called} names a folder of more than {MAX_FILES} files",
+                hint=f"unset {called}, or make it the path of the model's own folder",
+            )
+    return tuple(sorted(found, key=lambda path: path.relative_to(folder).as_posix()))
 
 
 def _upper(name: str) -> str:
     return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
-def arranged(roles: Sequence[str], paths: Sequence[Path]) -> ModelFiles:
-    """Paths in the lock's order, by the roles of their files."""
+def of_model(files: "Sequence[LockedFile]", paths: Sequence[Path]) -> ModelFiles:
+    """The paths of a locked model's files, in the order of its lock."""
+    first = files[0]
+    folder = paths[0].parents[first.path.count("/")] if first.role == "file" else None
+    return arranged([file.role for file in files], paths, folder)
+
+
+def arranged(roles: Sequence[str], paths: Sequence[Path], folder: Path | None = None) -> ModelFiles:
+    """Paths in the lock's order, by the roles of their files; `folder` is that of a folder model."""
+    if folder is not None:
+        return ModelFiles(folder, (), folder=folder, files=tuple(paths))
     by_role: dict[str, list[Path]] = {role: [] for role in ROLES}
     for role, path in zip(roles, paths, strict=True):
         by_role[role].append(path)
@@ -130,6 +164,7 @@ def arranged(roles: Sequence[str], paths: Sequence[Path]) -> ModelFiles:
 def with_roles(files: ModelFiles) -> Iterator[tuple[Role, Path]]:
     """Every file with its role, in the lock's order."""
     yield from (("model", path) for path in files.parts)
+    yield from (("file", path) for path in files.files)
     for each in COMPANIONS:
         value = getattr(files, each.key)
         yield from ((each.role, path) for path in (value if each.many else filter(None, (value,))))

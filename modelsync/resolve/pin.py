@@ -217,9 +217,7 @@ def _unknown(
         endpoint = context.endpoint(ask.request.get("endpoint"))
         for file, reference, source in owners(ask.request, ask.answer.files, sources):
             if file.sha256 is None or file.size is None:
-                need = wanted_file(
-                    label(ask.name, file.path), file, source, source.locate(file, endpoint, folder)
-                )
+                need = wanted_file(label(ask.name, file), file, source, source.locate(file, endpoint, folder))
                 needs.append((index, need))
                 if isinstance(reference.uri, HfUri):
                     in_git.add(need.key)

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 def shown_names(files: "Sequence[LockedFile]") -> tuple[str, ...]:
     """The name of each file of a model in a view or a project folder, in the order of `files`.
 
-    It is the base name. Where two are the same to a file system that ignores case, the later one, with its sibling
-    parts, gets a folder named by role: `lora-2/adapter.gguf`. Only roles and paths decide.
+    A file of a folder model has its own path. Of the others it is the base name. Where two are the same to a file
+    system that ignores case, the later one, with its sibling parts, gets a folder named by role:
+    `lora-2/adapter.gguf`. Only roles and paths decide.
     """
+    if files and files[0].role == "file":
+        return tuple(file.path for file in files)
     together: dict[tuple[str, str], list[int]] = {}  # a file, or the parts of a split model: their indexes
     for index, file in enumerate(files):
         part = part_of(file.path)

@@ -6,16 +6,16 @@ in the folder is somebody else's.
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from modelsync.errors import RefusedError, StoreError
+from modelsync.errors import StoreError
 from modelsync.spec.names import printable
 from modelsync.store import atomic, link_folder, link_record
 from modelsync.store.clone import FOLDER_HINT
 from modelsync.store.link_record import LinkMode, Record, UsedMode, intact, owned
+from modelsync.store.link_removal import describes, remove, without_obstacles
 
 if TYPE_CHECKING:
     from modelsync.store.claim import HeldClaim
@@ -65,7 +65,7 @@ def place(
         if inside is not None:
             link_folder.check_places(folder, (want.path for want in wanted))
         with link_folder.claimed(folder) as mine:
-            known = owned(folder)
+            known = without_obstacles(folder, owned(folder), [want.path for want in wanted], owner)
             found: dict[str, Record | None] = {}
             refused: dict[str, Record | None] = {}
             for want in wanted:
@@ -112,45 +112,6 @@ def serves(folder: Path, path: str, put: Record, mode: LinkMode, shown: Path | N
         return False
 
 
-def remove(folder: Path, paths: Iterable[str], *, inside: Path | None = None) -> tuple[str, ...]:
-    """Removes what was put at `paths`, and folders that become empty; returns the paths that are gone.
-
-    What was changed since, was found, or is not recorded stays; it counts as the user's from now on.
-
-    Args:
-        folder: The folder.
-        paths: In it.
-        inside: See `place`.
-
-    Raises:
-        RefusedError: the folder leads out of `inside`: what is there is another's.
-        StoreError: the folder cannot be written.
-    """
-    if not folder.is_dir():
-        return ()
-    link_folder.check_inside(folder, inside)
-    gone = []
-    with atomic.told(f"cannot remove files from {folder}", hint=FOLDER_HINT), link_folder.claimed(folder):
-        records = dict(owned(folder))
-        for path in paths:
-            put = records.pop(path, None)
-            if put is None or put.mode == "found":
-                continue
-            try:
-                target = link_folder.place_of(folder, path)
-            except RefusedError:
-                continue
-            if not _take_away(folder, target, put):
-                continue
-            gone.append(path)
-            for parent in target.relative_to(folder).parents:
-                with suppress(OSError):  # the first one that is not empty ends it
-                    if parent != Path():
-                        (folder / parent).rmdir()
-        link_record.write(folder, records, {})
-    return tuple(gone)
-
-
 def _standing(
     folder: Path,
     want: NewLink,
@@ -168,6 +129,8 @@ def _standing(
         seen = target.lstat()
     except FileNotFoundError:
         return None
+    except NotADirectoryError:  # a file that is not ours is where its folder must be
+        raise FileExistsError(want.path) from None
     blob = want.blob.stat()
     if put is not None and put.describes(str(target), seen):
         right = put.sha256 == want.sha256 and (
@@ -232,7 +195,7 @@ def _appear(
     finally:
         for path, temp in temps.items():
             known = [each for each in (pending.get(path), records.get(path)) if each is not None]
-            if not pending or any(_describes(each, temp) for each in known):  # never what is the user's
+            if not pending or any(describes(each, temp) for each in known):  # never what is the user's
                 atomic.unlink(temp)
     return after, kept
 
@@ -252,36 +215,14 @@ def _put(folder: Path, path: str, temp: Path, was: Record | None, *, set_aside: 
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
     if was is not None and was.mode != "found":
-        if set_aside and os.path.lexists(target) and not _describes(was, target):
+        if set_aside and os.path.lexists(target) and not describes(was, target):
             swap.set_aside(target, target)
-        return swap.replace(temp, target, lambda at: _describes(was, at))
+        return swap.replace(temp, target, lambda at: describes(was, at))
     try:
         swap.fill(temp, target)
     except FileExistsError:
         return False
     return True
-
-
-def _take_away(folder: Path, target: Path, put: Record) -> bool:
-    """Removes a file, unless it is not what was put there any more; says whether it is gone."""
-    from modelsync.store import swap
-
-    if not _describes(put, target):
-        return not os.path.lexists(target)
-    aside = link_record.temporary(folder)
-    atomic.rename(target, aside)
-    if not _describes(put, aside):  # it was changed in that moment
-        swap.put_back(aside, target)
-        return False
-    atomic.unlink(aside)
-    return True
-
-
-def _describes(record: Record, path: Path) -> bool:
-    try:
-        return record.describes(str(path), path.lstat())
-    except OSError:
-        return False
 
 
 def _in_the_way(folder: Path, refused: Mapping[str, Record | None]) -> StoreError:

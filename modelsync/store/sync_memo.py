@@ -29,8 +29,8 @@ class Memo(NamedTuple):
         inputs: Stamps of all that decides what a sync has to do; None for a file that was not there.
         outputs: Stamps of all files that it makes be there.
         root: The path, size and inode of the root that keeps them. Its time tells when it was last used.
-        models: For each name its variant; and for each file, in the lock's order, its role, its absolute path and
-            the receipt that vouches for it.
+        models: For each name its variant; the folder of a folder model, or None; and for each file, in the lock's
+            order, its role, its absolute path and the receipt that vouches for it.
     """
 
     subject: tuple[str, ...]
@@ -38,7 +38,7 @@ class Memo(NamedTuple):
     inputs: Mapping[str, Stamp | None]
     outputs: Mapping[str, Stamp | None]
     root: tuple[str, int, int]
-    models: Mapping[str, tuple[str | None, tuple[tuple[str, str, str], ...]]]
+    models: Mapping[str, tuple[str | None, str | None, tuple[tuple[str, str, str], ...]]]
 
 
 def stamp(path: str | Path) -> Stamp | None:
@@ -125,7 +125,10 @@ def place(store: Store, subject: tuple[str, ...]) -> Path:
 
 def _parse(value: Any) -> Memo:
     version, subject, variant, inputs, outputs, (root, size, inode), models = value
-    known = {name: (_text(of, optional=True), _files(files)) for name, (of, files) in models.items()}
+    known = {
+        name: (_text(of, optional=True), _text(folder, optional=True), _files(files))
+        for name, (of, folder, files) in models.items()
+    }
     if version != _VERSION or not subject or not isinstance(root, str):
         raise ValueError(version)
     texts = tuple(_text(text) or "" for text in subject)

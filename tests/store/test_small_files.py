@@ -302,7 +302,7 @@ def test_any_memo_is_data(tmp_path: Path, value: Any) -> None:
     if found is not None:
         sync_memo.still(found.inputs)
         sync_memo.still(found.outputs)
-        for _, files in found.models.values():
+        for _, _, files in found.models.values():
             for _, file, _ in files:
                 sync_memo.is_ours(store, found, file)
 

@@ -58,6 +58,7 @@ def list_(invocation: Invocation) -> None:
                 "groups": list(row.groups),
                 "state": row.state,
                 "path": None if row.path is None else str(row.path),
+                "files": row.files,
             }
             for row in rows
         ]

@@ -28,4 +28,7 @@ def value(files: "ModelFiles") -> dict[str, object]:
     for companion in COMPANIONS:
         found = getattr(files, companion.key)
         paths[companion.key] = list(map(str, found)) if companion.many else found and str(found)
-    return paths
+    return paths | {
+        "folder": files.folder and str(files.folder),
+        "files": [str(path) for path in files.files],
+    }

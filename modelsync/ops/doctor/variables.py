@@ -77,9 +77,10 @@ def _variables_of(name: str) -> Iterator[str]:
 
 
 def _path(name: str, value: str, paths: Set[str]) -> Finding:
-    """A variable like `MODELSYNC_PATH_<NAME>`: which names a file, before every other place."""
+    """A variable like `MODELSYNC_PATH_<NAME>`: which names a file or a folder, before every other place."""
     shown = printable(value, 1000)
-    if not Path(value).is_file():
+    is_model = name.startswith(model_files.PREFIXES[0])
+    if not (Path(value).is_file() or (is_model and Path(value).is_dir())):
         return Finding(
             name, f"names {shown}, and there is no such file", "wrong", f"unset {name}, or mend it"
         )

@@ -64,6 +64,11 @@ class LockedModel(NamedTuple):
         return self.name, self.variant
 
     @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder model: its path is a folder."""
+        return bool(self.files) and self.files[0].role == "file"
+
+    @property
     def known(self) -> "LockedModel":
         """Without keys of a later version: what this one makes of the same answer."""
         files = tuple(
