@@ -101,6 +101,9 @@ def pull(
     *uris: str,
     dir: "calls.AnyPath | None" = None,
     filename: str | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    allow_code: Sequence[str] = (),
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
@@ -118,6 +121,9 @@ def pull(
         uris: What to fetch, side by side.
         dir: A folder for plain files, at `<user>/<repo>/<path>`; with a revision `<user>/<repo>@<revision>/<path>`.
         filename: The name of the one file in `dir`.
+        include: Globs of the files of each repo that are wanted, of any type: then each is a folder model.
+        exclude: Globs of files that are left out.
+        allow_code: Globs of files that may be there although they can run code when they are loaded.
         token: See `path`.
         endpoint: See `path`.
         offline: See `path`.
@@ -131,6 +137,7 @@ def pull(
         The files of each URI, in order.
     """
     from modelsync.ops import pull as ops_pull
+    from modelsync.ops.options import FolderOptions
 
     call = CallOptions(
         endpoint=endpoint,
@@ -142,7 +149,11 @@ def pull(
     )
     with calls.context(call, on_progress, cancel) as context:
         report = ops_pull.pull(
-            context, uris, directory=Path(dir) if dir is not None else None, filename=filename
+            context,
+            uris,
+            directory=Path(dir) if dir is not None else None,
+            filename=filename,
+            globs=FolderOptions(tuple(include), tuple(exclude), tuple(allow_code)),
         )
     return [pulled.files for pulled in report.pulled]
 

@@ -9,7 +9,7 @@ import click
 from modelsync.cli import completion
 from modelsync.cli.invocation import Invocation
 from modelsync.context import CallOptions
-from modelsync.ops.options import SyncOptions, Upgrade
+from modelsync.ops.options import FolderOptions, SyncOptions, Upgrade
 from modelsync.project.selection import Groups, VariantChoice, parse_choice
 from modelsync.settings import variable_of
 
@@ -267,3 +267,27 @@ freezing = value(
         help="Take the lock as it is, and do not compare it with the manifest.",
     ),
 )
+
+
+GLOBS = (
+    click.option(
+        "--include",
+        metavar="GLOB",
+        multiple=True,
+        help="Take the files of the repo that match, of any type, as one folder; may be repeated.",
+    ),
+    click.option(
+        "--exclude", metavar="GLOB", multiple=True, help="Leave out those that match; may be repeated."
+    ),
+    click.option(
+        "--allow-code",
+        metavar="GLOB",
+        multiple=True,
+        help="Take those that match although they can run code when they are loaded; may be repeated.",
+    ),
+)
+
+
+def globs(function: Function) -> Function:
+    """Declares the globs of a folder model; the command gets them as one value."""
+    return value("globs", FolderOptions, *GLOBS)(function)

@@ -11,6 +11,23 @@ if TYPE_CHECKING:
     from modelsync.store.links import LinkMode
 
 
+class FolderOptions(NamedTuple):
+    """Which files of a repo are a folder model.
+
+    Attributes:
+        include: Globs of the files to take; none: the model is no folder.
+        exclude: Globs of files that are left out.
+        allow_code: Globs of files that may run code when they are loaded.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    allow_code: tuple[str, ...] = ()
+
+
+NO_FOLDER = FolderOptions()
+
+
 class Upgrade(NamedTuple):
     """Which models upstream is asked about again, though the lock has an answer.
 

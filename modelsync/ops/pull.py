@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote, urlsplit
 
 from modelsync.context import Context
 from modelsync.errors import ModelsyncError, UsageError
@@ -12,14 +12,14 @@ from modelsync.fit import preflight
 from modelsync.install import link, plan, present
 from modelsync.install.snapshot import look
 from modelsync.install.target import Target
-from modelsync.ops import ensure
+from modelsync.ops import ensure, pull_places
 from modelsync.ops.failures import Failures
+from modelsync.ops.options import NO_FOLDER, FolderOptions
 from modelsync.project.model_files import ModelFiles, of_model
-from modelsync.spec import uri as uris
+from modelsync.spec.globs import check_glob
 from modelsync.spec.lock.model import LockedFile, LockedModel
-from modelsync.spec.names import file_name, safe_path
 from modelsync.spec.request import Request
-from modelsync.spec.uri import FileUri, HfUri, Reference, WebUri
+from modelsync.spec.uri import FileUri, HfUri, Reference
 from modelsync.store import link_folder, views
 from modelsync.store import pulled as store_pulled
 from modelsync.store.links import LinkMode
@@ -60,6 +60,7 @@ def pull(
     directory: Path | None = None,
     filename: str | None = None,
     link_mode: LinkMode = "auto",
+    globs: FolderOptions = NO_FOLDER,
 ) -> PullReport:
     """Makes what the URIs mean now be here, all of them side by side.
 
@@ -73,31 +74,32 @@ def pull(
             `<user>/<repo>@<revision>/<path>`; None: the store alone.
         filename: The one file's name in that folder.
         link_mode: How files come into that folder.
+        globs: Which files of each repo are wanted: then each is a folder model.
 
     Raises:
         UsageError: a file name without a folder, or for more than one file; two URIs whose files would have one
-            place in the folder.
+            place in the folder; globs for what is no whole repo.
         NotSyncedError: offline, and a URI was never pulled.
         MisfitError: a model does not fit this machine, and the context requires that.
         ModelsyncError: the first by URI of those that could not be had, with all errors and the report.
     """
     if filename is not None and directory is None:
         raise UsageError("--filename names a file in a folder", hint="give --dir too")
-    asked = [_reference(context, text) for text in texts]
-    references = list(dict.fromkeys(asked))
-    if filename is not None and len(references) != 1:
+    asked = [_request(context, text, globs) for text in texts]
+    requests = list(dict.fromkeys(asked))
+    if filename is not None and len(requests) != 1:
         raise UsageError("--filename names one file", hint="pull one URI at a time with it")
-    failures = Failures(named=len(references) > 1)
+    failures = Failures(named=len(requests) > 1)
     look_up = _remembered if context.offline else _resolve
-    meant = look_up(context, references, failures)
-    references, models = meant.references, meant.models
+    meant = look_up(context, requests, failures)
+    requests, models = meant.requests, meant.models
     target = Target(directory.absolute(), link_mode, None) if directory is not None else None
-    places = _places(models, filename) if target is not None else ()
+    places = pull_places.places(models, filename) if target is not None else ()
     here = look(context, models, None)
     steps = plan.make(models, here, linked=False, exact=False)
     fetched, reused, notes = meant.fetched, 0, meant.notes
     warnings: tuple[str, ...] = ()
-    titles = {id(model): str(reference) for reference, model in zip(references, models, strict=True)}
+    titles = {id(model): _title(request) for request, model in zip(requests, models, strict=True)}
     lost: set[int] = set()
 
     def on_error(model: LockedModel, error: ModelsyncError) -> None:
@@ -107,7 +109,7 @@ def pull(
     if steps.steps:
         from modelsync.install.execute import carry_out
 
-        described = [(str(each), model, _NO_LOAD) for each, model in zip(references, models, strict=True)]
+        described = [(_title(each), model, _NO_LOAD) for each, model in zip(requests, models, strict=True)]
         warnings = preflight.check_plan(context, steps, described, Path.cwd(), on_error)
         room = disk_space.Room(context.store)
         for index, model in enumerate(models):
@@ -119,7 +121,7 @@ def pull(
                 on_error(model, full)
         steps = plan.Plan(tuple(step for step in steps.steps if id(step.model) not in lost))
         # Prune must know the digests before the first byte; but what a URI meant before stays known while it is here.
-        _remember(context, references, models, unless_here=True)
+        _remember(context, requests, models, unless_here=True)
         done = carry_out(
             context,
             steps,
@@ -132,10 +134,10 @@ def pull(
     if target is not None:
         link_folder.sweep(target.folder)  # also where nothing is to be linked
     pulled = {}
-    for index, (reference, model) in enumerate(zip(references, models, strict=True)):
+    for index, (request, model) in enumerate(zip(requests, models, strict=True)):
         if id(model) in lost:
             continue
-        _remember(context, (reference,), (model,))
+        _remember(context, (request,), (model,))
         mine = [step for step in steps.steps if step.model is model]
         if target is None:
             where, placed = of_model(model.files, views.view_paths(context.store, model.files)), False
@@ -150,10 +152,10 @@ def pull(
                 on_error(model, error)
                 continue
         wire = sum(step.bytes for step in mine if step.verb == "fetch")
-        pulled[reference] = Pulled(str(reference), model, where, wire, bool(mine) or placed)
+        pulled[request] = Pulled(_title(request), model, where, wire, bool(mine) or placed)
     changed = (one.model for one in pulled.values() if one.changed)
     reused += max(0, plan.bytes_here(changed, here) - meant.fetched)
-    there = tuple(pulled[reference] for reference in asked if reference in pulled)
+    there = tuple(pulled[request] for request in asked if request in pulled)
     report = PullReport(there, fetched, reused, notes, warnings)
     failures.raise_first(report)
     return report
@@ -165,126 +167,120 @@ def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
     Raises:
         NotSyncedError: it was never pulled, and was not to be.
     """
-    reference = _reference(context, text)
-    known = store_pulled.recall(context.store, str(reference))
+    request = _request(context, text)
+    known = _recall(context, request)
     if known is not None:
-        model = _model(reference, known)
+        model = _model(request, known)
         ready = present.right_in_store(context, model)
         if ready is None:
             ready = ensure.obtain(context, model, Path.cwd(), keep=lambda: None, download=download)
         return of_model(known, ready)
     if context.offline or not download:
-        raise store_pulled.unknown(str(reference), hint=f"run `modelsync pull {reference}`")
+        raise store_pulled.unknown(_title(request), hint=f"run `modelsync pull {_title(request)}`")
     return pull(context, [text]).pulled[0].files
 
 
 class _Meant(NamedTuple):
-    """What the URIs mean, in order; those that could not be looked up are left out."""
+    """What the requests mean, in order; those that could not be looked up are left out."""
 
-    references: list[Reference]
+    requests: list[Request]
     models: tuple[LockedModel, ...]
     notes: tuple[str, ...] = ()
     fetched: int = 0
 
 
-def _resolve(context: Context, references: Sequence[Reference], failures: Failures) -> _Meant:
+def _resolve(context: Context, requests: Sequence[Request], failures: Failures) -> _Meant:
     from modelsync.resolve.pin import ResolvedRequest, settle
     from modelsync.resolve.resolver import Query, resolve_each
 
-    queries = [
-        Query(
-            Request(reference.uri, reference.revision),
-            store_pulled.recall(context.store, str(reference)) or (),
-        )
-        for reference in references
-    ]
-    resolved: list[tuple[Reference, ResolvedRequest]] = []
+    queries = [Query(request, _recall(context, request) or ()) for request in requests]
+    resolved: list[tuple[Request, ResolvedRequest]] = []
     answers = resolve_each(context, queries, Path.cwd())
-    for reference, query, answer in zip(references, queries, answers, strict=True):
+    for query, answer in zip(queries, answers, strict=True):
         if isinstance(answer, ModelsyncError):
-            failures.add(str(reference), answer)
+            failures.add(_title(query.request), answer)
         else:
-            asked = ResolvedRequest(_name(reference), query.request.to_dict(), answer, query.previous)
-            resolved.append((reference, asked))
+            asked = ResolvedRequest(_name(query.request), query.request.to_dict(), answer, query.previous)
+            resolved.append((query.request, asked))
     reading = settle(
         context,
         [asked for _, asked in resolved],
         Path.cwd(),
-        on_error=lambda index, error: failures.add(str(resolved[index][0]), error),
+        on_error=lambda index, error: failures.add(_title(resolved[index][0]), error),
     )
     notes = tuple(f"{asked.name}: {note}" for _, asked in resolved for note in asked.answer.notes)
     models = {
-        reference: _model(reference, files)._replace(
-            revision=asked.answer.revision, license=asked.answer.license
-        )
-        for (reference, asked), files in zip(resolved, reading.files, strict=True)
-        if str(reference) not in failures
+        request: _model(request, files)._replace(revision=asked.answer.revision, license=asked.answer.license)
+        for (request, asked), files in zip(resolved, reading.files, strict=True)
+        if _title(request) not in failures
     }
     return _Meant(list(models), tuple(models.values()), notes + reading.notes, reading.fetched)
 
 
-def _remembered(context: Context, references: Sequence[Reference], failures: Failures) -> _Meant:
+def _remembered(context: Context, requests: Sequence[Request], failures: Failures) -> _Meant:
     models = {}
-    for reference in references:
-        known = store_pulled.recall(context.store, str(reference))
+    for request in requests:
+        known = _recall(context, request)
         if known is None:
-            error = store_pulled.unknown(str(reference), hint="pull it once without --offline")
-            failures.add(str(reference), error)
+            error = store_pulled.unknown(_title(request), hint="pull it once without --offline")
+            failures.add(_title(request), error)
         else:
-            models[reference] = _model(reference, known)
+            models[request] = _model(request, known)
     return _Meant(list(models), tuple(models.values()))
 
 
 def _remember(
-    context: Context,
-    references: Sequence[Reference],
-    models: Sequence[LockedModel],
-    *,
-    unless_here: bool = False,
+    context: Context, requests: Sequence[Request], models: Sequence[LockedModel], *, unless_here: bool = False
 ) -> None:
-    for reference, model in zip(references, models, strict=True):
-        known = store_pulled.recall(context.store, str(reference)) if unless_here else None
+    for request, model in zip(requests, models, strict=True):
+        known = _recall(context, request) if unless_here else None
         if known is None or present.in_store(context, known) is None:
-            store_pulled.remember(context.store, str(reference), model.files)
+            store_pulled.remember(context.store, _title(request), model.files)
 
 
-def _reference(context: Context, text: str) -> Reference:
-    """A URI as it is remembered: a relative path means something else in another folder."""
-    reference = context.reference(text)
-    if isinstance(reference.uri, FileUri):
-        return reference._replace(uri=FileUri(Path(reference.uri.path).absolute().as_posix()))
-    return reference
+def _recall(context: Context, request: Request) -> tuple[LockedFile, ...] | None:
+    return store_pulled.recall(context.store, _title(request))
 
 
-def _model(reference: Reference, files: Sequence[LockedFile]) -> LockedModel:
-    request = Request(reference.uri, reference.revision)
-    return LockedModel(name=_name(reference), request=request.to_dict(), files=tuple(files))
-
-
-def _name(reference: Reference) -> str:
-    return reference.uri.short_name
-
-
-def _places(models: Sequence[LockedModel], filename: str | None) -> tuple[tuple[str, ...], ...]:
-    """Where each file of each model is to be in the folder.
+def _request(context: Context, text: str, globs: FolderOptions = NO_FOLDER) -> Request:
+    """What a URI asks for, as it is remembered: a relative path means something else in another folder.
 
     Raises:
-        UsageError: one file name for several files, or one place for two.
-        RefusedError: a place leaves the folder.
+        UsageError: globs cannot be of that URI, or one cannot be a glob.
     """
-    if filename is not None:
-        if len(models[0].files) != 1:
-            raise UsageError("--filename names one file, and this is more than one", hint="leave it out")
-        return ((safe_path(filename),),)
-    places = tuple(tuple(_place_of(model, file) for file in model.files) for model in models)
-    taken: dict[str, str] = {}
-    for model, own in zip(models, places, strict=True):
-        for file, place in zip(model.files, own, strict=True):
-            if taken.setdefault(place.casefold(), file.sha256) != file.sha256:
-                raise UsageError(
-                    f"two of the URIs mean different files for {place}", hint="pull them into two folders"
-                )
-    return places
+    reference = context.reference(text)
+    if globs.exclude and not globs.include:
+        raise UsageError("--exclude takes files away from those of --include", hint="add --include '*'")
+    if globs.include:
+        return _folder_request(reference, globs)
+    if isinstance(reference.uri, FileUri):
+        reference = reference._replace(uri=FileUri(Path(reference.uri.path).absolute().as_posix()))
+    return Request(reference.uri, reference.revision)
+
+
+def _folder_request(reference: Reference, globs: FolderOptions) -> Request:
+    uri = reference.uri
+    if not isinstance(uri, HfUri) or uri.path is not None or uri.quant is not None:
+        whole = f"hf:{uri.repo}" if isinstance(uri, HfUri) else "hf:user/model"
+        raise UsageError(f"--include goes with a whole repo, and {reference} is none", hint=f"give {whole}")
+    include, exclude = (tuple(map(check_glob, each)) for each in (globs.include, globs.exclude))
+    return Request(uri, reference.revision, include=include, exclude=exclude)
+
+
+def _title(request: Request) -> str:
+    """The URI, and the globs of a folder model as a person types them: what messages and the store call it."""
+    globs = [("--include", glob) for glob in request.include] + [
+        ("--exclude", glob) for glob in request.exclude
+    ]
+    return " ".join((str(request.reference), *(f"{option} {quote(glob)}" for option, glob in globs)))
+
+
+def _model(request: Request, files: Sequence[LockedFile]) -> LockedModel:
+    return LockedModel(name=_name(request), request=request.to_dict(), files=tuple(files))
+
+
+def _name(request: Request) -> str:
+    return request.uri.short_name
 
 
 def _copies(
@@ -303,16 +299,3 @@ def _copies(
         for place, file in zip(own, model.files, strict=True)
     ]
     return disk_space.of_copies(context.store, target.folder, target.mode, files)
-
-
-def _place_of(model: LockedModel, file: LockedFile) -> str:
-    uri = uris.parse(model.request["uri"]).uri
-    if isinstance(uri, HfUri):
-        revision = model.request.get("revision")
-        at = f"@{quote(revision, safe='/@+,=')}" if revision is not None else ""
-        return safe_path(f"{file.repo or uri.repo}{at}/{file.path}")
-    if isinstance(uri, WebUri):
-        parts = urlsplit(file.url or uri.url)
-        folder = unquote(parts.path).strip("/").rpartition("/")[0]
-        return safe_path("/".join(filter(None, (parts.hostname or "", folder, file_name(file.path)))))
-    return file_name(file.path)

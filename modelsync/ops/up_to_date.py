@@ -64,7 +64,7 @@ def _have(memo: sync_memo.Memo, variant: "Variant") -> bool:
         return True
     from modelsync.project.selection import AUTO, choice_of
 
-    return set(choice_of(variant).plain) <= {AUTO, *(of for of, _ in memo.models.values())}
+    return set(choice_of(variant).plain) <= {AUTO, *(of for of, _, _ in memo.models.values())}
 
 
 def sweep(project: Project, inputs: Iterable[str] = ()) -> None:

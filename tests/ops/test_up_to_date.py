@@ -115,7 +115,7 @@ def test_a_memo_that_names_anything_else_is_not_believed(
     value = json.loads(memo.read_text())
     seen = stranger.stat()
     value[4][str(stranger)] = [seen.st_size, seen.st_mtime_ns, seen.st_ino]
-    value[6]["tiny"][1][0][1] = str(stranger)
+    value[6]["tiny"][2][0][1] = str(stranger)
     memo.write_text(json.dumps(value))
     assert path.files(context, "tiny", lambda: project).model == right
 

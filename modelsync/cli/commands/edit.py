@@ -58,6 +58,7 @@ def _new_model(
     click.argument("name"),
     click.argument("uri"),
     click.option("--revision", metavar="REV", help="A branch, tag or commit."),
+    *options.GLOBS,
     click.option(
         "--mmproj",
         metavar="[URI]",
@@ -119,9 +120,11 @@ def add(
     \b
     URI is one of
       hf:user/model:QUANT          a quant of a repo on Hugging Face
-      hf:user/model/path/x.gguf    one file of it
+      hf:user/model/path/x.gguf    one file of it, of any type
       https://…                    any web page of those, or a direct URL
       ./x.gguf                     a file of this project
+
+    With --include, URI is `hf:user/model`, and the files that match are one folder, of any type.
 
     With --fit, URI is `hf:user/model`, and the best quant that fits is written into the manifest.
 

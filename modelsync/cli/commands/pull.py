@@ -12,6 +12,7 @@ from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import safe
 from modelsync.context import CallOptions
 from modelsync.errors import ModelsyncError
+from modelsync.ops.options import FolderOptions
 
 if TYPE_CHECKING:
     from modelsync.ops.pull import Pulled
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Send this to the servers that the URIs name, and to no other; may be repeated.",
 )
+@options.globs
 @options.require_fit
 @options.transfer
 @options.events
@@ -44,12 +46,15 @@ def pull(
     directory: Path | None,
     filename: str | None,
     headers: tuple[str, ...],
+    globs: FolderOptions,
     call: CallOptions,
     events: str | None,
 ) -> None:
     """Fetch what the URIs mean now into the store, or under --dir, and print the path of each. No manifest needed.
 
     What is here already is not fetched again.
+
+    With --include, the files of a repo that match are one folder model, whose path is a folder.
     """
     from modelsync.ops import pull as ops_pull
 
@@ -57,7 +62,7 @@ def pull(
     failed: ModelsyncError | None = None
     with invocation.context(call, events=events) as context:
         try:
-            done = ops_pull.pull(context, uris, directory=directory, filename=filename)
+            done = ops_pull.pull(context, uris, directory=directory, filename=filename, globs=globs)
         except ModelsyncError as error:
             if not isinstance(error.report, ops_pull.PullReport):
                 raise
