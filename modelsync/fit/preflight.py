@@ -45,7 +45,10 @@ def check_plan(
     from modelsync.fit.misfits import warn_of_misfits
     from modelsync.fit.model import PendingModel
 
-    coming = [one for one in models if id(one[1]) in fetched]
+    # what loads a folder model is not known, so neither is what it needs
+    coming = [one for one in models if id(one[1]) in fetched and not one[1].is_folder]
+    if not coming:
+        return ()
     pending = [
         PendingModel(title, tuple(wanted_files(context, model, model.files, folder)), load)
         for title, model, load in coming

@@ -23,7 +23,7 @@ def check_magic(head: bytes, what: str) -> None:
     if head.startswith(MAGIC):
         return
     looks, hint = _describe(head)
-    raise NotAModelError(f"{what} is not a GGUF file: {looks}", hint=hint)
+    raise NotAModelError(f"{what} is not a GGUF model: {looks}", hint=hint)
 
 
 def not_the_file(head: bytes) -> str | None:
@@ -45,7 +45,10 @@ def _describe(head: bytes) -> tuple[str, str | None]:
     if start.startswith(_POINTER):
         return "it is a Git LFS pointer, not the file itself", "run `git lfs pull` in that checkout"
     if start.startswith((b"tjgg", b"fmgg", b"lmgg")):
-        return "it is in a GGML format from before GGUF", "look for a GGUF conversion of the model"
+        return (
+            "it is in a GGML format from before GGUF",
+            "whisper.cpp loads such files; for llama.cpp look for a GGUF conversion of the model",
+        )
     if head[:2] == b"PK" or head[:2] == b"\x1f\x8b":
         return "it is an archive", "unpack it and name the .gguf file inside"
     if head[8:9] == b"{":

@@ -15,6 +15,7 @@ from modelsync.memory.load_settings import (
     from_load,
 )
 from modelsync.ops import subject as ops_subject
+from modelsync.ops.gguf_only import folder_refused
 from modelsync.project import model_files
 from modelsync.project.project import LoadedProject, Project
 from modelsync.spec.labels import quant_of
@@ -50,6 +51,8 @@ def estimate(
     find = cache(lambda: find_project().loaded())
     settings = settings_of(context, text, find, variant, asked)
     subject = ops_subject.find(context, text, find, variant=variant)
+    if folder := subject.of("file"):
+        raise folder_refused(subject.title, len(folder))
     model = read_model(context, subject.title, subject.files)
     quant = quant_of(subject.of("model")[0].file.path)
     with machine(settings.profile, ram=asked.ram, gpus=asked.gpus) as here:

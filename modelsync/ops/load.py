@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from modelsync.context import Context
 from modelsync.errors import CancelledError, ManifestError, NotFoundError, UsageError
 from modelsync.ops import path
+from modelsync.ops.gguf_only import folder_refused, require_gguf
 from modelsync.project import model_files
 from modelsync.project.load_settings import located
 from modelsync.project.project import LoadedProject, Project
@@ -45,6 +46,7 @@ def load(
     Raises:
         CancelledError: the call was cancelled before llama.cpp began to load.
         ExtraMissingError: llama-cpp-python is not installed; told before anything is fetched.
+        NotAModelError: it is no GGUF model.
         ManifestError: a load setting has no keyword or a value that does not fit it.
         UsageError: an override is no keyword.
         ModelsyncError: llama.cpp cannot load the model; or the model cannot be had.
@@ -62,6 +64,7 @@ def load(
     if model_files.is_name(text):
         settings = _settings(context, text, find_once, variant, download, known)
     files = path.files(context, text, find_once, variant=variant, download=download)
+    require_gguf(text, files)
     if context.cancel.is_set():  # llama.cpp cannot be interrupted once it loads
         raise CancelledError("interrupted")
     merged = {**settings, **overrides}
@@ -103,6 +106,8 @@ def _settings(
         if model_files.from_environment(name) is None:
             raise
         return {}
+    if entry.request.globs is not None and model_files.from_environment(name) is None:
+        raise folder_refused(entry.title)
     for key, value in entry.load.items():
         why = keywords.unknown(key, known) or keywords.type_error(key, value, known)
         if why is not None:

@@ -174,6 +174,6 @@ def test_what_is_no_gguf_fails_with_the_readers_words(model: Cli) -> None:
     """Status 1, and what it is instead; in JSON too."""
     Path(model.folder / "page.gguf").write_text("<!DOCTYPE html><title>Sign in</title>")
     done = model("inspect", "./page.gguf", status=1)
-    assert done.err.startswith("error: page.gguf is not a GGUF file: it begins like a web page")
+    assert done.err.startswith("error: page.gguf is not a GGUF model: it begins like a web page")
     error = json.loads(model("inspect", "./page.gguf", "--format", "json", status=1).out)["error"]
     assert error["code"] == "not-gguf"

@@ -188,7 +188,7 @@ NOT_GGUF = {
 @pytest.mark.parametrize("sized", [True, False])
 def test_what_is_no_gguf_is_told_apart(data: bytes, sized: bool) -> None:
     """A login page, an LFS pointer, an old format, an archive, nothing: each is called by its name."""
-    with pytest.raises(NotAModelError, match=r"model\.gguf is not a GGUF file") as caught:
+    with pytest.raises(NotAModelError, match=r"model\.gguf is not a GGUF model") as caught:
         read_header(data, "model.gguf", size=len(data) if sized else None)
     assert NOT_GGUF[data] in caught.value.message
 

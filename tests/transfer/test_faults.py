@@ -378,7 +378,7 @@ def test_who_sent_something_else_in_place_of_the_file_is_named(
     hub.misbehave(Replaced(served), times=None)
     job = lab.job(url, OLD, check=lambda head: check_magic(head, "model.gguf"))
     error = lab.run(job).error
-    assert (named if not same_size else "is not a GGUF file") in error.message
+    assert (named if not same_size else "is not a GGUF model") in error.message
     assert hub.cdn in error.message
     assert "upgrade" not in str(error.hint)
 

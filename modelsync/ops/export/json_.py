@@ -23,6 +23,7 @@ def _value(model: ExportedModel) -> dict[str, Any]:
         "groups": list(entry.groups),
         "license": locked.license,
         "revision": locked.revision,
+        "path": None if model.files is None else str(model.files.model),
         "load": {
             key: list(value) if isinstance(value, tuple) else value for key, value in entry.load.items()
         },

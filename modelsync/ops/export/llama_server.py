@@ -11,7 +11,7 @@ from modelsync.errors import UsageError
 from modelsync.gguf.types import TENSOR_TYPES
 from modelsync.llama.batches import with_batches
 from modelsync.llama.traits import traits
-from modelsync.ops.export.models import Exported, ExportedModel, files_of, left_out
+from modelsync.ops.export.models import Exported, ExportedModel, files_of, for_llama, left_out
 from modelsync.project.model_files import ModelFiles
 from modelsync.spec.names import printable
 
@@ -21,8 +21,9 @@ LLAMA_SERVER_HEAD = "; Written by modelsync: llama-server --models-preset THIS-F
 def write(chosen: Sequence[ExportedModel], root: Path) -> list[Exported]:  # noqa: ARG001
     """The presets file of llama-server's router mode: a section a model, the load settings under their flags' names."""
     sections = [LLAMA_SERVER_HEAD]
-    notes: list[str] = []
-    for model in chosen:
+    models, others = for_llama(chosen, "llama-server")
+    notes = list(others)
+    for model in models:
         files = files_of(model)
         load = with_batches(model.load, traits(files.model), context=0)
         text, left = section(model.name, files, load)

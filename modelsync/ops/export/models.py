@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import NotSyncedError
+from modelsync.errors import NotAModelError, NotSyncedError
 from modelsync.fit import variants
 from modelsync.ops import ensure
+from modelsync.ops.gguf_only import require_gguf
 from modelsync.project import lookup
 from modelsync.project.lookup import LockedEntry
 from modelsync.project.model_files import ModelFiles, with_roles
@@ -87,6 +88,30 @@ def models(
             files = None
         found.append(ExportedModel(known, files))
     return tuple(sorted(found, key=lambda model: model.name))
+
+
+def for_llama(chosen: Sequence[ExportedModel], program: str) -> tuple[list[ExportedModel], tuple[str, ...]]:
+    """The GGUF models among those chosen, which are here, and a note about each of the others.
+
+    Args:
+        chosen: The models.
+        program: What they are for, which loads nothing else.
+
+    Raises:
+        NotAModelError: none of them is a GGUF model.
+    """
+    kept, notes = [], []
+    error: NotAModelError | None = None
+    for model in chosen:
+        try:
+            require_gguf(model.known.entry.title, files_of(model))
+            kept.append(model)
+        except NotAModelError as refused:
+            error = error or refused
+            notes.append(f"left out, {program} does not load it: {refused.message}")
+    if error is not None and not kept:
+        raise error
+    return kept, tuple(notes)
 
 
 def files_of(model: ExportedModel) -> ModelFiles:

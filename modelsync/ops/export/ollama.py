@@ -12,7 +12,7 @@ from modelsync.gguf.header import Header
 from modelsync.gguf.kind import task_of
 from modelsync.gguf.metadata import Array
 from modelsync.llama.traits import header_of
-from modelsync.ops.export.models import Exported, ExportedModel, files_of, left_out
+from modelsync.ops.export.models import Exported, ExportedModel, files_of, for_llama, left_out
 from modelsync.ops.export.ollama_template import go_template, turns_of
 from modelsync.project.model_files import ModelFiles
 from modelsync.spec.names import printable
@@ -26,7 +26,8 @@ def write(chosen: Sequence[ExportedModel], root: Path) -> list[Exported]:  # noq
     """
     made: list[Exported] = []
     refused: list[UsageError] = []
-    for model in chosen:
+    models, others = for_llama(chosen, "Ollama")
+    for model in models:
         files = files_of(model)
         try:
             text, left = modelfile(model.name, files, model.known.entry.load)
@@ -37,8 +38,8 @@ def write(chosen: Sequence[ExportedModel], root: Path) -> list[Exported]:  # noq
         made.append(Exported(model.name, text + "".join(chat_lines(files.model)), notes))
     if refused and not made:
         raise refused[0]
-    if refused:
-        words = tuple(f"left out: {error.message}" for error in refused)
+    words = others + tuple(f"left out: {error.message}" for error in refused)
+    if words and made:
         made[0] = made[0]._replace(notes=words + made[0].notes)
     return made
 
