@@ -16,6 +16,7 @@ from modelsync.errors import (
     UsageError,
 )
 from modelsync.fit import machine
+from modelsync.fit.machine import Machine
 from modelsync.fit.model import PendingModel, estimate_pending
 from modelsync.gguf.bounds import MAX_HEADER
 from modelsync.install import present
@@ -26,6 +27,7 @@ from modelsync.project.project import LoadedProject, Project
 from modelsync.spec.lock.model import Lock
 from modelsync.spec.manifest.model import Entry
 from modelsync.spec.names import printable
+from modelsync.spec.uri_forms import is_model_file
 
 
 def largest(context: Context, project: LoadedProject, lock: Lock, name: str, *, fetch: bool) -> Entry:
@@ -78,13 +80,12 @@ def _decided(
                 sure = False
                 continue
             try:
-                needs = present.files_of(context, project, one)
-                found = estimate_pending(context, here, PendingModel(one.entry.title, needs, one.entry.load))
+                need = _need(context, project, here, one)
             except NetworkError as error:  # what is here can still be the answer
                 sure, why = False, error
                 continue
-            if placement.verdict(found).fits:
-                fitting.append((found.need, one))
+            if need is not None:
+                fitting.append((need, one))
         if fitting:
             _, chosen = max(fitting, key=lambda each: each[0])
             context.known_to_fit.update(file.sha256 for file in chosen.model.files)
@@ -100,6 +101,15 @@ def _decided(
         f"no variant of {printable(name)} fits this machine, which has {here.room_in_words}",
         hint=f"`modelsync estimate {printable(name)}` says what one needs; --variant NAME takes one all the same",
     )
+
+
+def _need(context: Context, project: Project, here: Machine, one: LockedEntry) -> int | None:
+    """Bytes of memory that a variant needs; None: it does not fit. Of what is no GGUF model its size alone tells."""
+    if not is_model_file(one.model.files[0].path):
+        return _bytes(one) if _bytes(one) <= here.room else None
+    needs = present.files_of(context, project, one)
+    found = estimate_pending(context, here, PendingModel(one.entry.title, needs, one.entry.load))
+    return found.need if placement.verdict(found).fits else None
 
 
 def _bytes(one: LockedEntry) -> int:
