@@ -39,6 +39,7 @@ class VerifiedFile(NamedTuple):
         path: Where it is.
         damaged: Where it is damaged, as offsets of whole blocks; empty where that is not known, too.
         sha256: What it should hash to.
+        in_folder: Whether it is one of a folder model's files.
     """
 
     name: str
@@ -49,6 +50,7 @@ class VerifiedFile(NamedTuple):
     path: Path | None
     damaged: tuple[Span, ...] = ()
     sha256: str = ""
+    in_folder: bool = False
 
 
 class Checked(NamedTuple):
@@ -172,6 +174,7 @@ class _Look:
                 found.path,
                 found.damaged,
                 file.sha256,
+                file.role == "file",
             )
             copy = self._copy(row, target, found.path, told)
             if copy is None or status != "missing":

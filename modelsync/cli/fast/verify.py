@@ -1,7 +1,7 @@
 """What `modelsync verify` does."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import titled
@@ -75,10 +75,43 @@ def complaint(rows: "Sequence[VerifiedFile]") -> ModelsyncError | None:
 
 def _value(row: "VerifiedFile") -> dict[str, Any]:
     """A row as programs read it."""
-    return row._asdict() | {
+    value = row._asdict()
+    del value["in_folder"]
+    return value | {
         "path": None if row.path is None else str(row.path),
         "damaged": [{"start": start, "end": end} for start, end in row.damaged],
     }
+
+
+class _Shown(NamedTuple):
+    """A line: a file, or the files of a folder model that are all as they should be."""
+
+    name: str
+    variant: str | None
+    file: str
+    status: str
+    size: int
+    damaged: tuple[blocks.Span, ...] = ()
+
+
+def _together(rows: "Sequence[VerifiedFile]") -> list[_Shown]:
+    """A line for each file; one for all files of a folder model that are of one status, if that is a good one."""
+    groups: dict[object, list[VerifiedFile]] = {}
+    for row in rows:
+        one = row.in_folder and row.status in ("ok", "repaired")
+        key: object = (row.name, row.variant, row.status) if one else id(row)
+        groups.setdefault(key, []).append(row)
+    return [
+        _Shown(
+            group[0].name,
+            group[0].variant,
+            group[0].file if len(group) == 1 else units.count(len(group), "file"),
+            group[0].status,
+            sum(row.size for row in group),
+            group[0].damaged,
+        )
+        for group in groups.values()
+    ]
 
 
 def _lines(rows: "Sequence[VerifiedFile]") -> list[str]:
@@ -94,7 +127,7 @@ def _lines(rows: "Sequence[VerifiedFile]") -> list[str]:
                 row.status,
                 blocks.describe_damage(row.size, row.damaged) if row.damaged else "",
             )
-            for row in rows
+            for row in _together(rows)
         ],
         right=[3],
     )

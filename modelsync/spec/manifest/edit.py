@@ -32,6 +32,10 @@ _TEMPLATE = """\
 #
 # [models.llama3.variants.server] # what differs; for `sync --variant server`
 # uri = "hf:bartowski/Meta-Llama-3.1-8B-Instruct-GGUF:Q8_0"
+#
+# [models.minilm]                 # a folder of files of any type: its path is the folder
+# uri = "hf:sentence-transformers/all-MiniLM-L6-v2"
+# include = ["*.json", "model.safetensors", "1_Pooling/*"]
 """
 
 
