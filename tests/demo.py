@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from tests.hub import Hub
+from tests.support.folder_models import FOLDER_REPO, INCLUDE, minilm
 from tests.support.gguf_files import edit_metadata, make_llama
 
 REPO = "demo/tiny-llama-GGUF"
@@ -77,6 +78,12 @@ class Story:
             self.say(
                 '(With llama-cpp-python, `pip install "modelsync[llama]"`, it would now say a few words.)'
             )
+
+        self.say("Any other files of a repo are a folder model: its path is a folder that has them.")
+        self.hub.repo(FOLDER_REPO).commit(minilm())
+        globs = [word for glob in INCLUDE for word in ("--include", glob)]
+        self.modelsync("add", "minilm", f"hf:{FOLDER_REPO}", *globs, "--exclude", "onnx/*")
+        self.modelsync("path", "minilm", "--all")
 
         self.say("Upstream publishes a new version. Nothing changes here until somebody asks for it.")
         repo.commit({tiny.name: edit_metadata(tiny, self.models / "new.gguf", chat_template=TEMPLATE)})

@@ -32,6 +32,7 @@ def test_the_template_is_an_empty_manifest_with_words() -> None:
         ("embed", None),
         ("llama3", None),
         ("llama3", "server"),
+        ("minilm", None),
     ]
 
 
