@@ -16,6 +16,7 @@ from modelsync.errors import (
     ModelsyncError,
     NetworkError,
     NotAModelError,
+    NotFoundError,
     NotSyncedError,
 )
 from modelsync.fetch.wanted import WantedFile, blob_of
@@ -54,7 +55,8 @@ def read(context: Context, wanted: WantedFile) -> Header:
     """The header of one file: of its blob where that is here, else as it was kept, else of its source."""
     sha256 = wanted.file.sha256
     if (blob := blob_of(context, wanted.file)) is not None:
-        return of_blob(context, wanted.label, blob)
+        with suppress(NotSyncedError):
+            return of_blob(context, wanted.label, blob)
     if sha256:
         known = kept.recall(context.store, sha256)
         if known is not None:
@@ -100,10 +102,16 @@ def of_blob(context: Context, label: str, blob: Path) -> Header:
 
     Raises:
         NotAModelError: it is not a valid one.
+        NotSyncedError: it went from the store a moment ago.
         StoreError: it cannot be read.
     """
-    size = blob.stat().st_size
-    return _HeaderDownload(context, label, (Segment(blob.as_uri(), size),), size, known=True).run()
+    try:
+        size = blob.stat().st_size
+        return _HeaderDownload(context, label, (Segment(blob.as_uri(), size),), size, known=True).run()
+    except (FileNotFoundError, NotFoundError):
+        raise NotSyncedError(
+            f"{label} went from the store while it was read", hint="run the same command again"
+        ) from None
 
 
 def beginning(context: Context, wanted: WantedFile, first: int) -> tuple[Header, bytes]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from modelsync.context import Context
-from modelsync.errors import NotAModelError, StoreError
+from modelsync.errors import NotAModelError, NotSyncedError, StoreError
 from modelsync.fetch import headers
 from modelsync.fetch.wanted import WantedFile
 from modelsync.gguf.kind import NOUNS, Kind, kind_of, obstacle
@@ -42,7 +42,11 @@ def _note(context: Context, wanted: WantedFile, sha256: str) -> str | None:
         return None
     try:
         header = headers.of_blob(context, wanted.label, blob)
-    except (NotAModelError, StoreError):
+    except (
+        NotAModelError,
+        NotSyncedError,
+        StoreError,
+    ):  # it may have gone meanwhile: it will be fetched again
         return None
     role, kind = wanted.file.role, kind_of(header)
     if kind not in _RIGHT[role]:

@@ -45,6 +45,8 @@ def verdict(
     ):
         if put.sha256 != file.sha256:
             return "bad", seen
+        if _condemned(store, folder, path, seen):
+            return "bad", seen
         if put.mode not in ("hardlink", "symlink"):
             return "good", seen
         if put.mode == "symlink" and (known := _by_blob(store, file, seen)) is not None:
@@ -71,6 +73,15 @@ def _by_blob(store: Store, file: LockedFile, seen: os.stat_result) -> Verdict | 
             told = receipts.opinion(store, file.sha256, seen)
             return "good" if told == "good" else "bad" if told == "damaged" else "suspect"
     return None
+
+
+def _condemned(store: Store, folder: Path, path: str, seen: os.stat_result) -> bool:
+    """Whether the file was found damaged, in a folder whose record cannot be told."""
+    if os.access(folder, os.W_OK):
+        return False
+    from modelsync.store import checked
+
+    return checked.condemned(store, folder, path, seen)
 
 
 def _by_hash(store: Store, folder: Path, path: str, file: LockedFile, seen: os.stat_result) -> Verdict:

@@ -4,7 +4,8 @@ The good blocks are copied from the damaged file, the others come by ranges, and
 any file that is fetched. Views and links that led to the damaged file are made again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from modelsync.project.selection import Selection
 from modelsync.spec.lock.model import LockedModel
 from modelsync.spec.names import printable
 from modelsync.store import blobs, link_findings, link_folder, links, roots, swap
+from modelsync.store.checked import condemned
 from modelsync.store.verify import BlobCheck
 
 
@@ -77,6 +79,7 @@ def repair(
     roots.write(context.store, project.lock_path, lock.digests, named=lock.digests)
     done, error = FetchTotals(), None
     works: tuple[Callable[[], FetchTotals], ...] = (
+        lambda: _distrust(context, target, checked),
         lambda: _mend(context, project, checked.faulty, target, checked.findings),
         lambda: _mend_others(context, project, checked, target),
     )
@@ -134,6 +137,34 @@ def _mend_others(context: Context, project: Project, checked: Checked, target: T
     return carry_out(context, plan.Plan(tuple(kept)), project.root, target, checked.findings)
 
 
+def _distrust(context: Context, target: Target | None, checked: Checked) -> FetchTotals:
+    """Marks files that were found damaged in a folder that could not be written then.
+
+    Raises:
+        StoreError: it still cannot.
+    """
+    if target is not None:
+        bad = {path: seen for path, seen in _damaged(target, checked) if _is_condemned(context, target, path)}
+        if bad:
+            link_findings.distrust(target.folder, bad)
+    return FetchTotals()
+
+
+def _damaged(target: Target, checked: Checked) -> Iterator[tuple[str, os.stat_result]]:
+    """The damaged files in the folder, and how they look."""
+    for row in checked.rows:
+        if row.status == "damaged" and row.path == target.folder / row.file:
+            with suppress(OSError):
+                yield row.file, row.path.stat()
+
+
+def _is_condemned(context: Context, target: Target, path: str) -> bool:
+    try:
+        return condemned(context.store, target.folder, path, (target.folder / path).stat())
+    except OSError:
+        return False
+
+
 def _added(one: FetchTotals, other: FetchTotals) -> FetchTotals:
     return FetchTotals(one.fetched + other.fetched, one.reused + other.reused, one.notes + other.notes)
 
@@ -169,6 +200,7 @@ def _after(context: Context, row: VerifiedFile, target: Target | None) -> Verifi
             record is not None
             and record.sha256 == row.sha256
             and links.intact(target.folder, row.file, record)
+            and not _is_condemned(context, target, row.file)
         )
         return row._replace(status="repaired") if right else row
     blob = blobs.find(context.store, row.sha256, row.size)

@@ -3,7 +3,6 @@
 import os
 
 from modelsync.context import Context
-from modelsync.errors import UsageError
 from modelsync.fit import variants
 from modelsync.ops import ensure
 from modelsync.project import lookup, model_files
@@ -26,19 +25,12 @@ def environment(
     Raises:
         StaleLockError: the lock does not answer a selected model.
         NotSyncedError: one is not here.
-        UsageError: two have the same variable.
+        UsageError: one has the same variable as another model of the manifest.
     """
     project = project.loaded()
     manifest, lock = project.manifest, project.lock
     entries = variants.selected(context, project, selection, otherwise="here")
-    names_of: dict[str, list[str]] = {}
-    for entry in entries:
-        names_of.setdefault(model_files.variable(entry.name), []).append(entry.name)
-    for variable, same in names_of.items():
-        if len(same) > 1:
-            raise UsageError(
-                f"{' and '.join(same)} would both be {variable}", hint="call one of them something else"
-            )
+    model_files.check_variables([entry.name for entry in entries], manifest.names)
     folder = project.folder(manifest)
     records = link_record.owned(folder) if folder is not None else {}
     known = [

@@ -33,10 +33,28 @@ def files(context: Context, project: Project, name: str, variant: "Variant") -> 
         return None
     if folder is not None and not all(path.startswith(folder + os.sep) for _, path, _ in files):
         return None
+    if any(_condemned(context, Path(record), [path for _, path, _ in files]) for record in memo.inputs):
+        return None
     with suppress(LookupError):  # roles that a memo made up
         paths = [Path(path) for _, path, _ in files]
         return arranged([role for role, _, _ in files], paths, Path(folder) if folder is not None else None)
     return None
+
+
+def _condemned(context: Context, record: Path, paths: Iterable[str]) -> bool:
+    """Whether one of the files was found damaged, in a folder whose record, if that is one, cannot be told."""
+    folder = record.parent
+    if os.access(folder, os.W_OK):
+        return False
+    from modelsync.store import checked, link_record
+
+    seen = {Path(path): sync_memo.stat_of(path) for path in paths if record.name == link_record.RECORD}
+    return any(
+        look is not None
+        and path.is_relative_to(folder)
+        and checked.condemned(context.store, folder, path.relative_to(folder).as_posix(), look)
+        for path, look in seen.items()
+    )
 
 
 def nothing_to_do(context: Context, project: Project, variant: "Variant", *, as_synced: bool = False) -> bool:

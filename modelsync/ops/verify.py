@@ -1,7 +1,6 @@
 """Verify: what is on this machine is hashed again, against the seals or against the lock's own digests."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -19,7 +18,7 @@ from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.names import printable
 from modelsync.store import atomic, checked, link_findings, links, receipts, views
 from modelsync.store import verify as store_verify
-from modelsync.store.layout import VIEWS
+from modelsync.store.layout import VIEWS, blob_in
 from modelsync.store.verify import BlobCheck
 
 ALL = Selection()
@@ -229,11 +228,19 @@ class _Look:
                 good, where = check_copy(self.context, place, file, full=self.full, on_bytes=told)
             except FileNotFoundError:  # another process has just removed it, or what it leads to
                 return row._replace(status="missing")
+        if not good and any(
+            _is_same(place, Path(blob_in(at, row.sha256))) for at in self.context.store.places
+        ):
+            receipts.condemn(
+                self.context.store, row.sha256, seen
+            )  # links of other projects may lead there too
         put = self.records.get(target)
         described = put is not None and put.mode != "symlink" and links.intact(self.folder, target, put)
         if not good and described:
-            with suppress(StoreError):  # a folder that is only read
+            try:
                 link_findings.distrust(self.folder, {target: seen})
+            except StoreError:  # a folder that is only read
+                checked.remember(self.context.store, self.folder, target, seen, "")
         elif not described and row.status == "ok":
             checked.remember(self.context.store, self.folder, target, seen, row.sha256 if good else "")
         return row if good else row._replace(status="damaged", damaged=where)
@@ -258,6 +265,8 @@ class _Look:
                 return None
             if good:
                 return None
+            if shown.is_symlink():
+                receipts.condemn(self.context.store, row.sha256, shown.stat())
             atomic.unlink(shown)
         return row._replace(status="damaged", path=shown, damaged=where)
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -73,6 +73,26 @@ def variables(name: str, files: ModelFiles) -> dict[str, str]:
         for number, path in enumerate(value if companion.many else filter(None, (value,)), 1):
             found[companion_variable(name, companion, number)] = str(path)
     return found
+
+
+def check_variables(chosen: Iterable[str], names: Sequence[str]) -> None:
+    """Checks that the variables of the chosen models would name no other model of the manifest.
+
+    A program that asks for that one would be given another's path.
+
+    Raises:
+        UsageError: two names have the same variable.
+    """
+    called = {variable(name) for name in chosen}
+    sharing: dict[str, list[str]] = {}
+    for name in names:
+        if variable(name) in called:
+            sharing.setdefault(variable(name), []).append(name)
+    for shared, same in sharing.items():
+        if len(same) > 1:
+            raise UsageError(
+                f"{' and '.join(same)} would both be {shared}", hint="call one of them something else"
+            )
 
 
 def from_environment(name: str) -> ModelFiles | None:

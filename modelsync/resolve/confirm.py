@@ -29,7 +29,10 @@ def confirmed(context: Context, found: Found, previous: Sequence[LockedFile]) ->
             continue
         if len(old.pieces) != len(found.pieces) or (path := blob_of(context, old)) is None:
             continue
-        receipt = receipts.fitting(context.store, old.sha256, path.stat())
+        try:
+            receipt = receipts.fitting(context.store, old.sha256, path.stat())
+        except OSError:  # another process has just removed it
+            continue
         now = confirmation(_said(found, old))
         if receipt is not None and now is not None and any(now == one.said for one in receipt.origins):
             return old

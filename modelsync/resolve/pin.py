@@ -3,11 +3,12 @@
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import HashMismatchError, ModelsyncError
+from modelsync.errors import HashMismatchError, ModelsyncError, NotSyncedError
 from modelsync.fetch import disk_space
 from modelsync.fetch.blobs import fetch
 from modelsync.fetch.wanted import WantedFile, blob_of, label, wanted_file
@@ -130,12 +131,16 @@ def settle(
         need = by_file.get((index, file))
         if need is None:
             return _unread(file, before[index].get((file.role, file.path), ()))
+        here = _size_here(context, file) if need.key not in learnt else None
+        if need.key not in learnt and here is None:  # it was here, and another process emptied the store
+            fetch(context, [need], on_read=on_read)
         fetched = learnt.get(need.key)
         if fetched is not None:
             return _locked(file, fetched.size, fetched.sha256, fetched.pieces)
-        path = blob_of(context, file)  # pinned, and here before it was asked for
-        assert path is not None
-        return _locked(file, path.stat().st_size, file.sha256 or "", ())
+        here = _size_here(context, file) if here is None else here
+        if here is None:
+            raise NotSyncedError(f"{need.label} went from the store", hint="run the same command again")
+        return _locked(file, here, file.sha256 or "", ())  # pinned, and here before it was asked for
 
     notes = _read_notes(asked, [(index, need) for index, need in needs if need.key in learnt])
     if learnt:
@@ -222,6 +227,14 @@ def _unknown(
                 if isinstance(reference.uri, HfUri):
                     in_git.add(need.key)
     return tuple(needs), frozenset(in_git)
+
+
+def _size_here(context: Context, file: "Found") -> int | None:
+    """Bytes of the file's blob; None where it is not here."""
+    with suppress(OSError):  # another process has just removed it
+        path = blob_of(context, file)
+        return path.stat().st_size if path is not None else None
+    return None
 
 
 def _check_pieces(file: "LockedFile | Found", fetched: "Fetched") -> None:

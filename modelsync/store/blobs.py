@@ -107,7 +107,7 @@ def publish(
             atomic.sync_file(data)
             data.chmod(0o444)
             # The receipt comes first: a blob that appears without one would be hashed again.
-            receipts.write(store, sha256, receipts.sealed(data.stat(), blocks, origins), blocks)
+            receipts.replace(store, sha256, receipts.sealed(data.stat(), blocks, origins), blocks)
             try:
                 atomic.rename(data, target)
             except FileNotFoundError:

@@ -49,6 +49,11 @@ def recall(store: Store, folder: Path | None, path: str, seen: os.stat_result) -
     return None
 
 
+def condemned(store: Store, folder: Path, path: str, seen: os.stat_result) -> bool:
+    """Whether a file of the folder was found damaged, and its record could not be told. A call where it can be."""
+    return not os.access(folder, os.W_OK) and recall(store, folder, path, seen) == ""
+
+
 def remember(store: Store, folder: Path | None, path: str, seen: os.stat_result, sha256: str) -> bool:
     """Keeps what a file was found to be. Arguments as with `recall`; `sha256` is "" for a damaged one.
 

@@ -7,8 +7,10 @@ at memory speed) and where the bytes came from, for `cache list`.
     {"size": 4920739232, "mtime_ns": 17…, "seal": "…", "from": [{"path": "llama.gguf", …}]}
     {"size": 4920739232, "hashes": "…"}
 
-The second line, of a file of several blocks alone, has the hash of each, which tell where rot is. It is in the one
-file so that both come and go together, and is not read to know that a blob is here.
+The first may have `"bad": [[size, mtime_ns]]` too: other files under this digest that were found not to be it, in a
+store that is only read or before a repair. The second line, of a file of several blocks alone, has the hash of each,
+which tell where rot is. It is in the one file so that both come and go together, and is not read to know that a blob
+is here.
 """
 
 import json
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from modelsync.spec.blocks import Blocks
 
 MAX_ORIGINS = 16
+MAX_BAD = 16
 _LINE = 65_536  # bytes: the first line has no more
 _REST = 64 << 20  # bytes that the second line may have: for 16 TiB
 _SECOND = 1_000_000_000
@@ -60,6 +63,7 @@ class Receipt(NamedTuple):
         origins: Where it came from.
         seal: The BLAKE3 of the hashes of its blocks, in hex, where it has several; else None.
         damaged: Whether it was not what it should be.
+        bad: Sizes and times of other files under this digest that were not what they should be.
     """
 
     size: int
@@ -68,10 +72,17 @@ class Receipt(NamedTuple):
     origins: tuple[BlobOrigin, ...] = ()
     seal: str | None = None
     damaged: bool = False
+    bad: tuple[tuple[int, int], ...] = ()
 
     def fits(self, seen: os.stat_result) -> bool:
         """Whether a file still has the size and time that it was hashed with."""
         return seen.st_size == self.size and same_time(self.mtime_ns, seen.st_mtime_ns)
+
+    def condemns(self, seen: os.stat_result) -> bool:
+        """Whether a file of this size and time was found not to be the blob."""
+        if self.fits(seen):
+            return self.damaged
+        return any(seen.st_size == size and same_time(at, seen.st_mtime_ns) for size, at in self.bad)
 
 
 def same_time(recorded: int, seen: int) -> bool:
@@ -103,8 +114,10 @@ def fitting(store: Store, sha256: str, seen: os.stat_result) -> Receipt | None:
     """
     for place in store.places:
         receipt = read(place, sha256)
+        if receipt is not None and receipt.condemns(seen):
+            return None
         if receipt is not None and receipt.fits(seen):
-            return receipt if not receipt.damaged else None
+            return receipt
     return None
 
 
@@ -117,8 +130,10 @@ def opinion(store: Store, sha256: str, seen: os.stat_result) -> Literal["good", 
     some = False
     for place in store.places:
         receipt = read(place, sha256)
+        if receipt is not None and receipt.condemns(seen):
+            return "damaged"
         if receipt is not None and receipt.fits(seen):
-            return "damaged" if receipt.damaged else "good"
+            return "good"
         some = some or receipt is not None
     return "other" if some else "none"
 
@@ -126,7 +141,17 @@ def opinion(store: Store, sha256: str, seen: os.stat_result) -> Literal["good", 
 def condemned(store: Store, sha256: str, seen: os.stat_result) -> bool:
     """Whether a file of this size and time was found not to be the blob any more."""
     receipt = read(store.root, sha256)
-    return receipt is not None and receipt.damaged and receipt.fits(seen)
+    return receipt is not None and receipt.condemns(seen)
+
+
+def condemn(store: Store, sha256: str, seen: os.stat_result) -> None:
+    """Notes that a file of this size and time is not the blob, whatever another store's receipt says of it."""
+    known = read(store.root, sha256)
+    if known is None:
+        note(store, sha256, Receipt(seen.st_size, seen.st_mtime_ns, damaged=True))
+    elif not known.fits(seen) and not known.condemns(seen):
+        bad = ((seen.st_size, seen.st_mtime_ns), *known.bad)
+        note(store, sha256, known._replace(bad=bad), blocks(store, sha256))
 
 
 def blocks(store: Store, sha256: str) -> "Blocks | None":
@@ -152,9 +177,15 @@ def write(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" =
     atomic.put(store, store.receipt_path(sha256), dumps(receipt, hashes))
 
 
+def replace(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" = None) -> None:
+    """Writes a receipt of a file that takes the place of what was there; what was bad stays known."""
+    write(store, sha256, _with_bad(read(store.root, sha256), receipt), hashes)
+
+
 def note(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" = None) -> None:
-    """Writes a receipt, with the origins that were known before; else, it will be found out again."""
+    """Writes a receipt, with what was known before of origins and bad files; else, it will be found out again."""
     known = read(store.root, sha256)
+    receipt = _with_bad(known, receipt)
     before = known.origins if known is not None else ()
     new = tuple(origin for origin in receipt.origins if origin not in before)
     before = tuple(origin for origin in before if all(origin[:4] != one[:4] for one in new))
@@ -162,6 +193,16 @@ def note(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" = 
     if receipt != known or (receipt.seal is not None and blocks(store, sha256) is None):
         with suppress(OSError):
             write(store, sha256, receipt, hashes)
+
+
+def _with_bad(known: Receipt | None, receipt: Receipt) -> Receipt:
+    """A receipt that takes the place of another one, with the files that stay known as bad."""
+    own = (receipt.size, receipt.mtime_ns)
+    before = known.bad if known is not None else ()
+    if known is not None and known.damaged:
+        before = ((known.size, known.mtime_ns), *before)
+    every = dict.fromkeys((*receipt.bad, *before))
+    return receipt._replace(bad=tuple(one for one in every if one != own)[:MAX_BAD])
 
 
 def sealed(seen: os.stat_result, found: "Blocks", origins: tuple[BlobOrigin, ...] = ()) -> Receipt:
@@ -177,6 +218,8 @@ def dumps(receipt: Receipt, hashes: "Blocks | None" = None) -> bytes:
     value: dict[str, Any] = {"size": receipt.size, "mtime_ns": receipt.mtime_ns}
     if receipt.damaged:
         value["damaged"] = True
+    if receipt.bad:
+        value["bad"] = receipt.bad
     if receipt.blake3 is not None:
         value["blake3"] = receipt.blake3
     if receipt.seal is not None:
@@ -202,7 +245,14 @@ def _parse(value: Mapping[str, Any]) -> Receipt | None:
     ):
         return None
     origins = tuple(_origin(o) for o in origins[:MAX_ORIGINS])
-    return Receipt(size, mtime_ns, blake3 or None, origins, seal, damaged)
+    bad = tuple((_whole(one[0]), _time(one[1])) for one in value.get("bad", ())[:MAX_BAD])
+    return Receipt(size, mtime_ns, blake3 or None, origins, seal, damaged, bad)
+
+
+def _time(mtime_ns: object) -> int:
+    if type(mtime_ns) is not int:
+        raise ValueError(mtime_ns)
+    return mtime_ns
 
 
 def _whole(size: object) -> int:

@@ -47,7 +47,8 @@ def recheck(
 ) -> BlobCheck:
     """Hashes a suspect blob again, and every other copy of it until one is good.
 
-    A good one gets a new receipt. A bad one of which nothing is known to be good is removed from the store's own root.
+    A good one gets a new receipt. A bad one of which nothing is known to be good is removed from the store's own root;
+    one in another store is noted.
 
     Args:
         store: The store.
@@ -80,6 +81,8 @@ def recheck(
                 _distrust(store, sha256, seen)
             else:
                 _cast_out(store, sha256, seen)
+        else:
+            receipts.condemn(store, sha256, seen)
         bad.append(finding)
     return max(
         bad, key=lambda each: sum(end - start for start, end in each.good), default=BlobCheck("missing")

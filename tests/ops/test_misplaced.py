@@ -1,11 +1,14 @@
 """Fetched files that are not what their entry says: a note, and nothing is refused."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modelsync.context import Context
+from modelsync.fetch import headers
 from modelsync.gguf.foreign_types import FOREIGN_TYPES
+from modelsync.gguf.header import Header
 from modelsync.gguf.types import BY_NAME, TensorType
 from modelsync.gguf.writer import write_header
 from modelsync.ops import sync
@@ -58,3 +61,24 @@ def test_a_companion_of_another_kind_is_told(place: Place, context: Context) -> 
     )
     report = sync.sync(context, place.write(manifest))
     assert report.notes == ("m: p.gguf is a model, not a projector",)
+
+
+@pytest.mark.parametrize("where", ["hub", "url"])
+def test_a_file_that_goes_before_it_is_looked_at_is_fetched_again(
+    place: Place, context: Context, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """`cache clean` beside a sync, just when the header of what came is read: it costs a fetch, not the sync."""
+    made, of_blob = data(LLAMA), headers.of_blob
+    place.repo.commit({"x.gguf": made})
+    uri = f"hf:{REPO}/x.gguf" if where == "hub" else place.hub.file("/x.gguf", made)
+    gone: list[Path] = []
+
+    def emptied(context: Context, label: str, blob: Path) -> Header:
+        if not gone:
+            gone.append(blob)
+            blob.unlink()
+        return of_blob(context, label, blob)
+
+    monkeypatch.setattr(headers, "of_blob", emptied)
+    sync.sync(context, place.write(f'[models]\nx = "{uri}"\n'))
+    assert gone[0].read_bytes() == made

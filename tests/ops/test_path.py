@@ -11,6 +11,7 @@ from modelsync.context import CallOptions, Context
 from modelsync.errors import UsageError
 from modelsync.fit import variants
 from modelsync.ops import ensure, listing, lock, run, sync
+from modelsync.ops.export import env, models
 from modelsync.ops.options import Upgrade
 from modelsync.project.selection import Selection
 from modelsync.store import hashing, link_record
@@ -43,12 +44,17 @@ def test_an_image_without_a_store_is_listed(
 
 
 def test_names_that_would_share_a_variable_are_refused(place: Place, context: Context) -> None:
-    """`run` never tells a program one model's path under the name of another."""
+    """`run` and `export --to env` never tell a program one model's path under the name of another.
+
+    Nor where the other is not among those that were chosen: the program may ask for it all the same.
+    """
     project = place.write(f'[models]\n"a.b" = "hf:{REPO}:Q4_K_M"\na-b = "hf:{REPO}:Q8_0"\n')
     sync.sync(context, project)
-    with pytest.raises(UsageError, match=r"a\.b and a-b.*MODELSYNC_PATH_A_B"):
-        run.environment(context, project, Selection())
-    assert len(run.environment(context, project, Selection(["a-b"]))) == 1
+    for chosen in (Selection(), Selection(["a-b"])):
+        with pytest.raises(UsageError, match=r"a\.b and a-b.*MODELSYNC_PATH_A_B"):
+            run.environment(context, project, chosen)
+        with pytest.raises(UsageError, match=r"a\.b and a-b.*MODELSYNC_PATH_A_B"):
+            env.write(models.models(context, project, chosen), place.folder)
 
 
 def test_a_drifted_blob_is_hashed_once(place: Place, context: Context, opened: Opened) -> None:

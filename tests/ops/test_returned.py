@@ -103,6 +103,76 @@ def test_rot_that_verify_found_is_never_returned_again(place: Place, context: Co
         another_process()
 
 
+@pytest.mark.parametrize("finder", ["tiny", "other"])
+@pytest.mark.parametrize("mode", ["symlink", "hardlink"])
+def test_rot_of_a_store_that_is_only_read_is_never_returned_again(
+    place: Place,
+    opened: Opened,
+    store_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: LinkMode,
+    finder: str,
+) -> None:
+    """The good one comes into the store beside it, and no link or view of any project gives the rotten one."""
+    other = Place(tmp_path / "other", place.hub)
+    other.folder.mkdir()
+    wanted = f'[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\nloras = ["hf:{REPO}/tiny-Q8_0.gguf"]\n'
+    sync.sync(opened(), place.write(LINKED))
+    monkeypatch.setenv("MODELSYNC_READONLY_STORES", str(store_root))
+    monkeypatch.setenv("MODELSYNC_STORE", str(tmp_path / "own"))
+    context = opened()
+    shutil.rmtree(place.folder / "models")
+    sync.sync(context, place.project, sync_options(link_mode=mode))
+    sync.sync(context, other.write(wanted))
+    damage(store_root / "blobs-v1" / sha256(RIGHT)[:2] / sha256(RIGHT), 2000)
+    projects = {"tiny": place.project, "other": other.project}
+    assert "damaged" in {row.status for row in verify.verify(context, projects[finder])}
+    for _ in range(2):
+        for project in projects.values():
+            assert given(context, project) == RIGHT
+            another_process()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="root may write everywhere, unless it renounces that")
+@pytest.mark.parametrize("store", ["new", "old"])
+def test_rot_that_verify_found_where_it_may_not_write_is_never_returned_again(
+    place: Place, context: Context, store_root: Path, tmp_path: Path, store: str
+) -> None:
+    """A copy in a folder that is only read: the finding is kept elsewhere, and a repair that cannot be says so."""
+    project = place.write(LINKED)
+    sync.sync(context, project, sync_options(link_mode="copy"))
+    damage(linked(place), 2000)
+    kept = store_root if store == "old" else tmp_path / "another"
+    environment = os.environ | {"PYTHONPATH": str(TREE), "MODELSYNC_STORE": str(kept)}
+    (place.folder / "models").chmod(0o555)
+    try:
+        command = [sys.executable, "-c", ONLY_READ, str(project.manifest_path)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    finally:
+        (place.folder / "models").chmod(0o755)
+    damaged, found, repaired, again = done.stdout.splitlines()
+    assert damaged == "damaged"
+    assert Path(found).read_bytes() == Path(again).read_bytes() == RIGHT
+    assert "permission denied" in repaired
+
+
+ONLY_READ = """
+import sys
+import modelsync
+from tests.support.processes import renounce
+renounce()
+where = {"manifest": sys.argv[1]}
+print(*{row.status for row in modelsync.verify(**where)} & {"damaged"})
+print(modelsync.path("tiny", **where))
+try:
+    print(*(row.status for row in modelsync.verify(repair=True, **where)))
+except modelsync.ModelsyncError as error:
+    print(error)
+print(modelsync.path("tiny", **where))
+"""
+
+
 @pytest.mark.parametrize("how", ["rot", "flip", "cut"])
 @pytest.mark.parametrize(
     "before", ["", "sync", "path", "verify", "path sync", "verify path", "sync path verify"]

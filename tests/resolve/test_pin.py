@@ -1,5 +1,8 @@
 """Digests of what nobody publishes one for: read once, and checked."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from modelsync.context import Context
@@ -8,8 +11,11 @@ from modelsync.errors import (
     HashMismatchError,
     NotAModelError,
 )
+from modelsync.fetch.wanted import blob_of
 from modelsync.ops import lock, outdated, sync
 from modelsync.ops.options import Upgrade
+from modelsync.resolve import pin
+from tests.hub import Chunked
 from tests.support.content import gguf, sha256
 from tests.support.project import REPO, Place
 
@@ -43,6 +49,30 @@ def test_a_direct_url_is_read_once(place: Place, context: Context) -> None:
     assert [change.action for change in lock.lock(context, project, Upgrade(every_model=True)).changes] == [
         "updated"
     ]
+
+
+def test_a_pinned_file_that_goes_meanwhile_is_fetched_again(
+    place: Place, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its size is not told, so the store's file is asked; `cache clean` beside it costs a fetch, not the lock."""
+    url = place.hub.file("/files/direct.gguf", gguf("direct"))
+    place.hub.misbehave(Chunked(), where="plain", times=None)
+    project = place.write(f'[models.direct]\nuri = "{url}"\nsha256 = "{sha256(gguf("direct"))}"\n')
+    lock.lock(context, project)
+    blob = context.store.blob_path(sha256(gguf("direct")))
+    gone: list[Path] = []
+
+    def emptied(context: Context, file: Any) -> Path | None:
+        if not gone:
+            gone.append(blob)
+            blob.unlink()
+        return blob_of(context, file)
+
+    monkeypatch.setattr(pin, "blob_of", emptied)
+    (place.folder / "models.lock").unlink()
+    (file,) = lock.lock(context, project).lock.models[0].files
+    assert (file.size, blob.read_bytes()) == (3000, gguf("direct"))
+    assert gone
 
 
 def test_pieces_are_joined_and_each_is_checked(place: Place, context: Context) -> None:
