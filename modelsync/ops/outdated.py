@@ -11,6 +11,7 @@ from modelsync.ops.proposal import propose
 from modelsync.project.lock_diff import Change, compare_locks
 from modelsync.project.project import Project
 from modelsync.spec.lock.model import LockedFile
+from modelsync.spec.uri_forms import is_model_file
 
 
 class OutdatedModel(NamedTuple):
@@ -86,5 +87,5 @@ def _weighed(context: Context, change: Change) -> OutdatedModel:
 
 
 def _alike(old: LockedFile, new: LockedFile) -> bool:
-    """Whether one may be an older version of the other: tensors of another quant are never the same."""
-    return old.path == new.path and old.sha256 != new.sha256
+    """Whether one may be an older version of the other, with tensors to copy: another quant has none of them."""
+    return old.path == new.path and old.sha256 != new.sha256 and is_model_file(new.path)

@@ -220,7 +220,8 @@ def test_commands_count_a_folder_as_one_model(place: Place, repo: Repo, context:
     ]
     repo.commit({"config.json": b'{"new": 1}', "README.md": b"new"})
     (moved,) = outdated.outdated(context, project).models
-    assert (moved.change.name, moved.change.bytes) == ("minilm", len(b'{"new": 1}'))
+    assert (moved.change.name, moved.change.bytes, moved.reusable) == ("minilm", len(b'{"new": 1}'), 0)
+    assert moved.reused == size - len(minilm()["config.json"])
 
 
 def test_a_damaged_file_deep_in_a_folder_is_found_and_repaired(
