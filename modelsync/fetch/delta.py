@@ -3,8 +3,8 @@
 A model is published again for its chat template, and every tensor's bytes are the same, some bytes further on. So
 before a file is fetched, those in the store are looked at that may be an older version of it, or another cut or copy
 of the same model. Where one is, the new header is read and its tensors are lined up with theirs. What comes of it are
-guesses: the transfer looks whether they hold, and the digest decides. Nothing here is an error: what cannot be found
-out means that the file is fetched plainly.
+guesses: the transfer looks whether they hold, and the digest decides. What cannot be found out means that the file is
+fetched plainly. A source that does not answer is tried as often as for the bytes themselves.
 """
 
 import re
@@ -20,6 +20,7 @@ from modelsync.fetch import headers
 from modelsync.fetch.wanted import WantedFile
 from modelsync.gguf.header import Header
 from modelsync.gguf.tensor_match import match_tensors
+from modelsync.net.retry import retryable
 from modelsync.spec.lock.model import LockedFile
 from modelsync.spec.names import file_name
 from modelsync.spec.parts import MAX_PARTS, part_of
@@ -61,7 +62,9 @@ class OlderFiles:
         """The job with what can be guessed of it.
 
         Raises:
-            CancelledError: the call was cancelled. Nothing else.
+            CancelledError: the call was cancelled.
+            NetworkError: the source gave nothing, after all retries, but may later. The file is not fetched whole
+                instead: a broken connection would decide what an update costs.
         """
         try:
             olds = self._olds(wanted) if (wanted.file.size or 0) >= LEAST else []
@@ -71,7 +74,9 @@ class OlderFiles:
                 header, head = headers.beginning(self._context, wanted, olds[0].header.nbytes + SLACK)
         except CancelledError:
             raise
-        except (ModelsyncError, OSError):
+        except (ModelsyncError, OSError) as error:
+            if retryable(error):
+                raise
             return job
         return job._replace(guesses=guesses(header, olds), head=head)
 

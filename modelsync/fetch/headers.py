@@ -22,7 +22,7 @@ from modelsync.errors import (
 from modelsync.fetch.wanted import WantedFile, blob_of
 from modelsync.gguf.header import Header
 from modelsync.gguf.reader import HeaderReader, NeedMore, read_header
-from modelsync.net.retry import TRIES, Backoff, FinalNetworkError, retryable
+from modelsync.net.retry import Backoff, FinalNetworkError, retryable
 from modelsync.store import header_cache as kept
 from modelsync.store.layout import header_in
 from modelsync.system.parallel import run_all
@@ -115,7 +115,7 @@ def of_blob(context: Context, label: str, blob: Path) -> Header:
 
 
 def beginning(context: Context, wanted: WantedFile, first: int) -> tuple[Header, bytes]:
-    """The header of a file that is to be fetched, in one attempt, no retry.
+    """The header of a file that is to be fetched.
 
     Args:
         context: What to work with.
@@ -134,7 +134,7 @@ def beginning(context: Context, wanted: WantedFile, first: int) -> tuple[Header,
         with suppress(NotAModelError):
             return read_header(known, wanted.label, size=wanted.file.size), b""
     reading = _HeaderDownload(
-        context, wanted.label, wanted.segments, wanted.file.size, known=True, first=first, tries=1, rest=True
+        context, wanted.label, wanted.segments, wanted.file.size, known=True, first=first, rest=True
     )
     header = reading.run()
     kept.keep(context.store, sha256, bytes(reading.data[: header.nbytes]))
@@ -151,7 +151,6 @@ class _HeaderDownload:
         size: Bytes of the whole file, or None.
         known: Whether a digest will decide about it.
         first: Bytes that are asked for at first.
-        tries: How often a source is asked that gives nothing.
         rest: Whether what is left of a range behind the header is read too.
 
     Attributes:
@@ -167,7 +166,6 @@ class _HeaderDownload:
         *,
         known: bool,
         first: int = FIRST,
-        tries: int = TRIES,
         rest: bool = False,
     ) -> None:
         self._context = context
@@ -176,7 +174,6 @@ class _HeaderDownload:
         self._size = size
         self._known = known
         self._first = first
-        self._tries = tries
         self._rest = rest
         self._reader: HeaderReader | None = None
         self.data = bytearray()
@@ -196,12 +193,15 @@ class _HeaderDownload:
 
     def _through(self, segment: Segment) -> Header | None:
         """Reads on in a file, or in a piece of one; None if that ends first."""
-        source, backoff = self._source(segment), Backoff(self._tries)
+        source, backoff = self._source(segment), Backoff()
         begin, size = len(self.data), segment.size
         validator: Validator | None = None
         while size is None or len(self.data) - begin < size:
             at = len(self.data) - begin
-            end = at + (max(at, self._first) if self._rest else NEXT if self.data else self._first)
+            if self._rest:
+                end = self._first if at < self._first else 2 * at
+            else:
+                end = at + (NEXT if self.data else self._first)
             try:
                 with source.open(at, end if size is None else min(end, size), None) as answer:
                     validator = self._judged(answer, at, segment.size, size, validator)
@@ -260,7 +260,15 @@ class _HeaderDownload:
         limit = source.limit
         buffer = memoryview(bytearray(_PIECE if limit is None else min(_PIECE, limit.piece)))
         found: Header | None = None
-        while count := answer.read_into(buffer):
+        while True:
+            try:
+                count = answer.read_into(buffer)
+            except NetworkError:
+                if found is None:
+                    raise
+                break  # what is left of the range was not needed
+            if not count:
+                break
             source.delivered()
             backoff.progressed()
             self.data += buffer[:count]

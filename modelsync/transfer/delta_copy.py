@@ -3,21 +3,23 @@
 What may be copied is reserved in the tracks. A probe is a small range in it that is not reserved, so a stream fetches
 it. A part is copied once its probe has arrived and the other file has equal bytes; otherwise its reservation ends and
 the streams fetch it. Copied bytes count as unverified until the file's digest is right.
+
+No decision here depends on time: a disk that is slow now, because the machine is busy or has much to write, is not
+given up for a network that looks faster. That would fetch the whole file, and its bytes go to the same disk.
 """
 
 import threading
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from modelsync.errors import ModelsyncError
 from modelsync.transfer.copy_source import CopySources
-from modelsync.transfer.delta_probes import DeltaPart, delta_parts, first_probes, is_slow, too_slow
+from modelsync.transfer.delta_probes import DeltaPart, delta_parts, first_probes
 from modelsync.transfer.file_state import FileState, OpenSegment
 from modelsync.transfer.jobs import HEAD, Guess
 from modelsync.transfer.ranges import Span
-from modelsync.transfer.track import SMALLEST, MiB, Track
+from modelsync.transfer.track import MiB, Track
 
 STEP = MiB  # bytes copied and recorded in one step
 
@@ -49,8 +51,6 @@ class DeltaCopy:
         self._probed: set[DeltaPart] = set()
         self._first_probes = set(first_probes(self._parts))
         self._any_equal = not self._first_probes  # whether one of the first probes was equal
-        self._copied, self._seconds = 0, 0.0
-        self._network_tried = False  # whether the streams got a range that measures the network
         self._sources = CopySources()
         self.copied_from: set[Path] = set()
         self._crash: BaseException | None = None
@@ -116,8 +116,9 @@ class DeltaCopy:
             self._first_probes.discard(part)
             self._on_first_probe(place is not None)
         with suppress(OSError):  # the other file is missing or unreadable
-            while place and (span := self._next_span(part)) and self._copy_step(part, place, *span):
-                self._check_speed()
+            while place and (span := self._next_span(part)):
+                if not self._copy_step(part, place, *span):
+                    break
             self._file.partial.write_back(part.start, part.end)
         self._unreserve([part])
 
@@ -162,7 +163,6 @@ class DeltaCopy:
 
     def _copy_step(self, part: DeltaPart, place: tuple[Path, int], start: int, end: int) -> bool:
         """Copies one step and records it; returns False at the end of the other file."""
-        began = time.monotonic()
         file, base = self._file, self._segments[part.segment].base
         path, offset = place
         count = self._sources.copy(path, offset + start - part.start, file.partial, start, end - start)
@@ -170,26 +170,12 @@ class DeltaCopy:
             return False
         self.copied_from.add(path)
         file.partial.record(start, start + count, f"a copy of {path}", unverified=True)
-        self._copied += count
-        self._seconds += time.monotonic() - began
         with self._lock:
             self._track(part).copied(start - base, start + count - base)
             file.reused += count
             file.unverified = file.unverified.add(start, start + count)
             file.notify()
         return True
-
-    def _check_speed(self) -> None:
-        """Stops copying if the network is clearly faster; if its speed is unknown, lets a stream measure it."""
-        if too_slow(self._copied, self._seconds, self._file.stream_rate):
-            self._unreserve(list(self._parts))
-        elif not (self._network_tried or self._file.stream_rate) and is_slow(self._copied, self._seconds):
-            self._network_tried = True
-            part = self._parts[-1]
-            start, end = self._inside(part)
-            with self._lock:
-                self._track(part).unreserve(max(start, end - SMALLEST), end)
-                self._file.scheduler.wake()
 
     # --- reservations --------------------------------------------------------------------------------
 

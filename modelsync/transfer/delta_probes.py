@@ -17,9 +17,6 @@ from modelsync.transfer.ranges import Span
 FIRST_PROBES = 6  # at most, before anything is copied
 SHARE = 128  # one of so many guessed bytes is fetched as a probe
 LEAST, MOST = 256, 1 << 14  # bytes of one probe
-ENOUGH = 1.0  # seconds of copying after which its rate is meaningful
-SLOWER = 3  # copying that is so many times slower than one stream is given up, though it costs no traffic
-SLOW = 64 << 20  # bytes a second; faster copying is never compared with the network
 
 
 class DeltaPart(NamedTuple):
@@ -93,19 +90,3 @@ def first_probes(parts: Sequence[DeltaPart]) -> tuple[DeltaPart, ...]:
             while total * (2 * looks + 1) < passed * 2 * FIRST_PROBES:
                 looks += 1
     return tuple(chosen)
-
-
-def too_slow(copied: int, seconds: float, stream_rate: float) -> bool:
-    """Whether copying is clearly slower than fetching.
-
-    Args:
-        copied: Bytes that were copied.
-        seconds: How long that took.
-        stream_rate: Bytes a second of one stream; 0: unknown.
-    """
-    return is_slow(copied, seconds) and copied * SLOWER < stream_rate * seconds
-
-
-def is_slow(copied: int, seconds: float) -> bool:
-    """Whether copying is slow enough that the network may be faster."""
-    return seconds >= ENOUGH and copied < SLOW * seconds

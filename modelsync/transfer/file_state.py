@@ -19,7 +19,7 @@ from modelsync.transfer.partial import Partial
 from modelsync.transfer.progress import Event, Phase
 from modelsync.transfer.ranges import Ranges
 from modelsync.transfer.responses import ByteSource, ChangedError, OtherSizeError, RangesRefusedError
-from modelsync.transfer.track import MANY, Claim, MiB, Track
+from modelsync.transfer.track import MANY, Claim, Track
 
 CROWDED = frozenset({429, 503})  # statuses of an overloaded server
 CHANGES = 3  # how often a source may have another version, or another size, before the file fails
@@ -69,7 +69,6 @@ class FileState:
         fetched: Bytes that have come from the source in this run.
         reused: Bytes that were copied from other files in this run.
         unverified: Which bytes were copied, in this run or an earlier one, and are not verified yet.
-        stream_rate: The best rate of one stream, bytes a second; 0: unknown.
         etag: The ETag that the URL's own server gave, or None.
         epoch: Grows when bytes are discarded that may have been hashed.
         closed: Whether no more ranges may be claimed.
@@ -92,7 +91,6 @@ class FileState:
         self.checked = job.check is None
         self.fetched = self.reused = 0
         self.unverified = Ranges()
-        self.stream_rate = 0.0
         self.etag: str | None = None
         self.epoch = 0
         self.closed = False
@@ -154,11 +152,6 @@ class FileState:
             if claim is not None:
                 return segment, claim
         return None
-
-    def measure(self, count: int, seconds: float) -> None:
-        """Takes the rate of one range into account."""
-        if count >= MiB and seconds > 0:
-            self.stream_rate = max(self.stream_rate, count / seconds)
 
     def release(self, segment: OpenSegment, claim: Claim, error: ModelsyncError | None) -> None:
         """Releases a stream's claim, with or without an error."""

@@ -76,12 +76,9 @@ class RangeDownload:
                 raise self._instead(response) or error from None
             if self._track.size not in (None, size):
                 self._file.partial.allocate(self._segment.base + (self._track.size or 0))
-            begun, since = claim.position, time.monotonic()
             self._copy_body(response)
         if claim.position - claim.start >= WRITE_BACK_EVERY:  # a smaller range is synced soon anyway
             self._write_back(claim.position)
-        with self._lock:
-            self._file.measure(claim.position - begun, time.monotonic() - since)
         if claim.limit is None:
             with self._lock:
                 self._track.size = claim.position  # of unknown size: the end of the body is the end

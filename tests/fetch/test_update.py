@@ -9,15 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelsync.context import Context
-from modelsync.errors import CancelledError, DiskFullError, HashMismatchError, NotAModelError
+from modelsync.errors import CancelledError, DiskFullError, HashMismatchError, NetworkError, NotAModelError
 from modelsync.fetch import delta
 from modelsync.install import report as install_report
+from modelsync.net.retry import TRIES
 from modelsync.ops import pull, sync
 from modelsync.store import blobs
 from modelsync.transfer.copy_source import CopySources
 from modelsync.transfer.progress import Event
 from modelsync.transfer.scheduler import Scheduler
-from tests.hub import Corrupt, Hub, IgnoreRange, Replaced, Request, Slow, Status
+from tests.hub import Corrupt, Cut, Drop, Fault, Hub, IgnoreRange, Replaced, Request, Slow, Status
 from tests.support.content import damage, sha256
 from tests.support.project import Opened, Place, sync_options
 from tests.support.units import KiB, MiB
@@ -273,9 +274,51 @@ def test_no_room_for_both_is_told_before_anything_is_asked(
     assert blobs.find(context.store, sha256(old)) is not None
 
 
-@pytest.mark.parametrize("fault", [Status(500), IgnoreRange(), Corrupt(30), Corrupt(9)], ids=str)
+@pytest.mark.parametrize("fault", [Status(503), Drop(), Cut(200 * KiB), Cut(540 * KiB, reset=True)], ids=str)
+def test_a_broken_connection_does_not_make_an_update_cost_the_file(
+    place: Place, context: Context, fault: Fault
+) -> None:
+    """The first answer fails, before the header, in it or behind it: it is asked for again, and the rest is copied."""
+    repo = place.hub.repo("user/big-GGUF")
+    repo.commit({NAME: gguf_of(small(), TEMPLATE)})
+    project = place.write(MANIFEST)
+    sync.sync(context, project)
+    new = gguf_of(small(), NEW_TEMPLATE)
+    repo.commit({NAME: new})
+    place.hub.clear()
+    place.hub.misbehave(fault)
+    report = sync.sync(context, project, sync_options(upgrade=True))
+    assert blobs.find(context.store, sha256(new)) is not None
+    assert came(place.hub) <= 2 * 600 * KiB + len(new) // 50
+    assert report.bytes_reused > 9 * len(new) // 10
+
+
+def test_a_source_that_is_down_is_told_and_not_asked_for_the_whole_file(
+    place: Place, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many tries as for any bytes, then the network's error; the next sync is an update as ever."""
+    monkeypatch.setattr("modelsync.net.retry.FIRST_WAIT", 0.001)
+    repo = place.hub.repo("user/big-GGUF")
+    repo.commit({NAME: gguf_of(small(), TEMPLATE)})
+    project = place.write(MANIFEST)
+    sync.sync(context, project)
+    new = gguf_of(small(), NEW_TEMPLATE)
+    repo.commit({NAME: new})
+    place.hub.clear()
+    place.hub.misbehave(Status(503), times=None)
+    with pytest.raises(NetworkError):
+        sync.sync(context, project, sync_options(upgrade=True))
+    assert len(place.hub.seen("cdn")) == TRIES
+    place.hub.behave()
+    place.hub.clear()
+    sync.sync(context, project)
+    assert blobs.find(context.store, sha256(new)) is not None
+    assert came(place.hub) <= 600 * KiB + len(new) // 50
+
+
+@pytest.mark.parametrize("fault", [Status(404), IgnoreRange(), Corrupt(30), Corrupt(9)], ids=str)
 def test_a_header_that_cannot_be_had_means_the_plain_way(
-    place: Place, context: Context, fault: Status
+    place: Place, context: Context, fault: Fault
 ) -> None:
     """An error, the whole instead of a part, a header that makes no sense: the file is fetched all the same."""
     repo = place.hub.repo("user/big-GGUF")

@@ -1,4 +1,4 @@
-"""Where is looked, and when copying is given up: laws of values."""
+"""Where is looked: laws of values."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsync.transfer.delta_probes import FIRST_PROBES, MOST, delta_parts, first_probes, is_slow, too_slow
+from modelsync.transfer.delta_probes import FIRST_PROBES, MOST, delta_parts, first_probes
 from modelsync.transfer.jobs import Guess
 
 OLD = Path("old")
@@ -63,21 +63,3 @@ def test_a_look_is_at_one_place_in_each_run_and_at_another_for_another_digest() 
     places = {delta_parts(guess, [10**8], f"{n}")[0].probe for n in range(20)}
     assert len(places) == 20
     assert delta_parts(guess, [10**8], "7") == delta_parts(guess, [10**8], "7")
-
-
-@given(st.integers(0, 2**33), st.floats(0, 100), st.floats(0, 1e10))
-def test_copying_is_given_up_only_where_it_is_slow_and_the_network_clearly_faster(
-    copied: int, seconds: float, pace: float
-) -> None:
-    """A fast disk is never given up, nor any before it is measured, nor for a network that is not known."""
-    given_up = too_slow(copied, seconds, pace)
-    assert not given_up or (is_slow(copied, seconds) and pace * seconds > 3 * copied)
-    assert not too_slow(copied, seconds, 0.0)
-    assert not too_slow(copied, 0.5, pace)
-
-
-def test_a_tape_against_a_fast_line() -> None:
-    """10 MB/s here and 100 MB/s there: fetch. 40 here: not worth the traffic. 200 here: no question."""
-    assert too_slow(20_000_000, 2.0, 1e8)
-    assert not too_slow(80_000_000, 2.0, 1e8)
-    assert not too_slow(400_000_000, 2.0, 1e10)
