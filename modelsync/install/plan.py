@@ -1,6 +1,6 @@
 """The plan: the steps from what is on this machine to what the lock says. Pure, and printable."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -57,6 +57,21 @@ class Plan(NamedTuple):
     def bytes_to_fetch(self) -> int:
         """What the network has to bring, in bytes."""
         return sum(step.bytes for step in self.of("fetch"))
+
+    def keeping_links(self, names: Collection[str]) -> "Plan":
+        """The plan without the removal of links of the models of these names."""
+        return Plan(
+            tuple(
+                step
+                for step in self.steps
+                if step.verb != "unlink" or step.target.partition("/")[0] not in names
+            )
+        )
+
+    def without(self, models: "Sequence[LockedModel]") -> "Plan":
+        """The plan without what concerns these models; what is linked for them stays."""
+        rest = Plan(tuple(step for step in self.steps if not any(step.model is model for model in models)))
+        return rest.keeping_links({model.name for model in models})
 
 
 def make(models: "Sequence[LockedModel]", here: Here, *, linked: bool, exact: bool) -> Plan:

@@ -90,6 +90,11 @@ class SyncOptions(NamedTuple):
         return not part and self.link_mode == "auto"
 
     @property
+    def exact(self) -> bool:
+        """Whether links that are no longer wanted are removed."""
+        return not (self.inexact or self.selection.partial)
+
+    @property
     def writes(self) -> bool:
         """Whether this machine may be changed."""
         return not (self.check or self.dry_run)
