@@ -23,11 +23,14 @@ def groups(context: "click.Context", _: "click.Parameter", incomplete: str) -> l
     return _matching(_words(context, "groups"), incomplete)
 
 
-def variants(context: "click.Context", _: "click.Parameter", incomplete: str) -> list[str]:
-    """Variants that any model has; and `auto`, except where a new variant is named."""
-    words = _words(context, "variants")
-    made = context.info_name == "add"
-    return _matching(words if made or not words else {*words, "auto"}, incomplete)
+def variants(context: "click.Context", __: "click.Parameter", incomplete: str) -> list[str]:
+    """Variants that any model has, behind `NAME=` those of that model; and `auto`, except where one is added."""
+    if context.info_name == "add":
+        return _matching(_words(context, "variants"), incomplete)
+    name, named, _ = incomplete.partition("=")
+    words = _words(context, "variants", name if named else None)
+    words |= {"auto"} if words else set()
+    return _matching((name + named + word for word in words) if named else words, incomplete)
 
 
 def _matching(words: Iterable[str], incomplete: str) -> list[str]:
@@ -36,10 +39,11 @@ def _matching(words: Iterable[str], incomplete: str) -> list[str]:
     return sorted(word for word in words if word.startswith(incomplete) and printable(word) == word)
 
 
-def _words(context: "click.Context", key: str) -> set[str]:
+def _words(context: "click.Context", key: str, name: str | None = None) -> set[str]:
+    """The words of that key, of one model or of all."""
     found: set[str] = set()
-    for entry in _models(context).values():
-        if isinstance(entry, dict) and isinstance(entry.get(key), list | dict):
+    for each, entry in _models(context).items():
+        if name in (None, each) and isinstance(entry, dict) and isinstance(entry.get(key), list | dict):
             found |= {word for word in entry[key] if isinstance(word, str)}
     return found
 

@@ -19,7 +19,7 @@ from modelsync.errors import (
     NotFoundError,
     NotSyncedError,
 )
-from modelsync.fetch.wanted import WantedFile, blob_of
+from modelsync.fetch.wanted import WantedFile, blob_of, is_gone
 from modelsync.gguf.header import Header
 from modelsync.gguf.reader import HeaderReader, NeedMore, read_header
 from modelsync.net.retry import Backoff, FinalNetworkError, retryable
@@ -68,24 +68,40 @@ def read(context: Context, wanted: WantedFile) -> Header:
             f"{wanted.label} is not on this machine, nor is its header, and the network is ruled out",
             hint="look at it once without --offline: its header is kept",
         )
-    reading = _HeaderDownload(context, wanted.label, wanted.segments, wanted.file.size, known=bool(sha256))
     if local:
-        return reading.run()
+        return _download_of(context, wanted).run()
     context.tell(Event("resolving", wanted.label, 0, None))
     try:
-        header = reading.run()
+        header, data = _remote(context, wanted)
+    finally:
+        context.tell(Event("done", wanted.label, 0, None))
+    if sha256:
+        kept.keep(context.store, sha256, bytes(data[: header.nbytes]))
+    return header
+
+
+def _remote(context: Context, wanted: WantedFile) -> tuple[Header, bytearray]:
+    """The header at the file's source, and what was read for it; where its commit is gone, at another one."""
+    reading = _download_of(context, wanted)
+    try:
+        return reading.run(), reading.data
     except (CancelledError, NotAModelError):
         raise
     except ModelsyncError as error:
+        moved = wanted.elsewhere() if is_gone(error) else None
+        if moved is not None:
+            found = _remote(context, wanted._replace(segments=moved.segments, relocate=None))
+            context.warn(wanted.moved_note(moved))
+            return found
         told = wanted.explain(error)
         if told is error:
             raise
         raise told from error
-    finally:
-        context.tell(Event("done", wanted.label, 0, None))
-    if sha256:
-        kept.keep(context.store, sha256, bytes(reading.data[: header.nbytes]))
-    return header
+
+
+def _download_of(context: Context, wanted: WantedFile) -> "_HeaderDownload":
+    known = bool(wanted.file.sha256)
+    return _HeaderDownload(context, wanted.label, wanted.segments, wanted.file.size, known=known)
 
 
 def is_local(context: Context, wanted: WantedFile) -> bool:

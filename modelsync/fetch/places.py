@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from modelsync.context import Context
-from modelsync.errors import CancelledError, HttpStatusError, ModelsyncError
-from modelsync.fetch.wanted import WantedFile
+from modelsync.errors import ModelsyncError
+from modelsync.fetch.wanted import WantedFile, is_gone
 from modelsync.gguf.magic import check_magic
 from modelsync.spec.roles import BY_ROLE
 from modelsync.spec.uri_forms import is_model_file
 
 if TYPE_CHECKING:
     from modelsync.fetch.delta import OlderFiles
+    from modelsync.sources.base import Moved
     from modelsync.transfer.jobs import Job
-
-_GONE = frozenset({404, 410})
 
 
 class Place(Protocol):
@@ -90,7 +89,7 @@ class SourcePlace:
 
     def is_final(self, error: ModelsyncError) -> bool:
         """Yes, but where the server itself says that there is no such file."""
-        return not (isinstance(error, HttpStatusError) and error.status in _GONE and not error.redirected)
+        return not is_gone(error)
 
     def note(self, wanted: WantedFile) -> None:
         """Nothing: most files come from here."""
@@ -120,7 +119,7 @@ class RequestedRevision:
 
     def __init__(self, source: SourcePlace) -> None:
         self._source = source
-        self._commits: dict[str, str] = {}
+        self._moved: dict[str, Moved] = {}
 
     def is_final(self, error: ModelsyncError) -> bool:  # noqa: ARG002
         """Yes: no other place is left."""
@@ -128,11 +127,7 @@ class RequestedRevision:
 
     def note(self, wanted: WantedFile) -> str | None:
         """What settles it."""
-        commit = self._commits[wanted.key]
-        return (
-            f"{wanted.label}: the commit of the lock is gone upstream, and the same bytes came from {commit[:7]}; "
-            "`modelsync lock --upgrade` settles it"
-        )
+        return wanted.moved_note(self._moved[wanted.key])
 
     def works_offline(self, wanted: WantedFile) -> bool:  # noqa: ARG002
         """No: the hub is asked."""
@@ -140,15 +135,10 @@ class RequestedRevision:
 
     def job(self, wanted: WantedFile, folder: Path) -> "Job | None":
         """Fetches the same path, if it has the same bytes there."""
-        try:
-            moved = wanted.relocate() if wanted.relocate is not None else None
-        except CancelledError:
-            raise
-        except ModelsyncError:
-            return None  # why the lock's commit could not be had says more
-        if moved is None or moved.segments == wanted.segments:
+        moved = wanted.elsewhere()
+        if moved is None:
             return None
-        self._commits[wanted.key] = moved.commit
+        self._moved[wanted.key] = moved
         return self._source.job(wanted._replace(segments=moved.segments), folder)
 
 

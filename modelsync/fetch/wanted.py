@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import ModelsyncError
+from modelsync.errors import CancelledError, HttpStatusError, ModelsyncError
 from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.names import file_name, printable
 from modelsync.store import blobs, layout
@@ -41,6 +41,31 @@ class WantedFile(NamedTuple):
     def key(self) -> str:
         """What its partial and its lock are called: its digest, else its address."""
         return self.file.sha256 or layout.url_key(" ".join(segment.url for segment in self.segments))
+
+    def elsewhere(self) -> "Moved | None":
+        """Where its source has the same bytes, if its commit is gone; None: nowhere, or that cannot be found out."""
+        try:
+            moved = self.relocate() if self.relocate is not None else None
+        except CancelledError:
+            raise
+        except ModelsyncError:
+            return None  # why the lock's commit could not be had says more
+        return None if moved is None or moved.segments == self.segments else moved
+
+    def moved_note(self, moved: "Moved") -> str:
+        """What a person is told where the bytes came from elsewhere."""
+        return (
+            f"{self.label}: the commit of the lock is gone upstream, and the same bytes came from "
+            f"{moved.commit[:7]}; `modelsync lock --upgrade` settles it"
+        )
+
+
+_GONE = frozenset({404, 410})
+
+
+def is_gone(error: ModelsyncError) -> bool:
+    """Whether a source itself says that there is no such file; a CDN that says so had an old address."""
+    return isinstance(error, HttpStatusError) and error.status in _GONE and not error.redirected
 
 
 def wanted_files(

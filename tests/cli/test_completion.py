@@ -56,6 +56,9 @@ def test_names_groups_variants_and_commands_are_offered(offered: Offered) -> Non
     assert offered("modelsync lock -P t") == ["tiny"]
     assert offered("modelsync sync --group ") == ["big", "chat", "vision"]
     assert offered("modelsync sync --variant s") == ["server"]
+    assert offered("modelsync sync --variant llama3=") == ["llama3=auto", "llama3=server"]
+    assert offered("modelsync sync --variant llama3=s") == ["llama3=server"]
+    assert offered("modelsync sync --variant tiny=") == offered("modelsync sync --variant none=") == []
     assert offered("modelsync ca") == ["cache"]
     assert offered("modelsync cache ") == ["dir", "size", "list", "prune", "clean"]
     assert "--link-mode" in offered("modelsync sync --li")

@@ -4,11 +4,12 @@ import pytest
 
 from modelsync.context import Context
 from modelsync.errors import NotFoundError, RefusedError
-from modelsync.ops import lock, outdated, pull, sync
+from modelsync.ops import estimate, inspect, lock, outdated, pull, sync
 from modelsync.ops.options import Upgrade
 from tests.hub import Status
 from tests.support.content import gguf
 from tests.support.project import LINKED, MANIFEST, QUANTS, REPO, Opened, Place, actions, sync_options
+from tests.support.quant_files import quant
 
 ALL = Upgrade(every_model=True)
 README = {"README.md": b"# words"}
@@ -92,6 +93,31 @@ def test_a_sync_finds_the_same_bytes_at_the_request_s_revision(
     assert actions(upgraded) == [("tiny", "updated")]
     assert upgraded.notes == ()
     assert upgraded.bytes_fetched == 0
+
+
+def test_a_header_is_read_at_the_request_s_revision(place: Place, context: Context, opened: Opened) -> None:
+    """`inspect` and `estimate` look there too, where the commit of the lock is gone, and say so once."""
+    place.repo.commit({"tiny-Q4_K_M.gguf": quant("Q4_K_M")})
+    project = place.write(MANIFEST)
+    lock.lock(context, project)
+    squashed = place.repo.squash()
+    heard: list[str] = []
+    other = opened(warn=heard.append)
+    assert inspect.inspect(other, "tiny", lambda: project).architecture == "llama"
+    estimate.estimate(other, "tiny", lambda: project)
+    (words,) = heard
+    assert squashed[:7] in words
+    assert "modelsync lock --upgrade" in words
+
+
+def test_a_header_of_other_bytes_is_no_substitute(place: Place, context: Context, opened: Opened) -> None:
+    """Where the branch has another model under the path, `inspect` names the commit that is gone."""
+    project = place.write(MANIFEST)
+    lock.lock(context, project)
+    place.repo.commit({"tiny-Q4_K_M.gguf": quant("Q4_K_M")})
+    place.repo.squash()
+    with pytest.raises(NotFoundError, match=place.commit):
+        inspect.inspect(opened(), "tiny", lambda: project)
 
 
 def test_pieces_and_companions_of_a_vanished_commit_are_found(
