@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import Context
+from modelsync.errors import NotFoundError, RefusedError
 from modelsync.fetch.wanted import WantedFile, wanted_file
 from modelsync.spec import choose
 from modelsync.spec.names import file_name, printable, safe_path
@@ -33,10 +34,27 @@ class RepoQuant(NamedTuple):
         return sum(wanted.file.size or 0 for wanted in self.files)
 
 
-def list_quants(
-    context: Context, reference: Reference, companions: Companions = NO_COMPANIONS
-) -> tuple[str, list[RepoQuant]]:
-    """The commit, and the models of the repo in it, each by a URI that names it alone, from small to large."""
+class Candidates(NamedTuple):
+    """The models of a repo that can be had.
+
+    Attributes:
+        commit: The repo's.
+        quants: From small to large, each by a URI that names it alone.
+        notes: What is wrong with those that were left out.
+    """
+
+    commit: str
+    quants: tuple[RepoQuant, ...]
+    notes: tuple[str, ...]
+
+
+def list_quants(context: Context, reference: Reference, companions: Companions = NO_COMPANIONS) -> Candidates:
+    """The models of a repo, without those that cannot be had: one whose parts are not all uploaded yet.
+
+    Raises:
+        NotFoundError: there is no such repo or revision, or it has no model.
+        ModelsyncError: none of its models can be had; the first's error.
+    """
     from modelsync.sources import request as requests
     from modelsync.sources import source_for
     from modelsync.sources.huggingface import check_owner
@@ -52,11 +70,15 @@ def list_quants(
     )
     if not models:
         choose.choose_model((), quant=None, path=None, repo=repo)
-    found = []
+    found, errors = [], []
     for each in models:
-        uri = HfUri(repo, quant=each.label) if each.by_quant else HfUri(repo, path=safe_path(each.path))
-        request = Request(uri, at.commit, **companions._asdict())
-        answer = requests.resolve(request, sources, folder=Path.cwd(), endpoint=endpoint)
+        try:
+            uri = HfUri(repo, quant=each.label) if each.by_quant else HfUri(repo, path=safe_path(each.path))
+            request = Request(uri, at.commit, **companions._asdict())
+            answer = requests.resolve(request, sources, folder=Path.cwd(), endpoint=endpoint)
+        except (NotFoundError, RefusedError) as error:
+            errors.append(error)
+            continue
         files = tuple(
             wanted_file(
                 printable(file_name(file.path)), file, owner, owner.locate(file, endpoint, Path.cwd())
@@ -65,4 +87,7 @@ def list_quants(
         )
         model = tuple(wanted for wanted in files if wanted.file.role == "model")
         found.append(RepoQuant(each.label, uri, model, files[len(model) :]))
-    return at.commit, sorted(found, key=lambda quant: quant.size)
+    if not found:
+        raise errors[0]
+    quants = tuple(sorted(found, key=lambda quant: quant.size))
+    return Candidates(at.commit, quants, tuple(error.message for error in errors))

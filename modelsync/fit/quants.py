@@ -92,7 +92,7 @@ def estimate_quants(
     Raises:
         UsageError: it is no `hf:` URI, or llama.cpp would refuse the settings.
         NotFoundError: there is no such repo or revision, or it has no quants.
-        NotAModelError: none of its quants is a valid GGUF file; of those that are not, the notes tell.
+        NotAModelError: none of its quants is a valid GGUF file; of those that are not, or lack parts, the notes tell.
         ModelsyncError: a header cannot be read.
     """
     uri = reference.uri
@@ -100,7 +100,7 @@ def estimate_quants(
         raise UsageError(f"{reference} is no repo: it has no quants to choose among")
     asked = choosing(asked or EstimateOptions())
     settings = asked.over(profile_of(asked.profile))
-    commit, found = list_quants(context, Reference(HfUri(uri.repo), reference.revision), companions)
+    commit, found, left_out = list_quants(context, Reference(HfUri(uri.repo), reference.revision), companions)
     read = _read(context, found)
     beside = _beside(context, found)
     with machine(settings.profile, ram=asked.ram, gpus=asked.gpus) as here:
@@ -118,7 +118,7 @@ def estimate_quants(
         context.known_to_fit.update(
             wanted.file.sha256 or "" for quant in found if quant.name in names for wanted in quant.all
         )
-    return Quants(f"hf:{uri.repo}", commit, rows, best_of(rows), (*here.notes, *bad))
+    return Quants(f"hf:{uri.repo}", commit, rows, best_of(rows), (*here.notes, *left_out, *bad))
 
 
 def best_of(rows: Sequence[Estimation]) -> Estimation | None:
@@ -152,7 +152,7 @@ def largest_fitting(
         return None
     known = reference_of([model.header], model.header) if model.header.parts == 1 else None
     try:
-        _, found = list_quants(context, Reference(HfUri(uri.repo), reference.revision))
+        found = list_quants(context, Reference(HfUri(uri.repo), reference.revision)).quants
         smaller = [quant for quant in reversed(found) if 0 < quant.size < size]
         read = _read(context, smaller, known) if smaller else []
     except CancelledError:

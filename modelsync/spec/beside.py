@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 from modelsync.errors import NotFoundError
-from modelsync.spec.file_kinds import by_kind
+from modelsync.spec.file_kinds import HEAD_ENDINGS, by_kind
 from modelsync.spec.labels import bits, quant_of, words_of
 from modelsync.spec.names import listed, printable
 
@@ -15,7 +15,7 @@ Beside: TypeAlias = Literal["mmproj", "draft"]
 _NOUNS = {"mmproj": "projector", "draft": "draft head"}
 _NAMED = {"mmproj": "a file with mmproj in its name", "draft": "a file like mtp-….gguf, or in a folder MTP"}
 # Words of a name that tell what a file is, not which model it belongs to.
-_MARKERS = frozenset({"mmproj", "mtp", "eagle3", "dflash", "dspark", "assistant", "model", "ggml", "gguf"})
+_MARKERS = HEAD_ENDINGS | {"mmproj", "vision", "mtp", "model", "ggml", "gguf"}
 _SIZE = re.compile(r"[ae]?[0-9]+(?:\.[0-9]+)?[bm]", re.ASCII)
 
 

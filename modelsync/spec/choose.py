@@ -118,18 +118,18 @@ def quants(paths: Sequence[str], sizes: Mapping[str, int] | None = None) -> tupl
 def _with_quant(paths: Sequence[str], quant: str) -> list[str]:
     """The paths of that quant: by the maker's word, by label, by the plain quant, or the only one with the word.
 
-    A plain model comes before its twin that has a draft head in it.
+    Of several the plainest is first.
     """
     wanted = quant.upper()
     exact = [path for path in paths if (quant_of(path) or "").upper() == wanted]
     if exact:
-        return sorted(exact, key=lambda path: "mtp" in words_of(path))
+        return sorted(exact, key=_plainness)
     labelled = [path for path, label in labels(paths).items() if label.upper() == wanted]
     if labelled:
         return labelled
     plain = [path for path in paths if (own := quant_of(path)) and plain_quant(own) == wanted]
     if plain:
-        return sorted(plain, key=lambda path: "mtp" in words_of(path))
+        return sorted(plain, key=_plainness)
     word = re.compile(rf"(?<![A-Z0-9_]){re.escape(wanted)}(?![A-Z0-9_])")
     named = [
         path
@@ -137,6 +137,18 @@ def _with_quant(paths: Sequence[str], quant: str) -> list[str]:
         if wanted in (found.upper() for found in quants_in(path)) or word.search(stem_of(path).upper())
     ]
     return named if len(named) == 1 else []  # a word in many names distinguishes none
+
+
+def _plainness(path: str) -> tuple[bool, int, int, bool, int]:
+    """Sorts a plain model before its twins: one with a draft head in it, `-128K-`, `-fixed`, a split one."""
+    words = words_of(path)
+    return (
+        "mtp" in words,
+        path.count("/"),
+        len(words) + len(quants_in(path)),
+        part_of(path) is not None,
+        len(path),
+    )
 
 
 def _uri(repo: str, path: str) -> str:

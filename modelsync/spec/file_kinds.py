@@ -14,11 +14,12 @@ from modelsync.spec.names import file_name
 from modelsync.spec.parts import part_of
 from modelsync.spec.uri_forms import is_model_file
 
-_ENDINGS = frozenset({"assistant", "eagle3", "dflash", "dspark"})
+HEAD_ENDINGS = frozenset({"assistant", "eagle3", "dflash", "dspark", "draft", "drafter", "nextn"})
 _HEAD_START = re.compile(r"(?:(?:mtp|dspark|dflash)[0-9]*|eagle3)(?![a-z0-9])", re.IGNORECASE | re.ASCII)
 _FOLDERS = frozenset({"mtp", "eagle3", "dflash", "dspark"})
 _SMALL_WORDS = frozenset({"imatrix", "lora", "qlora", "adapter"})  # a merged model has `lora` in its name too
-_PART_WORDS = frozenset({"tokenizer", "wavtokenizer", "vocoder", "vocab"})
+_PART_WORDS = frozenset({"tokenizer", "wavtokenizer", "vocoder", "audiodecoder", "vocab"})
+_AID_ENDINGS = frozenset({"be", "audio", "tts"})
 _SMALLER = 4  # calibration data and adapters are less than this part of the largest model beside them
 
 
@@ -50,11 +51,14 @@ def by_kind(paths: Iterable[str], sizes: Mapping[str, int] | None = None) -> Fil
             part = part_of(path)
             first = found.setdefault(part.sibling(1) if part else path, path)
             whole[first] = whole.get(first, 0) + ((sizes or {}).get(path) or 0)
-    projectors = tuple(path for path in found.values() if is_projector(path))
+    names = {tuple(words_of(path)) for path in found.values()}
+    projectors = tuple(
+        path for path in found.values() if is_projector(path) or _ends_with(path, {"vision"}, names)
+    )
     rest = [path for path in found.values() if path not in projectors]
     others = [path for path in rest if not _begins_as_head(path)]
     plain = {tuple(words_of(path)) for path in others}
-    others = [path for path in others if not _ends_with(path, _ENDINGS, plain)]
+    others = [path for path in others if not _ends_with(path, HEAD_ENDINGS, plain)]
     heads = tuple(path for path in rest if path not in others)
     models = tuple(path for path in others if not _is_aid(path, whole, others, plain))
     if not models:
@@ -74,16 +78,20 @@ def _begins_as_head(path: str) -> bool:
 
 
 def _ends_with(path: str, endings: Container[str], plain: Container[tuple[str, ...]]) -> bool:
-    """Whether the name without its quant ends with one of these words, and a file has the name without it."""
+    """Whether the name without its quant ends with such words, and a file has the name without them."""
     words = words_of(path)
-    return bool(words) and words[-1] in endings and tuple(words[:-1]) in plain
+    while words and words[-1] in endings:
+        words.pop()
+        if tuple(words) in plain:
+            return True
+    return False
 
 
 def _is_aid(
     path: str, whole: Mapping[str, int], others: Sequence[str], plain: Container[tuple[str, ...]]
 ) -> bool:
-    """Whether it is no model beside the others: calibration data, an adapter, a tokenizer, a big-endian twin."""
-    if _is_only_imatrix(path) or _ends_with(path, {"be"}, plain):
+    """Whether it is no model beside the others: calibration data, an adapter, a tokenizer, a voice."""
+    if _is_only_imatrix(path) or _ends_with(path, _AID_ENDINGS, plain):
         return True
     words = _aid_words(path)
     beside = [other for other in others if not _aid_words(other)]

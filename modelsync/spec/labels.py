@@ -19,6 +19,12 @@ _QUANT = re.compile(
     r"(?:[-_][0-9]+(?:\.[0-9]+)?bpw)?(?:-imat(?:rix)?)?(?![A-Za-z0-9])",
     re.IGNORECASE | re.ASCII,
 )
+# A quant behind one of these words is that of some tensors, or of the file it was made from.
+_OF_A_PART = re.compile(
+    r"(?:^|[^A-Za-z0-9])(?:from|kv|cache|(?:token[-_])?embd?|embed(?:ding)?s?|out(?:put)?s?|head|router|gate|emb"
+    r"|(?:attn|ffn)(?:[-_][a-z]{1,5})?|exps?|experts?|shexp)[-_. ]$",
+    re.IGNORECASE,
+)
 _AROUND = re.compile(r"^(?:UD|i1|smol)-|(?:[-_][0-9.]+bpw)?(?:-imat(?:rix)?)?$", re.IGNORECASE)
 _SPELT = re.compile(r"(Q[0-9])[-._]?(K)(?:[-._]?([SML]))?|(IQ[0-9])(XXS|XS|NL|S|M)", re.IGNORECASE)
 _BETWEEN = re.compile(r"[-_\s]+|\.(?![0-9])|(?<![0-9])\.")
@@ -34,9 +40,10 @@ def stem_of(path: str) -> str:
 def quant_of(path: str) -> str | None:
     """The quant that a path names, as its maker wrote it: in the file's name, else in that of a folder."""
     for segment in reversed(stem_of(path).split("/")):
-        words = _QUANT.findall(segment)
-        if words:
-            return str(words[-1])
+        found = list(_QUANT.finditer(segment))
+        whole = [match for match in found if not _OF_A_PART.search(segment[: match.start()])]
+        if found:
+            return (whole or found)[-1][0]
     return None
 
 
@@ -68,7 +75,7 @@ def labels(models: Sequence[str]) -> Mapping[str, str]:
     """What to call each of a repo's models: no two have the same label, whatever the case.
 
     The label is the quant that the maker wrote. A name without one, or with that of another file too, is told by what
-    follows the words that all names begin with; where that tells nothing, by the whole path.
+    follows the words that all names begin with; where that tells nothing, by the path without its ending, or whole.
     """
     quants = {path: quant_of(path) for path in models}
     start = _common_start([file_name(stem_of(path)) for path in models])
@@ -77,11 +84,10 @@ def labels(models: Sequence[str]) -> Mapping[str, str]:
     first = {
         path: quant if quant and quant.lower() in once else rests[path] for path, quant in quants.items()
     }
-    once = _once(first.values())
-    return {
-        path: printable(label if label.lower() in once else stem_of(path), MAX_PATH)
-        for path, label in first.items()
-    }
+    for fallback in (stem_of, str):
+        once = _once(first.values())
+        first = {path: label if label.lower() in once else fallback(path) for path, label in first.items()}
+    return {path: printable(label, MAX_PATH) for path, label in first.items()}
 
 
 def _once(texts: Iterable[str | None]) -> frozenset[str]:
@@ -95,7 +101,7 @@ def _once(texts: Iterable[str | None]) -> frozenset[str]:
 
 
 def _common_start(names: Sequence[str]) -> int:
-    """How many characters the names have in common at their start, up to the end of a word."""
+    """How many characters the names have in common at their start, up to the end of a word and before a quant."""
     if len(names) < 2:
         return 0
     first, last = min(names), max(names)
@@ -103,4 +109,5 @@ def _common_start(names: Sequence[str]) -> int:
     shorter = min(len(first), len(last))
     same = shorter if same is None else same
     ends = [match.end() for match in _BETWEEN.finditer(first) if match.end() <= same]
-    return ends[-1] if ends else 0
+    end = ends[-1] if ends else 0
+    return next((match.start() for match in _QUANT.finditer(first) if match.start() < end < match.end()), end)

@@ -123,3 +123,20 @@ def test_a_draft_head_is_not_locked_as_the_model(place: Cli) -> None:
     place("add", "gemma", f"hf:{REPO}", "--no-sync")
     assert locked(place) == ["gemma-4-E2B-it-qat-UD-Q4_K_XL.gguf"]
     assert "no quant Q8_0" in place("add", "head", f"hf:{REPO}:Q8_0", "--no-sync", status=1).err
+
+
+def test_a_quant_that_is_still_uploaded_is_left_out(place: Cli) -> None:
+    """A part is missing: the others have their rows, and a note says what is missing."""
+    files = parts("Q8_0", 3)
+    last = sorted(files)[-1]
+    place.repo.commit({**files, "tiny-Q4_K_M.gguf": quant("Q4_K_M")})
+    place.repo.commit({last: None})
+    done = place("estimate", f"hf:{REPO}", *DESCRIBED, "--format", "json")
+    assert [row["quant"] for row in done.json["rows"]] == ["Q4_K_M"]
+    (note,) = done.json["notes"]
+    assert "lacks 1 of the 3 parts" in note
+    assert last in note
+    place("add", "fit", f"hf:{REPO}", "--fit", *DESCRIBED, "--no-sync")
+    assert locked(place) == ["tiny-Q4_K_M.gguf"]
+    place.repo.commit({"tiny-Q4_K_M.gguf": None})
+    assert "lacks 1 of the 3 parts" in place("estimate", f"hf:{REPO}", *DESCRIBED, status=1).err

@@ -30,6 +30,28 @@ SMOL = tuple(
     for quant in ("IQ2_KS", "smol-IQ2_KS", "UD-IQ3_XXS", "BF16")
     for part in (1, 2)
 )
+# Of several files of one quant, each of which says more of itself than the last: the plainest is meant.
+EMBEDDINGS_KEPT = ("L3-bf16-q8_0.gguf", "L3-f16-q8_0.gguf", "L3-q8_0.gguf", "L3-bf16.gguf")
+TENSORS_NAMED = (
+    "C-IQ3_XXS_embed_q6_0.gguf",
+    "C-IQ3_XXS.gguf",
+    "C-Q4_0-attn-Q8_0.gguf",
+    "C-Q8_0-from-f16.gguf",
+)
+REVISED = ("X-Q4_K_M-fixed.gguf", "X-Q4_K_M-v2.gguf", "X-Q4_K_M.gguf", "X-128K-Q4_K_M.gguf")
+CUT_AND_WHOLE = ("X-Q4_K_M-00001-of-00002.gguf", "X-Q4_K_M-00002-of-00002.gguf", "X-Q4_K_M.gguf")
+SPEECH_PARTS = tuple(
+    f"{part}LFM2-Audio-1.5B-{quant}.gguf"
+    for part in ("audiodecoder-", "mmproj-audioencoder-", "")
+    for quant in ("Q8_0", "F16")
+)
+VISION = ("Q-27B-noMTP-IQ2_M.gguf", "Q-27B-IQ2_M.gguf", "Q-27B-draft-Q8_0.gguf", "Q-27B-vision-f16.gguf")
+OMNI = (
+    "MiniCPM-o-4_5-Q4_K_M.gguf",
+    "audio/MiniCPM-o-4_5-audio-F16.gguf",
+    "tts/MiniCPM-o-4_5-tts-F16.gguf",
+    "vision/MiniCPM-o-4_5-vision-F16.gguf",
+)
 MRADERMACHER = (
     "X.i1-IQ2_XXS.gguf",
     "X.i1-Q4_K_M.gguf",
@@ -71,6 +93,22 @@ MRADERMACHER = (
         (("X-Q4_0_4_4.gguf", "X-Q4_0.gguf"), "Q4_0", "X-Q4_0.gguf"),
         (("MODEL-Q8_0.GGUF", "readme.txt"), "Q8_0", None),
         (("dflash2-x-Q8_0.gguf", "x-Q6_K.gguf"), None, "x-Q6_K.gguf"),
+        (EMBEDDINGS_KEPT, "Q8_0", "L3-q8_0.gguf"),
+        (EMBEDDINGS_KEPT, "bf16-q8_0", "L3-bf16-q8_0.gguf"),
+        (EMBEDDINGS_KEPT, "BF16", "L3-bf16.gguf"),
+        (TENSORS_NAMED, "IQ3_XXS", "C-IQ3_XXS.gguf"),
+        (TENSORS_NAMED, "Q4_0", "C-Q4_0-attn-Q8_0.gguf"),
+        (TENSORS_NAMED, None, "C-Q8_0-from-f16.gguf"),
+        (REVISED, "Q4_K_M", "X-Q4_K_M.gguf"),
+        (REVISED, "Q4_K_M-fixed", "X-Q4_K_M-fixed.gguf"),
+        (REVISED, None, "X-Q4_K_M.gguf"),
+        (CUT_AND_WHOLE, "Q4_K_M", "X-Q4_K_M.gguf"),
+        (SPEECH_PARTS, "Q8_0", "LFM2-Audio-1.5B-Q8_0.gguf"),
+        (VISION, "IQ2_M", "Q-27B-IQ2_M.gguf"),
+        (VISION, "noMTP-IQ2_M", "Q-27B-noMTP-IQ2_M.gguf"),
+        (OMNI, None, "MiniCPM-o-4_5-Q4_K_M.gguf"),
+        (("x-embed-Q4_K_M.gguf", "x-embed-f16.gguf"), "F16", "x-embed-f16.gguf"),
+        (("Y-11B-Vision-Q4_K_M.gguf", "Y-11B-Vision-Q8_0.gguf"), "Q8_0", "Y-11B-Vision-Q8_0.gguf"),
         (("eagle-7b-Q5_K_M.gguf", "eagle-7b-Q6_K.gguf"), "Q6_K", "eagle-7b-Q6_K.gguf"),
     ],
 )
@@ -87,6 +125,14 @@ def test_the_file_that_its_maker_would_mean(
     [
         (APEX, {"Balanced", "Compact", "I-Balanced", "I-Compact", "I-Mini", "I-Quality", "Quality"}),
         (KQUANT, {"17gb", "dynamic"}),
+        (EMBEDDINGS_KEPT, {"bf16-q8_0", "f16-q8_0", "q8_0", "bf16"}),
+        (TENSORS_NAMED[2:], {"Q4_0", "Q8_0"}),
+        (REVISED[:3], {"Q4_K_M-fixed", "Q4_K_M-v2", "Q4_K_M"}),
+        (CUT_AND_WHOLE, {CUT_AND_WHOLE[0], CUT_AND_WHOLE[2]}),
+        (SPEECH_PARTS, {"Q8_0", "F16"}),
+        (VISION, {"noMTP-IQ2_M", "IQ2_M"}),
+        (OMNI, {"Q4_K_M"}),
+        (("q-27b-Q4_K_M.gguf", "q-27b-dflash-draft-Q8_0.gguf", "q-27b-nextn-Q8_0.gguf"), {"Q4_K_M"}),
         (NOISE, {"HighNoise-Q4_K_M", "HighNoise-Q8_0", "LowNoise-Q4_K_M", "LowNoise-Q8_0"}),
         (SPEECH, {"Q3_K_L", "Q6_K"}),
         (SMOL, {"IQ2_KS", "smol-IQ2_KS", "UD-IQ3_XXS", "BF16"}),
@@ -131,6 +177,8 @@ def test_an_adapter_is_small_beside_its_model() -> None:
         (("gemma-4-26B_q4_0-it.gguf", "gemma-4-26B-it-mmproj.gguf"), 0, "gemma-4-26B-it-mmproj.gguf"),
         (MRADERMACHER, 1, "X.mmproj-Q8_0.gguf"),
         (KQUANT, 0, "mmproj-kquant.gguf"),
+        (VISION, 1, "Q-27B-vision-f16.gguf"),
+        (OMNI, 0, "vision/MiniCPM-o-4_5-vision-F16.gguf"),
     ],
 )
 def test_the_projector_that_its_maker_would_mean(
@@ -158,6 +206,10 @@ def test_a_repo_with_a_file_for_each_tensor_is_one_model() -> None:
         ("nomic-embed-text-v1.5.f16.gguf", "f16"),
         ("X-Q4_0_8_8.GGUF", "Q4_0_8_8"),
         ("X-Q8_0_R8.gguf", "Q8_0_R8"),
+        ("C_iMat-IQ3_KT_Nv2_embed_q6_0_output&attn_v_iq5ksr4_attn_k_iq4ksr4.gguf", "IQ3_KT"),
+        ("G-350M-MXFP4_MOE-output_q6_K-router_gate_emb_q6_K.gguf", "MXFP4_MOE"),
+        ("X-Q4_K_M-kv-q8_0.gguf", "Q4_K_M"),
+        ("X-Q8_0-from-bf16.gguf", "Q8_0"),
         ("model-v2.5.gguf", None),
     ],
 )
