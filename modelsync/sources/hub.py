@@ -13,10 +13,17 @@ from urllib.parse import quote
 
 from modelsync.errors import ModelsyncError, NetworkError, NotFoundError, RefusedError
 from modelsync.sources import hub_errors
-from modelsync.spec import digest
-from modelsync.spec.lock.model import MAX_FILE_SIZE
+from modelsync.sources.hub_answers import (
+    RemoteFile,
+    file_of_headers,
+    license_of,
+    names,
+    next_page,
+    remote_file,
+    siblings,
+)
+from modelsync.spec.lock.keys import is_commit
 from modelsync.spec.lock.origin import hf_url
-from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,31 +32,10 @@ if TYPE_CHECKING:
     from modelsync.net.client import Client
 
 MAX_PAGES = 200
-MAX_SIBLINGS = 999  # a page of a tree has 1000: a list that long may have been cut
 MAX_ENTRIES = 200_000
 MAX_REF = 256  # characters of a name
 MAX_REFS = 1000  # branches and tags among which a misspelt one is looked for
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _REPO = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
-_QUERY = re.compile(r"[!-~]+")
-_LINK = re.compile(  # possessive: a long header is read once
-    r"<([^<>]*+)>((?:\s*+;\s*+[\w-]++\s*+=\s*+(?:\"[^\"]*+\"|[^\s,;\"]*+))*+)"
-)
-
-
-class RemoteFile(NamedTuple):
-    """A file in a commit.
-
-    Attributes:
-        size: Bytes; None where the hub's list does not say.
-        sha256: Of the content, for a file in LFS; else None.
-        etag: The file's ETag at `/resolve`: the sha256 of an LFS file, the git blob ID of another.
-    """
-
-    size: int | None
-    sha256: str | None
-    etag: str | None
 
 
 class Repo(NamedTuple):
@@ -134,9 +120,9 @@ class Hubs:
         info = self._get(url, endpoint, repo, revision, {"blobs": "true"})
         value = info.value
         commit = value.get("sha") if isinstance(value, dict) else None
-        if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
+        if not isinstance(commit, str) or not is_commit(commit):
             raise hub_errors.not_a_hub(endpoint, f"it names no commit for {repo}")
-        if _COMMIT.fullmatch(revision) and commit != revision:
+        if is_commit(revision) and commit != revision:
             raise RefusedError(
                 f"{endpoint} was asked for commit {revision} of {repo} and answers with {commit}"
             )
@@ -161,13 +147,7 @@ class Hubs:
             found = self._client().head(url)
         except ModelsyncError as error:
             raise hub_errors.explain(error, endpoint, repo.id, revision=repo.commit, path=path) from error
-        linked = digest.etag(found.headers.get("x-linked-etag", "")) or ""
-        size = found.headers.get("x-linked-size", "")
-        if not size and found.redirect_to is None:
-            size = found.headers.get("content-length", "")
-        sha256 = linked if _SHA256.fullmatch(linked) else None
-        known = size.isdecimal() and len(size) < 20 and int(size) <= MAX_FILE_SIZE
-        return RemoteFile(int(size) if known else None, sha256, sha256)
+        return file_of_headers(found.headers, redirected=found.redirect_to is not None)
 
     def _ask_files(self, endpoint: str, repo: Repo) -> Mapping[str, RemoteFile]:
         first = f"{endpoint}/api/models/{repo.id}/tree/{repo.commit}"
@@ -228,82 +208,3 @@ class Hubs:
             if isinstance(ref, dict)
         ]
         return tuple(name for name in refs[:MAX_REFS] if isinstance(name, str) and len(name) < MAX_REF)
-
-
-def remote_file(entry: Mapping[str, Any], endpoint: str, repo: str) -> RemoteFile:
-    """Reads one entry of a tree; the `oid` of an LFS file is the sha256 of its content."""
-    lfs = entry.get("lfs")
-    name = printable(str(entry.get("path")))
-    size = lfs.get("size") if isinstance(lfs, dict) else entry.get("size")
-    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_FILE_SIZE:
-        raise hub_errors.not_a_hub(endpoint, f"it gives no size for {name} of {repo}")
-    if isinstance(lfs, dict):
-        sha256 = lfs.get("oid")
-        if isinstance(sha256, str):  # some hubs write it as Git LFS does
-            sha256 = sha256.removeprefix("sha256:").lower()
-        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-            raise hub_errors.not_a_hub(endpoint, f"it gives no sha256 for {name} of {repo}")
-        return RemoteFile(size, sha256, sha256)
-    oid = entry.get("oid")
-    return RemoteFile(size, None, oid if isinstance(oid, str) and _COMMIT.fullmatch(oid) else None)
-
-
-def names(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """The paths of the files that a hub lists with a commit, whatever else it says of them."""
-    entries = info.get("siblings")
-    paths = [
-        entry.get("rfilename")
-        for entry in (entries if isinstance(entries, list) else [])
-        if isinstance(entry, dict)
-    ]
-    return tuple(path for path in paths if isinstance(path, str))
-
-
-def siblings(info: Mapping[str, Any]) -> Mapping[str, RemoteFile] | None:
-    """The files that a hub lists with a commit; None if the list may be incomplete.
-
-    It spares the request for the tree. Mirrors may ignore `blobs=true` or list no files, and a hub may cut the list of
-    a very large repo.
-    """
-    entries = info.get("siblings")
-    if not isinstance(entries, list) or len(entries) > MAX_SIBLINGS:
-        return None
-    files: dict[str, RemoteFile] = {}
-    for entry in entries:
-        path = entry.get("rfilename") if isinstance(entry, dict) else None
-        if not isinstance(path, str):
-            return None
-        lfs = entry.get("lfs")
-        of_lfs = {**lfs, "oid": lfs.get("sha256")} if isinstance(lfs, dict) else None
-        same = {"path": path, "size": entry.get("size"), "oid": entry.get("blobId"), "lfs": of_lfs}
-        try:
-            files[path] = remote_file(same, "", "")
-        except ModelsyncError:
-            return None
-    return files or None
-
-
-def next_page(link: str, first: str) -> str | None:
-    """The URL of the next page by a `Link` header, or None.
-
-    Only the query of the link is used, with the first URL: mirrors pass on the links of the hub that they mirror, and
-    no link may lead a request elsewhere.
-    """
-    for target, parameters in _LINK.findall(link):
-        if re.search(r";\s*rel\s*=\s*\"?next\"?\s*(;|$)", parameters, re.IGNORECASE):
-            query = target.partition("#")[0].partition("?")[2]
-            return f"{first.partition('?')[0]}?{query}" if _QUERY.fullmatch(query) else None
-    return None
-
-
-def license_of(info: Mapping[str, Any]) -> str | None:
-    """The license of a repo by its card: one, several, or the name of an `other` one."""
-    card = info.get("cardData")
-    if not isinstance(card, dict):
-        return None
-    said = card.get("license")
-    names = [name for name in (said if isinstance(said, list) else [said]) if isinstance(name, str) and name]
-    own = card.get("license_name")
-    if names == ["other"] and isinstance(own, str) and own:
-        names = [own]
-    return printable(", ".join(names[:8]), limit=200) if names else None

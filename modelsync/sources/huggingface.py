@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from modelsync.errors import ModelsyncError
     from modelsync.net.client import Client
     from modelsync.sources.base import Question
-    from modelsync.sources.hub import RemoteFile, Repo
+    from modelsync.sources.hub import Repo
+    from modelsync.sources.hub_answers import RemoteFile
     from modelsync.spec.choose import Choice
     from modelsync.spec.lock.model import LockedFile
     from modelsync.spec.roles import Role

@@ -16,6 +16,7 @@ from modelsync.spec.names import did_you_mean, printable
 from modelsync.spec.parts import part_of, siblings
 from modelsync.spec.uri_forms import is_model_file
 
+_OTHER_PIECE = re.compile(r"\.gguf[-._](?:split-)?[a-z]{1,2}$", re.IGNORECASE)  # `x.gguf-split-a`, `x.gguf.a`
 DEFAULT_QUANTS = ("Q4_K_M", "Q8_0")
 MAX_COMPARED = 2000  # paths among which a misspelt one is looked for
 
@@ -80,6 +81,11 @@ def choose_model(
         found = _with_quant(firsts, quant)
         if not found:
             there = quants(paths, sizes)
+            if cut := [path for path in paths if _OTHER_PIECE.search(path) and _with_quant([path], quant)]:
+                raise NotFoundError(
+                    f"{repo} has {printable(quant)} only in pieces whose names do not say how many they are",
+                    hint=f"join them by hand ({printable(', '.join(cut), 600)}), or take another quant",
+                )
             raise NotFoundError(
                 f"{repo} has no quant {printable(quant)}{did_you_mean(quant.upper(), there)}",
                 hint=f"it has {printable(', '.join(there), 600)}" if there else _these(firsts),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from modelsync.errors import NotFoundError, RefusedError
 from modelsync.sources.base import Found
-from modelsync.sources.hub import license_of, next_page
+from modelsync.sources.hub_answers import license_of, next_page
 from modelsync.sources.huggingface import HuggingFace
 from modelsync.spec.lock.origin import hf_url
 from tests.hub import Headers, Hub, Status

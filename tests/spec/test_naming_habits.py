@@ -160,6 +160,17 @@ def test_a_part_of_a_label_is_none(quant: str) -> None:
     assert "I-Compact" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize("piece", ["-split-a", "-split-b", ".a", "-split-ab"])
+def test_pieces_that_name_no_count_are_told(piece: str) -> None:
+    """The error names them in place of saying that the quant is not there."""
+    paths = ("ll-70b.Q4_K_M.gguf", f"ll-70b.Q6_K.gguf{piece}")
+    with pytest.raises(NotFoundError, match="only in pieces") as caught:
+        choose_model(paths, quant="Q6_K", path=None, repo=REPO)
+    assert paths[1] in str(caught.value.hint)
+    with pytest.raises(NotFoundError, match="has no quant Q8_0"):
+        choose_model(paths, quant="Q8_0", path=None, repo=REPO)
+
+
 def test_an_adapter_is_small_beside_its_model() -> None:
     """A merged model has `lora` in its name too, and is as large as any."""
     paths = ("gemma-lora-F16.gguf", "gemma-Q4_K_M.gguf")
