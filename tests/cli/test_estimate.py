@@ -26,7 +26,7 @@ def test_a_model_that_is_not_here_is_estimated_by_its_header(cli: Cli, repo: str
 
 
 def test_a_gpu_is_used_without_being_asked_for(cli: Cli, repo: str) -> None:
-    """As it would be loaded a model stays on the CPU; at its best it is on the GPU, with the settings for that."""
+    """As it would be loaded a model stays on the CPU; at its best it is on the GPU, with settings for that."""
     done = cli("estimate", f"{repo}:Q8_0", "--gpu", "24GiB", "--ram", "32GiB")
     lines = done.out.splitlines()
     assert "  as it would be loaded: fits the memory, all on the CPU" in lines
@@ -35,6 +35,9 @@ def test_a_gpu_is_used_without_being_asked_for(cli: Cli, repo: str) -> None:
     rows = [line.split() for line in lines if " off " in line or " on " in line]
     assert [row[-1] for row in rows if row[-1] == "fits"] == ["fits"] * 4
     assert all(len(line) <= 80 for line in lines)
+    server = ("estimate", f"{repo}:Q8_0", "--profile", "llama-server", "--ram", "32GiB")
+    assert "with --ctx-size 256 --n-gpu-layers all --flash-attn on\n" in cli(*server, "--gpu", "24GiB").out
+    assert "with --ctx-size 256 --flash-attn on\n" in cli(*server).out
     only = cli("estimate", f"{repo}:Q8_0", "--ram", "32GiB", "--flash-attn").out
     assert " off " not in only
 

@@ -7,6 +7,7 @@ from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import titled
 from modelsync.display import units
 from modelsync.memory import placement
+from modelsync.memory.load_settings import LLAMA_SERVER
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
@@ -184,11 +185,19 @@ def _verdict(verdict: "Verdict") -> str:
 
 
 def _settings(profile: "LoadProfile") -> str:
-    """The settings of a profile, as a manifest and `llama_cpp.Llama` take them."""
+    """The settings of a profile: llama-server's flags, else as a manifest and `llama_cpp.Llama` take them."""
+    found = profile.outcome.estimate
+    if found.settings.profile == LLAMA_SERVER.profile:
+        from modelsync.ops.export.llama_server import options
+
+        flags, _ = options(profile.load)
+        if len(found.uses) == 1:
+            del flags["n-gpu-layers"]
+        return " ".join(f"--{name} {value}" for name, value in flags.items())
     told = {
         name: str(value).lower()
         for name, value in profile.load.items()
-        if name != "n_gpu_layers" or profile.outcome.estimate.gpu_layers
+        if name != "n_gpu_layers" or found.gpu_layers
     }
     return ", ".join(f"{name} = {value}" for name, value in told.items())
 
