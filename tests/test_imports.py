@@ -1,5 +1,6 @@
 """What start-up may import: the promise behind a sync that costs nothing."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from tests.hub import Hub
 from tests.support.content import gguf
+from tests.support.folder_models import FOLDER, FOLDER_REPO, minilm
 from tests.support.project import REPO
 
 HEAVY = (
@@ -61,6 +63,21 @@ def imported(code: str, folder: Path) -> set[str]:
 def test_the_api_imports_nothing_heavy_for_what_is_here(project: Path, hub: Hub, code: str) -> None:
     """`import modelsync`, `path()` of a file that is here and a sync with nothing to do import no heavy package."""
     assert imported(code, project) & {*HEAVY, "click"} == set()
+    assert hub.seen() == []
+
+
+@pytest.mark.parametrize("linked", ["", '[modelsync]\ndir = "models"\n'], ids=["store", "dir"])
+def test_a_folder_that_is_here_imports_nothing_heavy(project: Path, hub: Hub, linked: str) -> None:
+    """With the memo of a bare sync, and without one: then the lock is read."""
+    hub.repo(FOLDER_REPO).commit(minilm())
+    (project / "models.toml").write_text(linked + FOLDER)
+    subprocess.run([sys.executable, "-m", "modelsync", "-q", "sync"], cwd=project, check=True)
+    hub.clear()
+    code = "import modelsync; assert len(modelsync.files('minilm').files) == 5; modelsync.sync()"
+    assert imported(code, project) & {*HEAVY, "click"} == set()
+    for memo in Path(os.environ["MODELSYNC_STORE"]).glob("memos-v1/*"):
+        memo.unlink()
+    assert imported(code.partition("; modelsync.sync")[0], project) & {*HEAVY, "click"} == set()
     assert hub.seen() == []
 
 

@@ -85,6 +85,10 @@ def pull(
     """
     if filename is not None and directory is None:
         raise UsageError("--filename names a file in a folder", hint="give --dir too")
+    if filename is not None and globs.include:
+        raise UsageError(
+            "--filename names one file, and --include makes a folder", hint="leave one of them out"
+        )
     asked = [_request(context, text, globs) for text in texts]
     requests = list(dict.fromkeys(asked))
     if filename is not None and len(requests) != 1:

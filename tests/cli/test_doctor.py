@@ -296,6 +296,8 @@ def test_a_path_variable_is_held_against_the_disk_and_the_manifest(synced: Cli) 
     assert found["MODELSYNC_MMPROJ_TINI"]["hint"] == "did you mean MODELSYNC_MMPROJ_TINY?"
     found = look(synced, MODELSYNC_PATH_TINI=__file__)
     assert found["MODELSYNC_PATH_TINI"]["hint"] == "did you mean MODELSYNC_PATH_TINY?"
+    found = look(synced, MODELSYNC_PATH_TINY=str(synced.folder))
+    assert found["MODELSYNC_PATH_TINY"]["state"] == "note"  # a folder model's
 
 
 # --- the project and the store -------------------------------------------------------------------------

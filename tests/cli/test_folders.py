@@ -56,6 +56,10 @@ def test_globs_without_a_whole_repo_are_told_before_anything_is_asked(empty: Cli
     assert (empty.folder / "models.toml").read_text() == "[models]\n"
     done = empty("pull", f"hf:{FOLDER_REPO}", "--exclude", "*.json", status=2)
     assert "--include" in done.err
+    done = empty("add", "x", f"hf:{FOLDER_REPO}", "--fit", "--include", "*.json", status=2)
+    assert "--fit chooses a GGUF quant" in done.err
+    done = empty("pull", f"hf:{FOLDER_REPO}", *GLOBS, "--dir", "out", "--filename", "x", status=2)
+    assert "--filename names one file" in done.err
     assert empty.hub.seen() == []
 
 

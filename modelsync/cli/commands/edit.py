@@ -137,6 +137,10 @@ def add(
             "--ctx, --gpu and --ram say what --fit is to choose for",
             hint="add --fit, or set n_ctx in the load table of the manifest",
         )
+    if fit and model.include:
+        raise UsageError(
+            "--fit chooses a GGUF quant, and --include makes a folder of files", hint="give one of them"
+        )
     if fit and frozen:
         raise UsageError("--fit asks the hub which quants there are, and --frozen makes no request")
     chosen: list[Chosen] = []
