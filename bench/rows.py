@@ -43,6 +43,7 @@ INSTALL = {
     "curl": "apt install curl",
     "aria2c": "apt install aria2",
     "node-llama-cpp": "make node, or npm install node-llama-cpp and NODE_LLAMA_CPP=its command",
+    "openssl": "apt install openssl",
     "b3sum": "apt install b3sum (in its place: the blake3 package over mmap, all cores)",
     "nginx": "apt install nginx-light (in its place: the test suite's hub in Python)",
 }
@@ -245,6 +246,49 @@ def blob_of(home: Path, size: int) -> Path:
     )
 
 
+OPENSSL = "openssl dgst -sha256"
+
+
+def _adopt(setting: Setting) -> dict[str, list[Run]]:
+    """A locked model that is in the Hugging Face cache of the same file system; the store is empty each time."""
+    file = source(setting.place, GiB)
+    digest = digest_of(file)
+    with tempfile.TemporaryDirectory(prefix="adopt-", dir=setting.place) as homes, Serving() as hub:
+        hub.offer(REPO, {"m.gguf": file})
+
+        def ours(build: Build) -> Contender:
+            home = Path(homes) / build.name
+            synced(hub, build, home)
+            shutil.rmtree(home / "store")
+            cached = home / ".cache" / "huggingface" / "hub" / "models--bench--models" / "blobs" / digest
+            cached.parent.mkdir(parents=True)
+            shutil.copyfile(file, cached)
+            seen = cached.stat()
+
+            def check(_: Path) -> None:
+                """No byte was copied, and the cache's file is as it was."""
+                now = cached.stat()
+                kept = (now.st_mode, now.st_mtime_ns, now.st_size) == (
+                    seen.st_mode,
+                    seen.st_mtime_ns,
+                    seen.st_size,
+                )
+                if not kept or not blob_of(home, GiB).samefile(cached):
+                    raise RuntimeError("the file was copied, or changed")
+
+            contender = ours_on(hub, build, check, "sync", "--frozen")
+            return contender._replace(
+                place=home,
+                prepare=lambda folder: shutil.rmtree(folder / "store", ignore_errors=True),
+                environment={**contender.environment, "XDG_CACHE_HOME": "{folder}/.cache"},
+            )
+
+        adopt = [ours(build) for build in setting.builds]
+        openssl = [tool("openssl") or "openssl", "dgst", "-sha256", str(file)]
+        peers = [Contender(OPENSSL, lambda _: openssl, lambda _: None)] if installed("openssl") else []
+        return setting.in_turn(adopt, peers)
+
+
 def _hash(file: Path) -> Contender:
     """BLAKE3 of a file, and nothing else."""
     b3sum = [tool("b3sum") or ""] if installed("b3sum") else [sys.executable, "-c", BLAKE3]
@@ -292,4 +336,5 @@ def rows() -> tuple[Row, ...]:
             _verify,
             {"b3sum": 1.15, "blake3 over mmap": 1.15},
         ),
+        Row("adopt", "1 GiB from the Hugging Face cache, by a link, hashed", _adopt, {OPENSSL: 1.25}),
     )

@@ -12,6 +12,7 @@ from modelsync.store.layout import Store, open_store
 if TYPE_CHECKING:
     import httpx2
 
+    from modelsync.caches.neighbours import Neighbours
     from modelsync.net.client import Client
     from modelsync.sources.base import Source
     from modelsync.spec.uri import Reference
@@ -35,6 +36,7 @@ class CallOptions(NamedTuple):
         jobs: The most connections that files come over at once; None leaves it to the transfer.
         max_rate: The most bytes a second that are read from the network; None leaves it to the settings.
         require_fit: Whether a model that cannot fit this machine is not fetched; None leaves it to the settings.
+        adopt: Whether other tools' caches are looked into before a file is fetched; None leaves it to the settings.
         transport: Sends the requests in place of connections of ours.
         auth: An `httpx2.Auth` by origin, for hosts that sign requests.
     """
@@ -46,6 +48,7 @@ class CallOptions(NamedTuple):
     jobs: int | None = None
     max_rate: int | None = None
     require_fit: bool | None = None
+    adopt: bool | None = None
     transport: "httpx2.BaseTransport | None" = None
     auth: "Mapping[str, httpx2.Auth] | None" = None
 
@@ -63,6 +66,7 @@ class Context:
         options: What the call was asked, over the settings.
         listener: Called with each progress event.
         warn: Called with what a person should know before the call goes on; None: it goes to the log `modelsync`.
+        detail: Called with what only a person who asked for details wants to know; None: as with `warn`.
         cancel: Set by another thread to interrupt the work.
     """
 
@@ -73,6 +77,7 @@ class Context:
         *,
         listener: "Listener | None" = None,
         warn: Callable[[str], None] | None = None,
+        detail: Callable[[str], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> None:
         self.settings = said = environment.from_environment() if settings is None else settings
@@ -83,7 +88,10 @@ class Context:
         self.listener = listener
         self.known_to_fit: set[str] = set()  # digests of models that were found to fit this machine
         self.decided: dict[tuple[str, ...], tuple[str | None, bool]] = {}  # what `auto` means: `fit.largest`
+        self.adopt = said.adopt if options.adopt is None else options.adopt
         self._warn = warn
+        self._detail = detail
+        self._neighbours: Neighbours | None = None
         self._warned: set[str] = set()
         self.cancel = cancel or threading.Event()
         hub = options.endpoint
@@ -131,6 +139,33 @@ class Context:
         import logging
 
         logging.getLogger("modelsync").warning("%s", words)
+
+    def detail(self, words: str) -> None:
+        """Tells a detail that explains what is done, and needs no attention."""
+        if self._detail is not None:
+            self._detail(words)
+            return
+        import logging
+
+        logging.getLogger("modelsync").info("%s", words)
+
+    @property
+    def neighbours(self) -> "Neighbours":
+        """The caches of other tools that may be taken from; none, where that is ruled out.
+
+        Raises:
+            ConfigError: the user's configuration cannot be read.
+        """
+        with self._guard:
+            if self._neighbours is None:
+                from modelsync.caches.home import Home
+                from modelsync.caches.neighbours import Neighbours, all_caches
+                from modelsync.net import config
+
+                extra = config.load(self.settings.config_file).extra_caches if self.adopt else ()
+                found = all_caches(Home.of_process(), extra) if self.adopt else ()
+                self._neighbours = Neighbours(found, self.detail)
+            return self._neighbours
 
     def teller(self, label: str, total: int, phase: "Phase") -> Callable[[int], None]:
         """Makes a function that counts bytes of one thing and reports progress.

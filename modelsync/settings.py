@@ -34,6 +34,7 @@ class Settings(NamedTuple):
     body_timeout: float = DEFAULT_HTTP_TIMEOUT  # the same for the bytes of files
     max_rate: int | None = None  # bytes a second, over all connections; None: no limit
     require_fit: bool = False  # refuse to fetch a model that cannot fit this machine
+    adopt: bool = True  # look into other tools' caches before a file is fetched
     trust_size: bool = False  # a file of the right size is returned without hashing, whatever its time
     config_file: Path | None = None  # MODELSYNC_CONFIG; None: the platform's user config folder
 
@@ -191,6 +192,7 @@ _VARIABLES: Mapping[str, _Variable] = {
     "body_timeout": _Variable(("MODELSYNC_HTTP_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"), _seconds),
     "max_rate": _Variable(("MODELSYNC_MAX_RATE",), _rate, option=True),
     "require_fit": _Variable(("MODELSYNC_REQUIRE_FIT",), _flag, option=True),
+    "adopt": _Variable(("MODELSYNC_ADOPT",), _flag, option=True),
     "trust_size": _Variable(("MODELSYNC_VERIFY",), _trust_size),
     "config_file": _Variable(("MODELSYNC_CONFIG",), _path),
 }

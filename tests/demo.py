@@ -16,6 +16,7 @@ from tests.support.folder_models import FOLDER_REPO, INCLUDE, minilm
 from tests.support.gguf_files import edit_metadata, make_llama
 
 REPO = "demo/tiny-llama-GGUF"
+OTHER = "demo/other-llama-GGUF"
 TEMPLATE = "{% for message in messages %}<{{ message.role }}> {{ message.content }}{% endfor %}"
 
 
@@ -40,6 +41,9 @@ class Story:
             "HOME": str(place / "home"),
             "HF_ENDPOINT": hub.endpoint,
             "MODELSYNC_STORE": str(place / "store"),
+            "XDG_CACHE_HOME": str(place / "home" / ".cache"),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
         }
 
     def tell(self) -> None:
@@ -85,6 +89,17 @@ class Story:
         self.modelsync("add", "minilm", f"hf:{FOLDER_REPO}", *globs, "--exclude", "onnx/*")
         self.modelsync("path", "minilm", "--all")
 
+        self.say(
+            "Another tool has a model already: it is taken from there, checked, and not downloaded again."
+        )
+        other = edit_metadata(tiny, self.models / "other-llama-F32.gguf", chat_template="{{ messages }}")
+        self.hub.repo(OTHER).commit({other.name: other})
+        self.hf("download", OTHER, "--quiet")
+        self.hub.clear()
+        self.modelsync("add", "other", f"hf:{OTHER}:F32")
+        sent = sum(seen.sent for seen in self.hub.seen(match=f"*{other.name}*"))
+        self.say(f"(bytes of the file that the hub sent: {sent})")
+
         self.say("Upstream publishes a new version. Nothing changes here until somebody asks for it.")
         repo.commit({tiny.name: edit_metadata(tiny, self.models / "new.gguf", chat_template=TEMPLATE)})
         self.modelsync("sync", "--check")
@@ -105,6 +120,11 @@ class Story:
         """A command, as a person would type it."""
         print(f"$ modelsync {shlex.join(arguments)}", flush=True)
         self._run("-m", "modelsync", *arguments)
+
+    def hf(self, *arguments: str) -> None:
+        """A command of the Hugging Face tools."""
+        print(f"$ hf {shlex.join(arguments)}", flush=True)
+        self._run("-m", "huggingface_hub.cli.hf", *arguments)
 
     def python(self, code: str) -> None:
         """A line of the project's own code."""

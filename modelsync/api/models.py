@@ -23,10 +23,12 @@ def path(
     manifest: "calls.AnyPath | None" = None,
     package: str | None = None,
     variant: str | Mapping[str, str] | None = None,
+    dir: "calls.AnyPath | None" = None,
     download: bool = True,
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
+    adopt: bool | None = None,
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
@@ -45,10 +47,14 @@ def path(
         variant: The variant of the model, or a mapping of names to variants; None: `MODELSYNC_VARIANT`, where the
             model has it, else what was synced last. `auto`: the largest that fits this machine, by its memory in
             total; without a network, the largest of those that are here.
+        dir: A folder that the answer is from, in place of the manifest's: what is not there is put there, as `sync` and
+            `pull` with `--dir` do it.
         download: False raises for what is not here.
         token: A token for the hub, over the environment's.
         endpoint: A hub, over every other setting.
         offline: True rules the network out; None leaves it to the environment.
+        adopt: False takes nothing from other tools' caches; None: `MODELSYNC_ADOPT`, else they are looked into before
+            the network is asked, and what is found there is hashed.
         max_rate: The most bytes a second from the network, a number or as in `5MB`; None: `MODELSYNC_MAX_RATE`.
         on_progress: Called with each progress event, in one thread at a time; None: a bar, where stderr is a terminal.
         cancel: Set it in another thread to interrupt the call.
@@ -68,10 +74,12 @@ def path(
         manifest=manifest,
         package=package,
         variant=variant,
+        dir=dir,
         download=download,
         token=token,
         endpoint=endpoint,
         offline=offline,
+        adopt=adopt,
         max_rate=max_rate,
         on_progress=on_progress,
         cancel=cancel,
@@ -86,10 +94,12 @@ def files(
     manifest: "calls.AnyPath | None" = None,
     package: str | None = None,
     variant: str | Mapping[str, str] | None = None,
+    dir: "calls.AnyPath | None" = None,
     download: bool = True,
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
+    adopt: bool | None = None,
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
@@ -101,6 +111,7 @@ def files(
         endpoint=endpoint,
         token=token,
         offline=offline,
+        adopt=adopt,
         max_rate=calls.rate(max_rate),
         transport=transport,
         auth=auth,
@@ -111,6 +122,7 @@ def files(
             name_or_uri,
             lambda: calls.find(context, manifest, package),
             variant=variant,
+            directory=Path(dir) if dir is not None else None,
             download=download,
         )
 
@@ -121,10 +133,12 @@ def load(
     manifest: "calls.AnyPath | None" = None,
     package: str | None = None,
     variant: str | Mapping[str, str] | None = None,
+    dir: "calls.AnyPath | None" = None,
     download: bool = True,
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
+    adopt: bool | None = None,
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
@@ -146,10 +160,12 @@ def load(
         manifest: See `path`.
         package: See `path`.
         variant: See `path`.
+        dir: See `path`.
         download: See `path`.
         token: See `path`.
         endpoint: See `path`.
         offline: See `path`.
+        adopt: See `path`.
         max_rate: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
@@ -168,6 +184,7 @@ def load(
         endpoint=endpoint,
         token=token,
         offline=offline,
+        adopt=adopt,
         max_rate=calls.rate(max_rate),
         transport=transport,
         auth=auth,
@@ -178,6 +195,7 @@ def load(
             name_or_uri,
             lambda: calls.find(context, manifest, package),
             variant=variant,
+            directory=Path(dir) if dir is not None else None,
             download=download,
             overrides=overrides,
         )

@@ -44,6 +44,7 @@ def sync(
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
+    adopt: bool | None = None,
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
@@ -88,6 +89,7 @@ def sync(
         endpoint=endpoint,
         token=token,
         offline=offline,
+        adopt=adopt,
         max_rate=calls.rate(max_rate),
         require_fit=require_fit,
         transport=transport,
@@ -107,6 +109,7 @@ def pull(
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
+    adopt: bool | None = None,
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
@@ -127,6 +130,7 @@ def pull(
         token: See `path`.
         endpoint: See `path`.
         offline: See `path`.
+        adopt: See `path`.
         max_rate: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
@@ -143,6 +147,7 @@ def pull(
         endpoint=endpoint,
         token=token,
         offline=offline,
+        adopt=adopt,
         max_rate=calls.rate(max_rate),
         transport=transport,
         auth=auth,
@@ -168,6 +173,7 @@ def lock(
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
+    adopt: bool | None = None,
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
@@ -185,6 +191,7 @@ def lock(
         token: See `path`.
         endpoint: See `path`.
         offline: See `path`.
+        adopt: See `path`.
         max_rate: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
@@ -198,6 +205,7 @@ def lock(
         endpoint=endpoint,
         token=token,
         offline=offline,
+        adopt=adopt,
         max_rate=calls.rate(max_rate),
         transport=transport,
         auth=auth,
@@ -217,6 +225,7 @@ def verify(
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
+    adopt: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
     transport: "httpx2.BaseTransport | None" = None,
@@ -234,6 +243,7 @@ def verify(
         token: See `path`.
         endpoint: See `path`.
         offline: See `path`.
+        adopt: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
         transport: See `path`.
@@ -246,7 +256,12 @@ def verify(
 
     selection = Selection(names, variant=variant)
     call = CallOptions(
-        endpoint=endpoint, token=token, offline=offline if repair else True, transport=transport, auth=auth
+        endpoint=endpoint,
+        token=token,
+        offline=offline if repair else True,
+        adopt=adopt,
+        transport=transport,
+        auth=auth,
     )
     with calls.context(call, on_progress, cancel) as context:
         found = calls.find(context, manifest, package)

@@ -27,9 +27,10 @@ class DockerStore:
 
     def by_digest(self, sought: Sought) -> Iterator[Path]:
         """The blob of that digest: a layer of a GGUF is the file itself."""
-        path = self.root / "blobs" / "sha256" / sought.sha256
-        if path.is_symlink() or path.exists():
-            yield path
+        if sought.sha256 is not None:
+            path = self.root / "blobs" / "sha256" / sought.sha256
+            if path.is_symlink() or path.exists():
+                yield path
 
     def by_name(self, sought: Sought) -> Iterator[Path]:  # noqa: ARG002
         """None: all names are digests."""

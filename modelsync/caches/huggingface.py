@@ -115,7 +115,7 @@ class HubCache:
                 if path.is_symlink() or path.exists():
                     yield path
         for repo in repos:
-            for path in self._by_tree(repo).get(sought.sha256, ()):
+            for path in self._by_tree(repo).get(sought.sha256 or "", ()):
                 if path.is_file() and not path.is_symlink():
                     yield path
 

@@ -33,7 +33,7 @@ class KronkModels:
 
     def by_digest(self, sought: Sought) -> Iterator[Path]:
         """Files of that size whose pointer has the digest."""
-        for path in self._listing.of_size(sought.size):
+        for path in self._listing.of_size(sought.size) if sought.sha256 is not None else ():
             if any(_oid(place / "sha" / path.name) == sought.sha256 for place in (path.parent, self.root)):
                 yield path
 

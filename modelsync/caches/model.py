@@ -9,14 +9,14 @@ class Sought(NamedTuple):
     """A file that is looked for.
 
     Attributes:
-        sha256: Its digest, in hex.
+        sha256: Its digest, in hex; None: only its git id is known.
         size: Bytes; above 0.
         path: Its path in its repo, or its name.
         repo: Its repo on the hub, `user/model`; None: it is from elsewhere.
         git_id: The git blob id of its bytes, 40 hex digits, where that is known.
     """
 
-    sha256: str
+    sha256: str | None
     size: int
     path: str
     repo: str | None = None
@@ -30,7 +30,7 @@ class Sought(NamedTuple):
     @property
     def etags(self) -> tuple[str, ...]:
         """What a hub calls its bytes: the sha256 of a large file, the git blob id of a small one."""
-        return (self.sha256,) if self.git_id is None else (self.sha256, self.git_id)
+        return tuple(etag for etag in (self.sha256, self.git_id) if etag is not None)
 
 
 class Cache(Protocol):

@@ -36,7 +36,7 @@ class OllamaStore:
     def by_digest(self, sought: Sought) -> Iterator[Path]:
         """The blob of that digest."""
         path = self.root / "blobs" / f"sha256-{sought.sha256}"
-        if path.is_symlink() or path.exists():
+        if sought.sha256 is not None and (path.is_symlink() or path.exists()):
             yield path
 
     def by_name(self, sought: Sought) -> Iterator[Path]:  # noqa: ARG002

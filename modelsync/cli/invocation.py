@@ -108,7 +108,7 @@ class Invocation:
         with (
             self._display(progress) as shown,
             self._events(events, shown) as tell,
-            Context(options=options, listener=tell, warn=self._warn) as context,
+            Context(options=options, listener=tell, warn=self._warn, detail=self._tell_detail) as context,
         ):
             self._shown = shown
             try:
@@ -152,6 +152,12 @@ class Invocation:
         from modelsync.cli.output import safe
 
         self.say(f"{click.style('warning', fg='yellow', bold=True)}: {safe(words)}")
+
+    def _tell_detail(self, words: str) -> None:
+        if self.verbose:
+            from modelsync.cli.output import safe
+
+            self.say(safe(words))
 
     def enter(self) -> None:
         """Enters the folder of `--directory`; called when the command begins."""

@@ -194,6 +194,17 @@ require_fit = value(
         help="Fetch no model that cannot fit this machine.",
     ),
 )
+adopt = value(
+    "call",
+    CallOptions,
+    click.option(
+        "--adopt/--no-adopt",
+        default=None,
+        envvar=variable_of("adopt"),
+        show_envvar=True,
+        help="Take from other tools' caches what is there already (as by default), or not.",
+    ),
+)
 upgrades = value(
     "upgrade",
     Upgrade,

@@ -9,6 +9,7 @@ from modelsync.cli.output import table
 from modelsync.display import units
 
 if TYPE_CHECKING:
+    from modelsync.fetch.places import Brought
     from modelsync.install.plan import Plan
     from modelsync.project.lock_diff import Change
     from modelsync.spec.lock.model import LockedModel
@@ -99,6 +100,21 @@ def plan_values(plan: "Plan") -> list[dict[str, Any]]:
             "bytes": step.bytes,
         }
         for step in plan.steps
+    ]
+
+
+def brought_values(brought: Sequence["Brought"]) -> list[dict[str, Any]]:
+    """Where each file came from, as programs read it."""
+    return [
+        {
+            "file": one.path,
+            "sha256": one.sha256,
+            "bytes": one.bytes,
+            "place": one.place or "source",
+            "path": str(one.taken_from) if one.taken_from is not None else None,
+            "way": one.way,
+        }
+        for one in brought
     ]
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import OFFLINE_HINT, Context
-from modelsync.errors import CancelledError, ModelsyncError, OfflineError
+from modelsync.errors import CancelledError, ModelsyncError, NotSyncedError, OfflineError
 from modelsync.fetch import disk_space
-from modelsync.fetch.places import Place, places
+from modelsync.fetch.places import Brought, Place, places
 from modelsync.fetch.wanted import WantedFile, blob_of
 from modelsync.spec.names import printable
 from modelsync.store import blobs
@@ -27,11 +27,12 @@ BATCH = 512  # digests that are locked at once
 
 
 class FetchTotals(NamedTuple):
-    """Bytes that came over the network, bytes that this machine had, and notes for a person."""
+    """Bytes that came over the network, bytes that this machine had, notes for a person, and what came from where."""
 
     fetched: int = 0
     reused: int = 0
     notes: tuple[str, ...] = ()
+    brought: tuple[Brought, ...] = ()
 
 
 def fetch(
@@ -41,6 +42,7 @@ def fetch(
     on_read: "Callable[[WantedFile, Fetched], None] | None" = None,
     copies: Iterable[tuple[Path, int]] = (),
     on_error: Callable[[WantedFile, ModelsyncError], None] | None = None,
+    tried: Sequence[Place] | None = None,
 ) -> FetchTotals:
     """Fetches the files into the store.
 
@@ -52,13 +54,14 @@ def fetch(
         on_read: Called for each file that was read, before it is published.
         copies: What else must find room before the first byte is requested; see `disk_space.require`.
         on_error: Called for each file that could not be had, in place of raising; an interruption is raised.
+        tried: The places that are tried, in this order; None: all.
 
     Raises:
         DiskFullError: not all of it fits; nothing was requested.
         ModelsyncError: the first that went wrong, as its source explains it.
     """
     waiting = list({wanted.key: wanted for wanted in files}.values())
-    tried = places(context)
+    tried = places(context) if tried is None else tried
     if context.offline:
         for wanted in tuple(waiting):
             if not any(place.works_offline(wanted) for place in tried):
@@ -69,7 +72,8 @@ def fetch(
                     raise missing
                 on_error(wanted, missing)
                 waiting.remove(wanted)
-    disk_space.require(context.store, waiting, copies)
+    linked = {each.key for each in waiting if not all(place.needs_room(each) for place in tried)}
+    disk_space.require(context.store, (each for each in waiting if each.key not in linked), copies)
     fetcher = _BlobFetcher(context, tried, on_read)
     patient = False
     while waiting:
@@ -91,7 +95,24 @@ def fetch(
     for wanted, error in fetcher.errors:
         assert on_error is not None
         on_error(wanted, error)
-    return FetchTotals(fetcher.fetched, fetcher.reused, tuple(fetcher.notes))
+    brought = tuple(sorted(fetcher.brought, key=lambda one: (one.label, one.path)))
+    notes = (*fetcher.notes, *_taken_notes(brought))
+    return FetchTotals(fetcher.fetched, fetcher.reused, notes, brought)
+
+
+def _taken_notes(brought: Sequence[Brought]) -> tuple[str, ...]:
+    """A line for each place of this machine that files were taken from."""
+    from modelsync.sizes import size
+
+    taken: dict[str, list[Brought]] = {}
+    for one in brought:
+        if one.place is not None:
+            taken.setdefault(one.place, []).append(one)
+    return tuple(
+        f"{files[0].label if len(files) == 1 else f'{len(files)} files'}: taken from {place}, "
+        f"{size(sum(one.bytes for one in files))}"
+        for place, files in taken.items()
+    )
 
 
 class _BlobFetcher:
@@ -112,6 +133,7 @@ class _BlobFetcher:
         self.fetched = 0
         self.reused = 0
         self.notes: list[str] = []
+        self.brought: list[Brought] = []
 
     def fetch(self, files: Sequence[WantedFile], *, patient: bool) -> list[WantedFile]:
         """Fetches those files that no other process is fetching; returns the others.
@@ -163,7 +185,8 @@ class _BlobFetcher:
             for folder in own:
                 shutil.rmtree(folder, ignore_errors=True)
         for key, (wanted, hold, _) in held.items():
-            self._failed(wanted, hold, wanted.explain(last[key]))
+            error = last.get(key) or NotSyncedError(f"{wanted.label} is nowhere on this machine")
+            self._failed(wanted, hold, wanted.explain(error))
 
     def _run(
         self, place: Place, held: "dict[str, tuple[WantedFile, Held, ExitStack]]", jobs: "dict[str, Job]"
@@ -185,6 +208,9 @@ class _BlobFetcher:
                     with self.lock:  # two of them may turn out to be the same file
                         self.on_read(wanted, fetched)
                         self._publish(wanted, fetched)
+                if job.folder != hold.folder:  # what the network had brought of it is not needed
+                    shutil.rmtree(hold.folder, ignore_errors=True)
+                self._came(wanted, place.brought(wanted, fetched))
             except ModelsyncError as error:
                 self._failed(wanted, hold, error)
             finally:
@@ -207,8 +233,14 @@ class _BlobFetcher:
             del held[key]
             stack.close()
 
-        self.context.downloader().run(tuple(jobs.values()), done, failed)
+        place.carry_out(tuple(jobs.values()), done, failed)
         return passed
+
+    def _came(self, wanted: WantedFile, one: Brought) -> None:
+        """Notes where a file came from; of what this machine had, tells it."""
+        self.brought.append(one)
+        if one.place is not None:
+            self._tell(wanted, "done", one.bytes, one.place)
 
     def _failed(self, wanted: WantedFile, hold: "Held", error: ModelsyncError) -> None:
         """Notes an error, unless another process has taken the file over: it is waited for."""
@@ -240,12 +272,14 @@ class _BlobFetcher:
             sha256=fetched.sha256,
             blocks=fetched.blocks,
             origin=BlobOrigin(file.path, file.repo, file.revision, file.url, _said(file, fetched)),
+            shared=fetched.shared,
         )
 
-    def _tell(self, wanted: WantedFile, phase: "Phase", done: int = 0) -> None:
+    def _tell(self, wanted: WantedFile, phase: "Phase", done: int = 0, place: str | None = None) -> None:
         from modelsync.transfer.progress import Event
 
-        self.context.tell(Event(phase, wanted.label, done, wanted.file.size))
+        size = wanted.file.size
+        self.context.tell(Event(phase, wanted.label, done, size, done if place else 0, place))
 
 
 def _said(file: "LockedFile | Found", fetched: "Fetched") -> str | None:

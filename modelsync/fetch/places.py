@@ -5,21 +5,54 @@ file's digest decides about it. An older version's tensors are no place of their
 the rest comes from the origin, so the origin's job is prepared with them (`delta.py`).
 """
 
+import os
+import shutil
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from modelsync.context import Context
-from modelsync.errors import ModelsyncError
+from modelsync.errors import CancelledError, ModelsyncError
 from modelsync.fetch.wanted import WantedFile, is_gone
 from modelsync.gguf.magic import check_magic
+from modelsync.spec.names import printable
 from modelsync.spec.roles import BY_ROLE
 from modelsync.spec.uri_forms import is_model_file
 
 if TYPE_CHECKING:
+    from modelsync.caches.model import Candidate, Sought
     from modelsync.fetch.delta import OlderFiles
     from modelsync.sources.base import Moved
-    from modelsync.transfer.jobs import Job
+    from modelsync.transfer.jobs import Fetched, Job
+
+TAKEN_AT_ONCE = 4  # files of this machine: each keeps two threads busy
+
+
+class Brought(NamedTuple):
+    """A file that came into the store, and from where.
+
+    Attributes:
+        label: What progress calls it.
+        path: Its path in its repo, or its name.
+        sha256: Its digest, in hex.
+        bytes: Its size.
+        place: The place in words; None: its source.
+        taken_from: The file of this machine that it was taken from, if it was.
+        way: How: `fetch`, `reflink`, `hardlink` or `copy`.
+    """
+
+    label: str
+    path: str
+    sha256: str
+    bytes: int
+    place: str | None = None
+    taken_from: Path | None = None
+    way: str = "fetch"
+
+
+Done: TypeAlias = "Callable[[Job, Fetched], None]"
+Failed: TypeAlias = "Callable[[Job, ModelsyncError], None]"
 
 
 class Place(Protocol):
@@ -34,6 +67,9 @@ class Place(Protocol):
     def works_offline(self, wanted: WantedFile) -> bool:
         """Whether the place may give the file without a network."""
 
+    def needs_room(self, wanted: WantedFile) -> bool:
+        """Whether taking the file from here needs its size on the store's disk."""
+
     def job(self, wanted: WantedFile, folder: Path) -> "Job | None":
         """The job that takes the file from here; None where the place has nothing of it.
 
@@ -42,38 +78,133 @@ class Place(Protocol):
             folder: That of its partial. What belongs to this place alone is in a folder below it, which is removed.
         """
 
+    def carry_out(self, jobs: "Sequence[Job]", done: Done, failed: Failed) -> None:
+        """Does jobs that were made here; see `Downloader.run`. A job that is neither done nor failed goes on."""
+
+    def brought(self, wanted: WantedFile, fetched: "Fetched") -> Brought:
+        """What is to be said of a file that came from here."""
+
 
 def places(context: Context) -> tuple[Place, ...]:
     """All places, in the order in which they are tried."""
     source = SourcePlace(context)
-    return (ProjectCopy(), source, RequestedRevision(source))
+    return (ProjectCopy(context), NeighbourPlace(context), source, RequestedRevision(source))
 
 
-class ProjectCopy:
-    """A file in the project's folder that may be the one that is wanted."""
+class LocalPlace:
+    """Files of this machine that are taken whole, if their bytes are right.
+
+    Args:
+        context: What to work with.
+    """
+
+    own = ""  # the name of its folder beside what the network has brought
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._offers: dict[Path, tuple[Sought, tuple[Candidate, ...]]] = {}  # by the job's folder
+        self._taken: dict[Path, tuple[Candidate, str]] = {}  # by the path of the new file
+
+    def candidates(self, wanted: WantedFile) -> "tuple[Candidate, ...]":
+        """What may be the wanted file, the likeliest first."""
+        raise NotImplementedError
 
     def is_final(self, error: ModelsyncError) -> bool:  # noqa: ARG002
         """No: it was a guess."""
         return False
 
     def note(self, wanted: WantedFile) -> None:
-        """Nothing: the plan says it."""
+        """Nothing: one line tells of all files of a place."""
 
     def works_offline(self, wanted: WantedFile) -> bool:
-        """Yes, where the project has a copy."""
-        return bool(wanted.copies)
+        """Whether there is a file that may be it."""
+        return bool(self.candidates(wanted))
+
+    def needs_room(self, wanted: WantedFile) -> bool:
+        """Whether the likeliest file cannot be linked."""
+        from modelsync.fetch import adopt
+
+        found = self.candidates(wanted)
+        return not found or adopt.needs_room(self._context, found[0])
 
     def job(self, wanted: WantedFile, folder: Path) -> "Job | None":
-        """Reads the copy as if it came from a server."""
-        if not wanted.copies:
-            return None
+        """Reads the likeliest file; `carry_out` tries the others too."""
+        from modelsync.fetch import adopt
         from modelsync.transfer.jobs import Segment
 
-        return _job(wanted, folder)._replace(
-            folder=folder / "copy",  # a copy with other bytes must not cost what the network has brought
-            segments=(Segment(wanted.copies[0].absolute().as_uri(), wanted.file.size),),
-            check=None,
+        what, found = adopt.sought(wanted.file), self.candidates(wanted)
+        if what is None or not found:
+            return None
+        mine = folder / self.own  # a file with other bytes must not cost what the network has brought
+        self._offers[mine] = what, found
+        return _job(wanted, mine)._replace(segments=(Segment(found[0].path.as_uri(), wanted.file.size),))
+
+    def carry_out(self, jobs: "Sequence[Job]", done: Done, failed: Failed) -> None:  # noqa: ARG002
+        """Takes each file from the first that has its bytes; several at a time."""
+        from modelsync.system.parallel import run_all
+
+        run_all(
+            partial(self._take, done),
+            jobs,
+            threads=TAKEN_AT_ONCE,
+            name="modelsync-take",
+            cancel=self._context.cancel,
         )
+
+    def brought(self, wanted: WantedFile, fetched: "Fetched") -> Brought:
+        """The place, the file and the way."""
+        candidate, way = self._taken[fetched.path]
+        return Brought(
+            wanted.label,
+            wanted.file.path,
+            fetched.sha256,
+            fetched.size,
+            candidate.place,
+            candidate.path,
+            way,
+        )
+
+    def _take(self, done: Done, job: "Job") -> None:
+        from modelsync.fetch import adopt
+
+        what, found = self._offers[job.folder]
+        for candidate in found:
+            told = self._context.teller(job.label, what.size, "checking")
+            try:
+                taken = adopt.take(candidate, job, what, told)
+            except CancelledError:
+                raise
+            except ModelsyncError as error:
+                self._context.detail(printable(error.message, 1000))
+                shutil.rmtree(job.folder, ignore_errors=True)
+                continue
+            self._taken[taken.fetched.path] = candidate, taken.way
+            done(job, taken.fetched)
+            return
+
+
+class ProjectCopy(LocalPlace):
+    """A file in the folder where the wanted one is to appear."""
+
+    own = "copy"
+
+    def candidates(self, wanted: WantedFile) -> "tuple[Candidate, ...]":
+        """What stands there under its name, with its size."""
+        from modelsync.caches.model import Candidate
+
+        return tuple(Candidate(Path(os.path.realpath(path)), wanted.folder) for path in wanted.copies)
+
+
+class NeighbourPlace(LocalPlace):
+    """The caches of other tools."""
+
+    own = "neighbour"
+
+    def candidates(self, wanted: WantedFile) -> "tuple[Candidate, ...]":
+        """What the caches have."""
+        from modelsync.fetch import adopt
+
+        return adopt.find(self._context, wanted.file)
 
 
 class SourcePlace:
@@ -97,6 +228,18 @@ class SourcePlace:
     def works_offline(self, wanted: WantedFile) -> bool:
         """Whether the source is a file of this machine."""
         return wanted.segments[0].is_local
+
+    def needs_room(self, wanted: WantedFile) -> bool:  # noqa: ARG002
+        """Yes."""
+        return True
+
+    def carry_out(self, jobs: "Sequence[Job]", done: Done, failed: Failed) -> None:
+        """Downloads the files side by side."""
+        self._context.downloader().run(jobs, done, failed)
+
+    def brought(self, wanted: WantedFile, fetched: "Fetched") -> Brought:
+        """Its own source."""
+        return Brought(wanted.label, wanted.file.path, fetched.sha256, fetched.size)
 
     def job(self, wanted: WantedFile, folder: Path) -> "Job | None":
         """Fetches the file; what the store has of it in older files is copied."""
@@ -132,6 +275,18 @@ class RequestedRevision:
     def works_offline(self, wanted: WantedFile) -> bool:  # noqa: ARG002
         """No: the hub is asked."""
         return False
+
+    def needs_room(self, wanted: WantedFile) -> bool:  # noqa: ARG002
+        """Yes."""
+        return True
+
+    def carry_out(self, jobs: "Sequence[Job]", done: Done, failed: Failed) -> None:
+        """As from the source."""
+        self._source.carry_out(jobs, done, failed)
+
+    def brought(self, wanted: WantedFile, fetched: "Fetched") -> Brought:
+        """As from the source."""
+        return self._source.brought(wanted, fetched)
 
     def job(self, wanted: WantedFile, folder: Path) -> "Job | None":
         """Fetches the same path, if it has the same bytes there."""

@@ -24,7 +24,8 @@ class WantedFile(NamedTuple):
         file: What is known of it; without a sha256, it is read to learn it.
         segments: Where its bytes are.
         explain: Puts a source's errors into words that say what to do.
-        copies: Files on this machine that may have its bytes; their digest decides.
+        copies: Files in the folder it is to appear in that may have its bytes; their digest decides.
+        folder: What people call that folder: `models/`.
         guesses: Where some of its bytes may be copied from; its digest decides.
         relocate: Asks where else its source has it, if its commit is gone; None: there is no commit.
     """
@@ -34,6 +35,7 @@ class WantedFile(NamedTuple):
     segments: "tuple[Segment, ...]"
     explain: Callable[[ModelsyncError], ModelsyncError]
     copies: tuple[Path, ...] = ()
+    folder: str = ""
     guesses: "tuple[Guess, ...]" = ()
     relocate: "Callable[[], Moved | None] | None" = None
 

@@ -11,11 +11,12 @@ from modelsync.errors import CancelledError, ModelsyncError, NotSyncedError, Sto
 from modelsync.fetch import disk_space
 from modelsync.fetch import wanted as fetch_wanted
 from modelsync.fetch.blobs import FetchTotals, fetch
+from modelsync.fetch.places import Brought
 from modelsync.install import plan
 from modelsync.install.check import check_blob
 from modelsync.install.link import LostBlobError, link
 from modelsync.install.plan import Plan, Step
-from modelsync.install.target import Target
+from modelsync.install.target import Standing, Target
 from modelsync.spec.blocks import describe_damage
 from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.store import blobs, links, views
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NOTHING = Standing()
 _TRIES = 2  # against other processes that empty the store
 
 Damage: TypeAlias = tuple[Step, BlobCheck]  # the check of a blob, and what came of it
@@ -41,6 +43,7 @@ def carry_out(
     copies: Sequence[tuple[Path, int]] = (),
     linked: Path | None = None,
     on_error: "Callable[[LockedModel, ModelsyncError], None] | None" = None,
+    standing: Standing = NOTHING,
 ) -> FetchTotals:
     """Takes the steps of a plan, in their order.
 
@@ -54,6 +57,7 @@ def carry_out(
         linked: The project's folder, where that is not the target's; see `check_blob`.
         on_error: Called for each model that cannot be had, in place of raising; the others go on. What is linked of
             a model that could not be fetched stays.
+        standing: What stands where files are to appear afterwards; with a target, what stands there counts.
     """
     lost: dict[int, str] = {}  # the name of each model that cannot be had
 
@@ -70,6 +74,7 @@ def carry_out(
 
     fetched, reused = 0, 0
     notes: tuple[str, ...] = ()
+    came: tuple[Brought, ...] = ()
     damaged: list[Damage] = []
     linked = linked or (target.folder if target is not None else None)
     for step in steps.of("check"):
@@ -82,16 +87,28 @@ def carry_out(
         from modelsync.fetch.misplaced import notes_on
 
         damaged = _with_room(context, damaged, sum(step.bytes for step in missing))
-        needs = list(_needs(context, missing, folder, target, damaged))
+        if target is not None:
+            standing = _standing(missing, target)
+        needs = [
+            need._replace(copies=(standing.files[sha256],), folder=standing.folder)
+            if (sha256 := need.file.sha256 or "") in standing.files
+            else need
+            for need in _needs(context, missing, folder, damaged)
+        ]
         copies = (*copies, *_copies(context, steps.of("link"), target))
         brought = fetch(context, needs, copies=copies, on_error=on_lost if on_error is not None else None)
         fetched, reused = fetched + brought.fetched, reused + brought.reused
+        came = brought.brought
         notes = brought.notes + notes_on(context, ((need, need.file.sha256) for need in needs))
 
     def bring(models: Sequence[LockedModel]) -> None:
-        nonlocal fetched, reused
+        nonlocal fetched, reused, came
         brought = _bring_again(context, models, folder)
-        fetched, reused = fetched + brought.fetched, reused + brought.reused
+        fetched, reused, came = (
+            fetched + brought.fetched,
+            reused + brought.reused,
+            came + brought.brought,
+        )
 
     for model in (step.model for step in steps.of("view") if step.model is not None):
         if id(model) not in lost:
@@ -116,7 +133,7 @@ def carry_out(
         )
     if failed is not None:
         raise failed
-    return FetchTotals(fetched, reused, notes + tuple(_told(*each) for each in damaged))
+    return FetchTotals(fetched, reused, notes + tuple(_told(*each) for each in damaged), came)
 
 
 def _is_file(path: Path) -> bool:
@@ -157,7 +174,7 @@ def _bring_again(context: Context, models: Sequence[LockedModel], folder: Path) 
     }
     if not missing:
         return FetchTotals()
-    brought = fetch(context, list(_needs(context, list(missing.values()), folder, None, ())))
+    brought = fetch(context, list(_needs(context, list(missing.values()), folder, ())))
     for model in models:  # its view went too
         with suppress(NotSyncedError):
             views.make(context.store, model.files)
@@ -191,7 +208,6 @@ def _needs(
     context: Context,
     steps: Sequence[Step],
     folder: Path,
-    target: Target | None,
     damaged: Sequence[Damage],
 ) -> list[fetch_wanted.WantedFile]:
     by_model: dict[int, tuple[LockedModel, list[LockedFile]]] = {}
@@ -199,16 +215,25 @@ def _needs(
         assert step.model is not None
         assert step.file is not None
         by_model.setdefault(id(step.model), (step.model, []))[1].append(step.file)
-    adopted = {step.target for step in steps if step.verb == "adopt"}
     good = {step.target: _guesses(finding) for step, finding in damaged}
     needs = []
     for model, files in by_model.values():
-        places = {file.sha256: path for file, path in plan.link_targets(model)}
         for need in fetch_wanted.wanted_files(context, model, files, folder):
             sha256 = need.file.sha256 or ""
-            copy = (target.folder / places[sha256],) if target is not None and sha256 in adopted else ()
-            needs.append(need._replace(copies=copy, guesses=good.get(sha256, ())))
+            needs.append(need._replace(guesses=good.get(sha256, ())))
     return needs
+
+
+def _standing(steps: Sequence[Step], target: Target) -> Standing:
+    """The files in the target's folder that are adopted."""
+    files = {
+        step.target: target.folder / path
+        for step in steps
+        if step.verb == "adopt" and step.model is not None
+        for file, path in plan.link_targets(step.model)
+        if file.sha256 == step.target and disk_space.has_size(target.folder / path, file.size)
+    }
+    return Standing(f"{target.folder.name}/", files)
 
 
 def _guesses(finding: BlobCheck) -> "tuple[Guess, ...]":

@@ -17,7 +17,8 @@ class Step(NamedTuple):
 
     `fetch` a blob over the network, `adopt` one from a file that is here already, `check` one that changed since
     it was stored, make a `view`, `link` into the project's folder or `unlink` from it. `target` is the blob's
-    digest, or the path in the project's folder; `bytes` are those that the step reads or fetches.
+    digest, or the path in the project's folder; `bytes` are those that the step reads or fetches. `place` says in words
+    where a file is adopted from.
     """
 
     verb: Verb
@@ -25,6 +26,20 @@ class Step(NamedTuple):
     target: str
     file: "LockedFile | None" = None
     bytes: int = 0
+    place: str = "the project's folder"
+    links: bool = False  # no byte has to be copied
+
+    @property
+    def room(self) -> int:
+        """Bytes of the store's disk that the step may need."""
+        return 0 if self.links else self.bytes
+
+
+class Offer(NamedTuple):
+    """What another tool has: the place in words, and whether a link suffices."""
+
+    place: str
+    links: bool
 
 
 class Here(NamedTuple):
@@ -33,6 +48,7 @@ class Here(NamedTuple):
     Attributes:
         blobs: The state of each digest.
         copies: Digests whose bytes seem to stand in the project's folder, of the right name and size.
+        offers: What other tools' caches seem to have, by digest.
         views: Indices of the models whose view is whole.
         links: What stands in the project's folder and modelsync put there: path to digest. Of what is not wanted,
             only what was put there for this project.
@@ -42,6 +58,7 @@ class Here(NamedTuple):
     copies: frozenset[str] = frozenset()
     views: frozenset[int] = frozenset()
     links: Mapping[str, str] = {}
+    offers: Mapping[str, Offer] = {}
 
 
 class Plan(NamedTuple):
@@ -92,10 +109,7 @@ def make(models: "Sequence[LockedModel]", here: Here, *, linked: bool, exact: bo
             state = here.blobs[file.sha256]
             key = file.sha256 or f"{model.title}/{file.path}"  # a dry run does not know every digest
             if state != "here" and key not in blobs:
-                verb: Verb = (
-                    "check" if state == "suspect" else "adopt" if file.sha256 in here.copies else "fetch"
-                )
-                blobs[key] = Step(verb, model, file.sha256, file, file.size)
+                blobs[key] = _blob_step(model, file, here)
         if index not in here.views:
             views.append(Step("view", model, model.name))
         if linked:
@@ -133,7 +147,7 @@ def describe(step: Step) -> str:
         case "fetch":
             return f"fetch {model}: {path}"
         case "adopt":
-            return f"take {model}: {path} from the project's folder into the store"
+            return f"take {model}: {path} from {step.place} into the store"
         case "check":
             return f"check {model}: {path}, which changed since it was stored"
         case "view":
@@ -188,6 +202,16 @@ def link_targets(model: "LockedModel") -> "Iterable[tuple[LockedFile, str]]":
         (file, f"{model.name}/{shown}")
         for file, shown in zip(model.files, shown_names(model.files), strict=True)
     )
+
+
+def _blob_step(model: "LockedModel", file: "LockedFile", here: Here) -> Step:
+    step = Step("fetch", model, file.sha256, file, file.size)
+    if here.blobs[file.sha256] == "suspect":
+        return step._replace(verb="check")
+    if file.sha256 in here.copies:
+        return step._replace(verb="adopt")
+    offer = here.offers.get(file.sha256)
+    return step if offer is None else step._replace(verb="adopt", place=offer.place, links=offer.links)
 
 
 def _unwanted(links: Mapping[str, str], wanted: set[str]) -> Iterable[Step]:

@@ -148,7 +148,32 @@ def _in_folder(
         records: The folder's record, if it was read.
         check: Whether a file of which nothing is known is hashed.
     """
-    wanted = [(file, path) for file, path in plan.link_targets(model)]
+    return _standing_right(context, folder, model.name, list(plan.link_targets(model)), records, check=check)
+
+
+def right_in_folder(
+    context: Context, folder: Path, name: str, wanted: Sequence[tuple[LockedFile, str]]
+) -> Sequence[Path] | None:
+    """The paths of a model's files in any folder, when all are there and each is what is locked; see `right_paths`.
+
+    Args:
+        context: What to work with.
+        folder: The folder.
+        name: The model's name.
+        wanted: Its files, each with its path in the folder.
+    """
+    return _standing_right(context, folder, name, wanted, None, check=not context.settings.trust_size)
+
+
+def _standing_right(
+    context: Context,
+    folder: Path,
+    name: str,
+    wanted: Sequence[tuple[LockedFile, str]],
+    records: Mapping[str, Record] | None,
+    *,
+    check: bool,
+) -> Sequence[Path] | None:
     if not all(os.path.lexists(f"{folder}{os.sep}{path}") for _, path in wanted[:1]):
         return None
     if records is None:
@@ -160,7 +185,7 @@ def _in_folder(
         if verdict == "unknown" and check:
             from modelsync.install import check as install_check
 
-            if not install_check.is_locked(context, folder, path, model.name, file):
+            if not install_check.is_locked(context, folder, path, name, file):
                 return None
     return [(folder / path).absolute() for _, path in wanted]
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from modelsync.fetch.places import Brought
     from modelsync.install.plan import Plan, Step
     from modelsync.project.lock_diff import Change
 
@@ -17,6 +18,7 @@ class SyncReport(NamedTuple):
         bytes_reused: Bytes of the changed models that did not have to.
         notes: What a person should be told.
         lock_written: Whether the lock was brought up to date.
+        brought: What came into the store, and from where.
         warnings: What a person was told before anything was fetched: of models that cannot fit this machine.
     """
 
@@ -27,6 +29,7 @@ class SyncReport(NamedTuple):
     notes: tuple[str, ...] = ()
     lock_written: bool = False
     warnings: tuple[str, ...] = ()
+    brought: "tuple[Brought, ...]" = ()
 
     @property
     def plan(self) -> "Plan":

@@ -1,5 +1,6 @@
 """The folder that files are linked into."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,18 @@ class Target(NamedTuple):
     inside: Path | None
     owner: str = ""
     repairs: bool = False
+
+
+class Standing(NamedTuple):
+    """Files that stand where wanted ones are to appear, and may be those.
+
+    Attributes:
+        folder: What people call the folder: `models/`.
+        files: The files, by the digests that they may have.
+    """
+
+    folder: str = ""
+    files: Mapping[str, Path] = {}
 
 
 def target_of(project: Project, manifest: Manifest, directory: Path | None, mode: LinkMode) -> Target | None:

@@ -1,6 +1,7 @@
 """The user's own `config.toml`: what a repository's manifest is not trusted with.
 
 insecure-hosts = ["files.lan"]
+extra-caches = ["/data/models"]
 
 [hosts."files.corp.example"]
 headers = { Authorization = "Bearer ${TEAM_TOKEN}" }
@@ -25,16 +26,18 @@ _KINDS: Mapping[type, str] = {list: "a list", dict: "a table", str: "text in quo
 
 
 class UserConfig(NamedTuple):
-    """What the user said about hosts.
+    """What the user said about hosts and folders.
 
     Attributes:
         headers: `host` or `host:port` to headers; `${VAR}` in a value is expanded when it is sent.
         insecure_hosts: Hosts, or `host:port`, that may be asked over plain http, without credentials.
+        extra_caches: Folders of models that are looked through before a file is fetched.
         path: The file, for messages; None when there is none.
     """
 
     headers: Mapping[str, Mapping[str, str]] = {}
     insecure_hosts: frozenset[str] = frozenset()
+    extra_caches: tuple[Path, ...] = ()
     path: Path | None = None
 
 
@@ -82,12 +85,14 @@ def _place() -> Path | None:
 
 
 def _config(document: Mapping[str, Any]) -> UserConfig:
-    _check_keys(document, ("insecure-hosts", "hosts"), ())
+    _check_keys(document, ("insecure-hosts", "extra-caches", "hosts"), ())
     insecure = _typed(document.get("insecure-hosts", []), list, ("insecure-hosts",))
     hosts = _typed(document.get("hosts", {}), dict, ("hosts",))
+    folders = _typed(document.get("extra-caches", []), list, ("extra-caches",))
     return UserConfig(
         {_host(host, ("hosts", host)): _headers(table, ("hosts", host)) for host, table in hosts.items()},
         frozenset(_host(host, ("insecure-hosts", index)) for index, host in enumerate(insecure)),
+        tuple(_folder(folder, ("extra-caches", index)) for index, folder in enumerate(folders)),
     )
 
 
@@ -100,6 +105,17 @@ def _headers(table: Any, at: tuple[str | int, ...]) -> dict[str, str]:
         if fault:
             raise Fault(here, fault)
     return headers
+
+
+def _folder(text: Any, at: tuple[str | int, ...]) -> Path:
+    """An absolute path; `~` is the user's home."""
+    try:
+        folder = Path(_typed(text, str, at)).expanduser()
+    except RuntimeError:
+        raise Fault(at, "the home folder is not known", "give the whole path") from None
+    if not folder.is_absolute() or "\0" in text:
+        raise Fault(at, "the whole path of a folder is expected")
+    return folder
 
 
 def _host(text: Any, at: tuple[str | int, ...]) -> str:

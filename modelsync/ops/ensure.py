@@ -2,17 +2,25 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import HashMismatchError, NotSyncedError
 from modelsync.install import plan, present
+from modelsync.install.target import Standing, Target
 from modelsync.project.lookup import LockedEntry
 from modelsync.project.model_files import ModelFiles, of_model
 from modelsync.project.project import Project
-from modelsync.spec.lock.model import LockedModel
+from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.store import views
 from modelsync.store.link_record import Record
+
+
+class Destination(NamedTuple):
+    """Where files are to appear: the folder, and each file with its path in it."""
+
+    target: Target
+    files: Sequence[tuple[LockedFile, str]]
 
 
 def obtain(
@@ -24,6 +32,7 @@ def obtain(
     download: bool,
     load: Mapping[str, Any] = {},
     linked: Path | None = None,
+    place: "Destination | None" = None,
 ) -> Sequence[Path]:
     """Makes a locked model be in the store, and shows it there; returns its files' paths.
 
@@ -35,6 +44,7 @@ def obtain(
         download: Whether the network may be used.
         load: The manifest's load settings: with them it is to fit this machine.
         linked: The project's folder: what there is one more name of a damaged blob may be replaced from then on.
+        place: The folder where the files are to appear afterwards: what stands there may be them.
 
     Raises:
         MisfitError: it does not fit, and the context requires that.
@@ -46,12 +56,19 @@ def obtain(
     from modelsync.install.check import check_blob
     from modelsync.install.execute import carry_out
 
+    standing = Standing()
+
     def plan_now() -> plan.Plan:
-        return plan.make([model], snapshot.look(context, [model], None), linked=False, exact=False)
+        nonlocal standing
+        here = snapshot.look(context, [model], None)
+        if place is not None:
+            standing = snapshot.standing(place.target.folder, place.files, here)
+            here = here._replace(copies=frozenset(standing.files))
+        return plan.make([model], here, linked=False, exact=False)
 
     steps = plan_now()
     if context.offline or not download:
-        if steps.of("fetch"):
+        if steps.of("fetch") or (not download and steps.of("adopt")):
             why = "the network is ruled out" if context.offline else "it was not to be fetched"
             variant = f" --variant {model.name}={model.variant}" if model.variant else ""
             raise NotSyncedError(
@@ -68,8 +85,53 @@ def obtain(
         steps = plan_now()
     preflight.check_plan(context, steps, [(model.title, model, load)], folder)
     keep()
-    carry_out(context, steps, folder, None, linked=linked)
+    carry_out(context, steps, folder, None, linked=linked, standing=standing)
     return present.in_store(context, model.files) or views.view_paths(context.store, model.files)
+
+
+def in_folder(
+    context: Context,
+    model: LockedModel,
+    target: Target,
+    wanted: Sequence[tuple[LockedFile, str]],
+    *,
+    download: bool,
+    folder: Path | None = None,
+    keep: Callable[[], None] = lambda: None,
+    load: Mapping[str, Any] = {},
+) -> Sequence[Path]:
+    """The paths of a model's files in any folder; what is not there and right is put there.
+
+    Args:
+        context: What to work with.
+        model: What is wanted.
+        target: The folder.
+        wanted: The files, each with its path in the folder.
+        download: See `obtain`.
+        folder: See `obtain`; None: the working directory.
+        keep: See `obtain`.
+        load: See `obtain`.
+
+    Raises:
+        StoreError: a file that is not ours is in the way, the folder cannot be written.
+        ModelsyncError: as with `obtain`.
+    """
+    from modelsync.install import link
+
+    ready = present.right_in_folder(context, target.folder, model.name, wanted)
+    if ready is not None:
+        return ready
+    obtain(
+        context,
+        model,
+        folder or Path.cwd(),
+        keep=keep,
+        download=download,
+        load=load,
+        place=Destination(target, wanted),
+    )
+    link.link(context, target, wanted)
+    return [target.folder / path for _, path in wanted]
 
 
 def files(
@@ -79,6 +141,7 @@ def files(
     *,
     download: bool = True,
     records: Mapping[str, Record] | None = None,
+    directory: Path | None = None,
 ) -> ModelFiles:
     """The files of a model of the manifest; neither manifest nor lock is written.
 
@@ -88,6 +151,7 @@ def files(
         known: The model, as `variants.find` found it.
         download: Whether what is not here is fetched, as the lock says.
         records: What modelsync put into the project's folder, if that was read.
+        directory: A folder to answer from in place of the project's; what is not there is put there.
 
     Raises:
         NotSyncedError: it is not here, and was not to be fetched.
@@ -95,6 +159,22 @@ def files(
     """
     from modelsync.store import roots
 
+    def keep() -> None:
+        roots.write(context.store, project.lock_path, known.lock.digests, named=known.lock.digests)
+
+    if directory is not None:
+        target = Target(directory.absolute(), "auto", None, project.called_in(directory.absolute()))
+        found = in_folder(
+            context,
+            known.model,
+            target,
+            list(plan.link_targets(known.model)),
+            download=download,
+            folder=project.root,
+            keep=keep,
+            load=known.entry.load,
+        )
+        return of_model(known.model.files, found)
     folder = project.folder(known.manifest)
     ready = present.right_paths(context, folder, known.model, records)
     if ready is not None:
@@ -104,9 +184,7 @@ def files(
             context,
             known.model,
             project.root,
-            keep=lambda: roots.write(
-                context.store, project.lock_path, known.lock.digests, named=known.lock.digests
-            ),
+            keep=keep,
             download=download,
             load=known.entry.load,
             linked=folder,

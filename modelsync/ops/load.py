@@ -17,6 +17,8 @@ from modelsync.project.project import LoadedProject, Project
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from llama_cpp import Llama
 
     from modelsync.project.selection import Variant
@@ -29,6 +31,7 @@ def load(
     *,
     variant: "Variant" = None,
     download: bool = True,
+    directory: "Path | None" = None,
     overrides: Mapping[str, Any] | None = None,
     default_context: int | None = None,
 ) -> "Llama":
@@ -40,6 +43,7 @@ def load(
         find: Finds the project; called for a name.
         variant: The variant of the name.
         download: Whether what is not here is fetched.
+        directory: See `path.files`.
         overrides: Keywords for `llama_cpp.Llama`, over the manifest's.
         default_context: See `llama.load.load`.
 
@@ -63,7 +67,7 @@ def load(
     settings: Mapping[str, Any] = {}
     if model_files.is_name(text):
         settings = _settings(context, text, find_once, variant, download, known)
-    files = path.files(context, text, find_once, variant=variant, download=download)
+    files = path.files(context, text, find_once, variant=variant, download=download, directory=directory)
     require_gguf(text, files)
     if context.cancel.is_set():  # llama.cpp cannot be interrupted once it loads
         raise CancelledError("interrupted")

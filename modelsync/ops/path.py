@@ -1,6 +1,7 @@
 """Asking for a model's files by its name or URI: the cheapest answer first. Light while what is asked for is here."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelsync.context import Context
@@ -20,6 +21,7 @@ def files(
     *,
     variant: "Variant" = None,
     download: bool = True,
+    directory: Path | None = None,
 ) -> ModelFiles:
     """The files of a model.
 
@@ -29,6 +31,7 @@ def files(
         find: Finds the project; called if a name is not answered by the environment.
         variant: The variant of the name.
         download: Whether what is not here is fetched.
+        directory: A folder to answer from, and to fill; None: the project's, else the store.
 
     Raises:
         NotSyncedError: it is not here, and was not to be fetched.
@@ -37,16 +40,16 @@ def files(
     if not model_files.is_name(text):
         from modelsync.ops import pull
 
-        return pull.files(context, text, download=download)
+        return pull.files(context, text, download=download, directory=directory)
     named = model_files.from_environment(text)
     if named is not None:
         return named
     project = find()
-    remembered = up_to_date.files(context, project, text, variant)
+    remembered = up_to_date.files(context, project, text, variant) if directory is None else None
     if remembered is not None:
         return remembered
     from modelsync.fit import variants
     from modelsync.ops import ensure
 
     known = variants.find(context, project, text, variant, fetch=download)
-    return ensure.files(context, project, known, download=download)
+    return ensure.files(context, project, known, download=download, directory=directory)

@@ -189,7 +189,7 @@ def _misfits(context: Context, ready: Prepared) -> list[tuple[LockedModel, DiskF
     misfits = []
     for model in ready.models:
         steps = coming.get(id(model), ())
-        files = [(step.target, step.bytes) for step in steps if step.verb != "link"]
+        files = [(step.target, step.room) for step in steps if step.verb != "link"]
         links = [
             (step.target, step.file.size) for step in steps if step.verb == "link" and step.file is not None
         ]

@@ -1,6 +1,6 @@
 """Models by their URIs, without a manifest: into the store, or as plain files under a folder."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Any, NamedTuple
@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from modelsync.context import Context
 from modelsync.errors import ModelsyncError, UsageError
 from modelsync.fetch import disk_space
+from modelsync.fetch.places import Brought
 from modelsync.fit import preflight
-from modelsync.install import link, plan, present
-from modelsync.install.snapshot import look
-from modelsync.install.target import Target
+from modelsync.install import link, plan, present, snapshot
+from modelsync.install.target import Standing, Target
 from modelsync.ops import ensure, pull_places
 from modelsync.ops.failures import Failures
 from modelsync.ops.options import NO_FOLDER, FolderOptions
@@ -43,7 +43,8 @@ class Pulled(NamedTuple):
 class PullReport(NamedTuple):
     """The result of a pull, in the order of the URIs; bytes over the network, and not; notes for a person.
 
-    `warnings` are what a person was told before anything was fetched: of models that cannot fit this machine.
+    `warnings` are what a person was told before anything was fetched: of models that cannot fit this machine. `brought`
+    is what came into the store, and from where.
     """
 
     pulled: tuple[Pulled, ...]
@@ -51,6 +52,7 @@ class PullReport(NamedTuple):
     bytes_reused: int = 0
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    brought: tuple[Brought, ...] = ()
 
 
 def pull(
@@ -99,10 +101,15 @@ def pull(
     requests, models = meant.requests, meant.models
     target = Target(directory.absolute(), link_mode, None) if directory is not None else None
     places = pull_places.places(models, filename) if target is not None else ()
-    here = look(context, models, None)
+    here = snapshot.look(context, models, None)
+    standing = Standing()
+    if target is not None:
+        standing = snapshot.standing(target.folder, _each_place(models, places), here)
+    here = here._replace(copies=frozenset(standing.files))
     steps = plan.make(models, here, linked=False, exact=False)
     fetched, reused, notes = meant.fetched, 0, meant.notes
     warnings: tuple[str, ...] = ()
+    brought: tuple[Brought, ...] = ()
     titles = {id(model): _title(request) for request, model in zip(requests, models, strict=True)}
     lost: set[int] = set()
 
@@ -119,7 +126,7 @@ def pull(
         for index, model in enumerate(models):
             if id(model) in lost:
                 continue
-            sizes = [(step.target, step.bytes) for step in steps.of("fetch", "adopt") if step.model is model]
+            sizes = [(step.target, step.room) for step in steps.of("fetch", "adopt") if step.model is model]
             full = room.take(sizes, _copies(context, models[index : index + 1], places[index:][:1], target))
             if full is not None:
                 on_error(model, full)
@@ -133,7 +140,9 @@ def pull(
             None,
             copies=_copies(context, models, places, target, lost),
             on_error=on_error,
+            standing=standing,
         )
+        brought = done.brought
         fetched, reused, notes = fetched + done.fetched, done.reused, notes + done.notes
     if target is not None:
         link_folder.sweep(target.folder)  # also where nothing is to be linked
@@ -160,13 +169,19 @@ def pull(
     changed = (one.model for one in pulled.values() if one.changed)
     reused += max(0, plan.bytes_here(changed, here) - meant.fetched)
     there = tuple(pulled[request] for request in asked if request in pulled)
-    report = PullReport(there, fetched, reused, notes, warnings)
+    report = PullReport(there, fetched, reused, notes, warnings, brought)
     failures.raise_first(report)
     return report
 
 
-def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
+def files(context: Context, text: str, *, download: bool = True, directory: Path | None = None) -> ModelFiles:
     """The files of a URI: resolved and fetched once, answered without a network from then on.
+
+    Args:
+        context: What to work with.
+        text: The URI.
+        download: Whether what is not here is fetched.
+        directory: A folder to answer from, as `pull` fills it; None: the store.
 
     Raises:
         NotSyncedError: it was never pulled, and was not to be.
@@ -175,13 +190,18 @@ def files(context: Context, text: str, *, download: bool = True) -> ModelFiles:
     known = _recall(context, request)
     if known is not None:
         model = _model(request, known)
+        ready: Sequence[Path] | None
+        if directory is not None:
+            wanted = list(zip(known, pull_places.places([model], None)[0], strict=True))
+            target = Target(directory.absolute(), "auto", None)
+            return of_model(known, ensure.in_folder(context, model, target, wanted, download=download))
         ready = present.right_in_store(context, model)
         if ready is None:
             ready = ensure.obtain(context, model, Path.cwd(), keep=lambda: None, download=download)
         return of_model(known, ready)
     if context.offline or not download:
         raise store_pulled.unknown(_title(request), hint=f"run `modelsync pull {_title(request)}`")
-    return pull(context, [text]).pulled[0].files
+    return pull(context, [text], directory=directory).pulled[0].files
 
 
 class _Meant(NamedTuple):
@@ -285,6 +305,14 @@ def _model(request: Request, files: Sequence[LockedFile]) -> LockedModel:
 
 def _name(request: Request) -> str:
     return request.uri.short_name
+
+
+def _each_place(
+    models: Sequence[LockedModel], places: Sequence[Sequence[str]]
+) -> Iterator[tuple[LockedFile, str]]:
+    """All files of the models, each with its place in the folder."""
+    for model, own in zip(models, places, strict=True):
+        yield from zip(model.files, own, strict=True)
 
 
 def _copies(

@@ -89,6 +89,7 @@ def reconcile(
             bytes_fetched=fetched + brought.fetched,
             bytes_reused=reused + brought.reused,
             notes=notes + brought.notes + gone,
+            brought=brought.brought,
         )
     here_now = [entry for entry, model in ready.pairs if model.name not in lost]
     synced.remember(context, project, ready.current, here_now, elsewhere=options.directory is not None)

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from modelsync.errors import DiskFullError, StoreError
@@ -181,11 +181,17 @@ def write_by(temp: Path, target: Path, data: bytes) -> os.stat_result:
         raise
 
 
-def sync_file(path: Path) -> None:
-    """Waits until the bytes of a file are on the disk."""
-    descriptor = os.open(path, os.O_RDWR | _BINARY)
+def sync_file(path: Path, *, writable: bool = True) -> None:
+    """Waits until the bytes of a file are on the disk.
+
+    Args:
+        path: The file.
+        writable: Whether it may be opened for writing, which Windows asks for; of any other, the system may wait.
+    """
+    descriptor = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | _BINARY)
     try:
-        os.fsync(descriptor)
+        with nullcontext() if writable else suppress(OSError):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

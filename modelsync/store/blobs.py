@@ -66,7 +66,13 @@ def state(store: Store, sha256: str, size: int | None = None) -> BlobState:
 
 
 def publish(
-    store: Store, data: Path, *, sha256: str, blocks: "Blocks", origin: BlobOrigin | None = None
+    store: Store,
+    data: Path,
+    *,
+    sha256: str,
+    blocks: "Blocks",
+    origin: BlobOrigin | None = None,
+    shared: bool = False,
 ) -> Path:
     """Publishes a file whose sha256 was just found right: synced, read-only, with a receipt, by one rename.
 
@@ -79,6 +85,7 @@ def publish(
         sha256: Its digest, in hex.
         blocks: Its size, and the hashes of its blocks.
         origin: Where it came from.
+        shared: Whether `data` is one more name of another program's file: then its mode and times stay.
 
     Raises:
         DiskFullError: nothing was lost; the data is where it was.
@@ -104,15 +111,17 @@ def publish(
             receipts.note(store, sha256, receipts.sealed(target.stat(), blocks, origins), blocks)
             atomic.unlink(data)
         else:
-            atomic.sync_file(data)
-            data.chmod(0o444)
+            atomic.sync_file(data, writable=not shared)
+            if not shared:
+                data.chmod(0o444)
             # The receipt comes first: a blob that appears without one would be hashed again.
             receipts.replace(store, sha256, receipts.sealed(data.stat(), blocks, origins), blocks)
+            publish_name = atomic.move if shared else atomic.rename  # it may be the old blob's own file
             try:
-                atomic.rename(data, target)
+                publish_name(data, target)
             except FileNotFoundError:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                atomic.rename(data, target)
+                publish_name(data, target)
             atomic.sync_folder(target.parent)
         _drop_partial(store, data.parent)
     return target

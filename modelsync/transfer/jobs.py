@@ -97,6 +97,7 @@ class Fetched(NamedTuple):
         reused: Bytes that were copied from other files in this run, and are right.
         note: What went wrong and was mended, in a sentence; or None.
         doubtful: The other files from which bytes were copied in this run, if any copied byte was wrong.
+        shared: Whether the file is one more name of another program's: its bytes, mode and times are not to be changed.
     """
 
     path: Path
@@ -110,6 +111,7 @@ class Fetched(NamedTuple):
     reused: int = 0
     note: str | None = None
     doubtful: tuple[Path, ...] = ()
+    shared: bool = False
 
 
 def segment_sizes(job: Job) -> list[int | None]:

@@ -1,6 +1,7 @@
-"""`modelsync cache dir|size|list|prune|clean`: the store."""
+"""`modelsync cache dir|size|list|prune|clean|adopt`: the store."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -8,6 +9,7 @@ import click
 from modelsync.cli.command import Group, command
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import table, titled
+from modelsync.context import CallOptions
 from modelsync.display import units
 from modelsync.display.terminal import is_terminal
 from modelsync.errors import CancelledError, UsageError
@@ -30,6 +32,7 @@ cache = Group(
             "list": f"{HERE}:list_",
             "prune": f"{HERE}:prune",
             "clean": f"{HERE}:clean",
+            "adopt": f"{HERE}:adopt",
         }
     },
     elsewhere={"clear": "clean", "gc": "prune", "ls": "list", "path": "dir", "rm": "clean"},
@@ -132,6 +135,53 @@ def clean(invocation: Invocation, yes: bool, dry_run: bool) -> None:
     if plan.things and not yes and not dry_run:
         _ask(store, plan)
     _carry_out(invocation, store, plan, dry_run=dry_run)
+
+
+@command("adopt", short_help="Take what other tools have.")
+@click.argument("locks", metavar="[LOCK]...", nargs=-1, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Take nothing; say what could be taken.")
+def adopt(invocation: Invocation, locks: tuple[Path, ...], dry_run: bool) -> None:
+    """Take into the store what other tools' caches have of the project's lock, or of each LOCK. No network.
+
+    Each file is hashed while it is taken, and theirs stays as it is. sync does the same by itself; this looks at all
+    models and variants at once, also where MODELSYNC_ADOPT=0.
+    """
+    from modelsync.cli.report import brought_values
+    from modelsync.ops import adopt as ops_adopt
+    from modelsync.spec.names import printable
+
+    paths = [path.absolute() for path in locks] or [invocation.project().lock_path]
+    with invocation.context(CallOptions(adopt=True)) as context:
+        done = ops_adopt.adopt_locked(context, paths, dry_run=dry_run)
+    output = invocation.output
+    offered = [row for row in done.rows if row.place is not None]
+    lines = titled(
+        ["model", "file", "size", "where"],
+        [
+            (row.model, printable(row.path), units.size(row.bytes), printable(str(row.found), 1000))
+            for row in offered
+        ],
+        right=[2],
+    )
+    if dry_run and offered:
+        output.lines(lines)
+    output.notes(done.notes)
+    lacking = len(done.rows) - len(done.taken)
+    if not done.rows:
+        output.words("nothing to take: everything is in the store")
+    elif not offered:
+        output.words("nothing to take: no other tool has any of it")
+    elif dry_run:
+        output.words(f"would take {units.count(len(offered), 'file')}")
+    elif lacking:
+        output.words(f"{units.count(lacking, 'file')} not found: `modelsync sync` fetches them")
+    output.result(
+        rows=[
+            {**row._asdict(), "found": str(row.found) if row.found is not None else None} for row in done.rows
+        ],
+        brought=brought_values(done.taken),
+        notes=list(done.notes),
+    )
 
 
 def _store() -> "Store":

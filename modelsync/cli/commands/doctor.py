@@ -22,8 +22,9 @@ from modelsync.cli.command import command
 def doctor(invocation: Invocation) -> int:
     """Say what modelsync sees on this machine, and what is wrong with it.
 
-    That is versions, memory and GPUs, the store, the hub and where its token comes from (not the token), variables
-    that are not read, and the project. The hub is asked one thing; --offline spares that. Fails if something is wrong.
+    That is versions, memory and GPUs, the store, other tools' caches, the hub and where its token comes from (not the
+    token), variables that are not read, and the project. The hub is asked one thing; --offline spares that. Fails if
+    something is wrong.
     """
     return show(invocation)
 

@@ -104,6 +104,7 @@ def _new_model(
     *sizes.MACHINE,
 )
 @options.require_fit
+@options.adopt
 @no_sync
 @frozen
 def add(

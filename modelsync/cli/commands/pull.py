@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 )
 @options.globs
 @options.require_fit
+@options.adopt
 @options.transfer
 @options.events
 def pull(
@@ -82,6 +83,7 @@ def pull(
         "bytes_reused": done.bytes_reused,
         "notes": list(done.notes),
         "warnings": list(done.warnings),
+        "brought": report.brought_values(done.brought),
     }
     if failed is not None:
         invocation.partial = fields

@@ -42,6 +42,7 @@ class NotExecutableError(ModelsyncError):
 @options.groups
 @options.variant
 @options.require_fit
+@options.adopt
 @options.transfer
 @options.events
 def run(

@@ -55,6 +55,7 @@ LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
 )
 @options.upgrades
 @options.require_fit
+@options.adopt
 @options.transfer
 @options.events
 def sync(

@@ -17,6 +17,7 @@ from modelsync.project.selection import Selection, Variant
     "--repair", is_flag=True, help="Fetch what is missing, and the damaged blocks of what is damaged."
 )
 @options.variant
+@options.adopt
 @options.transfer
 @options.events
 def verify(

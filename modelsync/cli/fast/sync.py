@@ -54,6 +54,7 @@ def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False, f
             lock_written=False,
             notes=list(done.notes),
             warnings=[],
+            brought=[],
         )
         return
     from modelsync.cli import report
@@ -74,6 +75,7 @@ def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False, f
         "lock_written": done.lock_written,
         "notes": list(done.notes),
         "warnings": list(done.warnings),
+        "brought": report.brought_values(done.brought),
         **({"plan": report.plan_values(done.plan)} if dry_run else {}),
     }
     if failed:

@@ -44,6 +44,7 @@ def examine(
         group("versions", _guarded("versions", runtime.versions())),
         group("machine", _guarded("machine", runtime.machine())),
         group("store", _guarded("store", _store(context, folder))),
+        group("caches", _guarded("caches", places.neighbours(context))),
         group(
             "network",
             _guarded(

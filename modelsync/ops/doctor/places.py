@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from modelsync.context import Context
 from modelsync.errors import ModelsyncError, StoreError
 from modelsync.ops.doctor.findings import Finding, fault
 from modelsync.settings import Settings
@@ -39,6 +40,29 @@ def store(place: Store, settings: Settings, folder: Path | None) -> Iterator[Fin
     yield from _trials(place, folder)
     for root in place.readonly:
         yield _readonly(root)
+
+
+def neighbours(context: Context) -> Iterator[Finding]:
+    """Other tools' caches that are here, and whether they may be linked from."""
+    try:
+        found = context.neighbours.caches
+    except ModelsyncError as error:
+        yield fault("caches", error)
+        return
+    if not context.adopt:
+        yield Finding("looked into", "no: MODELSYNC_ADOPT=0", "note")
+    for cache in found:
+        readable = os.access(cache.root, os.R_OK | os.X_OK)
+        words = _shown(cache.root)
+        if not readable:
+            yield Finding(cache.title, f"{words} cannot be read", "note", "it is another user's")
+            continue
+        try:
+            same = disks.same_device(cache.root, context.store.root)
+        except ModelsyncError:
+            same = False
+        how = "linked" if cache.links_from is not None and same else "copied, or reflinked"
+        yield Finding(cache.title.removeprefix("the "), f"{words}: {how}")
 
 
 def _disk(root: Path) -> Iterator[Finding]:
