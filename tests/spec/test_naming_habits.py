@@ -171,6 +171,13 @@ def test_pieces_that_name_no_count_are_told(piece: str) -> None:
         choose_model(paths, quant="Q8_0", path=None, repo=REPO)
 
 
+def test_a_model_that_lacks_parts_is_not_named_as_another() -> None:
+    """The note names what can be had: its maker may still be uploading the rest."""
+    paths = ("X-Q4_K_M.gguf", "X-Q2_K-00001-of-00002.gguf", "X-Q8_0.gguf")
+    assert str(choose_model(paths, quant=None, path=None, repo=REPO).note).endswith(f"hf:{REPO}:Q8_0")
+    assert choose_model(paths[:2], quant=None, path=None, repo=REPO).note is None
+
+
 def test_an_adapter_is_small_beside_its_model() -> None:
     """A merged model has `lora` in its name too, and is as large as any."""
     paths = ("gemma-lora-F16.gguf", "gemma-Q4_K_M.gguf")
