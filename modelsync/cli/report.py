@@ -33,12 +33,12 @@ def change_lines(changes: Sequence["Change"], costs: Sequence[str] = ()) -> list
         changes: What became of each model.
         costs: What that would cost, in words, as a last column; none: no such column.
     """
-    added = [change for change in changes if change.action == "added"]
-    quants = max((len(_kind(change.after)) for change in added), default=0)
+    new = [change for change in changes if change.action == "added" or _is_put_anew(change)]
+    quants = max((len(_kind(change.after)) for change in new), default=0)
     rows = []
     for change in changes:
         name = change.title
-        if change.action == "added":
+        if change in new:
             words = (
                 f"{_kind(change.after):{quants}}  {_size(change.after)}" if quants else _size(change.after)
             )
@@ -54,6 +54,11 @@ def change_lines(changes: Sequence["Change"], costs: Sequence[str] = ()) -> list
         f" {click.style(mark, fg=COLORS[change.action], bold=True)} {line}"
         for (mark, _, _), line, change in zip(rows, lines, changes, strict=True)
     ]
+
+
+def _is_put_anew(change: "Change") -> bool:
+    """Whether the lock has the same as before, and files of it came into the project's folder."""
+    return change.action == "updated" and change.before is None and change.after is not None
 
 
 def brought_lines(models: Sequence[tuple[str, "LockedModel"]]) -> list[str]:

@@ -199,3 +199,13 @@ def test_quiet_is_silent_but_for_errors_and_twice_for_those_too(synced: Cli) -> 
     assert synced("-q", "sync", "-q", status=2) == (2, "", "")
     assert synced("sync", "-qq", status=2) == (2, "", "")
     assert synced("list", status=2, MODELSYNC_QUIET="2") == (2, "", "")
+
+
+def test_another_variant_of_what_is_linked_is_described(empty: Cli) -> None:
+    """The lock says the same as before: the line has the quant and the size that came, as a new model's."""
+    empty.write(
+        f'[modelsync]\ndir = "models"\n[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\n'
+        f'[models.tiny.variants.big]\nuri = "hf:{REPO}:Q8_0"\n'
+    )
+    empty("sync")
+    assert " ~ tiny [big]  Q8_0  4.9 KiB" in empty("sync", "--variant", "big").err.splitlines()
