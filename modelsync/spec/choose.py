@@ -98,8 +98,8 @@ def choose_model(
         return _whole(found[0], paths, repo, note)
     preferred = (found[0] for name in DEFAULT_QUANTS if (found := _with_quant(firsts, name)))
     taken = next(preferred, firsts[0])
-    there = frozenset(paths)
-    whole = (model for model in models(paths, sizes) if there.issuperset(siblings(model.path)))
+    listed = frozenset(paths)
+    whole = (model for model in models(paths, sizes) if listed.issuperset(siblings(model.path)))
     other = next((model for model in whole if model.path != taken), None)
     if other is None:
         return _whole(taken, paths, repo)
