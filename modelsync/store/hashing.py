@@ -19,7 +19,7 @@ from modelsync.spec.blocks import UNREADABLE, Blocks, Hasher, Span, spans
 
 OnBytes = Callable[[int], None]
 
-_CHUNK = 4 << 20
+_CHUNK = 1 << 20  # bytes: few enough to be in a core's cache still when they are hashed
 _AHEAD = 2  # chunks: one is read while the other is hashed
 _READ = 1 << 20  # bytes, for each thread: few enough to be in a core's cache still when they are hashed
 _THREADS = 32  # at most: they are short of memory's speed before
@@ -82,12 +82,15 @@ def both_of(path: Path, *, on_bytes: OnBytes | None = None) -> tuple[str, Blocks
 
     Arguments and errors as with `sha256_of`.
     """
-    from blake3 import blake3
+    from concurrent.futures import ThreadPoolExecutor
 
-    sha256, blocks = hashlib.sha256(), Hasher(blake3.AUTO)
-    for chunk in _chunks(path, on_bytes):
-        sha256.update(chunk)
-        blocks.update(chunk)
+    sha256, blocks = hashlib.sha256(), Hasher()
+    # One thread keeps up with SHA-256: more of them would only wake each other for every chunk.
+    with ThreadPoolExecutor(1, thread_name_prefix="modelsync-hash") as beside:
+        for chunk in _chunks(path, on_bytes):
+            done = beside.submit(blocks.update, chunk)
+            sha256.update(chunk)
+            done.result()
     return sha256.hexdigest(), blocks.blocks
 
 

@@ -34,6 +34,13 @@ def test_hosts_and_their_headers_are_read(tmp_path: Path) -> None:
     )
 
 
+def test_folders_to_look_through_are_whole_paths(tmp_path: Path, home: Path) -> None:
+    """`~` is the user's home."""
+    path = tmp_path / "config.toml"
+    path.write_text(f'extra-caches = ["{tmp_path.as_posix()}", "~/models"]\n')
+    assert load(path).extra_caches == (tmp_path, home / "models")
+
+
 def test_it_is_looked_for_where_the_platform_keeps_such_files(home: Path) -> None:
     """Without a path it is the one in the user's config folder, and no file is no setting."""
     assert load(None) == UserConfig()
@@ -62,6 +69,9 @@ def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
         ('insecure-hosts = ["http://files.lan"]', 1, "a host or host:port"),
         ('insecure-hosts = ["me@files.lan"]', 1, "a host or host:port"),
         ("insecure-hosts = [3]", 1, "a host or host:port"),
+        ('extra-caches = "/data"', 1, "extra-caches: a list is expected"),
+        ("extra-caches = [3]", 1, "text in quotes is expected"),
+        ('extra-caches = ["models"]', 1, "the whole path of a folder is expected"),
         ("hosts = 3", 1, "hosts: a table is expected"),
         ('[hosts."a.example"]\nheader = {}', 2, "did you mean `headers`"),
         ('[hosts."a.example"]\nheaders = 3', 2, "a table is expected"),
