@@ -96,9 +96,12 @@ def _holds(clause: _Clause, running: _Version) -> bool:
         case "<=":
             return running <= version
         case "<":  # what leads to a release is not before it, unless a clause names what leads to it too
-            return running < version and not (same_release and _is_early(running) and not _is_early(version))
+            of_a_post = running.pre == version.pre and running.post == version.post
+            leads = same_release and _is_early(running) and (version.post < 0 or of_a_post)
+            return running < version and not (leads and not _is_early(version))
         case _:  # what follows a release is not after it
-            return running > version and not (same_release and running.post >= 0 and version.post < 0)
+            follows = same_release and running.pre == version.pre and running.post >= 0
+            return running > version and not (follows and version.post < 0)
 
 
 def _begins(running: _Version, release: tuple[int, ...]) -> bool:
