@@ -182,6 +182,21 @@ class RefusedError(ModelsyncError):
     code = "refused"
 
 
+class CodeRefusedError(RefusedError):
+    """Files that can run code when they are loaded, and that nobody permitted. They were not taken.
+
+    Attributes:
+        files: Each with its path and why: a clause.
+        label: What the first is called.
+        denied: Whether the user's own config refuses them, whatever a manifest allows.
+    """
+
+    code = "can-run-code"
+    files: tuple[tuple[str, str], ...] = ()
+    label: str = ""
+    denied: bool = False
+
+
 class MisfitError(ModelsyncError):
     """A model needs more memory than this machine has."""
 
