@@ -83,6 +83,8 @@ class PackedLook:
             found = self._inner.feed(out)
             if found is not None:
                 return found
+            if self._inner.decided:
+                return Content("packed")
             if self._unpacked > _RATIO * self.position + _FREE:
                 return Content("packed", unseen=f"it unpacks to more than {_RATIO} times its size")
             if self._stream.eof:
@@ -141,13 +143,13 @@ class _InnerLook:
         self._buffer = bytearray()
         self._walk: Generator[tars.Step, bytes, None] | None = None
         self._step: tars.Step | None = None
-        self._decided = False  # it is no tar, and good
+        self.decided = False  # nothing of what follows counts, and nothing spoke against it
         self._skip = 0  # bytes of a member that are passed over
         self._began = False  # whether the member's first bytes were looked at
 
     def feed(self, data: bytes) -> Content | None:
         """Takes the next bytes; returns what speaks against the file, if something does."""
-        if self._decided:
+        if self.decided:
             return None
         self._buffer += data
         if self._walk is None:
@@ -158,7 +160,7 @@ class _InnerLook:
 
     def end(self) -> Content:
         """What the file is, after the last byte."""
-        found = self._start() if self._walk is None and not self._decided else None
+        found = self._start() if self._walk is None and not self.decided else None
         if found is None and self._walk is not None:
             found = self._through(last=True)
         return found or Content("packed")
@@ -168,7 +170,7 @@ class _InnerLook:
             self._walk = tars.walk()
             self._step = next(self._walk)
             return self._through()
-        self._decided = True
+        self.decided = True
         found = inner(bytes(self._buffer), None)
         self._buffer.clear()
         return found
@@ -211,7 +213,7 @@ class _InnerLook:
         try:
             self._step = self._walk.send(answer)
         except StopIteration:
-            self._step, self._decided = None, True
+            self._step, self.decided = None, True
 
 
 def inner(head: bytes, member: tars.Member | None) -> Content | None:

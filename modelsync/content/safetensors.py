@@ -4,6 +4,8 @@ Source: the safetensors format (README, "Format") and what version 0.8 of its ow
 """
 
 import json
+import re
+from collections import Counter
 from typing import Any, NamedTuple
 
 from modelsync.content.findings import Content
@@ -12,7 +14,10 @@ from modelsync.content.view import View
 MAX_HEADER = 100_000_000  # bytes, of the format
 MAX_READ = 32 << 20  # bytes of a header that are parsed: a larger one takes too much memory
 LONGEST = 2**64 - 1
-_DEPTH = 127  # levels of JSON that its reader takes
+# Half of a surrogate pair alone, which is no character; escapes before it are taken in pairs.
+_HALF = re.compile(
+    r"(?<!\\)(?:\\\\)*(?:\\u[dD][89abAB]..(?!\\u[dD][c-fC-F]..)|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..)"
+)
 BITS = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
     **dict.fromkeys(("I16", "U16", "F16", "BF16"), 16),
@@ -80,7 +85,8 @@ def read(view: View) -> TensorHeader:
     if 8 + length > view.size:
         raise _FaultError("it ends before its header does")
     document = _parsed(view.at(8, length))
-    metadata = document.pop("__metadata__", None) or {}
+    metadata = document.pop("__metadata__", None)
+    metadata = {} if metadata is None else metadata
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise _FaultError("its metadata is not text")
     tensors = sorted((_span(name, each) for name, each in document.items()), key=lambda each: each[3:])
@@ -101,13 +107,30 @@ def read(view: View) -> TensorHeader:
     return TensorHeader(tuple(tensors), metadata, 8 + length)
 
 
-def _parsed(data: bytes) -> dict[str, Any]:
+class _Object(dict[str, Any]):
+    """An object, with the keys that it has twice: some of them its own reader refuses."""
+
+    twice: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, pairs: list[tuple[str, Any]]) -> "_Object":
+        made = cls(pairs)
+        if len(made) < len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            made.twice = frozenset(key for key, count in counts.items() if count > 1)
+        return made
+
+
+def _parsed(data: bytes) -> _Object:
     try:
-        document = json.loads(data.decode(), parse_int=_integer, parse_constant=_refused)
+        text = data.decode()
+        if _HALF.search(text):
+            raise ValueError("half of a character")
+        document = json.loads(text, parse_int=_integer, parse_constant=_refused, object_pairs_hook=_Object.of)
     except (ValueError, RecursionError):
         raise _FaultError("its header is not JSON") from None
-    if not isinstance(document, dict):
-        raise _FaultError("its header is not a JSON object")
+    if not isinstance(document, _Object) or "__metadata__" in document.twice:
+        raise _FaultError("its header is not a JSON object, or has its metadata twice")
     return document
 
 
@@ -122,7 +145,7 @@ def _refused(text: str) -> None:
 
 
 def _span(name: str, said: Any) -> TensorSpan:
-    if not isinstance(said, dict):
+    if not isinstance(said, _Object) or said.twice & {"dtype", "shape", "data_offsets"}:
         raise _FaultError(f"it says nothing of tensor {name[:64]!r}")
     dtype, shape, offsets = said.get("dtype"), said.get("shape"), said.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in BITS:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from modelsync.content.view import View
 
-MAX_MEMBERS = 100_000
+MAX_MEMBERS = 50_000
 MAX_DIRECTORY = 64 << 20  # bytes
 STORED, DEFLATED = 0, 8
 _END = struct.Struct("<4s4H2LH")
