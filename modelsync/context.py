@@ -98,6 +98,7 @@ class Context:
         self._endpoint = environment.check_endpoint("--endpoint", hub).rstrip("/") if hub else None
         self._store: Store | None = None
         self._client: Client | None = None
+        self._denies_code: bool | None = None
         self._limit: RateLimit | None = None
         self._guard = threading.Lock()
         self._telling = threading.Lock()
@@ -232,6 +233,19 @@ class Context:
                     auth=self.options.auth,
                 )
             return self._client
+
+    @property
+    def denies_code(self) -> bool:
+        """Whether the user refuses files that can run code, whatever a manifest allows.
+
+        Raises:
+            ConfigError: the user's config cannot be read.
+        """
+        if self._denies_code is None:
+            from modelsync.net import config
+
+            self._denies_code = config.load(self.settings.config_file).deny_code
+        return self._denies_code
 
     def downloader(self) -> "Downloader":
         """A downloader with this call's client. All downloaders of a call share its limit."""

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import OFFLINE_HINT, Context
-from modelsync.errors import CancelledError, ModelsyncError, NotSyncedError, OfflineError
+from modelsync.errors import CancelledError, ModelsyncError, NotSyncedError, OfflineError, StoreError
 from modelsync.fetch import disk_space
+from modelsync.fetch.file_check import check_file
 from modelsync.fetch.places import Brought, Place, places
 from modelsync.fetch.wanted import WantedFile, blob_of
 from modelsync.spec.names import printable
@@ -202,6 +203,7 @@ class _BlobFetcher:
             wanted, hold, stack = held[key]
             try:
                 hold.confirm()
+                self._check(wanted, fetched)
                 if self.on_read is None:
                     self._publish(wanted, fetched)
                 else:
@@ -263,6 +265,16 @@ class _BlobFetcher:
                     f"{printable(name)} ({path.name[:7]}), an older file in the store, may be damaged: it is "
                     "checked before it is used again"
                 )
+
+    def _check(self, wanted: WantedFile, fetched: "Fetched") -> None:
+        """Refuses what must not be published, wherever it came from and whatever a lock says; nothing of it stays."""
+        try:
+            check_file(self.context, wanted, fetched.path)
+        except StoreError:
+            raise
+        except ModelsyncError:
+            shutil.rmtree(fetched.path.parent, ignore_errors=True)
+            raise
 
     def _publish(self, wanted: WantedFile, fetched: "Fetched") -> None:
         file = wanted.file

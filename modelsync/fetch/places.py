@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from modelsync.context import Context
 from modelsync.errors import CancelledError, ModelsyncError
+from modelsync.fetch.file_check import Watch
 from modelsync.fetch.wanted import WantedFile, is_gone
-from modelsync.gguf.magic import check_magic
 from modelsync.spec.names import printable
-from modelsync.spec.roles import BY_ROLE
-from modelsync.spec.uri_forms import is_model_file
 
 if TYPE_CHECKING:
     from modelsync.caches.model import Candidate, Sought
@@ -137,7 +135,7 @@ class LocalPlace:
             return None
         mine = folder / self.own  # a file with other bytes must not cost what the network has brought
         self._offers[mine] = what, found
-        return _job(wanted, mine)._replace(segments=(Segment(found[0].path.as_uri(), wanted.file.size),))
+        return _job(self._context, wanted, mine)._replace(segments=(Segment(found[0].path.as_uri(), wanted.file.size),))
 
     def carry_out(self, jobs: "Sequence[Job]", done: Done, failed: Failed) -> None:  # noqa: ARG002
         """Takes each file from the first that has its bytes; several at a time."""
@@ -243,7 +241,7 @@ class SourcePlace:
 
     def job(self, wanted: WantedFile, folder: Path) -> "Job | None":
         """Fetches the file; what the store has of it in older files is copied."""
-        job = _job(wanted, folder)._replace(guesses=wanted.guesses)
+        job = _job(self._context, wanted, folder)._replace(guesses=wanted.guesses)
         known = wanted.file.sha256 and wanted.file.size
         if wanted.guesses or self.works_offline(wanted) or not known:
             return job
@@ -297,8 +295,10 @@ class RequestedRevision:
         return self._source.job(wanted._replace(segments=moved.segments), folder)
 
 
-def _job(wanted: WantedFile, folder: Path) -> "Job":
+def _job(context: Context, wanted: WantedFile, folder: Path) -> "Job":
     from modelsync.transfer.jobs import Job
+
+    watch = Watch(context, wanted)
 
     return Job(
         label=wanted.label,
@@ -306,10 +306,6 @@ def _job(wanted: WantedFile, folder: Path) -> "Job":
         size=wanted.file.size,
         sha256=wanted.file.sha256,
         segments=wanted.segments,
-        check=(lambda head: check_magic(head, wanted.label)) if _is_gguf(wanted) else None,
+        check=watch.begin,
+        watch=watch.feed,
     )
-
-
-def _is_gguf(wanted: WantedFile) -> bool:
-    """Whether the file has to be a GGUF: a companion, and what has the name of one."""
-    return wanted.file.role in BY_ROLE or is_model_file(wanted.file.path)

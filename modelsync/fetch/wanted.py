@@ -27,6 +27,8 @@ class WantedFile(NamedTuple):
         copies: Files in the folder it is to appear in that may have its bytes; their digest decides.
         folder: What people call that folder: `models/`.
         guesses: Where some of its bytes may be copied from; its digest decides.
+        allow_code: Globs of files that may run code when they are loaded, as the manifest's entry has them.
+        names_data: Whether a model beside it may keep its weights in it; see `content.policy.named_data`.
         relocate: Asks where else its source has it, if its commit is gone; None: there is no commit.
     """
 
@@ -38,6 +40,8 @@ class WantedFile(NamedTuple):
     folder: str = ""
     guesses: "tuple[Guess, ...]" = ()
     relocate: "Callable[[], Moved | None] | None" = None
+    allow_code: tuple[str, ...] = ()
+    names_data: bool = False
 
     @property
     def key(self) -> str:
@@ -71,17 +75,29 @@ def is_gone(error: ModelsyncError) -> bool:
 
 
 def wanted_files(
-    context: Context, model: LockedModel, files: Iterable[LockedFile], folder: Path
+    context: Context,
+    model: LockedModel,
+    files: Iterable[LockedFile],
+    folder: Path,
+    allow_code: tuple[str, ...] = (),
 ) -> Iterable[WantedFile]:
-    """The needs for some files of a locked model; `folder` is the manifest's."""
+    """The needs for some files of a locked model; `folder` is the manifest's, `allow_code` the entry's."""
+    from modelsync.content.policy import named_data
     from modelsync.sources.request import owners
 
     endpoint = context.endpoint(model.request.get("endpoint"))
     wanted = set(files)
+    data = named_data([file.path for file in model.files])
     for file, reference, source in owners(model.request, model.files, context.sources()):
         if file in wanted:
-            found = wanted_file(label(model.name, file), file, source, source.locate(file, endpoint, folder))
-            yield found._replace(relocate=partial(source.relocate, file, reference, endpoint))
+            found = wanted_file(
+                label(model.name, file), file, source, source.locate(file, endpoint, folder)
+            )
+            yield found._replace(
+                relocate=partial(source.relocate, file, reference, endpoint),
+                allow_code=allow_code,
+                names_data=file.path in data,
+            )
 
 
 def wanted_file(

@@ -2,6 +2,7 @@
 
 insecure-hosts = ["files.lan"]
 extra-caches = ["/data/models"]
+deny-code = true
 
 [hosts."files.corp.example"]
 headers = { Authorization = "Bearer ${TEAM_TOKEN}" }
@@ -22,23 +23,25 @@ from modelsync.system import user_files
 
 MAX_TEXT = 1 << 20  # characters
 
-_KINDS: Mapping[type, str] = {list: "a list", dict: "a table", str: "text in quotes"}
+_KINDS: Mapping[type, str] = {bool: "true or false", list: "a list", dict: "a table", str: "text in quotes"}
 
 
 class UserConfig(NamedTuple):
-    """What the user said about hosts and folders.
+    """What the user said about hosts, folders and code.
 
     Attributes:
         headers: `host` or `host:port` to headers; `${VAR}` in a value is expanded when it is sent.
         insecure_hosts: Hosts, or `host:port`, that may be asked over plain http, without credentials.
         extra_caches: Folders of models that are looked through before a file is fetched.
         path: The file, for messages; None when there is none.
+        deny_code: Whether files that can run code are refused, whatever a manifest's `allow-code` says.
     """
 
     headers: Mapping[str, Mapping[str, str]] = {}
     insecure_hosts: frozenset[str] = frozenset()
     extra_caches: tuple[Path, ...] = ()
     path: Path | None = None
+    deny_code: bool = False
 
 
 def load(path: Path | None) -> UserConfig:
@@ -85,7 +88,7 @@ def _place() -> Path | None:
 
 
 def _config(document: Mapping[str, Any]) -> UserConfig:
-    _check_keys(document, ("insecure-hosts", "extra-caches", "hosts"), ())
+    _check_keys(document, ("insecure-hosts", "extra-caches", "hosts", "deny-code"), ())
     insecure = _typed(document.get("insecure-hosts", []), list, ("insecure-hosts",))
     hosts = _typed(document.get("hosts", {}), dict, ("hosts",))
     folders = _typed(document.get("extra-caches", []), list, ("extra-caches",))
@@ -93,6 +96,7 @@ def _config(document: Mapping[str, Any]) -> UserConfig:
         {_host(host, ("hosts", host)): _headers(table, ("hosts", host)) for host, table in hosts.items()},
         frozenset(_host(host, ("insecure-hosts", index)) for index, host in enumerate(insecure)),
         tuple(_folder(folder, ("extra-caches", index)) for index, folder in enumerate(folders)),
+        deny_code=_typed(document.get("deny-code", False), bool, ("deny-code",)),
     )
 
 

@@ -228,7 +228,16 @@ class FileWorker:
                 with self._lock:
                     if file.epoch != epoch:
                         return False
+                self._watch(data, digests.position)
                 digests.update(data)
+
+    def _watch(self, data: memoryview, offset: int) -> None:
+        if self._job.watch is not None:
+            try:
+                self._job.watch(data, offset)
+            except ModelsyncError:
+                self._unusable = True
+                raise
 
     def _check(self, count: int, epoch: int) -> None:
         head = bytes(self._read_back(memoryview(bytearray(count)), 0))
