@@ -8,7 +8,8 @@ from modelsync.content.look import suffix_of
 from modelsync.errors import CodeRefusedError, ModelsyncError, NotAModelError
 from modelsync.gguf.magic import check_magic
 from modelsync.spec.names import printable
-from modelsync.spec.roles import COMPANIONS
+from modelsync.spec.roles import BY_ROLE
+from modelsync.spec.uri_forms import is_model_file
 
 # Names that files of Python code and of pickles have. The second kind refuses only what the bytes say nothing of.
 _SCRIPTS = frozenset({".py", ".pyc", ".pyw"})
@@ -21,7 +22,6 @@ _PICKLES = frozenset(
 _DATA = frozenset({".data", ".dat", ".bin"})  # of these the weights of a model beside them
 _PAGES = frozenset({".html", ".htm", ".xhtml", ".xml", ".svg", ".md"})
 _SHOWN = 20  # files that an error names
-_FOR_LLAMA = frozenset(each.role for each in COMPANIONS)
 
 
 class Claim(NamedTuple):
@@ -42,7 +42,7 @@ class Claim(NamedTuple):
     @property
     def is_gguf(self) -> bool:
         """Whether llama.cpp is to load it: it must be GGUF."""
-        return self.role in _FOR_LLAMA or suffix_of(self.path) == ".gguf"
+        return self.role in BY_ROLE or is_model_file(self.path)
 
 
 class Permission(NamedTuple):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from modelsync.context import OFFLINE_HINT, Context
 from modelsync.errors import CancelledError, ModelsyncError, NotSyncedError, OfflineError, StoreError
 from modelsync.fetch import disk_space
-from modelsync.fetch.file_check import check_file
+from modelsync.fetch.file_check import check_file, claim_of
 from modelsync.fetch.places import Brought, Place, places
 from modelsync.fetch.wanted import WantedFile, blob_of
 from modelsync.spec.names import printable
@@ -269,7 +269,7 @@ class _BlobFetcher:
     def _check(self, wanted: WantedFile, fetched: "Fetched") -> None:
         """Refuses what must not be published, wherever it came from and whatever a lock says; nothing of it stays."""
         try:
-            check_file(self.context, wanted, fetched.path)
+            check_file(self.context, claim_of(wanted), fetched.path, wanted.allow_code)
         except StoreError:
             raise
         except ModelsyncError:

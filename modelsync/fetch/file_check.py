@@ -1,25 +1,25 @@
 """Looks at files on this machine before they are published: are they what they should be, and may they be taken?"""
 
 import os
+from collections.abc import Container
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelsync.content.findings import Content
 from modelsync.content.heads import packing
 from modelsync.content.look import look
 from modelsync.content.packed import PackedLook
-from modelsync.content.policy import Claim, Permission, check_head, objection
+from modelsync.content.policy import Claim, Permission, check_head, combined, named_data, objection
 from modelsync.content.view import View
 from modelsync.context import Context
-from modelsync.errors import StoreError
+from modelsync.errors import CodeRefusedError, StoreError
+from modelsync.fetch.wanted import WantedFile, label
 from modelsync.spec.globs import any_takes
+from modelsync.spec.lock.model import LockedModel
 from modelsync.spec.names import printable
-
-if TYPE_CHECKING:
-    from modelsync.fetch.wanted import WantedFile
+from modelsync.store import blobs
 
 
-def claim_of(wanted: "WantedFile") -> Claim:
+def claim_of(wanted: WantedFile) -> Claim:
     """What is known of a wanted file before its bytes."""
     return Claim(wanted.label, wanted.file.path, wanted.file.role, wanted.names_data)
 
@@ -29,27 +29,53 @@ def permission_of(context: Context, allow_code: tuple[str, ...]) -> Permission:
     return Permission(lambda path: any_takes(allow_code, path), context.denies_code)
 
 
-def check_file(context: Context, wanted: "WantedFile", path: Path, content: Content | None = None) -> None:
+def check_file(context: Context, claim: Claim, path: Path, allow_code: tuple[str, ...]) -> None:
     """Refuses a file that is not what it should be, or can run code and is not permitted to.
 
     Args:
         context: What to work with.
-        wanted: What the file is to be.
+        claim: What the file is to be.
         path: Where it is.
-        content: What it is, where that is known already.
+        allow_code: Globs of files that may run code when they are loaded.
 
     Raises:
         NotAModelError: it is not what it should be.
         CodeRefusedError: it can run code, or cannot be looked into.
         StoreError: it cannot be read.
     """
-    found = objection(
-        claim_of(wanted),
-        content or content_of(path, wanted.file.path),
-        permission_of(context, wanted.allow_code),
-    )
+    found = objection(claim, content_of(path, claim.path), permission_of(context, allow_code))
     if found is not None:
         raise found
+
+
+def check_blobs(
+    context: Context, model: LockedModel, allow_code: tuple[str, ...], checked: Container[str] = ()
+) -> None:
+    """Holds the files of a model that are in the store already to the same: another project may have put them there.
+
+    Args:
+        context: What to work with.
+        model: The model that is to be shown.
+        allow_code: Globs of files that may run code when they are loaded.
+        checked: Digests that were looked at just now.
+
+    Raises:
+        CodeRefusedError: files can run code, or cannot be looked into; all of them are told.
+        NotAModelError: one is not what it should be.
+    """
+    data = named_data([file.path for file in model.files])
+    refused = []
+    for file in model.files:
+        blob = blobs.find(context.store, file.sha256, file.size) if file.sha256 not in checked else None
+        if blob is None:
+            continue
+        claim = Claim(label(model.name, file), file.path, file.role, file.path in data)
+        try:
+            check_file(context, claim, blob, allow_code)
+        except CodeRefusedError as error:
+            refused.append(error)
+    if refused:
+        raise combined(refused)
 
 
 def content_of(path: Path, name: str) -> Content:
@@ -85,7 +111,7 @@ class Watch:
         wanted: What the file is to be.
     """
 
-    def __init__(self, context: Context, wanted: "WantedFile") -> None:
+    def __init__(self, context: Context, wanted: WantedFile) -> None:
         self._context = context
         self._wanted = wanted
         self._look: PackedLook | None = None

@@ -11,6 +11,7 @@ from modelsync.errors import CancelledError, ModelsyncError, NotSyncedError, Sto
 from modelsync.fetch import disk_space
 from modelsync.fetch import wanted as fetch_wanted
 from modelsync.fetch.blobs import FetchTotals, fetch
+from modelsync.fetch.file_check import check_blobs
 from modelsync.fetch.places import Brought
 from modelsync.install import plan
 from modelsync.install.check import check_blob
@@ -19,6 +20,7 @@ from modelsync.install.plan import Plan, Step
 from modelsync.install.target import Standing, Target
 from modelsync.spec.blocks import describe_damage
 from modelsync.spec.lock.model import LockedFile, LockedModel
+from modelsync.spec.manifest.model import AllowedCode
 from modelsync.store import blobs, links, views
 from modelsync.store.verify import BlobCheck
 
@@ -42,6 +44,7 @@ def carry_out(
     known: Mapping[str, BlobCheck] = {},
     copies: Sequence[tuple[Path, int]] = (),
     linked: Path | None = None,
+    allowed: AllowedCode = None,
     on_error: "Callable[[LockedModel, ModelsyncError], None] | None" = None,
     standing: Standing = NOTHING,
 ) -> FetchTotals:
@@ -55,10 +58,13 @@ def carry_out(
         known: What suspect blobs were found to be, by digest; others are hashed.
         copies: What else will be written afterwards; see `disk_space.require`.
         linked: The project's folder, where that is not the target's; see `check_blob`.
+        allowed: Which files may run code when they are loaded, as the manifest permits.
         on_error: Called for each model that cannot be had, in place of raising; the others go on. What is linked of
             a model that could not be fetched stays.
         standing: What stands where files are to appear afterwards; with a target, what stands there counts.
     """
+    if allowed is None:
+        allowed = {}
     lost: dict[int, str] = {}  # the name of each model that cannot be had
 
     def fail(model: LockedModel, error: ModelsyncError) -> None:
@@ -76,6 +82,7 @@ def carry_out(
     notes: tuple[str, ...] = ()
     came: tuple[Brought, ...] = ()
     damaged: list[Damage] = []
+    brought_now: set[str | None] = set()
     linked = linked or (target.folder if target is not None else None)
     for step in steps.of("check"):
         finding = known.get(step.target) or check_blob(context, step, linked)
@@ -93,8 +100,9 @@ def carry_out(
             need._replace(copies=(standing.files[sha256],), folder=standing.folder)
             if (sha256 := need.file.sha256 or "") in standing.files
             else need
-            for need in _needs(context, missing, folder, damaged)
+            for need in _needs(context, missing, folder, damaged, allowed)
         ]
+        brought_now |= {need.file.sha256 for need in needs}
         copies = (*copies, *_copies(context, steps.of("link"), target))
         brought = fetch(context, needs, copies=copies, on_error=on_lost if on_error is not None else None)
         fetched, reused = fetched + brought.fetched, reused + brought.reused
@@ -103,13 +111,20 @@ def carry_out(
 
     def bring(models: Sequence[LockedModel]) -> None:
         nonlocal fetched, reused, came
-        brought = _bring_again(context, models, folder)
+        brought = _bring_again(context, models, folder, allowed)
         fetched, reused, came = (
             fetched + brought.fetched,
             reused + brought.reused,
             came + brought.brought,
         )
 
+    shown = (step.model for step in steps.of("view", "link") if step.model is not None)
+    for model in {id(model): model for model in shown}.values():
+        if id(model) not in lost:
+            try:
+                check_blobs(context, model, allowed.get(model.key, ()), brought_now)
+            except ModelsyncError as error:
+                fail(model, error)
     for model in (step.model for step in steps.of("view") if step.model is not None):
         if id(model) not in lost:
             try:
@@ -164,7 +179,9 @@ def _unless_lost(
     return work()
 
 
-def _bring_again(context: Context, models: Sequence[LockedModel], folder: Path) -> FetchTotals:
+def _bring_again(
+    context: Context, models: Sequence[LockedModel], folder: Path, allowed: AllowedCode
+) -> FetchTotals:
     """Fetches the blobs of the models that are not in the store any more."""
     missing = {
         file.sha256: Step("fetch", model, file.sha256, file, file.size)
@@ -174,7 +191,7 @@ def _bring_again(context: Context, models: Sequence[LockedModel], folder: Path) 
     }
     if not missing:
         return FetchTotals()
-    brought = fetch(context, list(_needs(context, list(missing.values()), folder, ())))
+    brought = fetch(context, list(_needs(context, list(missing.values()), folder, (), allowed)))
     for model in models:  # its view went too
         with suppress(NotSyncedError):
             views.make(context.store, model.files)
@@ -209,6 +226,7 @@ def _needs(
     steps: Sequence[Step],
     folder: Path,
     damaged: Sequence[Damage],
+    allowed: AllowedCode,
 ) -> list[fetch_wanted.WantedFile]:
     by_model: dict[int, tuple[LockedModel, list[LockedFile]]] = {}
     for step in steps:
@@ -218,7 +236,7 @@ def _needs(
     good = {step.target: _guesses(finding) for step, finding in damaged}
     needs = []
     for model, files in by_model.values():
-        for need in fetch_wanted.wanted_files(context, model, files, folder):
+        for need in fetch_wanted.wanted_files(context, model, files, folder, allowed.get(model.key, ())):
             sha256 = need.file.sha256 or ""
             needs.append(need._replace(guesses=good.get(sha256, ())))
     return needs

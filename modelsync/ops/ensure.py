@@ -33,6 +33,7 @@ def obtain(
     load: Mapping[str, Any] = {},
     linked: Path | None = None,
     place: "Destination | None" = None,
+    allow_code: tuple[str, ...] = (),
 ) -> Sequence[Path]:
     """Makes a locked model be in the store, and shows it there; returns its files' paths.
 
@@ -45,6 +46,7 @@ def obtain(
         load: The manifest's load settings: with them it is to fit this machine.
         linked: The project's folder: what there is one more name of a damaged blob may be replaced from then on.
         place: The folder where the files are to appear afterwards: what stands there may be them.
+        allow_code: Globs of files that may run code when they are loaded.
 
     Raises:
         MisfitError: it does not fit, and the context requires that.
@@ -85,7 +87,15 @@ def obtain(
         steps = plan_now()
     preflight.check_plan(context, steps, [(model.title, model, load)], folder)
     keep()
-    carry_out(context, steps, folder, None, linked=linked, standing=standing)
+    carry_out(
+        context,
+        steps,
+        folder,
+        None,
+        linked=linked,
+        allowed={model.key: allow_code},
+        standing=standing,
+    )
     return present.in_store(context, model.files) or views.view_paths(context.store, model.files)
 
 
@@ -188,6 +198,7 @@ def files(
             download=download,
             load=known.entry.load,
             linked=folder,
+            allow_code=known.entry.allow_code,
         )
         ready = present.right_paths(context, folder, known.model) or ready
     return of_model(known.model.files, ready)

@@ -144,7 +144,7 @@ def verify(context: Context, project: Project) -> LockReport:
         if isinstance(answer, ModelsyncError):
             failures.add(entry.title, answer, entry)
         else:
-            asked = ResolvedRequest(entry.name, request.to_dict(), answer, model.files)
+            asked = ResolvedRequest(entry.name, request.to_dict(), answer, model.files, entry.allow_code)
             resolved.append((entry, model, asked))
     reading = settle(
         context,

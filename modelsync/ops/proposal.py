@@ -245,7 +245,13 @@ def _settle(
     for entry, answer in resolved:
         before = previous.get((entry.name, entry.variant))
         asked.append(
-            ResolvedRequest(entry.name, entry.request.to_dict(), answer, before.files if before else ())
+            ResolvedRequest(
+                entry.name,
+                entry.request.to_dict(),
+                answer,
+                before.files if before else (),
+                entry.allow_code,
+            )
         )
     named = project.lock.digests if project.lock is not None else ()
     needed = GrowingRoot(context.store, project.lock_path, named)

@@ -82,7 +82,14 @@ def reconcile(
             lost.add(model.name)
             failures.add(model.title, error)
 
-        brought = carry_out(context, todo, project.root, target, on_error=on_error)
+        brought = carry_out(
+            context,
+            todo,
+            project.root,
+            target,
+            allowed=project.manifest.allowed_code,
+            on_error=on_error,
+        )
         gone = stale_links.remove(left, project.root)
         done = done._replace(
             changes=tuple(change for change in changes if change.name not in lost),

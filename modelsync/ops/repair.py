@@ -118,7 +118,8 @@ def _mend(
     """
     here = look(context, models, target)
     steps = plan.make(models, here, linked=target is not None, exact=False)
-    return carry_out(context, steps, project.root, target, findings)
+    allowed = project.loaded().manifest.allowed_code
+    return carry_out(context, steps, project.root, target, findings, allowed=allowed)
 
 
 def _mend_others(context: Context, project: Project, checked: Checked, target: Target | None) -> FetchTotals:
@@ -134,7 +135,9 @@ def _mend_others(context: Context, project: Project, checked: Checked, target: T
         and step.file.sha256 in damaged
         and (step.verb != "link" or step.target in known)
     )
-    return carry_out(context, plan.Plan(tuple(kept)), project.root, target, checked.findings)
+    steps_left = plan.Plan(tuple(kept))
+    allowed = project.loaded().manifest.allowed_code
+    return carry_out(context, steps_left, project.root, target, checked.findings, allowed=allowed)
 
 
 def _distrust(context: Context, target: Target | None, checked: Checked) -> FetchTotals:

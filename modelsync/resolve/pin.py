@@ -7,12 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from modelsync.content.policy import named_data
 from modelsync.context import Context
 from modelsync.errors import HashMismatchError, ModelsyncError, NotSyncedError
 from modelsync.fetch import disk_space
 from modelsync.fetch.blobs import fetch
 from modelsync.fetch.wanted import WantedFile, blob_of, label, wanted_file
 from modelsync.fit import preflight
+from modelsync.resolve.content_check import Asked, joined, objections
 from modelsync.resolve.git_objects import check_git_ids
 from modelsync.spec.globs import Globs
 from modelsync.spec.lock.model import LockedFile, Piece
@@ -32,6 +34,7 @@ class ResolvedRequest(NamedTuple):
     request: Mapping[str, Any]
     answer: "Resolution"
     previous: tuple[LockedFile, ...] = ()
+    allow_code: tuple[str, ...] = ()
 
 
 class PinnedFiles(NamedTuple):
@@ -77,7 +80,7 @@ def settle(
     def fail(index: int, error: ModelsyncError) -> None:
         if on_error is None:
             raise error
-        failed.setdefault(index, error)
+        failed[index] = joined([failed[index], error]) if index in failed else error
 
     settled_before = _confirmed(context, asked) if confirm else {}
     needs, in_git = _unknown(context, asked, folder) if read else ((), frozenset())
@@ -92,6 +95,10 @@ def settle(
             keep(fetched.sha256)
         learnt[need.key] = fetched
 
+    if read:
+        each = [Asked(ask.name, ask.request, ask.answer.files, ask.allow_code) for ask in asked]
+        for index, error in objections(context, each, folder).items():
+            fail(index, error)
     room = disk_space.Room(context.store)
     for index, ask in enumerate(asked):
         mine = [need for at, need in needs if at == index]
@@ -220,9 +227,12 @@ def _unknown(
     sources = context.sources()
     for index, ask in enumerate(asked):
         endpoint = context.endpoint(ask.request.get("endpoint"))
+        data = named_data([file.path for file in ask.answer.files])
         for file, reference, source in owners(ask.request, ask.answer.files, sources):
             if file.sha256 is None or file.size is None:
-                need = wanted_file(label(ask.name, file), file, source, source.locate(file, endpoint, folder))
+                need = wanted_file(
+                    label(ask.name, file), file, source, source.locate(file, endpoint, folder)
+                )._replace(allow_code=ask.allow_code, names_data=file.path in data)
                 needs.append((index, need))
                 if isinstance(reference.uri, HfUri):
                     in_git.add(need.key)

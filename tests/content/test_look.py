@@ -251,7 +251,7 @@ def test_an_onnx_model_names_its_data() -> None:
     """The files that hold its weights are told as the model writes them."""
     assert onnx.external_data(of_bytes(files.onnx("weights.data"))) == ("weights.data",)
     assert onnx.external_data(of_bytes(files.onnx())) == ()
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="does not end"):
         onnx.external_data(of_bytes(files.onnx("x")[:-1]))
 
 

@@ -78,7 +78,7 @@ def test_other_files_are_none(data: bytes) -> None:
 def test_no_file_of_this_project_is_taken_for_one() -> None:
     """Source, documents and random bytes are no pickles."""
     folder = Path(modelsync.__file__).parent.parent
-    files = [path for path in (*folder.glob("*.*"), *folder.glob("*/*.py"), *folder.glob("docs/*"))]
+    files = [*folder.glob("*.*"), *folder.glob("*/*.py"), *folder.glob("docs/*")]
     texts = [path.read_bytes() for path in files if path.is_file()]
     assert len(texts) > 10
     for text in texts:

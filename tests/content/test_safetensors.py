@@ -57,7 +57,7 @@ def files(draw: Any) -> bytes:
         }
         words = [f"{json.dumps(key)}:{json.dumps(value)}" for key, value in said.items()]
         if odd():
-            words.append(draw(st.sampled_from(words + ['"x":5', '"x":{"y":[1,"\\ud800"]}'])))
+            words.append(draw(st.sampled_from([*words, '"x":5', '"x":{"y":[1,"\\ud800"]}'])))
         parts.append(f"{json.dumps(name, ensure_ascii=draw(st.booleans()))}:{{{','.join(words)}}}")
         at = end
     parts = draw(st.permutations(parts))

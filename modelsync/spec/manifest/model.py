@@ -1,7 +1,7 @@
 """`models.toml`: what a project wants, as values."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from modelsync.errors import NotFoundError
 from modelsync.spec.load_values import LoadValue
@@ -9,6 +9,9 @@ from modelsync.spec.names import did_you_mean, printable
 from modelsync.spec.request import Request
 
 MAX_ENTRIES = 10_000
+
+# By name and variant: the globs of files that may run code when they are loaded.
+AllowedCode: TypeAlias = Mapping[tuple[str, str | None], tuple[str, ...]]
 
 
 class Entry(NamedTuple):
@@ -48,6 +51,11 @@ class Manifest(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """The names, in the order of the file."""
         return tuple(entry.name for entry in self.entries if entry.variant is None)
+
+    @property
+    def allowed_code(self) -> AllowedCode:
+        """What the entries permit; those that permit nothing are left out."""
+        return {entry.key: entry.allow_code for entry in self.entries if entry.allow_code}
 
     def entry(self, name: str, variant: str | None = None) -> Entry:
         """The entry of that name and variant.

@@ -1,0 +1,107 @@
+"""Looks at files while they are locked: headers and directories are read by ranges, before anything is fetched."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from modelsync.content.findings import Content, OutOfReach
+from modelsync.content.look import look
+from modelsync.content.policy import code_of, combined, named_data, objection
+from modelsync.content.view import View
+from modelsync.context import Context
+from modelsync.errors import CodeRefusedError, ModelsyncError, NetworkError
+from modelsync.fetch.file_check import claim_of, content_of, permission_of
+from modelsync.fetch.range_reader import WindowReader
+from modelsync.fetch.wanted import WantedFile, blob_of, label, wanted_file
+from modelsync.system.parallel import run_all
+
+if TYPE_CHECKING:
+    from modelsync.sources.base import Found
+
+MAX_RANGES = 24  # requests for one file; what needs more is looked at as it arrives
+MAX_BYTES = 48 << 20
+_WINDOW = 128 << 10
+
+
+class Asked(NamedTuple):
+    """The files of one request, with what its entry permits."""
+
+    name: str
+    request: Mapping[str, Any]
+    files: "Sequence[Found]"
+    allow_code: tuple[str, ...]
+
+
+def objections(context: Context, asked: Sequence[Asked], folder: Path) -> dict[int, ModelsyncError]:
+    """Why requests must not be locked, by their index. Those of which nothing is known yet are left out.
+
+    Args:
+        context: What to work with.
+        asked: The requests with what they were found to mean.
+        folder: What relative `file:` paths are relative to.
+
+    Raises:
+        CancelledError: the call was cancelled.
+    """
+    wanted = [(index, each) for index, ask in enumerate(asked) for each in _wanted(context, ask, folder)]
+    found = run_all(lambda pair: _objection(context, pair[1]), wanted, name="content", cancel=context.cancel)
+    by_index: dict[int, list[ModelsyncError]] = {}
+    for (index, _), error in zip(wanted, found, strict=True):
+        if error is not None:
+            by_index.setdefault(index, []).append(error)
+    return {index: joined(errors) for index, errors in by_index.items()}
+
+
+def joined(errors: Sequence[ModelsyncError]) -> ModelsyncError:
+    """One error of those of one model: all its files that can run code, if the first is about such."""
+    refused = [error for error in errors if isinstance(error, CodeRefusedError)]
+    return combined(refused) if refused and errors[0] in refused else errors[0]
+
+
+def _wanted(context: Context, ask: Asked, folder: Path) -> list[WantedFile]:
+    from modelsync.sources.request import owners
+
+    data = named_data([file.path for file in ask.files])
+    endpoint = context.endpoint(ask.request.get("endpoint"))
+    return [
+        wanted_file(label(ask.name, file), file, source, source.locate(file, endpoint, folder))._replace(
+            allow_code=ask.allow_code, names_data=file.path in data
+        )
+        for file, _, source in owners(ask.request, ask.files, context.sources())
+    ]
+
+
+def _objection(context: Context, wanted: WantedFile) -> ModelsyncError | None:
+    claim = claim_of(wanted)
+    blob = blob_of(context, wanted.file)
+    if blob is not None:
+        content: Content | None = content_of(blob, claim.path)
+    elif code_of(claim.path):
+        content = Content("unknown")  # its name says enough
+    elif claim.is_gguf or wanted.file.sha256 is None or not wanted.file.size or len(wanted.segments) != 1:
+        content = None  # read whole, or nearly at once, or llama.cpp's: then its first bytes decide
+    else:
+        content = _remote(context, wanted)
+    return None if content is None else objection(claim, content, permission_of(context, wanted.allow_code))
+
+
+def _remote(context: Context, wanted: WantedFile) -> Content | None:
+    """What a file at its source is; None where that shows itself only when it is fetched."""
+    (segment,) = wanted.segments
+    if segment.is_local or context.offline:
+        return None
+    reader = WindowReader(context, wanted)
+    left = [MAX_RANGES, MAX_BYTES]
+
+    def read(start: int, end: int) -> bytes:
+        left[0] -= 1
+        left[1] -= end - start
+        data = reader.read(start, end) if min(left) >= 0 else None
+        if data is None:
+            raise OutOfReach
+        return data
+
+    try:
+        return look(View(read, wanted.file.size or 0, window=_WINDOW), wanted.file.path)
+    except (OutOfReach, NetworkError):
+        return None
