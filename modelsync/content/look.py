@@ -1,5 +1,7 @@
 """Looks at a whole file: what it is, whether it is a good one, and whether it can run code when it is loaded. Pure."""
 
+import re
+
 from modelsync.content import heads, numpy_array, onnx, pickles, safetensors, tars, zips
 from modelsync.content.findings import NOUNS, Content, Kind
 from modelsync.content.packed import PackedLook, inner
@@ -12,6 +14,7 @@ _MAX_MEMBERS = 200_000  # of all archives in a file together
 _SPARE = 64 << 20  # bytes
 _GGML_HEADER = 48  # bytes: the magic and eleven numbers
 _ENDS = {b"{": b"}", b"[": b"]"}
+_VALUE = re.compile(rb'\s*(?:true|false|null|-?[0-9]|")')
 _PICKLE_NAMES = (".pkl", ".pickle")
 # What a file of such a name has to be.
 _BY_SUFFIX: dict[str, frozenset[Kind]] = {
@@ -74,8 +77,10 @@ def _look(view: View, path: str, budget: _Budget, deep: int) -> Content:
     if kind == "unknown" and (suffix == ".onnx" or head[:1] == b"\x08") and onnx.is_model(view):
         kind = "onnx"
     content = _of_kind(kind, view, budget, deep)
+    if suffix == ".json" and kind == "unknown" and _VALUE.match(head):
+        content = Content("json")  # a text or a number alone is a document too
     expected = _BY_SUFFIX.get(suffix)
-    if expected and kind not in expected and kind not in ("empty", "web-page", "lfs-pointer"):
+    if expected and content.kind not in expected and kind not in ("empty", "web-page", "lfs-pointer"):
         return content._replace(fault=content.fault or f"its name says {suffix}, and it is {NOUNS[kind]}")
     if content.fault and kind == "safetensors" and suffix != ".safetensors":
         return Content("unknown")  # its first bytes only looked like one

@@ -89,6 +89,11 @@ def code_of(path: str) -> str | None:
     return "it is Python code" if suffix_of(path) in _SCRIPTS else None
 
 
+def is_suspect(path: str) -> bool:
+    """Whether files called so are often pickles."""
+    return suffix_of(path) in _PICKLES
+
+
 def objection(claim: Claim, content: Content, permission: Permission) -> ModelsyncError | None:
     """Why a file must not be taken; None if it may.
 

@@ -90,9 +90,7 @@ def wanted_files(
     data = named_data([file.path for file in model.files])
     for file, reference, source in owners(model.request, model.files, context.sources()):
         if file in wanted:
-            found = wanted_file(
-                label(model.name, file), file, source, source.locate(file, endpoint, folder)
-            )
+            found = wanted_file(label(model.name, file), file, source, source.locate(file, endpoint, folder))
             yield found._replace(
                 relocate=partial(source.relocate, file, reference, endpoint),
                 allow_code=allow_code,

@@ -20,7 +20,7 @@ from modelsync.install.plan import Plan, Step
 from modelsync.install.target import Standing, Target
 from modelsync.spec.blocks import describe_damage
 from modelsync.spec.lock.model import LockedFile, LockedModel
-from modelsync.spec.manifest.model import AllowedCode
+from modelsync.spec.manifest.model import NO_CODE, AllowedCode
 from modelsync.store import blobs, links, views
 from modelsync.store.verify import BlobCheck
 
@@ -44,7 +44,7 @@ def carry_out(
     known: Mapping[str, BlobCheck] = {},
     copies: Sequence[tuple[Path, int]] = (),
     linked: Path | None = None,
-    allowed: AllowedCode = None,
+    allowed: AllowedCode = NO_CODE,
     on_error: "Callable[[LockedModel, ModelsyncError], None] | None" = None,
     standing: Standing = NOTHING,
 ) -> FetchTotals:
@@ -63,8 +63,6 @@ def carry_out(
             a model that could not be fetched stays.
         standing: What stands where files are to appear afterwards; with a target, what stands there counts.
     """
-    if allowed is None:
-        allowed = {}
     lost: dict[int, str] = {}  # the name of each model that cannot be had
 
     def fail(model: LockedModel, error: ModelsyncError) -> None:
@@ -82,7 +80,7 @@ def carry_out(
     notes: tuple[str, ...] = ()
     came: tuple[Brought, ...] = ()
     damaged: list[Damage] = []
-    brought_now: set[str | None] = set()
+    brought_now: set[str] = set()
     linked = linked or (target.folder if target is not None else None)
     for step in steps.of("check"):
         finding = known.get(step.target) or check_blob(context, step, linked)
@@ -102,7 +100,7 @@ def carry_out(
             else need
             for need in _needs(context, missing, folder, damaged, allowed)
         ]
-        brought_now |= {need.file.sha256 for need in needs}
+        brought_now |= {need.file.sha256 or "" for need in needs}
         copies = (*copies, *_copies(context, steps.of("link"), target))
         brought = fetch(context, needs, copies=copies, on_error=on_lost if on_error is not None else None)
         fetched, reused = fetched + brought.fetched, reused + brought.reused

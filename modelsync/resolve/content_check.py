@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.content.findings import Content, OutOfReach
 from modelsync.content.look import look
-from modelsync.content.policy import code_of, combined, named_data, objection
+from modelsync.content.policy import code_of, combined, is_suspect, named_data, objection
 from modelsync.content.view import View
 from modelsync.context import Context
 from modelsync.errors import CodeRefusedError, ModelsyncError, NetworkError
@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 MAX_RANGES = 24  # requests for one file; what needs more is looked at as it arrives
 MAX_BYTES = 48 << 20
 _WINDOW = 128 << 10
+_SMALL = 64 << 10  # bytes
 
 
 class Asked(NamedTuple):
-    """The files of one request, with what its entry permits."""
+    """The files of one request, what its entry permits, and digests that were looked at when they were locked."""
 
     name: str
     request: Mapping[str, Any]
     files: "Sequence[Found]"
     allow_code: tuple[str, ...]
+    known: frozenset[str] = frozenset()
 
 
 def objections(context: Context, asked: Sequence[Asked], folder: Path) -> dict[int, ModelsyncError]:
@@ -44,7 +46,12 @@ def objections(context: Context, asked: Sequence[Asked], folder: Path) -> dict[i
         CancelledError: the call was cancelled.
     """
     wanted = [(index, each) for index, ask in enumerate(asked) for each in _wanted(context, ask, folder)]
-    found = run_all(lambda pair: _objection(context, pair[1]), wanted, name="content", cancel=context.cancel)
+    found = run_all(
+        lambda pair: _objection(context, pair[1], asked[pair[0]].known),
+        wanted,
+        name="content",
+        cancel=context.cancel,
+    )
     by_index: dict[int, list[ModelsyncError]] = {}
     for (index, _), error in zip(wanted, found, strict=True):
         if error is not None:
@@ -71,15 +78,17 @@ def _wanted(context: Context, ask: Asked, folder: Path) -> list[WantedFile]:
     ]
 
 
-def _objection(context: Context, wanted: WantedFile) -> ModelsyncError | None:
+def _objection(context: Context, wanted: WantedFile, known: frozenset[str]) -> ModelsyncError | None:
     claim = claim_of(wanted)
     blob = blob_of(context, wanted.file)
     if blob is not None:
         content: Content | None = content_of(blob, claim.path)
     elif code_of(claim.path):
         content = Content("unknown")  # its name says enough
-    elif claim.is_gguf or wanted.file.sha256 is None or not wanted.file.size or len(wanted.segments) != 1:
-        content = None  # read whole, or nearly at once, or llama.cpp's: then its first bytes decide
+    elif claim.is_gguf or not wanted.file.size or len(wanted.segments) != 1 or wanted.file.sha256 in known:
+        content = None  # its first bytes decide when it is fetched, or it was looked at before
+    elif (wanted.file.sha256 is None or wanted.file.size < _SMALL) and not is_suspect(claim.path):
+        content = None  # it is read whole at once, or soon: a request of its own would take longer
     else:
         content = _remote(context, wanted)
     return None if content is None else objection(claim, content, permission_of(context, wanted.allow_code))

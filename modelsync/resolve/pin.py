@@ -96,7 +96,16 @@ def settle(
         learnt[need.key] = fetched
 
     if read:
-        each = [Asked(ask.name, ask.request, ask.answer.files, ask.allow_code) for ask in asked]
+        each = [
+            Asked(
+                ask.name,
+                ask.request,
+                ask.answer.files,
+                ask.allow_code,
+                frozenset(file.sha256 for file in ask.previous),
+            )
+            for ask in asked
+        ]
         for index, error in objections(context, each, folder).items():
             fail(index, error)
     room = disk_space.Room(context.store)

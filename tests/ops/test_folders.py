@@ -15,6 +15,7 @@ from modelsync.spec.toml import toml_value
 from modelsync.store import roots
 from tests.hub import Fault, Repo
 from tests.hub.content import File, content
+from tests.support import any_files
 from tests.support.project import Opened, Place
 
 ALL = Upgrade(every_model=True)
@@ -24,8 +25,8 @@ FILES: dict[str, bytes] = {
     "config.json": b"{}",
     "1_Pooling/config.json": b'{"a": 1}',
     "modules.json": json.dumps([{"path": ""}, {"path": "1_Pooling"}]).encode(),
-    "model.safetensors": bytes(2 << 20),
-    "onnx/model.onnx": b"\x08\x07",
+    "model.safetensors": any_files.safetensors(bytes(2 << 20)),
+    "onnx/model.onnx": any_files.onnx(),
 }
 
 
@@ -57,13 +58,13 @@ def _read(place: Place) -> list[str]:
 
 
 def test_a_folder_model_is_locked_file_by_file(place: Place, repo: Repo, context: Context) -> None:
-    """Sorted by path, each with its own digest. Only what has no published one is read, and stays in the store."""
+    """Sorted by path, each with its own digest. What has no published one is read, and stays; of others the header."""
     report = lock.lock(context, _write(place))
     (model,) = report.lock.models
     assert _paths(model) == ["1_Pooling/config.json", "config.json", "model.safetensors", "modules.json"]
     assert {file.role for file in model.files} == {"file"}
     assert [file.sha256 for file in model.files] == [content(FILES[path]).sha256 for path in _paths(model)]
-    assert _read(place) == ["1_Pooling/config.json", "config.json", "modules.json"]
+    assert _read(place) == ["1_Pooling/config.json", "config.json", "model.safetensors", "modules.json"]
     assert all(context.store.blob_path(file.sha256).exists() == (file.size < 1 << 20) for file in model.files)
     assert report.notes == (
         "minilm: 3 small files read once to learn a sha256 that the source does not publish",
@@ -74,7 +75,7 @@ def test_a_folder_model_is_locked_file_by_file(place: Place, repo: Repo, context
 def test_a_large_repo_is_listed_in_pages(place: Place, context: Context) -> None:
     """Files beyond what a hub lists with a commit are found, and a glob takes those of every page."""
     big = place.hub.repo("st/minilm")
-    big.commit({f"d/{number:04}.bin": b"x" for number in range(1100)} | {"z.json": b"{}"}, lfs=True)
+    big.commit({f"d/{number:04}.txt": b"x" for number in range(1100)} | {"z.json": b"{}"}, lfs=True)
     (model,) = lock.lock(context, _write(place, ["d/", "*.json"])).lock.models
     assert len(model.files) == 1101
     assert any("/tree/" in each.path for each in place.hub.requests)
@@ -178,7 +179,9 @@ def test_reading_many_files_leaves_few_roots(place: Place, context: Context) -> 
 @pytest.mark.parametrize("path", ["ggml-base.en.bin", "onnx/model.onnx", "LICENSE"])
 def test_any_one_file_of_a_repo_can_be_a_model(place: Place, context: Context, path: str) -> None:
     """Its role stays `model`, and older readers understand the lock."""
-    place.hub.repo("st/minilm").commit({path: b"lmgg" + bytes(40), "other.bin": b"x"})
+    place.hub.repo("st/minilm").commit(
+        {path: any_files.onnx() if path.endswith(".onnx") else any_files.WHISPER, "other.bin": b"x"}
+    )
     (model,) = lock.lock(context, place.write(f'[models]\nm = "hf:st/minilm/{path}"\n')).lock.models
     assert [(file.role, file.path) for file in model.files] == [("model", path)]
     assert "version = 1\n" in place.lock_text

@@ -4,6 +4,8 @@ import json
 import struct
 from pathlib import Path
 
+from tests.support import any_files
+
 FOLDER_REPO = "user/minilm"
 INCLUDE = ("*.json", "*.safetensors")
 FOLDER = f'[models.minilm]\nuri = "hf:{FOLDER_REPO}"\ninclude = ["*.json", "*.safetensors"]\nexclude = ["onnx/*"]\n'
@@ -59,7 +61,7 @@ def minilm(seed: int = 0) -> dict[str, bytes]:
         "model.safetensors": safetensors(seed),
         "modules.json": b'[{"idx": 0, "name": "0", "path": "", "type": "x"}]',
         "onnx/config.json": b"{}",
-        "onnx/model.onnx": b"\x08\x07",
+        "onnx/model.onnx": any_files.onnx(),
         "tokenizer.json": tokenizer(),
     }
 
