@@ -96,8 +96,10 @@ def pull(
     if filename is not None and len(requests) != 1:
         raise UsageError("--filename names one file", hint="pull one URI at a time with it")
     failures = Failures(named=len(requests) > 1)
-    look_up = _remembered if context.offline else _resolve
-    meant = look_up(context, requests, failures)
+    if context.offline:
+        meant = _remembered(context, requests, failures)
+    else:
+        meant = _resolve(context, requests, failures, globs.allow_code)
     requests, models = meant.requests, meant.models
     target = Target(directory.absolute(), link_mode, None) if directory is not None else None
     places = pull_places.places(models, filename) if target is not None else ()
@@ -139,6 +141,7 @@ def pull(
             Path.cwd(),
             None,
             copies=_copies(context, models, places, target, lost),
+            allowed={model.key: globs.allow_code for model in models},
             on_error=on_error,
             standing=standing,
         )
@@ -213,7 +216,9 @@ class _Meant(NamedTuple):
     fetched: int = 0
 
 
-def _resolve(context: Context, requests: Sequence[Request], failures: Failures) -> _Meant:
+def _resolve(
+    context: Context, requests: Sequence[Request], failures: Failures, allow_code: tuple[str, ...]
+) -> _Meant:
     from modelsync.resolve.pin import ResolvedRequest, settle
     from modelsync.resolve.resolver import Query, resolve_each
 
@@ -224,7 +229,9 @@ def _resolve(context: Context, requests: Sequence[Request], failures: Failures) 
         if isinstance(answer, ModelsyncError):
             failures.add(_title(query.request), answer)
         else:
-            asked = ResolvedRequest(_name(query.request), query.request.to_dict(), answer, query.previous)
+            asked = ResolvedRequest(
+                _name(query.request), query.request.to_dict(), answer, query.previous, allow_code
+            )
             resolved.append((query.request, asked))
     reading = settle(
         context,

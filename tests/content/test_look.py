@@ -10,6 +10,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -204,7 +205,12 @@ def test_members_that_share_bytes_are_bounded() -> None:
 def test_how_the_bytes_come_changes_nothing(cuts: list[int], packing: str) -> None:
     """A compressed file is found to be the same in whatever pieces it comes."""
     data = files.tarred({"a": bytes(30_000), "b": files.PICKLE, "c": b"x"})
-    data = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[packing](data)
+    packers: dict[str, Callable[[bytes], bytes]] = {
+        "gz": gzip.compress,
+        "bz2": bz2.compress,
+        "xz": lzma.compress,
+    }
+    data = packers[packing](data)
     unpacking, at = PackedLook(data[:600]), 0
     for count in cuts * 400:
         unpacking.feed(data[at : at + count])

@@ -36,7 +36,7 @@ def files(draw: Any) -> bytes:
     odds = draw(st.sampled_from([0, 1, 3]))  # in ten
 
     def odd() -> bool:
-        return draw(st.integers(0, 9)) < odds
+        return bool(draw(st.integers(0, 9)) < odds)
 
     def maybe(value: object, other: Any = ODD) -> object:
         return draw(other) if odd() else value

@@ -8,7 +8,8 @@ import pytest
 
 from modelsync.context import Context
 from modelsync.errors import CodeRefusedError, ModelsyncError, NotAModelError
-from modelsync.ops import lock, sync
+from modelsync.ops import lock, pull, sync
+from modelsync.ops.options import FolderOptions
 from tests.support import any_files
 from tests.support.content import gguf
 from tests.support.project import Opened, Place
@@ -113,3 +114,12 @@ def test_what_llama_cpp_loads_must_be_gguf(place: Place, context: Context) -> No
     place.hub.repo("user/any").commit({"a.gguf": any_files.WHISPER, "b.gguf": gguf("b")})
     with pytest.raises(ModelsyncError, match="GGUF"):
         sync.sync(context, place.write('[models]\nm = "hf:user/any/a.gguf"\n'))
+
+
+def test_a_pull_permits_by_its_flag(folder: Place, context: Context, opened: Opened, tmp_path: Path) -> None:
+    """`--allow-code` of a pull is what `allow-code` of an entry is."""
+    everything = FolderOptions(("*",), (), ("*.py", "*.bin", "*.ckpt"))
+    with pytest.raises(CodeRefusedError, match=r"x\.ckpt"):
+        pull.pull(context, ["hf:user/any"], globs=everything._replace(allow_code=("*.py", "*.bin")))
+    pull.pull(opened(), ["hf:user/any"], directory=tmp_path, globs=everything)
+    assert len([path for path in tmp_path.rglob("*") if path.name in ("x.ckpt", "modeling.py")]) == 2
