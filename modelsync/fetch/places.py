@@ -135,7 +135,9 @@ class LocalPlace:
             return None
         mine = folder / self.own  # a file with other bytes must not cost what the network has brought
         self._offers[mine] = what, found
-        return _job(self._context, wanted, mine)._replace(segments=(Segment(found[0].path.as_uri(), wanted.file.size),))
+        return _job(self._context, wanted, mine)._replace(
+            segments=(Segment(found[0].path.as_uri(), wanted.file.size),)
+        )
 
     def carry_out(self, jobs: "Sequence[Job]", done: Done, failed: Failed) -> None:  # noqa: ARG002
         """Takes each file from the first that has its bytes; several at a time."""

@@ -109,6 +109,7 @@ def in_folder(
     folder: Path | None = None,
     keep: Callable[[], None] = lambda: None,
     load: Mapping[str, Any] = {},
+    allow_code: tuple[str, ...] = (),
 ) -> Sequence[Path]:
     """The paths of a model's files in any folder; what is not there and right is put there.
 
@@ -121,6 +122,7 @@ def in_folder(
         folder: See `obtain`; None: the working directory.
         keep: See `obtain`.
         load: See `obtain`.
+        allow_code: See `obtain`.
 
     Raises:
         StoreError: a file that is not ours is in the way, the folder cannot be written.
@@ -139,6 +141,7 @@ def in_folder(
         download=download,
         load=load,
         place=Destination(target, wanted),
+        allow_code=allow_code,
     )
     link.link(context, target, wanted)
     return [target.folder / path for _, path in wanted]
@@ -183,6 +186,7 @@ def files(
             folder=project.root,
             keep=keep,
             load=known.entry.load,
+            allow_code=known.entry.allow_code,
         )
         return of_model(known.model.files, found)
     folder = project.folder(known.manifest)
