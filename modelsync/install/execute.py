@@ -20,7 +20,7 @@ from modelsync.install.plan import Plan, Step
 from modelsync.install.target import Standing, Target
 from modelsync.spec.blocks import describe_damage
 from modelsync.spec.lock.model import LockedFile, LockedModel
-from modelsync.spec.manifest.model import NO_CODE, AllowedCode
+from modelsync.spec.manifest.model import AllowedCode
 from modelsync.store import blobs, links, views
 from modelsync.store.verify import BlobCheck
 
@@ -44,7 +44,6 @@ def carry_out(
     known: Mapping[str, BlobCheck] = {},
     copies: Sequence[tuple[Path, int]] = (),
     linked: Path | None = None,
-    allowed: AllowedCode = NO_CODE,
     on_error: "Callable[[LockedModel, ModelsyncError], None] | None" = None,
     standing: Standing = NOTHING,
 ) -> FetchTotals:
@@ -58,11 +57,11 @@ def carry_out(
         known: What suspect blobs were found to be, by digest; others are hashed.
         copies: What else will be written afterwards; see `disk_space.require`.
         linked: The project's folder, where that is not the target's; see `check_blob`.
-        allowed: Which files may run code when they are loaded, as the manifest permits.
         on_error: Called for each model that cannot be had, in place of raising; the others go on. What is linked of
             a model that could not be fetched stays.
         standing: What stands where files are to appear afterwards; with a target, what stands there counts.
     """
+    allowed = steps.allowed
     lost: dict[int, str] = {}  # the name of each model that cannot be had
 
     def fail(model: LockedModel, error: ModelsyncError) -> None:

@@ -62,9 +62,13 @@ class Here(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Steps in the order they are done in: blobs, views, links, and removals last."""
+    """Steps in the order they are done in: blobs, views, links, and removals last.
+
+    `allowed` is what the manifest permits to run code when it is loaded.
+    """
 
     steps: tuple[Step, ...]
+    allowed: Mapping[tuple[str, str | None], tuple[str, ...]] = {}  # globs by name and variant
 
     def of(self, *verbs: Verb) -> tuple[Step, ...]:
         """The steps of these verbs, in order."""

@@ -89,11 +89,10 @@ def obtain(
     keep()
     carry_out(
         context,
-        steps,
+        steps._replace(allowed={model.key: allow_code}),
         folder,
         None,
         linked=linked,
-        allowed={model.key: allow_code},
         standing=standing,
     )
     return present.in_store(context, model.files) or views.view_paths(context.store, model.files)

@@ -137,11 +137,10 @@ def pull(
         _remember(context, requests, models, unless_here=True)
         done = carry_out(
             context,
-            steps,
+            steps._replace(allowed={model.key: globs.allow_code for model in models}),
             Path.cwd(),
             None,
             copies=_copies(context, models, places, target, lost),
-            allowed={model.key: globs.allow_code for model in models},
             on_error=on_error,
             standing=standing,
         )

@@ -84,10 +84,9 @@ def reconcile(
 
         brought = carry_out(
             context,
-            todo,
+            todo._replace(allowed=project.manifest.allowed_code),
             project.root,
             target,
-            allowed=project.manifest.allowed_code,
             on_error=on_error,
         )
         gone = stale_links.remove(left, project.root)

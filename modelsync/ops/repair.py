@@ -119,7 +119,7 @@ def _mend(
     here = look(context, models, target)
     steps = plan.make(models, here, linked=target is not None, exact=False)
     allowed = project.loaded().manifest.allowed_code
-    return carry_out(context, steps, project.root, target, findings, allowed=allowed)
+    return carry_out(context, steps._replace(allowed=allowed), project.root, target, findings)
 
 
 def _mend_others(context: Context, project: Project, checked: Checked, target: Target | None) -> FetchTotals:
@@ -135,9 +135,8 @@ def _mend_others(context: Context, project: Project, checked: Checked, target: T
         and step.file.sha256 in damaged
         and (step.verb != "link" or step.target in known)
     )
-    steps_left = plan.Plan(tuple(kept))
-    allowed = project.loaded().manifest.allowed_code
-    return carry_out(context, steps_left, project.root, target, checked.findings, allowed=allowed)
+    steps_left = plan.Plan(tuple(kept), project.loaded().manifest.allowed_code)
+    return carry_out(context, steps_left, project.root, target, checked.findings)
 
 
 def _distrust(context: Context, target: Target | None, checked: Checked) -> FetchTotals:

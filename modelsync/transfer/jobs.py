@@ -63,13 +63,13 @@ class Job(NamedTuple):
         segments: Where it comes from. Several are joined in order, and then each must have its size.
         check: Called once with the first bytes (at least 64, or all there are) before the rest is fetched;
             raises a `ModelsyncError` if this cannot be the right file.
-        watch: Called with the bytes of a large file and their offset as they are hashed: in order, from the
-            beginning again where some turn out wrong. Raises a `ModelsyncError` if this cannot be the right file.
         guesses: Bytes that may be copied from other files; only with a size and a sha256.
         head: Its first bytes, if they were read from its source just now; only with a size and a sha256.
         prepare: Called once, in the file's own thread, before the first request for it; returns the job with guesses
             and a head.
         confirm: Called before each write; raises a `ModelsyncError` if another process has taken over the folder.
+        watch: Called with the bytes of a large file and their offset as they are hashed: in order, from the
+            beginning again where some turn out wrong. Raises a `ModelsyncError` if this cannot be the right file.
     """
 
     label: str
@@ -78,11 +78,11 @@ class Job(NamedTuple):
     sha256: str | None
     segments: tuple[Segment, ...]
     check: Callable[[bytes], None] | None = None
-    watch: Callable[[memoryview, int], None] | None = None
     guesses: tuple[Guess, ...] = ()
     head: bytes = b""
     prepare: "Callable[[Job], Job] | None" = None
     confirm: Callable[[], None] = lambda: None
+    watch: Callable[[memoryview, int], None] | None = None
 
 
 class Fetched(NamedTuple):

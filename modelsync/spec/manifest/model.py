@@ -12,7 +12,6 @@ MAX_ENTRIES = 10_000
 
 # By name and variant: the globs of files that may run code when they are loaded.
 AllowedCode: TypeAlias = Mapping[tuple[str, str | None], tuple[str, ...]]
-NO_CODE: AllowedCode = {}
 
 
 class Entry(NamedTuple):
