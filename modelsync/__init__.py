@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from modelsync.fit.estimation import Estimation
     from modelsync.install.report import SyncReport
     from modelsync.ops.inspect import Inspection
+    from modelsync.ops.inspect_files import FilesInspection
     from modelsync.ops.proposal import LockReport
     from modelsync.project.lock_diff import Change
     from modelsync.project.model_files import ModelFiles
@@ -26,6 +27,7 @@ __all__ = [
     "Change",
     "Estimation",
     "Event",
+    "FilesInspection",
     "Inspection",
     "LockReport",
     "ModelFiles",
@@ -49,6 +51,7 @@ _MODULES = {
     "ModelsyncError": "modelsync.errors",
     "Estimation": "modelsync.fit.estimation",
     "SyncReport": "modelsync.install.report",
+    "FilesInspection": "modelsync.ops.inspect_files",
     "Inspection": "modelsync.ops.inspect",
     "LockReport": "modelsync.ops.proposal",
     "Change": "modelsync.project.lock_diff",

@@ -87,6 +87,7 @@ class Story:
         self.hub.repo(FOLDER_REPO).commit(minilm())
         globs = [word for glob in INCLUDE for word in ("--include", glob)]
         self.modelsync("add", "minilm", f"hf:{FOLDER_REPO}", *globs, "--exclude", "onnx/*")
+        self.modelsync("inspect", "minilm")
         self.modelsync("path", "minilm", "--all")
 
         self.say(

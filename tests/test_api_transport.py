@@ -121,7 +121,7 @@ def test_what_fetches_does_so_over_it(network: Elsewhere, call: Callable[..., Pa
 def test_inspect_estimate_and_repair_use_it_too(network: Elsewhere, hub: Hub, tiny_gguf: Path) -> None:
     """Whatever asks a server asks it so."""
     hub.repo(REPO).commit({"tiny-Q4_K_M.gguf": tiny_gguf})
-    assert modelsync.inspect(f"hf:{REPO}:Q4_K_M", transport=network).header.metadata
+    assert modelsync.inspect(f"hf:{REPO}:Q4_K_M", transport=network).metadata
     count = len(network.asked)
     assert modelsync.estimate(f"hf:{REPO}:Q4_K_M", transport=network)
     assert len(network.asked) > count

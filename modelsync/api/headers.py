@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from modelsync.fit.estimation import Estimation
     from modelsync.ops.inspect import Inspection
+    from modelsync.ops.inspect_files import FilesInspection
     from modelsync.transfer.progress import Event
 
 
@@ -28,8 +29,11 @@ def inspect(
     cancel: threading.Event | None = None,
     transport: "httpx2.BaseTransport | None" = None,
     auth: "Mapping[str, httpx2.Auth] | None" = None,
-) -> "Inspection":
+) -> "Inspection | FilesInspection":
     """Reads what a model's GGUF header says: `modelsync inspect`. If the model is not here, only its header is fetched.
+
+    Of what is no GGUF a `FilesInspection`: the headers of safetensors files, and of each other file its kind, size and
+    digest.
 
     Args:
         name_or_uri: A name of the manifest, a URI, or a path with a separator in it.

@@ -27,3 +27,11 @@ def clock(seconds: float) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """`1 model`, `3 models`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def amount(count: int) -> str:
+    """A number of parameters as people say it: `8.03B`."""
+    for unit, name in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if count >= unit:
+            return f"{count / unit:.3g}{name}" if count < 999.5 * unit else f"{count / unit:,.0f}{name}"
+    return str(count)

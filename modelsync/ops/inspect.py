@@ -1,38 +1,30 @@
 """What a model's header says: `modelsync inspect`. The parts of a split model are shown as the one model they are."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import NotFoundError
 from modelsync.fetch import headers
+from modelsync.fetch.file_view import view_of
 from modelsync.gguf.foreign_types import FOREIGN_FILE_TYPES
 from modelsync.gguf.header import Header
 from modelsync.gguf.kind import Kind, Task, kind_of, obstacle, task_of
 from modelsync.gguf.merge import merge
-from modelsync.gguf.metadata import Array, Value, plain
+from modelsync.gguf.metadata import Value, plain
 from modelsync.gguf.types import FILE_TYPES, GUESSED
 from modelsync.gguf.writer import vocabulary_size
 from modelsync.ops import subject as ops_subject
+from modelsync.ops.inspect_files import FilesInspection, inspect_files, is_gguf
+from modelsync.ops.inspect_values import TypeRow, sound, value_of
 from modelsync.project.project import Project
 from modelsync.spec.labels import quant_of
-from modelsync.spec.names import printable
+from modelsync.spec.uri_forms import is_model_file
 
 _NEAR = 5  # keys that are offered for one that is not there
 _LONGEST_KEY = 200  # characters of a key that is compared with it
 
 if TYPE_CHECKING:
     from modelsync.project.selection import Variant
-
-
-class TypeRow(NamedTuple):
-    """The tensors of one type: how many they are, their numbers, and their bytes."""
-
-    type: str
-    tensors: int
-    parameters: int
-    bytes: int
 
 
 class Inspection(NamedTuple):
@@ -166,13 +158,7 @@ class Inspection(NamedTuple):
         Raises:
             NotFoundError: there is none; the hint names the nearest.
         """
-        if key not in self.metadata:
-            near = ", ".join(printable(one) for one in _nearest(key, self.metadata))
-            raise NotFoundError(
-                f"{printable(self.title)} has no key `{printable(key)}`",
-                hint=f"did you mean {near}?" if near else "--full lists all keys",
-            )
-        return self.metadata[key]
+        return value_of(self.metadata, key, self.title)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON can hold it; an array of the metadata as `{"type", "length", "head"}`."""
@@ -209,8 +195,10 @@ class Inspection(NamedTuple):
 
 def inspect(
     context: Context, text: str, find_project: Callable[[], Project], *, variant: "Variant" = None
-) -> Inspection:
+) -> Inspection | FilesInspection:
     """Reads the header of a model: from this machine where it is here, else no more than that from its source.
+
+    Of what is no GGUF it reads the headers of safetensors files, and says of others what they are.
 
     Args:
         context: What to work with.
@@ -219,32 +207,18 @@ def inspect(
         variant: The variant of the name.
 
     Raises:
-        NotAModelError: it is not a valid GGUF file; the message says what it is instead.
+        NotAModelError: it is no valid GGUF file, and has the name of one; the message says what it is instead.
         ModelsyncError: whatever `subject.find` and `headers.read_all` raise.
     """
     subject = ops_subject.find(context, text, find_project, variant=variant)
+    if folder := subject.of("file"):
+        return inspect_files(context, subject, folder)
     parts = subject.of("model")
+    if len(parts) == 1 and not is_model_file(parts[0].file.path):
+        view = view_of(context, parts[0])
+        if not is_gguf(view):
+            return inspect_files(context, subject, parts, view)
     header = merge(headers.read_all(context, parts), subject.title)
     said = header.metadata.text("general.license")
     files = tuple(wanted.file.path for wanted in parts)
     return Inspection(subject.title, header, files, said or subject.license, subject.notes)
-
-
-def sound(value: Any) -> Any:
-    """A value of a header as JSON can hold it: numbers that are none become their names."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {key: sound(item) for key, item in value.items()}
-    if isinstance(value, Array | list):
-        return [sound(item) for item in value]
-    return value
-
-
-def _nearest(key: str, keys: Mapping[str, Value]) -> list[str]:
-    import difflib
-
-    short = [one for one in keys if len(one) <= _LONGEST_KEY]
-    ends = [one for one in short if one.endswith(f".{key}")]
-    close = difflib.get_close_matches(key[:_LONGEST_KEY], short, n=_NEAR)
-    return list(dict.fromkeys(ends + close))[:_NEAR]

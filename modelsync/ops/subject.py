@@ -4,7 +4,7 @@ A name of the manifest means its locked files; a URI what it means now (or meant
 is ruled out); a path the file there. What of it is on this machine is taken from there. Nothing is read yet.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -38,12 +38,14 @@ class Subject(NamedTuple):
         files: Its files: parts in order, projector, adapters.
         license: As its source names it.
         notes: What a person should be told: a choice that was made for them.
+        digests: The sha256 of locked files that are here, by path.
     """
 
     title: str
     files: tuple[WantedFile, ...]
     license: str | None = None
     notes: tuple[str, ...] = ()
+    digests: Mapping[str, str] = {}
 
     def of(self, role: Role) -> tuple[WantedFile, ...]:
         """The files of one role."""
@@ -91,7 +93,9 @@ def _named(text: str, files: ModelFiles) -> Iterable[WantedFile]:
 
 def _by_name(context: Context, project: Project, name: str, variant: "Variant") -> Subject:
     known = variants.find(context, project, name, variant)
-    return Subject(known.model.title, present.files_of(context, project, known), known.model.license)
+    digests = {file.path: file.sha256 for file in known.model.files}
+    files = present.files_of(context, project, known)
+    return Subject(known.model.title, files, known.model.license, digests=digests)
 
 
 def _by_uri(context: Context, reference: Reference) -> Subject:

@@ -37,6 +37,7 @@ from tests.support.folder_models import (
     taken,
     tree,
 )
+from tests.support.other_models import whisper
 from tests.support.project import MANIFEST, Opened, Place, actions, sync_options
 
 GLOBS = FolderOptions(INCLUDE, ("onnx/*",))
@@ -276,6 +277,21 @@ def test_programs_of_llama_cpp_are_not_given_a_folder(
     assert any("minilm is not a GGUF model: it is a folder of 5 files" in note for note in made.notes)
     with pytest.raises(NotAModelError, match="minilm is not a GGUF model"):
         FORMATS[program].write(models.models(context, project, Selection(["minilm"])), project.root)
+
+
+def test_a_folder_is_not_loaded(place: Place, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`load` says what it is before it fetches a byte; of a file of another type once it is here."""
+    pytest.importorskip("llama_cpp")
+    monkeypatch.chdir(place.folder)
+    repo.commit({"ggml-tiny.bin": whisper()})
+    place.write(f'{FOLDER}[models.whisper]\nuri = "hf:{FOLDER_REPO}/ggml-tiny.bin"\n')
+    modelsync.lock()
+    place.hub.clear()
+    with pytest.raises(NotAModelError, match="minilm is not a GGUF model: it is a folder"):
+        modelsync.load("minilm")
+    assert place.hub.seen() == []
+    with pytest.raises(NotAModelError, match="whisper is not a GGUF model: it is in a GGML format"):
+        modelsync.load("whisper")
 
 
 def test_a_folder_is_pulled_by_globs(

@@ -60,7 +60,9 @@ def inspect(place: Place, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> In
     monkeypatch.chdir(place.folder)
 
     def run(text: str, context: Context | None = None, **options: Any) -> Inspection:
-        return ops_inspect.inspect(context or opened(), text, lambda: place.project, **options)
+        found = ops_inspect.inspect(context or opened(), text, lambda: place.project, **options)
+        assert isinstance(found, Inspection)
+        return found
 
     return run
 

@@ -33,7 +33,8 @@ def inspect(
 ) -> None:
     """Show what the GGUF header says: the model's shape, its quant, its chat template, its tensors.
 
-    Of a model that is not here only the header is fetched. A split model is shown as one.
+    Of a model that is not here only the header is fetched. A split model is shown as one. Of safetensors
+    the header is shown too; of other files, and of each file in a folder model, the kind, size and sha256.
     """
     show(invocation, model, key=key, tensors=tensors, full=full, variant=variant)
 
@@ -51,7 +52,10 @@ def show(
     invocation: Invocation, model: str, *, key: str | None, tensors: bool, full: bool, variant: "Variant"
 ) -> None:
     """Prints what a model's header says, or the value of one of its keys."""
+    from modelsync.cli.commands import inspect_files
     from modelsync.ops import inspect
+    from modelsync.ops.inspect_files import FilesInspection
+    from modelsync.ops.inspect_values import sound
 
     with invocation.context() as context:
         found = inspect.inspect(context, model, invocation.project, variant=variant)
@@ -59,10 +63,13 @@ def show(
     if key is not None:
         value = found.value(key)
         _print(key, value, output)
-        output.result(key=key, value=inspect.sound(value))
+        output.result(key=key, value=sound(value))
         return
     output.notes(found.notes)
-    output.lines(_report(found, tensors=tensors, full=full))
+    if isinstance(found, FilesInspection):
+        output.lines(inspect_files.report(found, tensors=tensors, full=full))
+    else:
+        output.lines(_report(found, tensors=tensors, full=full))
     output.result(**(found.to_dict() if output.json else {}))
 
 
@@ -142,7 +149,7 @@ def _types(found: "Inspection") -> list[str]:
         (
             row.type,
             f"{row.tensors:,}",
-            _amount(row.parameters),
+            units.amount(row.parameters),
             units.size(row.bytes),
             f"{100 * row.bytes / whole:.1f} %",
         )
@@ -194,8 +201,8 @@ def _kind(found: "Inspection") -> str:
 
 def _parameters(found: "Inspection") -> str:
     if found.active_parameters == found.parameters:
-        return _amount(found.parameters)
-    return f"{_amount(found.parameters)}, {_amount(found.active_parameters)} of them for each token"
+        return units.amount(found.parameters)
+    return f"{units.amount(found.parameters)}, {units.amount(found.active_parameters)} of them for each token"
 
 
 def _quant(found: "Inspection") -> str:
@@ -279,11 +286,3 @@ def _brief(value: "Value") -> str:
     shown = ", ".join(_line(item, 20) for item in value.head())
     more = ", …" if len(value) > len(value.head()) else ""
     return printable(f"{len(value):,} x {value.type}: {shown}{more}", _WIDE)
-
-
-def _amount(count: int) -> str:
-    """A number of parameters as people say it: `8.03B`."""
-    for unit, name in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")):
-        if count >= unit:
-            return f"{count / unit:.3g}{name}" if count < 999.5 * unit else f"{count / unit:,.0f}{name}"
-    return str(count)
