@@ -37,6 +37,8 @@ class CallOptions(NamedTuple):
         max_rate: The most bytes a second that are read from the network; None leaves it to the settings.
         require_fit: Whether a model that cannot fit this machine is not fetched; None leaves it to the settings.
         adopt: Whether other tools' caches are looked into before a file is fetched; None leaves it to the settings.
+        hf_cache: Whether what is synced is put into the Hugging Face cache too; None leaves it to the settings, and
+            then to the user's config.
         transport: Sends the requests in place of connections of ours.
         auth: An `httpx2.Auth` by origin, for hosts that sign requests.
     """
@@ -49,6 +51,7 @@ class CallOptions(NamedTuple):
     max_rate: int | None = None
     require_fit: bool | None = None
     adopt: bool | None = None
+    hf_cache: bool | None = None
     transport: "httpx2.BaseTransport | None" = None
     auth: "Mapping[str, httpx2.Auth] | None" = None
 
@@ -85,6 +88,7 @@ class Context:
         self.offline = said.offline if options.offline is None else options.offline
         self.max_rate = said.max_rate if options.max_rate is None else options.max_rate
         self.require_fit = said.require_fit if options.require_fit is None else options.require_fit
+        self.hf_cache_asked = said.hf_cache if options.hf_cache is None else options.hf_cache
         self.listener = listener
         self.known_to_fit: set[str] = set()  # digests of models that were found to fit this machine
         self.decided: dict[tuple[str, ...], tuple[str | None, bool]] = {}  # what `auto` means: `fit.largest`
@@ -167,6 +171,26 @@ class Context:
                 found = all_caches(Home.of_process(), extra) if self.adopt else ()
                 self._neighbours = Neighbours(found, self.detail)
             return self._neighbours
+
+    @property
+    def links_into_hf_cache(self) -> bool:
+        """Whether the user's config asks for what is synced to be put into the Hugging Face cache.
+
+        Raises:
+            ConfigError: the config cannot be read.
+        """
+        from modelsync.net import config
+
+        return "hf-cache" in config.load(self.settings.config_file).link_into
+
+    @property
+    def hf_cache(self) -> bool:
+        """Whether what is synced is put into the Hugging Face cache too; a manifest has no say in it.
+
+        Raises:
+            ConfigError: the user's config cannot be read.
+        """
+        return self.links_into_hf_cache if self.hf_cache_asked is None else self.hf_cache_asked
 
     def teller(self, label: str, total: int, phase: "Phase") -> Callable[[int], None]:
         """Makes a function that counts bytes of one thing and reports progress.

@@ -41,6 +41,7 @@ def sync(
     repin: bool = False,
     replace: bool = False,
     require_fit: bool | None = None,
+    hf_cache: bool | None = None,
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
@@ -58,6 +59,9 @@ def sync(
 
     Before a model is fetched that cannot fit this machine, a warning goes to the log `modelsync`, and into the
     report; with `require_fit` that is an error.
+
+    With `hf_cache` the files are put into the Hugging Face cache too, as far as the hub confirms them; None leaves that
+    to `MODELSYNC_HF_CACHE` and the user's config.
 
     Returns:
         What became of each model, the plan, and the bytes that were fetched and reused.
@@ -92,6 +96,7 @@ def sync(
         adopt=adopt,
         max_rate=calls.rate(max_rate),
         require_fit=require_fit,
+        hf_cache=hf_cache,
         transport=transport,
         auth=auth,
     )

@@ -205,6 +205,17 @@ adopt = value(
         help="Take from other tools' caches what is there already (as by default), or not.",
     ),
 )
+hf_cache = value(
+    "call",
+    CallOptions,
+    click.option(
+        "--hf-cache/--no-hf-cache",
+        default=None,
+        envvar=variable_of("hf_cache"),
+        show_envvar=True,
+        help="Put what is synced into the Hugging Face cache too, for other programs, or not.",
+    ),
+)
 upgrades = value(
     "upgrade",
     Upgrade,

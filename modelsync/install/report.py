@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from modelsync.fetch.places import Brought
     from modelsync.install.plan import Plan, Step
     from modelsync.project.lock_diff import Change
@@ -19,6 +21,8 @@ class SyncReport(NamedTuple):
         notes: What a person should be told.
         lock_written: Whether the lock was brought up to date.
         brought: What came into the store, and from where.
+        given: How many files were put into the Hugging Face cache; None: none were to be.
+        given_places: Where files are, or would be, in that cache; None: none were to be, or it is not settled.
         warnings: What a person was told before anything was fetched: of models that cannot fit this machine.
     """
 
@@ -30,6 +34,8 @@ class SyncReport(NamedTuple):
     lock_written: bool = False
     warnings: tuple[str, ...] = ()
     brought: "tuple[Brought, ...]" = ()
+    given: int | None = None
+    given_places: "tuple[Path, ...] | None" = None
 
     @property
     def plan(self) -> "Plan":

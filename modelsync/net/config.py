@@ -3,6 +3,7 @@
 insecure-hosts = ["files.lan"]
 extra-caches = ["/data/models"]
 deny-code = true
+link-into = ["hf-cache"]
 
 [hosts."files.corp.example"]
 headers = { Authorization = "Bearer ${TEAM_TOKEN}" }
@@ -23,6 +24,8 @@ from modelsync.system import user_files
 
 MAX_TEXT = 1 << 20  # characters
 
+CACHES = ("hf-cache",)  # what `link-into` may name
+
 _KINDS: Mapping[type, str] = {bool: "true or false", list: "a list", dict: "a table", str: "text in quotes"}
 
 
@@ -33,6 +36,7 @@ class UserConfig(NamedTuple):
         headers: `host` or `host:port` to headers; `${VAR}` in a value is expanded when it is sent.
         insecure_hosts: Hosts, or `host:port`, that may be asked over plain http, without credentials.
         extra_caches: Folders of models that are looked through before a file is fetched.
+        link_into: Other tools' caches that what is synced is put into too: `hf-cache`, or none.
         path: The file, for messages; None when there is none.
         deny_code: Whether files that can run code are refused, whatever a manifest's `allow-code` says.
     """
@@ -40,6 +44,7 @@ class UserConfig(NamedTuple):
     headers: Mapping[str, Mapping[str, str]] = {}
     insecure_hosts: frozenset[str] = frozenset()
     extra_caches: tuple[Path, ...] = ()
+    link_into: frozenset[str] = frozenset()
     path: Path | None = None
     deny_code: bool = False
 
@@ -53,7 +58,7 @@ def load(path: Path | None) -> UserConfig:
     Raises:
         ConfigError: the file, its line or key, and what is wrong there.
     """
-    place = path or _place()
+    place = path or default_place()
     if place is None:
         return UserConfig()
     try:
@@ -75,7 +80,7 @@ def load(path: Path | None) -> UserConfig:
         raise fault.located(text, str(place), ConfigError) from None
 
 
-def _place() -> Path | None:
+def default_place() -> Path | None:
     """The file in the platform's user config folder; None for a user without a home, as in many containers."""
     import platformdirs
 
@@ -88,14 +93,16 @@ def _place() -> Path | None:
 
 
 def _config(document: Mapping[str, Any]) -> UserConfig:
-    _check_keys(document, ("insecure-hosts", "extra-caches", "hosts", "deny-code"), ())
+    _check_keys(document, ("insecure-hosts", "extra-caches", "link-into", "hosts", "deny-code"), ())
     insecure = _typed(document.get("insecure-hosts", []), list, ("insecure-hosts",))
     hosts = _typed(document.get("hosts", {}), dict, ("hosts",))
+    into = _typed(document.get("link-into", []), list, ("link-into",))
     folders = _typed(document.get("extra-caches", []), list, ("extra-caches",))
     return UserConfig(
         {_host(host, ("hosts", host)): _headers(table, ("hosts", host)) for host, table in hosts.items()},
         frozenset(_host(host, ("insecure-hosts", index)) for index, host in enumerate(insecure)),
         tuple(_folder(folder, ("extra-caches", index)) for index, folder in enumerate(folders)),
+        frozenset(_cache(name, ("link-into", index)) for index, name in enumerate(into)),
         deny_code=_typed(document.get("deny-code", False), bool, ("deny-code",)),
     )
 
@@ -120,6 +127,12 @@ def _folder(text: Any, at: tuple[str | int, ...]) -> Path:
     if not folder.is_absolute() or "\0" in text:
         raise Fault(at, "the whole path of a folder is expected")
     return folder
+
+
+def _cache(name: Any, at: tuple[str | int, ...]) -> str:
+    if name not in CACHES:
+        raise Fault(at, "no cache that files can be put into", f"known: {', '.join(CACHES)}")
+    return str(name)
 
 
 def _host(text: Any, at: tuple[str | int, ...]) -> str:

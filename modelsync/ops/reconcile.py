@@ -99,18 +99,35 @@ def reconcile(
         )
     here_now = [entry for entry, model in ready.pairs if model.name not in lost]
     synced.remember(context, project, ready.current, here_now, elsewhere=options.directory is not None)
+    if context.hf_cache:
+        done = _given(context, [model for model in models if model.name not in lost], done)
     failures.raise_first(done)
     return done
 
 
+def _given(context: Context, models: Sequence[LockedModel], done: SyncReport) -> SyncReport:
+    """Puts the models into the Hugging Face cache; that this is not possible is a note, since they are here."""
+    from modelsync.ops import hf_cache
+
+    try:
+        gave = hf_cache.give(context, models)
+        places = tuple(hf_cache.places(context, models))
+    except StoreError as error:
+        words = f"nothing was put into the Hugging Face cache: {error.message}"
+        return done._replace(given=0, notes=(*done.notes, words))
+    notes, count = done.notes + gave.notes, len(gave.put)
+    return done._replace(notes=notes, given=count, given_places=places if gave.settled else None)
+
+
 def _free_old(context: Context, project: Project, steps: Plan, target: Target | None) -> None:
     """Removes what the lock needed before, first: for a disk that cannot hold two versions."""
+    from modelsync.ops import prune as pruning
     from modelsync.store import links, prune
 
     if target is not None:
         paths = [step.target for step in steps.of("link", "unlink")]
         links.remove(target.folder, paths, inside=target.inside)
-    prune.execute(context.store, prune.replaced(context.store, project.lock_path))
+    pruning.execute(context.store, prune.replaced(context.store, project.lock_path))
 
 
 def _root(context: Context, project: Project, current: Lock, linked: Path | None, *, needed: bool) -> None:

@@ -35,5 +35,5 @@ def sync(context: Context, project: Project, options: SyncOptions = BARE) -> Syn
     project = project.loaded()
     report = reconcile(context, project, options)
     if options.whole and options.writes:
-        up_to_date.keep(context, project, variant, as_synced=options.as_synced)
+        up_to_date.keep(context, project, variant, as_synced=options.as_synced, given=report.given_places)
     return report

@@ -1,7 +1,7 @@
 """What a memo answers, and when one is kept. Light: nothing of manifest or lock is imported to ask."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +73,15 @@ def nothing_to_do(context: Context, project: Project, variant: "Variant", *, as_
         return False
     any_variant = as_synced and variant is None and context.settings.variant is None
     right = any_variant or (memo.variant == _asked(context, variant) and _have(memo, variant))
-    return right and sync_memo.still_there(memo.outputs)
+    return right and sync_memo.still_there(memo.outputs) and _is_given(context, memo)
+
+
+def _is_given(context: Context, memo: sync_memo.Memo) -> bool:
+    """Whether other tools' caches have what they are to have."""
+    asked = context.hf_cache_asked
+    if not (memo.links_into if asked is None else asked):
+        return True
+    return memo.given is not None and sync_memo.still_there(memo.given)
 
 
 def _have(memo: sync_memo.Memo, variant: "Variant") -> bool:
@@ -103,14 +111,32 @@ def sweep(project: Project, inputs: Iterable[str] = ()) -> None:
             link_folder.sweep(record.parent)
 
 
-def keep(context: Context, project: LoadedProject, variant: "Variant", *, as_synced: bool = False) -> None:
-    """Keeps a memo, if such a sync has nothing to do now. That none can be kept is no error."""
+def keep(
+    context: Context,
+    project: LoadedProject,
+    variant: "Variant",
+    *,
+    as_synced: bool = False,
+    given: Sequence[Path] | None = None,
+) -> None:
+    """Keeps a memo, if such a sync has nothing to do now. That none can be kept is no error.
+
+    Args:
+        context: What to work with.
+        project: The manifest and its lock.
+        variant: What was asked for.
+        as_synced: See `SyncOptions`.
+        given: Where files of it are, or would be, in other tools' caches; None: they were to be in none, or it is not
+            settled.
+    """
     from modelsync.errors import ModelsyncError
 
     with suppress(OSError, ModelsyncError):
         memo = _made(context, project, variant, as_synced=as_synced)
         if memo is not None:
-            sync_memo.write(context.store, memo)
+            stamps = sync_memo.stamps(given) if given is not None else None
+            links_into = context.links_into_hf_cache
+            sync_memo.write(context.store, memo._replace(given=stamps, links_into=links_into))
 
 
 def _made(
@@ -119,12 +145,15 @@ def _made(
     """The memo of a whole sync, if it has nothing to do. Stamps are taken before what they stamp is read."""
     from modelsync.install import plan, present, snapshot, stale_links
     from modelsync.install import target as install_target
+    from modelsync.net import config
     from modelsync.project import freshness, lookup
     from modelsync.project.selection import Selection
     from modelsync.store import link_record, roots
 
     manifest, lock = project.manifest, project.lock
     inputs = dict(project.stamps)
+    config_file = context.settings.config_file or config.default_place()
+    inputs |= sync_memo.stamps([config_file] if config_file is not None else ())
     target = install_target.target_of(project, manifest, None, "auto")
     if target is not None:
         inputs |= sync_memo.stamps((target.folder / link_record.RECORD,))
@@ -206,5 +235,11 @@ def _asked(context: Context, variant: "Variant") -> str | None:
 
 
 def _subject(context: Context, project: Project) -> tuple[str, ...]:
-    """What a sync of the project is about, apart from its files: its package, and the other stores."""
-    return (str(project.manifest_path), project.package or "", *map(str, context.store.readonly))
+    """What a sync of the project is about, apart from its files: its package, the config, and the other stores."""
+    config_file = context.settings.config_file or ""
+    return (
+        str(project.manifest_path),
+        project.package or "",
+        str(config_file),
+        *map(str, context.store.readonly),
+    )

@@ -12,6 +12,8 @@ Under the root of a store:
     locks-v1/<key>.claim                 names the process that fetches <key>, or edits the project of that key
     memos-v1/<16 hex>.json               what the last sync of a project found
     headers-v1/<2 hex>/<sha256>          the GGUF header of a file that may not be here
+    published-v1/<16 hex>.json           files of a commit that a hub was seen to publish
+    given-v1/<16 hex>.json               what was put into another tool's cache
     tmp-v1/                              files and folders on their way to their place
 
 A key is a sha256, or `url-<32 hex>` where no digest is known yet. Another layout of a folder gets another
@@ -38,8 +40,10 @@ LOCKS = "locks-v1"
 TEMPORARY = "tmp-v1"
 MEMOS = "memos-v1"
 HEADERS = "headers-v1"
+PUBLISHED = "published-v1"
+GIVEN = "given-v1"
 
-FOLDERS = (BLOBS, RECEIPTS, PARTIALS, VIEWS, ROOTS, LOCKS, TEMPORARY, MEMOS, HEADERS)
+FOLDERS = (BLOBS, RECEIPTS, PARTIALS, VIEWS, ROOTS, LOCKS, TEMPORARY, MEMOS, HEADERS, PUBLISHED, GIVEN)
 SHARDED = (BLOBS, RECEIPTS, HEADERS)  # have folders of two hex digits
 
 

@@ -148,6 +148,7 @@ def _unneeded(
             "lock": not thing.held and thing.key not in staying and thing.changed < stale,
             "temporary": thing.changed < stale,
             "memo": thing.changed < now - grace_days * DAY,
+            "published": thing.changed < now - grace_days * DAY,
             # a file that is here tells its header itself
             "header": digests <= here
             or (not digests <= kept and (at_once or thing.changed < now - grace_days * DAY)),
@@ -158,5 +159,5 @@ def _unneeded(
 
 def ordered(things: Iterable[Thing]) -> tuple[Thing, ...]:
     """What tells of a thing before the thing, links before what they link to, partials before their locks."""
-    order = ("memo", "header", "view", "blob", "receipt", "partial", "lock", "temporary")
+    order = ("memo", "published", "header", "view", "blob", "receipt", "partial", "lock", "temporary")
     return tuple(sorted(things, key=lambda thing: (order.index(thing.kind), thing.name)))

@@ -18,6 +18,7 @@ from modelsync.store.layout import (
     LOCKS,
     MEMOS,
     PARTIALS,
+    PUBLISHED,
     RECEIPTS,
     TEMPORARY,
     VIEWS,
@@ -29,7 +30,7 @@ from modelsync.system import disks
 
 DAY = 86_400.0  # seconds: longer than anything is on its way
 
-Kind = Literal["blob", "receipt", "view", "partial", "lock", "temporary", "memo", "header"]
+Kind = Literal["blob", "receipt", "view", "partial", "lock", "temporary", "memo", "header", "published"]
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _SHORT = re.compile("[0-9a-f]{16}")
@@ -108,7 +109,8 @@ def take(store: Store, now: float) -> Survey:
         *_partials(store, now),
         *_locks(store),
         *_temporary(store),
-        *_memos(store),
+        *_small(store, MEMOS, "memo"),
+        *_small(store, PUBLISHED, "published"),
         *_hashed(store, HEADERS, "header", ""),
     )
     elsewhere = frozenset(
@@ -188,12 +190,13 @@ def _temporary(store: Store) -> Iterator[Thing]:
             yield Thing("temporary", entry.name, Path(entry.path), size, changed)
 
 
-def _memos(store: Store) -> Iterator[Thing]:
-    for entry in scan(store.root / MEMOS):
+def _small(store: Store, folder: str, kind: Kind) -> Iterator[Thing]:
+    """The files `<16 hex>.json` of a folder."""
+    for entry in scan(store.root / folder):
         if _SHORT.fullmatch(entry.name.removesuffix(".json")):
             with suppress(FileNotFoundError):
                 seen = entry.stat(follow_symlinks=False)
-                yield Thing("memo", entry.name, Path(entry.path), seen.st_size, seen.st_mtime)
+                yield Thing(kind, entry.name, Path(entry.path), seen.st_size, seen.st_mtime)
 
 
 def _measure(path: Path, *, only_copies: bool = False) -> tuple[int, float]:

@@ -15,7 +15,7 @@ from modelsync.store import small_files
 from modelsync.store.layout import MEMOS, VIEWS, Store
 from modelsync.version import __version__
 
-_VERSION = f"4 {__version__}"  # another modelsync reads manifest and lock for itself: it may refuse them
+_VERSION = f"5 {__version__}"  # another modelsync reads manifest and lock for itself: it may refuse them
 
 Stamp = tuple[int, int, int, int]
 
@@ -31,6 +31,8 @@ class Memo(NamedTuple):
         root: The path, size and inode of the root that keeps them. Its time tells when it was last used.
         models: For each name its variant; the folder of a folder model, or None; and for each file, in the lock's
             order, its role, its absolute path and the receipt that vouches for it.
+        given: Stamps of what was put into another tool's cache; None: nothing was to be, or not all could be.
+        links_into: Whether the user's config asks for that. The config is among the inputs.
     """
 
     subject: tuple[str, ...]
@@ -39,6 +41,8 @@ class Memo(NamedTuple):
     outputs: Mapping[str, Stamp | None]
     root: tuple[str, int, int]
     models: Mapping[str, tuple[str | None, str | None, tuple[tuple[str, str, str], ...]]]
+    given: Mapping[str, Stamp | None] | None = None
+    links_into: bool = False
 
 
 def stamp(path: str | Path) -> Stamp | None:
@@ -124,7 +128,7 @@ def place(store: Store, subject: tuple[str, ...]) -> Path:
 
 
 def _parse(value: Any) -> Memo:
-    version, subject, variant, inputs, outputs, (root, size, inode), models = value
+    version, subject, variant, inputs, outputs, (root, size, inode), models, given, links_into = value
     known = {
         name: (_text(of, optional=True), _text(folder, optional=True), _files(files))
         for name, (of, folder, files) in models.items()
@@ -133,7 +137,10 @@ def _parse(value: Any) -> Memo:
         raise ValueError(version)
     texts = tuple(_text(text) or "" for text in subject)
     of = _text(variant, optional=True)
-    return Memo(texts, of, _stamps(inputs), _stamps(outputs), (root, size, inode), known)
+    stamped = _stamps(given) if given is not None else None
+    return Memo(
+        texts, of, _stamps(inputs), _stamps(outputs), (root, size, inode), known, stamped, links_into is True
+    )
 
 
 def _files(value: Any) -> tuple[tuple[str, str, str], ...]:

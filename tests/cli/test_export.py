@@ -20,6 +20,7 @@ from modelsync.project.model_files import ModelFiles
 from tests.support import presets
 from tests.support.command_line import COMMAND, Cli
 from tests.support.content import gguf
+from tests.support.project import QUANTS
 
 FILES = {
     "tiny-Q4_K_M.gguf": gguf("q4"),
@@ -328,3 +329,19 @@ def test_an_output_is_replaced_whole(project: Cli) -> None:
 def names(folder: Path) -> Sequence[str]:
     """What is in a folder."""
     return [path.name for path in folder.iterdir()]
+
+
+def test_the_hugging_face_cache_gets_links(synced: Cli, home: Path, tmp_path: Path) -> None:
+    """`--to hf-cache` prints where the files are there; another cache is named with --output; again, nothing is put."""
+    hub = home / ".cache" / "huggingface" / "hub"
+    run = synced("export", "--to", "hf-cache")
+    place = hub / "models--user--tiny-GGUF" / "snapshots" / synced.commit / "tiny-Q4_K_M.gguf"
+    assert run.out == f"{place}\n"
+    assert place.read_bytes() == QUANTS["tiny-Q4_K_M.gguf"]
+    again = synced("export", "--to", "hf-cache", "--format", "json").json
+    assert (again["put"], again["there"], again["refused"]) == ([], [str(place)], 0)
+    other = synced("export", "--to", "hf-cache", "-o", str(tmp_path / "hub"), "--format", "json").json
+    assert other["put"] == [str(tmp_path / "hub" / place.relative_to(hub))]
+    pruned = synced("cache", "clean", "-y", "--format", "json").json
+    assert pruned["taken_back"] == 2
+    assert not place.exists()

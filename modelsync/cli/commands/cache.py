@@ -217,9 +217,9 @@ def _ask(store: "Store", plan: "PrunePlan") -> None:
 
 
 def _carry_out(invocation: Invocation, store: "Store", plan: "PrunePlan", *, dry_run: bool) -> None:
+    from modelsync.ops import prune as pruning
     from modelsync.spec.names import printable
     from modelsync.store import layout
-    from modelsync.store import prune as pruning
 
     output = invocation.output
     if plan.illegible:
@@ -240,7 +240,9 @@ def _carry_out(invocation: Invocation, store: "Store", plan: "PrunePlan", *, dry
             ],
         )
         return
-    freed = pruning.execute(store, plan)
+    freed, taken = pruning.execute(store, plan)
+    if taken:
+        output.words(f"took {units.count(taken, 'file')} back from the Hugging Face cache")
     if freed.linked:
         output.words(f"{units.size(freed.linked)} stay on the disk: folders of projects have links to them")
     for path in freed.stuck:
@@ -253,5 +255,6 @@ def _carry_out(invocation: Invocation, store: "Store", plan: "PrunePlan", *, dry
         blobs=freed.blobs,
         bytes=freed.bytes,
         linked_bytes=freed.linked,
+        taken_back=taken,
         stuck=[str(path) for path in freed.stuck],
     )

@@ -18,9 +18,11 @@ from modelsync.store import atomic
 if TYPE_CHECKING:
     from modelsync.ops.export.models import Exported
 
+HF_CACHE = "hf-cache"
 _HELP = f"""Write the synced models, or the NAMEd ones, as other programs read them. Nothing is fetched.
 
-{" ".join(f"{name}: {each.help}." for name, each in FORMATS.items())}
+{" ".join(f"{name}: {each.help}." for name, each in FORMATS.items())} {HF_CACHE}: into the Hugging Face cache, as
+links, what the hub confirms that it publishes; it is asked where that is not known.
 """
 
 
@@ -29,16 +31,16 @@ _HELP = f"""Write the synced models, or the NAMEd ones, as other programs read t
 @click.option(
     "--to",
     metavar="FORMAT",
-    type=click.Choice(list(FORMATS)),
+    type=click.Choice([*FORMATS, HF_CACHE]),
     required=True,
-    help=f"One of {', '.join(FORMATS)}.",
+    help=f"One of {', '.join((*FORMATS, HF_CACHE))}.",
 )
 @click.option(
     "-o",
     "--output",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Where to, in place of stdout; for ollama a folder.",
+    help="Where to, in place of stdout; for ollama a folder, for hf-cache another cache.",
 )
 @options.groups
 @options.variant
@@ -53,6 +55,9 @@ def export(
     """Writes the models in one of the formats."""
     from modelsync.ops.export import models
 
+    if to == HF_CACHE:
+        _to_hf_cache(invocation, Selection(names, groups, variant), output)
+        return
     written = FORMATS[to]
     project = invocation.project()
     selection = Selection(names, groups, variant)
@@ -75,6 +80,33 @@ def export(
             write_bytes(_bytes(text))  # the same bytes that a file gets
         value = made[0].value if made else None
         invocation.output.result(**({"to": to, "text": text} if value is None else value))
+
+
+def _to_hf_cache(invocation: Invocation, selection: Selection, root: Path | None) -> None:
+    """Puts the models into the Hugging Face cache, and prints where their files are there."""
+    from modelsync.errors import NotSyncedError
+    from modelsync.ops import hf_cache
+    from modelsync.ops.export import models
+
+    project = invocation.project()
+    with invocation.context() as context:
+        chosen = [model.known.model for model in models.models(context, project, selection)]
+        done = hf_cache.give(context, chosen, root)
+    output = invocation.output
+    output.notes(done.notes)
+    if not done.put and not done.there and done.refused:
+        raise NotSyncedError(
+            "none of the files could be put into the Hugging Face cache",
+            hint="they must be in the store, and at a hub that confirms them",
+        )
+    output.paths((*done.put, *done.there))
+    output.result(
+        to=HF_CACHE,
+        put=[str(path) for path in done.put],
+        there=[str(path) for path in done.there],
+        refused=done.refused,
+        notes=list(done.notes),
+    )
 
 
 def _bytes(text: str) -> bytes:

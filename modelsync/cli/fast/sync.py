@@ -43,7 +43,7 @@ def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False, f
     """
     output = invocation.output
     output.notes(done.notes)
-    if not failed and not done.changes and not done.steps:
+    if not failed and not done.changes and not done.steps and not done.given:
         if not output.json:
             output.words("nothing to do: everything is here")
             return
@@ -68,6 +68,8 @@ def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False, f
         output.words(*report.plan_lines(done.plan), f"would fetch {units.size(done.plan.bytes_to_fetch)}")
     else:
         output.words(report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds))
+        if done.given:
+            output.words(f"put {units.count(done.given, 'file')} into the Hugging Face cache")
     fields = {
         "changes": report.change_values(changes),
         "bytes_fetched": done.bytes_fetched,
@@ -76,6 +78,7 @@ def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False, f
         "notes": list(done.notes),
         "warnings": list(done.warnings),
         "brought": report.brought_values(done.brought),
+        **({} if done.given is None else {"given": done.given}),
         **({"plan": report.plan_values(done.plan)} if dry_run else {}),
     }
     if failed:

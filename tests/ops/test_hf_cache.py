@@ -1,0 +1,421 @@
+"""What is synced is there for the tools of Hugging Face and llama.cpp: shown by their own code."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelsync.caches import hub_writer
+from modelsync.caches.hub_lock import locked
+from modelsync.context import CallOptions
+from modelsync.install.report import SyncReport
+from modelsync.ops import hf_cache, repair, sync, verify
+from modelsync.ops import prune as pruning
+from modelsync.store import prune
+from tests.support.content import gguf
+from tests.support.neighbours import git_id, snapshot
+from tests.support.project import MANIFEST, QUANTS, REPO, Opened, Place, put
+
+GIVE = CallOptions(hf_cache=True)
+FILE = "tiny-Q4_K_M.gguf"
+CONFIG = b'{"model_type": "llama"}'
+FOLDER = f'[models.tiny]\nuri = "hf:{REPO}"\ninclude = ["*.json", "sub/*"]\n'
+
+
+@pytest.fixture
+def hub_folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the tools have their cache; huggingface_hub, once imported, has its own idea."""
+    from huggingface_hub import constants
+
+    folder = home / ".cache" / "huggingface" / "hub"
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return folder
+
+
+@pytest.fixture
+def synced(opened: Opened, place: Place, hub_folder: Path) -> Callable[..., SyncReport]:
+    """Syncs the place's project as it is then, into the cache too."""
+
+    def run(manifest: str = MANIFEST, options: CallOptions = GIVE) -> SyncReport:
+        written = place.folder / "models.toml"
+        same = written.exists() and written.read_text() == manifest
+        return sync.sync(opened(options), place.project if same else place.write(manifest))
+
+    return run
+
+
+def repo_of(hub_folder: Path) -> Path:
+    return hub_folder / ("models--" + REPO.replace("/", "--"))
+
+
+def offline(path: str, revision: str | None = None) -> Path:
+    """A file as huggingface_hub finds it without a network."""
+    from huggingface_hub import hf_hub_download
+
+    return Path(hf_hub_download(REPO, path, revision=revision, local_files_only=True))
+
+
+def whole(place: Place, opened: Opened) -> bool:
+    """Whether all that the store has of the project is right."""
+    return all(row.status == "ok" for row in verify.verify(opened(), place.project, full=True))
+
+
+def test_huggingface_hub_finds_what_was_synced_by_branch_and_by_commit(
+    synced: Callable[..., SyncReport], place: Place, hub_folder: Path, store_root: Path
+) -> None:
+    """Without a network; the bytes are the store's own, and no list of the commit is made up."""
+    assert synced().given == 1
+    for revision in (None, "main", place.commit):
+        assert offline(FILE, revision).read_bytes() == QUANTS[FILE]
+    (blob,) = (repo_of(hub_folder) / "blobs").iterdir()
+    assert blob.name == hashlib.sha256(QUANTS[FILE]).hexdigest()
+    assert blob.samefile(store_root / "blobs-v1" / blob.name[:2] / blob.name)
+    link = repo_of(hub_folder) / "snapshots" / place.commit / FILE
+    assert str(link.readlink()) == f"../../blobs/{blob.name}"
+    assert (repo_of(hub_folder) / "refs" / "main").read_bytes() == place.commit.encode()
+    assert not (repo_of(hub_folder) / "trees").exists()
+
+
+def test_a_folder_model_is_a_snapshot(
+    synced: Callable[..., SyncReport], place: Place, hub_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small files are found by their git ids; the folder loads whole, and a mark that says "no such file" is gone."""
+    from huggingface_hub import scan_cache_dir, snapshot_download
+
+    commit = place.repo.commit(
+        {"config.json": CONFIG, "sub/deep/model.bin": b"weights" * 9, "README.md": b"#"}
+    )
+    mark = repo_of(hub_folder) / ".no_exist" / commit / "config.json"
+    mark.parent.mkdir(parents=True)
+    mark.touch()
+    assert synced(FOLDER).given == 2
+    folder = Path(snapshot_download(REPO, local_files_only=True))
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    assert found.keys() == {"config.json", "sub/deep/model.bin"}
+    assert str(found["config.json"].readlink()) == f"../../blobs/{git_id(CONFIG)}"
+    assert str(found["sub/deep/model.bin"].readlink()).startswith("../../../../blobs/")
+    assert not mark.exists()
+    info = scan_cache_dir(hub_folder)
+    assert info.warnings == []
+    assert [(repo.repo_id, sorted(repo.refs)) for repo in info.repos] == [(REPO, ["main"])]
+
+
+def test_transformers_finds_it(synced: Callable[..., SyncReport], place: Place, hub_folder: Path) -> None:
+    """By its own hub utilities, without a network."""
+    hub = pytest.importorskip("transformers.utils.hub", reason="transformers is not installed")
+    place.repo.commit({"config.json": CONFIG, "sub/x.json": CONFIG})
+    synced(FOLDER)
+    for revision in ("main", None):
+        found = hub.cached_file(
+            REPO, "config.json", revision=revision, cache_dir=hub_folder, local_files_only=True
+        )
+        assert Path(found).read_bytes() == CONFIG
+
+
+def test_the_hf_command_reads_and_removes_it_and_our_store_stays_whole(
+    synced: Callable[..., SyncReport], place: Place, hub_folder: Path, opened: Opened
+) -> None:
+    """`hf download` without a network, `hf cache ls`, `rm` and `prune`; afterwards a sync gives it anew."""
+    hf = Path(sys.executable).with_name("hf")
+    if not hf.exists():
+        pytest.skip("the hf command is not installed")
+
+    def run(*words: str, **variables: str) -> str:
+        done = subprocess.run(
+            [hf, *words],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    synced()
+    printed = run("download", REPO, FILE, "--quiet", HF_HUB_OFFLINE="1")
+    assert str(repo_of(hub_folder) / "snapshots" / place.commit / FILE) in printed
+    assert REPO in run("cache", "ls")
+    run("cache", "prune", "-y")
+    assert offline(FILE).is_file()
+    run("cache", "rm", f"model/{REPO}", "-y")
+    assert not repo_of(hub_folder).exists()
+    assert whole(place, opened)
+    assert synced().given == 1
+    assert offline(FILE).read_bytes() == QUANTS[FILE]
+
+
+def llama_cpp_offline(hub_folder: Path, tag: str) -> Path:
+    """The file that llama.cpp's `-hf user/repo:tag --offline` takes.
+
+    The rule of common/hf-cache.cpp and download.cpp: files directly in `refs/`, `main` first, with 40 hex digits in
+    their first line; all of `snapshots/<commit>`; a name that is no projector or draft head, and has the tag.
+    """
+    refs = sorted((repo_of(hub_folder) / "refs").iterdir(), key=lambda ref: ref.name != "main")
+    lines = [ref.read_text().splitlines()[0] for ref in refs if ref.is_file()]
+    commit = next(line for line in lines if re.fullmatch("[0-9a-f]{40}", line))
+    snapshot_folder = repo_of(hub_folder) / "snapshots" / commit
+    names = [path for path in snapshot_folder.rglob("*") if path.suffix == ".gguf"]
+    return next(
+        path for path in names if re.search(rf"(?i){tag}[.-]", str(path.relative_to(snapshot_folder)))
+    )
+
+
+def test_llama_cpp_lists_it(synced: Callable[..., SyncReport], hub_folder: Path) -> None:
+    """llama.cpp's `-hf` without a network needs a branch and an entry whose name matches."""
+    synced()
+    assert llama_cpp_offline(hub_folder, "Q4_K_M").read_bytes() == QUANTS[FILE]
+
+
+def test_a_sync_with_nothing_to_do_makes_no_request_and_gives_what_was_removed(
+    synced: Callable[..., SyncReport], place: Place, hub_folder: Path
+) -> None:
+    """Whether the cache has what it is to have is told by stats."""
+    synced()
+    before = snapshot(hub_folder)
+    place.hub.clear()
+    assert synced().given is None
+    assert snapshot(hub_folder) == before
+    shutil.rmtree(repo_of(hub_folder))
+    assert synced(options=CallOptions()).given is None
+    assert not repo_of(hub_folder).exists()
+    assert synced().given == 1
+    assert offline(FILE).is_file()
+    assert place.hub.requests == []
+
+
+def test_what_the_hub_said_when_it_was_locked_is_known_without_a_network(
+    synced: Callable[..., SyncReport], hub_folder: Path, store_root: Path
+) -> None:
+    """A sync without the cache, then one with it and no network; what nobody learnt is left out with a word."""
+    synced(options=CallOptions())
+    assert synced(options=CallOptions(hf_cache=True, offline=True)).given == 1
+    shutil.rmtree(repo_of(hub_folder))
+    shutil.rmtree(store_root / "published-v1")
+    done = synced(options=CallOptions(hf_cache=True, offline=True))
+    assert done.given == 0
+    assert [note for note in done.notes if "left out" in note and "the network is ruled out" in note]
+    assert not repo_of(hub_folder).exists()
+    assert synced().given == 1  # it is not settled: with a network it is asked for
+
+
+def test_a_manifests_hub_vouches_for_nothing(
+    synced: Callable[..., SyncReport], place: Place, hub_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub that only the manifest names publishes the file; the user's own is another, and has not said so."""
+    monkeypatch.delenv("HF_ENDPOINT")
+    manifest = f'[modelsync]\nendpoint = "{place.hub.endpoint}"\n{MANIFEST}'
+    synced(manifest, CallOptions())
+    done = synced(manifest, CallOptions(hf_cache=True, offline=True))
+    assert done.given == 0
+    assert any("nothing here tells that https://huggingface.co publishes it" in note for note in done.notes)
+    assert not repo_of(hub_folder).exists()
+
+
+def test_an_edited_lock_gives_no_other_bytes(
+    synced: Callable[..., SyncReport], place: Place, hub_folder: Path, opened: Opened
+) -> None:
+    """The lock calls one file of the store by another's path: the hub publishes other bytes there."""
+    synced(f'{MANIFEST}other = "hf:{REPO}:Q8_0"\n', CallOptions())
+    mine, other = (QUANTS[name] for name in (FILE, "tiny-Q8_0.gguf"))
+    text = place.lock_text.replace(hashlib.sha256(mine).hexdigest(), hashlib.sha256(other).hexdigest())
+    (place.folder / "models.lock").write_text(text.replace(f"size = {len(mine)}", f"size = {len(other)}"))
+    done = hf_cache.give(opened(), place.project.loaded().lock.models)  # type: ignore[union-attr]
+    assert [path.name for path in done.put] == ["tiny-Q8_0.gguf"]
+    assert any("publishes other bytes" in note for note in done.notes)
+
+
+def test_a_commit_that_is_not_the_branch_is_found_by_its_commit_alone(
+    synced: Callable[..., SyncReport], place: Place, hub_folder: Path, store_root: Path
+) -> None:
+    """A lock may name any commit, a pull request's too: only the hub says what a branch is."""
+    synced(options=CallOptions())
+    put(place, {FILE: gguf("newer")})
+    shutil.rmtree(store_root / "published-v1")
+    done = synced()
+    assert done.given == 1
+    assert any("found by its commit" in note for note in done.notes)
+    assert not any((repo_of(hub_folder) / "refs").iterdir())
+    assert offline(FILE, place.commit).read_bytes() == QUANTS[FILE]
+
+
+def test_a_branch_of_others_stays_and_our_own_moves(
+    synced: Callable[..., SyncReport], place: Place, hub_folder: Path, opened: Opened
+) -> None:
+    """To move `main` would lead other programs to another commit; what we alone wrote follows the lock."""
+    from modelsync.ops.options import SyncOptions, Upgrade
+
+    def upgraded(data: bytes) -> SyncReport:
+        put(place, {FILE: data})
+        return sync.sync(opened(GIVE), place.project, SyncOptions(upgrade=Upgrade(every_model=True)))
+
+    synced()
+    upgraded(gguf("second"))
+    assert offline(FILE).read_bytes() == gguf("second")
+    theirs = (
+        repo_of(hub_folder) / "snapshots" / (repo_of(hub_folder) / "refs" / "main").read_text() / "README.md"
+    )
+    theirs.write_text("of another program")
+    done = upgraded(gguf("third"))
+    assert offline(FILE).read_bytes() == gguf("second")
+    assert any("found by its commit" in note for note in done.notes)
+
+
+def test_updates_and_repairs_never_touch_what_was_given(
+    synced: Callable[..., SyncReport], place: Place, hub_folder: Path, opened: Opened, store_root: Path
+) -> None:
+    """A repair replaces the store's name, and not the bytes under it; the next sync gives the new ones."""
+    from modelsync.ops.options import SyncOptions, Upgrade
+
+    synced()
+    (given,) = (repo_of(hub_folder) / "blobs").iterdir()
+    before = (given.stat().st_ino, given.stat().st_mtime_ns, given.read_bytes())
+    blob = store_root / "blobs-v1" / given.name[:2] / given.name
+    rotten = blob.with_name("rotten")
+    rotten.write_bytes(QUANTS[FILE][:-1] + b"?")
+    rotten.replace(blob)
+    assert repair.repair(opened(CallOptions(adopt=False)), place.project).error is None
+    assert blob.read_bytes() == QUANTS[FILE]
+    assert (given.stat().st_ino, given.stat().st_mtime_ns, given.read_bytes()) == before
+    assert not blob.samefile(given)
+    assert synced().given == 1
+    assert blob.samefile(given)
+    before = (given.stat().st_ino, given.stat().st_mtime_ns, given.read_bytes())
+    put(place, {FILE: QUANTS[FILE] + b"more"})
+    sync.sync(opened(), place.project, SyncOptions(upgrade=Upgrade(every_model=True)))
+    assert (given.stat().st_ino, given.stat().st_mtime_ns, given.read_bytes()) == before
+
+
+def test_prune_takes_its_own_names_back_and_no_other(
+    synced: Callable[..., SyncReport], place: Place, hub_folder: Path, opened: Opened
+) -> None:
+    """What another program has put there, or leads to with a link of its own, stays."""
+    from huggingface_hub import scan_cache_dir
+
+    synced(f'{MANIFEST}other = "hf:{REPO}:Q8_0"\n')
+    repo = repo_of(hub_folder)
+    theirs = repo / "snapshots" / ("d" * 40) / "mine.gguf"
+    theirs.parent.mkdir()
+    theirs.symlink_to(f"../../blobs/{hashlib.sha256(QUANTS[FILE]).hexdigest()}")
+    before = snapshot(hub_folder)
+    (place.folder / "models.lock").unlink()
+    store = opened().store
+    freed, taken = pruning.execute(store, prune.prune(store, at_once=True, unseen=True))
+    assert (freed.blobs, taken) == (2, 1)
+    gone = before.keys() - snapshot(hub_folder).keys()
+    assert {Path(name).name for name in gone} == {
+        "tiny-Q8_0.gguf",
+        hashlib.sha256(QUANTS["tiny-Q8_0.gguf"]).hexdigest(),
+    }
+    assert theirs.read_bytes() == QUANTS[FILE]
+    theirs.unlink()
+    assert scan_cache_dir(hub_folder).warnings == []
+
+
+def test_prune_leaves_nothing_of_a_repo_that_was_ours_alone(
+    synced: Callable[..., SyncReport], place: Place, hub_folder: Path, opened: Opened
+) -> None:
+    """Its branch goes with the last file: a branch without its commit makes the tools call the repo corrupted."""
+    synced()
+    (place.folder / "models.lock").unlink()
+    store = opened().store
+    assert pruning.execute(store, prune.prune(store, at_once=True, unseen=True))[1] == 1
+    assert not repo_of(hub_folder).exists()
+    assert list((store.root / "given-v1").iterdir()) == []
+
+
+def test_without_links_the_file_itself_is_in_the_snapshot(
+    synced: Callable[..., SyncReport],
+    place: Place,
+    hub_folder: Path,
+    opened: Opened,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on Windows: no blob, a real file; prune takes it back."""
+    monkeypatch.setenv("HF_HUB_DISABLE_SYMLINKS", "1")
+    assert synced().given == 1
+    entry = repo_of(hub_folder) / "snapshots" / place.commit / FILE
+    assert not entry.is_symlink()
+    assert list((repo_of(hub_folder) / "blobs").iterdir()) == []
+    assert offline(FILE) == entry
+    (place.folder / "models.lock").unlink()
+    store = opened().store
+    assert pruning.execute(store, prune.prune(store, at_once=True, unseen=True))[1] == 1
+    assert not entry.exists()
+
+
+def test_the_users_config_asks_for_it_and_a_manifest_cannot(
+    synced: Callable[..., SyncReport],
+    place: Place,
+    hub_folder: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`link-into = ["hf-cache"]`; a change of the config is seen by a sync with nothing else to do."""
+    from modelsync.errors import ManifestError
+
+    with pytest.raises(ManifestError, match="link-into"):
+        synced(f'[modelsync]\nlink-into = ["hf-cache"]\n{MANIFEST}', CallOptions())
+    assert synced(options=CallOptions()).given is None
+    config = home / ".config" / "modelsync" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('link-into = ["hf-cache"]\n')
+    assert synced(options=CallOptions(hf_cache=False)).given is None
+    assert synced(options=CallOptions()).given == 1
+    shutil.rmtree(repo_of(hub_folder))
+    monkeypatch.setenv("MODELSYNC_HF_CACHE", "0")
+    assert synced(options=CallOptions()).given is None
+
+
+def test_a_lock_that_another_program_holds_is_respected(
+    synced: Callable[..., SyncReport], hub_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who downloads the same file has its lock: it is left out with a word, and given by the next sync."""
+    monkeypatch.setattr(hub_writer, "PATIENCE", 0.1)
+    digest = hashlib.sha256(QUANTS[FILE]).hexdigest()
+    with locked(hub_folder / ".locks" / repo_of(hub_folder).name / f"{digest}.lock", 0):
+        done = synced()
+    assert done.given == 0
+    assert any("another program is at work on it" in note for note in done.notes)
+    assert synced().given == 1
+
+
+@pytest.mark.parametrize("put_there", [b"half", b"", QUANTS[FILE]], ids=["half", "empty", "same"])
+def test_what_is_there_stays_as_it_is(
+    put_there: bytes, synced: Callable[..., SyncReport], place: Place, hub_folder: Path
+) -> None:
+    """A blob of another program is used where it has the size, and else left with a word: it is not ours."""
+    blob = repo_of(hub_folder) / "blobs" / hashlib.sha256(QUANTS[FILE]).hexdigest()
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(put_there)
+    seen = blob.stat()
+    done = synced()
+    assert (blob.stat().st_ino, blob.stat().st_mtime_ns, blob.read_bytes()) == (
+        seen.st_ino,
+        seen.st_mtime_ns,
+        put_there,
+    )
+    assert done.given == (1 if put_there == QUANTS[FILE] else 0)
+    assert any("something else has its place" in note for note in done.notes) is (done.given == 0)
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    synced: Callable[..., SyncReport], hub_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sync is right all the same, and says what could not be put."""
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("modelsync.store.clone.appear", full)
+    done = synced()
+    assert [note for note in done.notes if "No space left on device" in note]
+    assert list(hub_folder.rglob("*.incomplete")) == []
