@@ -1,5 +1,6 @@
 """Decides whether a file may be taken, from what it is and what a person permits. Pure."""
 
+import posixpath
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ _PICKLES = frozenset(
 )
 _DATA = frozenset({".data", ".dat", ".bin"})  # of these the weights of a model beside them
 _PAGES = frozenset({".html", ".htm", ".xhtml", ".xml", ".svg", ".md"})
+_NO_MODELS = ("json", "unknown")
 _SHOWN = 20  # files that an error names
 
 
@@ -32,12 +34,15 @@ class Claim(NamedTuple):
         path: Its path in the repo, or its name.
         role: Its role in the lock.
         names_data: Whether a model beside it may keep its weights in it: see `named_data`.
+        is_outside: Whether it is a file of this machine at a path that leads out of the manifest's folder. A manifest
+            may come from anybody: it must not have the user's own files, keys among them, taken for models.
     """
 
     label: str
     path: str
     role: str
     names_data: bool = False
+    is_outside: bool = False
 
     @property
     def is_gguf(self) -> bool:
@@ -55,6 +60,14 @@ class Permission(NamedTuple):
 
     allowed: Callable[[str], bool] = lambda _: False
     denied: bool = False
+
+
+def leads_out(url: str | None) -> bool:
+    """Whether a URL is the path of a file that is not in the manifest's folder."""
+    if url is None or not url.startswith("file:"):
+        return False
+    path = url.removeprefix("file:")
+    return posixpath.isabs(path) or path[1:2] == ":" or posixpath.normpath(path).split("/")[0] == ".."
 
 
 def named_data(paths: Collection[str]) -> frozenset[str]:
@@ -167,6 +180,11 @@ def _fault(claim: Claim, content: Content) -> NotAModelError | None:
         return NotAModelError(
             f"{claim.label} is a Git LFS pointer, not the file itself",
             hint="in a checkout `git lfs pull` brings the file; on a hub its owner has to upload it",
+        )
+    if claim.is_outside and content.kind in _NO_MODELS:
+        return NotAModelError(
+            f"{claim.label} is {NOUNS[content.kind]}, and its path leads out of the project",
+            hint="put it into the project's folder if the model needs it",
         )
     if content.fault:
         return NotAModelError(

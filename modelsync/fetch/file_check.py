@@ -8,7 +8,7 @@ from modelsync.content.findings import Content
 from modelsync.content.heads import packing
 from modelsync.content.look import look
 from modelsync.content.packed import PackedLook
-from modelsync.content.policy import Claim, Permission, check_head, combined, named_data, objection
+from modelsync.content.policy import Claim, Permission, check_head, combined, leads_out, named_data, objection
 from modelsync.content.view import View
 from modelsync.context import Context
 from modelsync.errors import CodeRefusedError, StoreError
@@ -21,7 +21,8 @@ from modelsync.store import blobs
 
 def claim_of(wanted: WantedFile) -> Claim:
     """What is known of a wanted file before its bytes."""
-    return Claim(wanted.label, wanted.file.path, wanted.file.role, wanted.names_data)
+    file = wanted.file
+    return Claim(wanted.label, file.path, file.role, wanted.names_data, leads_out(file.url))
 
 
 def permission_of(context: Context, allow_code: tuple[str, ...]) -> Permission:
@@ -69,7 +70,7 @@ def check_blobs(
         blob = blobs.find(context.store, file.sha256, file.size) if file.sha256 not in checked else None
         if blob is None:
             continue
-        claim = Claim(label(model.name, file), file.path, file.role, file.path in data)
+        claim = Claim(label(model.name, file), file.path, file.role, file.path in data, leads_out(file.url))
         try:
             check_file(context, claim, blob, allow_code)
         except CodeRefusedError as error:
