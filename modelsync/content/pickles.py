@@ -137,6 +137,8 @@ class _Walk:
             found = data.find(b"\n")
             if found >= 0:
                 return at + found
+            if not data:
+                return None  # of a member that is not whole, or of which the beginning alone is here
             at += len(data)
         return None
 

@@ -108,3 +108,8 @@ def test_few_bytes_of_a_long_file_are_read() -> None:
 
     assert verdict(View(reader, 5 + (1 << 31) + 24)) == "pickle"
     assert sum(read) < 1 << 20
+
+
+def test_a_line_without_an_end_ends() -> None:
+    """Where only the beginning of a file can be read, the search for the end of a line gives up."""
+    assert verdict(View(lambda start, end: b"Vno end"[start:end], 1000)) == "cut"

@@ -15,7 +15,7 @@ from tests.support.processes import TREE
 from tests.torture.lab import Lab
 from tests.torture.tally import Budget, Tally
 
-TARGETS = ("gguf", "manifest", "lock", "uri", "hub", "store", "head")
+TARGETS = ("gguf", "content", "manifest", "lock", "uri", "hub", "store", "head")
 CORPUS = "TORTURE_CORPUS"
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import struct
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,11 @@ from typing import Any
 import h11
 import httpx2
 
+from modelsync.content.heads import HEAD, packing
+from modelsync.content.look import look
+from modelsync.content.onnx import external_data
+from modelsync.content.packed import PackedLook
+from modelsync.content.view import of_bytes
 from modelsync.errors import ModelsyncError
 from modelsync.gguf.foreign_types import FOREIGN_TYPES
 from modelsync.gguf.metadata import plain
@@ -35,6 +41,7 @@ from modelsync.store import claim, link_record, pulled, receipts, roots, sync_me
 from modelsync.store.layout import Store
 from modelsync.system.devices import Device
 from modelsync.transfer import journal
+from tests.support import any_files
 from tests.support.locks import LOCK, TEXT
 from tests.support.processes import TREE
 from tests.support.raw_header import array, entry, header, info, string
@@ -53,6 +60,23 @@ def gguf(data: bytes) -> None:
     plain(header.metadata)
     shape.check(header, "fuzzed.gguf")
     estimate(model_of(header), LLAMA_CPP_PYTHON, Device("RAM", "ram", 1 << 34, 1 << 34))
+
+
+def content(data: bytes) -> None:
+    """What a file is: the first byte says what it is called, the rest are its bytes, whole and as they come."""
+    name, data = _NAMES[data[0] % len(_NAMES)] if data else "x", data[1:]
+    found = look(of_bytes(data), name)
+    assert look(of_bytes(data), name) == found, "it is told in two ways"
+    if packing(data[:HEAD]) is not None:
+        unpacking, at = PackedLook(data[:HEAD]), 0
+        while at < len(data):
+            unpacking.feed(data[at : at + 100])
+            at += 100
+        told = unpacking.end()
+        # Of a damaged stream small pieces may bring more, so they may decide before the damage.
+        assert told.good or found.kind != "packed" or not found.good, "it depends on the pieces"
+    with contextlib.suppress(ValueError):
+        external_data(of_bytes(data))
 
 
 def manifest(data: bytes) -> None:
@@ -167,6 +191,7 @@ _PLACE = Path(os.environ.get("TORTURE_PLACE") or tempfile.mkdtemp()) / "store"
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "gguf": gguf,
+    "content": content,
     "manifest": manifest,
     "lock": lock,
     "uri": reference,
@@ -234,7 +259,22 @@ def _model(architecture: str, kind: str) -> bytes:
     return write_header(said, [(f"{name}.weight", (256, 4), stored) for name in names]).header
 
 
+_NAMES = ("x", "a.safetensors", "a.onnx", "a.npy", "a.npz", "a.json", "a.bin", "a.nemo")
+_FILES: tuple[bytes, ...] = (
+    any_files.PICKLE,
+    any_files.safetensors(),
+    any_files.onnx("w.data"),
+    any_files.numpy("|O"),
+    any_files.TORCH,
+)
+_FILES += (any_files.NEMO, any_files.NEMO_PACKED, any_files.WHISPER, any_files.CTRANSLATE2, b'{"a": [1]}')
+_FILES += (
+    any_files.tarred({"a" * 200: any_files.numpy()}),
+    any_files.zipped({"a": bytes(90)}, zipfile.ZIP_DEFLATED),
+)
+
 SEEDS: dict[str, tuple[bytes, ...]] = {
+    "content": tuple(bytes((number % len(_NAMES),)) + data for number, data in enumerate(_FILES)),
     "gguf": (
         header(
             (entry("general.architecture", 8, string("llama")), entry("a", 9, array(8, 1, string("x")))),
