@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelsync.api.headers import estimate, inspect
     from modelsync.api.models import files, load, path
-    from modelsync.api.projects import lock, pull, sync, verify
+    from modelsync.api.projects import lock, pull, push, sync, verify
     from modelsync.errors import ModelsyncError
     from modelsync.fit.estimation import Estimation
     from modelsync.install.report import SyncReport
     from modelsync.ops.inspect import Inspection
     from modelsync.ops.inspect_files import FilesInspection
     from modelsync.ops.proposal import LockReport
+    from modelsync.ops.push import PushReport
     from modelsync.project.lock_diff import Change
     from modelsync.project.model_files import ModelFiles
     from modelsync.transfer.progress import Event
@@ -32,6 +33,7 @@ __all__ = [
     "LockReport",
     "ModelFiles",
     "ModelsyncError",
+    "PushReport",
     "SyncReport",
     "__version__",
     "estimate",
@@ -41,19 +43,21 @@ __all__ = [
     "lock",
     "path",
     "pull",
+    "push",
     "sync",
     "verify",
 ]
 _MODULES = {
     **dict.fromkeys(("estimate", "inspect"), "modelsync.api.headers"),
     **dict.fromkeys(("files", "load", "path"), "modelsync.api.models"),
-    **dict.fromkeys(("lock", "pull", "sync", "verify"), "modelsync.api.projects"),
+    **dict.fromkeys(("lock", "pull", "push", "sync", "verify"), "modelsync.api.projects"),
     "ModelsyncError": "modelsync.errors",
     "Estimation": "modelsync.fit.estimation",
     "SyncReport": "modelsync.install.report",
     "FilesInspection": "modelsync.ops.inspect_files",
     "Inspection": "modelsync.ops.inspect",
     "LockReport": "modelsync.ops.proposal",
+    "PushReport": "modelsync.ops.push",
     "Change": "modelsync.project.lock_diff",
     "ModelFiles": "modelsync.project.model_files",
     "Event": "modelsync.transfer.progress",

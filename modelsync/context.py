@@ -240,6 +240,7 @@ class Context:
             if self._client is None:
                 from modelsync.net import config, credentials
                 from modelsync.net.client import Client
+                from modelsync.net.logins import Logins
 
                 user = config.load(self.settings.config_file)
                 self._client = Client(
@@ -255,6 +256,7 @@ class Context:
                     cancel=self.cancel,
                     transport=self.options.transport,
                     auth=self.options.auth,
+                    logins=Logins(),
                 )
             return self._client
 

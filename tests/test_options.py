@@ -18,7 +18,7 @@ from tests.support.project import REPO
 
 MOST = 9  # arguments of a function
 PACKAGE = Path(modelsync.__file__).parent
-PUBLIC = ("estimate", "files", "inspect", "load", "lock", "path", "pull", "sync", "verify")
+PUBLIC = ("estimate", "files", "inspect", "load", "lock", "path", "pull", "push", "sync", "verify")
 
 COUNTED = """
 import sys

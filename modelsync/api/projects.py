@@ -1,4 +1,4 @@
-"""Public functions about projects and their files: `sync`, `pull`, `lock`, `verify`."""
+"""Public functions about projects and their files: `sync`, `pull`, `push`, `lock`, `verify`."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from modelsync.install.report import SyncReport
     from modelsync.ops.proposal import LockReport
+    from modelsync.ops.push import PushReport
     from modelsync.ops.verify import VerifiedFile
+    from modelsync.registry.forms import Form
     from modelsync.store.links import LinkMode
     from modelsync.transfer.progress import Event
 
@@ -166,6 +168,55 @@ def pull(
             globs=FolderOptions(tuple(include), tuple(exclude), tuple(allow_code)),
         )
     return [pulled.files for pulled in report.pulled]
+
+
+def push(
+    target: str,
+    *names: str,
+    manifest: "calls.AnyPath | None" = None,
+    package: str | None = None,
+    form: "Form" = "modelpack",
+    tag: bool = False,
+    dry_run: bool = False,
+    max_rate: int | str | None = None,
+    on_progress: "Callable[[Event], None] | None" = None,
+    cancel: threading.Event | None = None,
+    transport: "httpx2.BaseTransport | None" = None,
+    auth: "Mapping[str, httpx2.Auth] | None" = None,
+) -> "PushReport":
+    """Sends models that are locked and here to a repository of an OCI registry: `modelsync push`.
+
+    Logins are those of docker and podman: `~/.docker/config.json`, `auth.json`, and their helpers.
+
+    Args:
+        target: `oci://registry/repository`.
+        names: The models, each with its variants; none: all that are here.
+        manifest: See `path`.
+        package: See `path`.
+        form: `modelpack`: files as they are; `image`: layers under `/models`, for those who mount images.
+        tag: Also tag each model with its name, or `name.variant`.
+        dry_run: Ask what is there, and send nothing.
+        max_rate: The most bytes a second that are sent.
+        on_progress: See `path`.
+        cancel: See `path`.
+        transport: See `path`.
+        auth: See `path`.
+
+    Returns:
+        Where each model is, and the bytes that were sent and those that were there.
+
+    Raises:
+        NotSyncedError: a named model is not here.
+        GatedError: the registry wants a login, or another one.
+        ModelsyncError: the first by name that could not be pushed, with all errors and the report.
+    """
+    from modelsync.ops import push as ops_push
+    from modelsync.ops.options import PushOptions
+
+    call = CallOptions(max_rate=calls.rate(max_rate), transport=transport, auth=auth)
+    with calls.context(call, on_progress, cancel) as context:
+        found = calls.find(context, manifest, package)
+        return ops_push.push(context, found, target, names, PushOptions(form, tag, dry_run))
 
 
 def lock(

@@ -39,6 +39,7 @@ program = Group(
             "verify": f"{HERE}.verify:verify",
             "chat": f"{HERE}.chat:chat",
             "export": f"{HERE}.export:export",
+            "push": f"{HERE}.push:push",
         },
         "Without a project": {
             "pull": f"{HERE}.pull:pull",
@@ -55,7 +56,9 @@ program = Group(
         "install": "sync",
         "ls": "list",
         "rm": "remove",
+        "publish": "push",
         "update": "lock --upgrade",
+        "upload": "push",
         "upgrade": "lock --upgrade",
     },
     params=[

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelsync.display import units
-from modelsync.transfer.progress_board import Board, FileProgress, TotalProgress
+from modelsync.transfer.progress_board import WIRE, Board, FileProgress, TotalProgress
 
 if TYPE_CHECKING:
     from modelsync.transfer.progress import Event
@@ -102,7 +102,7 @@ class Bars:
                 table.add_column(width=width, no_wrap=True, overflow="crop")
         for file, words in zip(shown, amounts, strict=False):
             label = shortened(file.label, layout.name, "..." if self._console.options.ascii_only else "…")
-            has_bar = file.phase in ("fetching", "checking")
+            has_bar = file.phase in ("fetching", "checking", "sending")
             table.add_row(*self._cells(layout, label, file.done if has_bar else None, file.total, words))
         if rest := joined(others(self.board, len(active) - len(shown)), layout.name):
             table.add_row(Text(rest, style="dim"))
@@ -141,7 +141,7 @@ class Bars:
 
 def amount(file: FileProgress) -> str:
     """How much of a file is here, or its phase."""
-    if file.phase != "fetching":
+    if file.phase not in WIRE:
         return file.phase
     return units.size(file.done) if file.total is None else units.progress(file.done, file.total)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 VERBS = {
     "fetching": "fetched",
     "checking": "checked",
+    "sending": "sent",
 }  # phases that lines are written about, and the verb of the last line
 STEP = 25  # per cent of a file between two plain lines about it
 PAUSE = 10.0  # seconds between them at the least

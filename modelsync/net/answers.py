@@ -21,6 +21,19 @@ class JsonReply:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """A short document as it was sent.
+
+    Attributes:
+        data: Its bytes.
+        headers: The answer's headers; case of names does not count.
+    """
+
+    data: bytes
+    headers: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """The answer to a HEAD request.
 
@@ -30,6 +43,7 @@ class Head:
         url: The address that gave this answer.
         redirect_to: The absolute address on another origin that the answer points at, or None.
         asked: Each address on the way to it.
+        public: Whether it came from the open Internet, as far as can be told.
     """
 
     status: int
@@ -37,3 +51,4 @@ class Head:
     url: str = field(repr=False)
     redirect_to: str | None = field(default=None, repr=False)
     asked: tuple[str, ...] = field(default=(), repr=False)
+    public: bool = False

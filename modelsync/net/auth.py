@@ -1,62 +1,18 @@
-"""Credentials as httpx2 has them sent: each to its own origin, and a token where a server challenges for one."""
+"""Credentials as httpx2 has them sent: each to its own origin, and a token where a registry challenges for one."""
 
-import re
-import time
-from collections.abc import Callable, Generator, Mapping
-from typing import NamedTuple
+from collections.abc import Generator, Mapping
 
 import httpx2
 
-from modelsync.errors import NetworkError, RefusedError, UriError, UsageError
+from modelsync.errors import RefusedError, UsageError
 from modelsync.net.credentials import Credentials
+from modelsync.net.drain import finish
 from modelsync.net.headers import check_header
-from modelsync.net.origin import Origin, is_loopback, of
-from modelsync.net.transport import BODY, ResponseBody
+from modelsync.net.origin import Origin, is_safe, of
+from modelsync.net.tokens import Tokens
 from modelsync.spec.names import printable
 
-DRAINED = 64 * 1024  # bytes of a body that is not wanted, read so that the connection can be used again
-DRAIN_SECONDS = 10.0
-
-_SCHEME = re.compile(r"(?:^|,)\s*Bearer\s+", re.IGNORECASE)
-_PARAMETER = re.compile(r'\s*([A-Za-z_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))\s*(?:,|$)')
 _Flow = Generator[httpx2.Request, httpx2.Response, None]
-
-
-class BearerChallenge(NamedTuple):
-    """What a server wants to see before it answers: `WWW-Authenticate: Bearer realm="…",service="…",scope="…"`.
-
-    Attributes:
-        realm: The address that gives tokens; https, or on loopback.
-        service: The server that the token is for, or None.
-        scope: What it is for, or None.
-    """
-
-    realm: str
-    service: str | None
-    scope: str | None
-
-
-# Asks the realm of a challenge from an origin for a token: yields requests, is sent their answers, returns the token.
-TokenExchange = Callable[[Origin, BearerChallenge], Generator[httpx2.Request, httpx2.Response, str]]
-
-
-def bearer_challenge(header: str) -> BearerChallenge | None:
-    """Reads a `WWW-Authenticate` header; None where it has no challenge for a bearer token that can be answered."""
-    begin = _SCHEME.search(header)
-    if begin is None:
-        return None
-    values: dict[str, str] = {}
-    at = begin.end()
-    while match := _PARAMETER.match(header, at):
-        value = match[3] if match[2] is None else re.sub(r"\\(.)", r"\1", match[2])
-        values.setdefault(match[1].lower(), value)
-        at = match.end()
-    realm = values.get("realm", "")
-    try:
-        safe = _is_safe(of(realm))
-    except UriError:
-        return None
-    return BearerChallenge(realm, values.get("service"), values.get("scope")) if safe else None
 
 
 class OriginAuth(httpx2.Auth):
@@ -67,7 +23,7 @@ class OriginAuth(httpx2.Auth):
         signers: An `httpx2.Auth` by origin, for hosts that sign requests. What it yields to another origin is refused.
         defaults: Headers that every request has, names in lower case: a credential may replace these. What a request
             says besides, its caller has set.
-        tokens: Gets a token where a server answers 401 with a Bearer challenge; None: the 401 is the answer.
+        tokens: Answers the challenges of container registries.
     """
 
     def __init__(
@@ -76,7 +32,7 @@ class OriginAuth(httpx2.Auth):
         signers: Mapping[str, httpx2.Auth] | None = None,
         *,
         defaults: Mapping[str, str],
-        tokens: TokenExchange | None = None,
+        tokens: Tokens,
     ) -> None:
         self._credentials = credentials
         self._signers = dict(_signer(url, signer) for url, signer in (signers or {}).items())
@@ -100,36 +56,11 @@ class OriginAuth(httpx2.Auth):
         if signer is not None:
             yield from _signed(signer.sync_auth_flow(request), origin)
             return
+        yield from self._tokens.before(request)
         response = yield request
-        header = response.headers.get("www-authenticate", "") if response.status_code == 401 else ""
-        challenge = bearer_challenge(header) if self._tokens else None
-        if self._tokens is not None and challenge is not None:
-            finish(response)
-            token = yield from self._tokens(origin, challenge)
-            check_header("Authorization", token, origin)
-            request.headers["Authorization"] = f"Bearer {token}"
+        if (yield from self._tokens.after(request, response)):
+            check_header("Authorization", request.headers["Authorization"], origin)
             yield request
-
-
-def finish(response: httpx2.Response, limit: int = DRAINED, seconds: float = DRAIN_SECONDS) -> bytes:
-    """Reads a body of at most `limit` bytes for at most about `seconds`, and releases its connection.
-
-    A flow does so with every answer before it yields another request: httpx2 would read it whole, however long it is.
-    """
-    data = bytearray()
-    if not response.is_stream_consumed:
-        buffer, until = memoryview(bytearray(DRAINED // 4)), time.monotonic() + seconds
-        body: ResponseBody = response.extensions[BODY]
-        try:
-            while len(data) <= limit and time.monotonic() < until and (count := body.read_into(buffer)):
-                data += buffer[:count]
-        except NetworkError:  # what can be read of it is enough
-            pass
-        finally:
-            body.close()
-        response.headers.pop("content-encoding", None)
-        response.stream = httpx2.ByteStream(b"")
-    return bytes(data[:limit])
 
 
 def _signed(flow: _Flow, origin: Origin) -> _Flow:
@@ -162,15 +93,10 @@ def _signer(url: str, signer: httpx2.Auth) -> tuple[Origin, httpx2.Auth]:
             f"auth= has the key `{printable(url.rpartition('@')[2])}`, which is more than an origin",
             hint=f'"{origin}"',
         )
-    if not _is_safe(origin):
+    if not is_safe(origin):
         raise UsageError(f"auth= is for {origin}, and no credential goes over plain http", hint="use https")
     if not isinstance(signer, httpx2.Auth):
         raise UsageError(
             f"auth= has no httpx2.Auth for {origin}", hint="for example httpx2.BasicAuth(user, password)"
         )
     return origin, signer
-
-
-def _is_safe(origin: Origin) -> bool:
-    """Whether a credential may be sent there: over TLS, or to this machine."""
-    return origin.scheme == "https" or is_loopback(origin.host)

@@ -9,15 +9,15 @@ from typing import BinaryIO, Literal, Self, TypeVar
 import httpx2
 
 from modelsync.errors import CancelledError, NetworkError
-from modelsync.net.answers import Head, JsonReply
-from modelsync.net.auth import TokenExchange
+from modelsync.net.answers import Document, Head, JsonReply
 from modelsync.net.body import Body, span_of
 from modelsync.net.credentials import Credentials
-from modelsync.net.documents import JSON_LIMIT, read_json
+from modelsync.net.documents import JSON_LIMIT, read_document, read_json
 from modelsync.net.exchange import Exchange, FinalAnswer
 from modelsync.net.refusals import refusal
 from modelsync.net.retry import Backoff, retryable
 from modelsync.net.server_text import repeats_query
+from modelsync.net.tokens import LoginFinder
 from modelsync.net.transport import Transport
 from modelsync.net.upload import UploadBody
 from modelsync.version import __version__
@@ -38,7 +38,7 @@ class Client:
         on_wait: Called with an origin and the seconds that its rate limit makes requests wait.
         transport: Sends the requests in place of connections of ours; as of `net.transport.Transport`, `instead`.
         auth: An `httpx2.Auth` by origin, for hosts that sign requests.
-        tokens: Gets a token where a server answers with a Bearer challenge; None: the challenge is a refusal.
+        logins: Where the logins of container registries come from; None: they are asked without.
     """
 
     def __init__(
@@ -52,9 +52,10 @@ class Client:
         on_wait: Callable[[str, float], None] | None = None,
         transport: httpx2.BaseTransport | None = None,
         auth: Mapping[str, httpx2.Auth] | None = None,
-        tokens: TokenExchange | None = None,
+        logins: LoginFinder | None = None,
     ) -> None:
         self._cancel = cancel or threading.Event()
+        self._insecure_hosts = insecure_hosts
         self._credentials = credentials or Credentials()
         timeout, body_timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         self._exchange = Exchange(
@@ -72,7 +73,7 @@ class Client:
             body_timeout=body_timeout,
             user_agent=f"modelsync/{__version__}",
             signers=auth,
-            tokens=tokens,
+            logins=logins,
         )
 
     def __enter__(self) -> Self:
@@ -90,6 +91,11 @@ class Client:
     def credentials(self) -> Credentials:
         """Headers by origin."""
         return self._credentials
+
+    @property
+    def insecure_hosts(self) -> frozenset[str]:
+        """Hosts, or `host:port`, that may be asked over plain http besides loopback."""
+        return self._insecure_hosts
 
     def repeats_secret(self, text: str, answer: Head | Body) -> bool:
         """Whether a server's word repeats a known secret, or part of the query of an address that was asked for it.
@@ -126,7 +132,18 @@ class Client:
                 self._check(answer)
                 return JsonReply(read_json(answer, limit), answer.headers, answer.url)
 
-        return self._retried(ask)
+        return self.tried(ask)
+
+    def get(self, url: str, *, limit: int, headers: Mapping[str, str] | None = None) -> Document:
+        """Reads a document of at most `limit` bytes; tries again where that may help. Errors as of `get_json`."""
+
+        def ask() -> Document:
+            with self._exchange.ask("GET", url, headers=headers) as answer:
+                self._check(answer)
+                span = span_of(answer.status, answer.headers, 0, None, str(answer.origin))
+                return Document(bytes(read_document(Body(answer, span), limit)), answer.headers)
+
+        return self.tried(ask)
 
     def head(
         self,
@@ -152,9 +169,9 @@ class Client:
             with self._exchange.ask("HEAD", url, headers=headers, elsewhere=elsewhere) as answer:
                 if answer.status != 304 and answer.redirect_to is None:
                     self._check(answer)
-                return Head(answer.status, answer.headers, answer.url, answer.redirect_to, answer.asked)
+                return answer.head()
 
-        return self._retried(ask)
+        return self.tried(ask)
 
     def leads(self, url: str) -> str | None:
         """The address on another origin that a file's address redirects to, or None; in one attempt, no retry.
@@ -223,24 +240,45 @@ class Client:
             CancelledError: the cancel event was set.
         """
         body = content if isinstance(content, bytes) else UploadBody(content)
+        return self.tried(lambda: self.send("PUT", url, body, headers=headers))
 
-        def ask() -> Head:
-            with self._exchange.put(url, body, headers=headers) as answer:
-                if not 200 <= answer.status < 300:
-                    self._check(answer)
-                answer.drain()
-                return Head(answer.status, answer.headers, answer.url)
+    def send(
+        self,
+        method: str,
+        url: str,
+        content: bytes | UploadBody = b"",
+        *,
+        headers: Mapping[str, str] | None = None,
+        after: Head | None = None,
+    ) -> Head:
+        """Sends bytes to an address, in one attempt but for a 401 that a login answers.
 
-        return self._retried(ask)
+        Args:
+            method: POST, PUT, …
+            url: Where. A redirect is not followed.
+            content: The bytes.
+            headers: More headers.
+            after: The answer that named this address, if one did: the address is held to the rules of redirects.
+
+        Raises:
+            HttpStatusError: the answer was an error.
+            NetworkError: no answer.
+            RefusedError: the address is not safe to ask.
+            CancelledError: the cancel event was set.
+        """
+        with self._exchange.send(method, url, content, headers=headers, after=after) as answer:
+            if not 200 <= answer.status < 300:
+                self._check(answer)
+            answer.drain()
+            return answer.head()
 
     def _check(self, answer: FinalAnswer) -> None:
         """Raises HttpStatusError for an answer that is not 200 or 206."""
         if answer.status not in {200, 206}:
-            error = refusal(answer, self._credentials)
-            answer.drain()
-            raise error
+            raise refusal(answer, self._credentials, answer.drain())
 
-    def _retried(self, ask: Callable[[], T]) -> T:
+    def tried(self, ask: Callable[[], T]) -> T:
+        """Calls a function, again where that may help after the network error that it raised."""
         backoff = Backoff()
         while True:
             try:
@@ -249,5 +287,13 @@ class Client:
                 wait = backoff.failed(getattr(error, "retry_after", None)) if retryable(error) else None
                 if wait is None:
                     raise
-            if self._cancel.wait(wait):
-                raise CancelledError("interrupted")
+            self.wait(wait)
+
+    def wait(self, seconds: float) -> None:
+        """Waits, unless the cancel event is set.
+
+        Raises:
+            CancelledError: it was.
+        """
+        if self._cancel.wait(seconds):
+            raise CancelledError("interrupted")

@@ -57,10 +57,11 @@ class Credentials:
         rules: The first that has a header for an origin wins.
     """
 
-    __slots__ = ("_rules",)
+    __slots__ = ("_learnt", "_rules")
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self._rules = tuple(rules)
+        self._learnt: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<Credentials for {sorted({rule.host for rule in self._rules})}>"
@@ -90,6 +91,10 @@ class Credentials:
         named = (rule for rule in self._rules if any(each.lower() == name.lower() for each in rule.headers))
         return next((rule.source for rule in named if rule.fits(origin)), None)
 
+    def keep_secret(self, *words: str) -> None:
+        """Has `redact` replace these too: what a login or a realm gave since."""
+        self._learnt |= {word for word in words if len(word) >= _SHORTEST_SECRET}
+
     def redact(self, text: str) -> str:
         """The text with every known secret replaced by `***`."""
         for secret in sorted(self._secrets(), key=len, reverse=True):
@@ -106,7 +111,7 @@ class Credentials:
             word for value in values for word in (value, value.partition(" ")[2].strip(), *_login_of(value))
         }
         quoted = {quote(word, safe="") for word in words}
-        return {word for word in words | quoted if len(word) >= _SHORTEST_SECRET}
+        return {word for word in words | quoted if len(word) >= _SHORTEST_SECRET} | self._learnt
 
 
 def _login_of(value: str) -> tuple[str, ...]:

@@ -8,17 +8,22 @@ from http.cookiejar import CookieJar
 import httpx2
 
 from modelsync.errors import UriError
-from modelsync.net.auth import OriginAuth, TokenExchange, finish
+from modelsync.net.answers import Head
+from modelsync.net.auth import OriginAuth
 from modelsync.net.credentials import Credentials
 from modelsync.net.deadline import Floor
+from modelsync.net.drain import finish
 from modelsync.net.headers import check_header
 from modelsync.net.origin import Origin, of, public_url
 from modelsync.net.redirects import MAX_REDIRECTS, STATUSES, check_redirect, check_scheme, location
 from modelsync.net.retry import FinalNetworkError
+from modelsync.net.tokens import LIKE, LoginFinder, Tokens
 from modelsync.net.transport import BODY, FLOOR, PUBLIC, PUBLIC_ONLY, Pieces, Reader, ResponseBody, Transport
 from modelsync.net.upload import UploadBody
 
 _TAIL = re.compile(r"[/?][^#]*")  # path and query
+ANSWER_SECONDS = 300.0  # that a server may take for what it got: it may copy it to where it stays
+STALL_SECONDS = 60.0  # that it may stop reading meanwhile
 
 
 class _NoCookies(CookieJar):
@@ -66,9 +71,13 @@ class FinalAnswer:
         body: ResponseBody = self._response.extensions[BODY]
         body.hold_to(floor)
 
-    def drain(self) -> None:
+    def drain(self) -> bytes:
         """Reads a short body to its end, and of a long one the beginning, and lets the connection go."""
-        finish(self._response)
+        return finish(self._response)
+
+    def head(self) -> Head:
+        """All but the body."""
+        return Head(self.status, self.headers, self.url, self.redirect_to, self.asked, self.public)
 
 
 class Exchange:
@@ -82,7 +91,7 @@ class Exchange:
         body_timeout: The same for the bytes of files.
         user_agent: The `User-Agent` header.
         signers: As of `OriginAuth`.
-        tokens: As of `OriginAuth`.
+        logins: As of `Tokens`.
     """
 
     def __init__(
@@ -95,17 +104,18 @@ class Exchange:
         body_timeout: float,
         user_agent: str,
         signers: Mapping[str, httpx2.Auth] | None = None,
-        tokens: TokenExchange | None = None,
+        logins: LoginFinder | None = None,
     ) -> None:
         defaults = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
         self._insecure_hosts = insecure_hosts
+        self._timeout = timeout
         self._body_timeout = body_timeout
         self._transport = transport
         self._auth = OriginAuth(
             credentials,
             signers,
             defaults={name.lower(): value for name, value in defaults.items()},
-            tokens=tokens,
+            tokens=Tokens(logins, credentials, user_agent),
         )
         self._http = httpx2.Client(
             transport=transport,
@@ -158,6 +168,7 @@ class Exchange:
                 request.extensions["timeout"] = httpx2.Timeout(self._body_timeout).as_dict()
             request.extensions[PUBLIC_ONLY] = from_public
             request.extensions[FLOOR] = floor
+            request.extensions[LIKE] = url
             # httpx2.Client logs addresses: it gets none that may carry a signature.
             direct = bulk or here != url or "?" in url or self._auth.signs(first)
             with contextlib.closing(self._send(request, direct=direct)) as response:
@@ -181,10 +192,24 @@ class Exchange:
         raise FinalNetworkError(f"{public_url(url)} redirects more than {MAX_REDIRECTS} times")
 
     @contextlib.contextmanager
-    def put(
-        self, url: str, content: bytes | UploadBody, *, headers: Mapping[str, str] | None = None
+    def send(
+        self,
+        method: str,
+        url: str,
+        content: bytes | UploadBody,
+        *,
+        headers: Mapping[str, str] | None = None,
+        after: Head | None = None,
     ) -> Iterator[FinalAnswer]:
         """Sends bytes, once, and gives the answer for the time of the `with`; a redirect is an answer.
+
+        Args:
+            method: PUT, POST, …
+            url: Where.
+            content: What. Of a file the server's answer is waited for longer: it may have to move what it got.
+            headers: More headers.
+            after: The answer that named this address: that is held to the rules of redirects, and shares its token
+                if it is of the same origin.
 
         Raises:
             NetworkError, RefusedError, CancelledError, ConfigError, UriError: there is no answer.
@@ -192,7 +217,19 @@ class Exchange:
         own = dict(headers or {})
         if isinstance(content, UploadBody):
             own["Content-Length"] = str(content.length)
-        request = self._request("PUT", url, own, content=content)
+        elif not content:
+            own["Content-Length"] = "0"
+        request = self._request(method, url, own, content=content)
+        if isinstance(content, UploadBody):
+            request.extensions["timeout"] = httpx2.Timeout(
+                self._timeout,
+                read=max(ANSWER_SECONDS, self._timeout),
+                write=max(STALL_SECONDS, self._timeout),
+            ).as_dict()
+        if after is not None:
+            check_redirect(after.url, url, from_public=after.public, insecure_hosts=self._insecure_hosts)
+            request.extensions[PUBLIC_ONLY] = after.public and of(after.url) != of(url)
+            request.extensions[LIKE] = after.url
         direct = "?" in url or self._auth.signs(of(url))
         with contextlib.closing(self._send(request, direct=direct)) as response:
             yield FinalAnswer(response, url, of(url))

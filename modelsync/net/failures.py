@@ -22,6 +22,10 @@ _UNKNOWN_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NON
 _PROXY_HINT = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; NO_PROXY lists the hosts that need none"
 
 
+class UntrustedError(FinalNetworkError):
+    """A server speaks TLS, and its certificate is not to be trusted."""
+
+
 def explain(error: Exception, origin: Origin, proxy: Proxy | None, timeouts: Timeouts) -> NetworkError:
     """The error for people that stands for a transport's error.
 
@@ -82,7 +86,7 @@ def _tls(error: ssl.SSLError, origin: Origin) -> NetworkError:
         hint = "if your network has a certificate authority of its own, set SSL_CERT_FILE to its PEM file"
         if "expired" in message or "not yet valid" in message:
             hint = "check this machine's clock, then the server's certificate"
-        return FinalNetworkError(message, hint=hint)
+        return UntrustedError(message, hint=hint)
     if isinstance(error, ssl.SSLEOFError):
         return NetworkError(f"{origin} broke off while TLS was being set up")
     return FinalNetworkError(

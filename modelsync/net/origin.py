@@ -92,6 +92,11 @@ def is_loopback(host: str) -> bool:
     return ip is not None and ((isinstance(ip, IPv6Address) and ip.ipv4_mapped) or ip).is_loopback
 
 
+def is_safe(origin: Origin) -> bool:
+    """Whether a credential may be sent there: over TLS, or to this machine."""
+    return origin.scheme == "https" or is_loopback(origin.host)
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the open Internet: not loopback, link-local, private, shared or multicast."""
     ip = _address(address)

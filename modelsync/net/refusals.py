@@ -1,5 +1,6 @@
 """Messages for error statuses: the server, the hub's own words, and what mends it."""
 
+import json
 import re
 from http import HTTPStatus
 
@@ -9,6 +10,7 @@ from modelsync.net.exchange import FinalAnswer
 from modelsync.net.host_limits import retry_after
 from modelsync.net.origin import public_url
 from modelsync.net.server_text import server_text
+from modelsync.net.tokens import login_hint, repository_of
 
 _CREDENTIALS = (
     "credentials come from HF_TOKEN (for the hub), --header, .netrc, or [hosts] in your own config.toml; "
@@ -22,10 +24,18 @@ _HINTS = {
 }
 
 
-def refusal(answer: FinalAnswer, credentials: Credentials) -> HttpStatusError:
-    """The error for an answer with an error status."""
-    code = answer.headers.get("x-error-code")
-    said = answer.headers.get("x-error-message")
+def refusal(answer: FinalAnswer, credentials: Credentials, data: bytes = b"") -> HttpStatusError:
+    """The error for an answer with an error status.
+
+    Args:
+        answer: The answer.
+        credentials: Whose secrets are not shown.
+        data: The answer's body, or the beginning of it: a registry says there what is wrong.
+    """
+    registry = repository_of(answer.url) is not None and not answer.redirected
+    code, said = _registry_words(data) if registry else (None, None)
+    code = answer.headers.get("x-error-code", code)
+    said = answer.headers.get("x-error-message", said)
     words = server_text(credentials.redact(said)) if said else None
     seconds = retry_after(answer.headers)
     message = f"{public_url(answer.url)} answered {answer.status}"
@@ -35,7 +45,9 @@ def refusal(answer: FinalAnswer, credentials: Credentials) -> HttpStatusError:
     if answer.status == 429 and seconds is not None:
         message += f" (it asks to wait {seconds:g} s)"
     hint = _HINTS.get(answer.status)
-    hub = str(answer.origin) if code or _HUB_PATH.search(answer.url) else None
+    if registry and answer.status in {401, 403}:
+        hint = login_hint(answer.origin.authority)
+    hub = str(answer.origin) if (code and not registry) or _HUB_PATH.search(answer.url) else None
     if answer.redirected and hub is None and answer.status in {401, 403}:
         hint = "the address that the hub redirected to may have expired: try again"
     return HttpStatusError(
@@ -55,3 +67,14 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return ""
+
+
+def _registry_words(data: bytes) -> tuple[str | None, str | None]:
+    """The code and the words of a registry's error: `{"errors": [{"code", "message", "detail"}]}`."""
+    try:
+        first = json.loads(data)["errors"][0]
+        code, words = first.get("code"), first.get("message")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None, None
+    code = code if isinstance(code, str) and code else None
+    return code, words if isinstance(words, str) and words else code

@@ -1,4 +1,4 @@
-"""What `sync` and `lock` were asked to do. Light: built for every sync, one with nothing to do too."""
+"""What `sync`, `lock` and `push` were asked to do. Light: built for every sync, one with nothing to do too."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ from modelsync.errors import UsageError
 from modelsync.project.selection import Selection, VariantChoice
 
 if TYPE_CHECKING:
+    from modelsync.registry.forms import Form
     from modelsync.store.links import LinkMode
 
 
@@ -111,3 +112,17 @@ class SyncOptions(NamedTuple):
             )
         if (self.locked or self.frozen or self.check) and self.upgrade.wanted:
             raise UsageError("an upgrade writes the lock, which --locked, --frozen and --check rule out")
+
+
+class PushOptions(NamedTuple):
+    """What a push was asked to do.
+
+    Attributes:
+        form: What the models become there.
+        tag: Whether they get tags of their names too.
+        dry_run: Ask what is there, and send nothing.
+    """
+
+    form: "Form" = "modelpack"
+    tag: bool = False
+    dry_run: bool = False

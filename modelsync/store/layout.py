@@ -14,6 +14,7 @@ Under the root of a store:
     headers-v1/<2 hex>/<sha256>          the GGUF header of a file that may not be here
     published-v1/<16 hex>.json           files of a commit that a hub was seen to publish
     given-v1/<16 hex>.json               what was put into another tool's cache
+    pushed-v1/<16 hex>.json              which repository of a registry was given which blobs
     tmp-v1/                              files and folders on their way to their place
 
 A key is a sha256, or `url-<32 hex>` where no digest is known yet. Another layout of a folder gets another
@@ -42,8 +43,22 @@ MEMOS = "memos-v1"
 HEADERS = "headers-v1"
 PUBLISHED = "published-v1"
 GIVEN = "given-v1"
+PUSHED = "pushed-v1"
 
-FOLDERS = (BLOBS, RECEIPTS, PARTIALS, VIEWS, ROOTS, LOCKS, TEMPORARY, MEMOS, HEADERS, PUBLISHED, GIVEN)
+FOLDERS = (
+    BLOBS,
+    RECEIPTS,
+    PARTIALS,
+    VIEWS,
+    ROOTS,
+    LOCKS,
+    TEMPORARY,
+    MEMOS,
+    HEADERS,
+    PUBLISHED,
+    GIVEN,
+    PUSHED,
+)
 SHARDED = (BLOBS, RECEIPTS, HEADERS)  # have folders of two hex digits
 
 

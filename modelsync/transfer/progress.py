@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeAlias
 
-Phase = Literal["waiting", "resolving", "fetching", "checking", "linking", "done", "failed"]
+Phase = Literal["waiting", "resolving", "fetching", "checking", "linking", "sending", "done", "failed"]
 
 
 class Event(NamedTuple):

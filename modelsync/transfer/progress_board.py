@@ -7,7 +7,8 @@ from modelsync.transfer.progress import Event, Phase
 
 UNCOUNTED = frozenset({"resolving", "linking"})
 ENDED = frozenset({"done", "failed"})
-MOVING = frozenset({"fetching", "checking"})
+WIRE = frozenset({"fetching", "sending"})
+MOVING = WIRE | {"checking"}
 
 
 class FileProgress:
@@ -20,7 +21,7 @@ class FileProgress:
         here: Bytes that have arrived. It does not fall while they are checked.
         total: Bytes of the whole file; None: unknown.
         begun: When work on it began, in seconds of the clock.
-        fetched: Bytes that have been fetched since.
+        fetched: Bytes that have been fetched, or sent, since.
         reused: Bytes that have been copied from other files since.
         uncounted: Whether it does not count among the files, because no bytes of it were moved: a lookup, or a folder
             that gets links.
@@ -59,7 +60,7 @@ class TotalProgress(NamedTuple):
         failed: How many have failed.
         done: Bytes that have arrived.
         total: Bytes of all files; None while one's size is unknown.
-        rate: Bytes a second over the last seconds, fetched or checked.
+        rate: Bytes a second over the last seconds: fetched, sent or checked.
         eta_seconds: Seconds left; None: unknown. It does not jump.
     """
 
@@ -108,7 +109,7 @@ class Board:
             # The first event of a file counts what earlier runs left, which was not fetched now.
             moved = max(0, file.here - was) if goes_on else 0
             more = max(0, moved - max(0, event.reused - file.reused))
-            file.fetched += more if file.phase == "fetching" else 0
+            file.fetched += more if file.phase in WIRE else 0
             file.reused = event.reused
             self._fetch_rate.add(now, more)
             self._total_rate.add(now, moved)
@@ -123,7 +124,7 @@ class Board:
         return [file for file in self.files.values() if not file.uncounted]
 
     def rate(self, now: float) -> float:
-        """Bytes a second over the last seconds, fetched or checked; 0.0 when nothing came."""
+        """Bytes a second over the last seconds: fetched, sent or checked; 0.0 when nothing came."""
         return self._fetch_rate.rate(now)
 
     def all(self, now: float) -> TotalProgress:

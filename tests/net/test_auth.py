@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsync.errors import HttpStatusError, ModelsyncError, RefusedError, UsageError
-from modelsync.net.auth import BearerChallenge, bearer_challenge
+from modelsync.net.challenges import bearer_challenge, covers
 from modelsync.net.client import Client
 from modelsync.net.credentials import Credentials, Rule
 from modelsync.net.origin import Origin, of
@@ -18,7 +18,7 @@ from tests.hub import Hub, Redirect
 from tests.hub.wire import Reply, Request, text
 from tests.support.servers import Proxy, answering
 from tests.support.strategies import ORIGINS
-from tests.support.token_server import exchange, registry
+from tests.support.token_server import PATH, OneLogin, registry
 
 REALM = "https://auth.example/token"
 
@@ -48,56 +48,68 @@ class Signing(httpx2.Auth):
         (f'bearer realm="{REALM}", scope="say \\"x\\"", error=invalid', (REALM, None, 'say "x"')),
         (f'Basic realm="x", Bearer realm="{REALM}"', (REALM, None, None)),
         ('Bearer realm="http://127.0.0.1:5000/t"', ("http://127.0.0.1:5000/t", None, None)),
-        ('Bearer realm="http://auth.example/token"', None),
-        ('Bearer realm="file:///etc/passwd"', None),
+        ('Bearer realm="http://auth.example/token"', ("http://auth.example/token", None, None)),
         ('Bearer service="x"', None),
         ('Basic realm="x"', None),
         ("", None),
     ],
 )
 def test_a_challenge_is_read(header: str, expected: tuple[str, str | None, str | None] | None) -> None:
-    """Where a token is to be got, for whom and for what; never over plain http to another machine."""
+    """Where a token is to be got, for whom and for what. Whether that address may be asked is decided later."""
     assert bearer_challenge(header) == expected
 
 
 @given(st.text(max_size=80))
 def test_any_challenge_is_read_or_is_none(words: str) -> None:
-    """Whatever a server says, there is no crash, and no realm that a secret could not be told."""
+    """Whatever a server says, there is no crash."""
     challenge = bearer_challenge(f"Bearer {words}")
-    assert challenge is None or of(challenge.realm).scheme in {"https", "http"}
+    assert challenge is None or challenge.realm
+
+
+def test_scopes_are_compared_as_sets() -> None:
+    """Servers write actions and scopes in any order."""
+    assert covers("repository:a/b:pull,push", "repository:a/b:push,pull")
+    assert covers("repository:a/b:pull repository:c:pull,push", "repository:c:push")
+    assert not covers("repository:a/b:pull", "repository:a/b:pull,push")
+    assert not covers("repository:a/b:pull,push", "repository:c:pull")
+    assert not covers(None, "repository:a/b:pull")
+    assert covers("repository:a/b:pull", None)
 
 
 def test_a_challenge_is_answered_with_a_token() -> None:
-    """A 401 with a challenge costs a token and a second try, for documents and for bytes, over one connection."""
-    asked: list[tuple[Origin, BearerChallenge]] = []
-    with answering(registry) as server, Client(tokens=exchange(asked), max_connections=1) as client:
-        assert client.get_json(f"{server.url}/x").value == {"a": 1}
-        with client.open(f"{server.url}/x") as body:
+    """A 401 with a challenge costs a token and a second try, once, for documents and for bytes, over one connection."""
+    logins = OneLogin()
+    with answering(registry) as server, Client(logins=logins, max_connections=1) as client:
+        assert client.get_json(server.url + PATH).value == {"a": 1}
+        with client.open(server.url + PATH) as body:
             assert b"".join(body.chunks()) == b'{"a": 1}'
-        assert [seen.path for seen in server.log] == ["/x", "/token", "/x"] * 2
+        assert [seen.path for seen in server.log] == [PATH, "/token", PATH, PATH]
+        asked = server.log[1].query
+        assert asked == {"service": "s", "scope": "repository:a/b:pull", "account": "me"}
         assert len({seen.connection for seen in server.log}) == 1
-        assert asked == [(of(server.url), BearerChallenge(f"{server.url}/token", "s", "pull"))] * 2
+        assert logins.asked == [(of(server.url).authority, "a/b")]
 
 
 def test_a_token_that_does_not_help_is_tried_once() -> None:
     """A second 401 is the answer."""
 
     def serve(request: Request) -> Reply:
-        return text(200, "wr0ng") if request.path == "/token" else registry(request)
+        return text(200, '{"token": "wr0ng"}') if request.path == "/token" else registry(request)
 
-    with answering(serve) as server, Client(tokens=exchange([])) as client:
+    with answering(serve) as server, Client(logins=OneLogin()) as client:
         with pytest.raises(HttpStatusError) as error:
-            client.get_json(f"{server.url}/x")
+            client.get_json(server.url + PATH)
         assert error.value.status == 401
-        assert [seen.path for seen in server.log] == ["/x", "/token", "/x"]
+        assert [seen.path for seen in server.log] == [PATH, "/token", PATH]
 
 
-def test_without_an_exchange_a_challenge_is_a_refusal() -> None:
-    """No token is asked for that nothing can use."""
-    with answering(registry) as server, Client() as client:
+def test_what_is_no_registry_gets_no_token() -> None:
+    """No login of a registry is looked for where the address is none of a registry's."""
+    logins = OneLogin()
+    with answering(registry) as server, Client(logins=logins) as client:
         with pytest.raises(HttpStatusError) as error:
             client.get_json(f"{server.url}/x")
-        assert (error.value.status, len(server.log)) == (401, 1)
+        assert (error.value.status, len(server.log), logins.asked) == (401, 1, [])
 
 
 def test_a_challenge_without_an_end_is_not_read_to_it() -> None:
@@ -107,8 +119,8 @@ def test_a_challenge_without_an_end_is_not_read_to_it() -> None:
         reply = registry(request)
         return reply if reply.status != 401 else text(401, "x" * 10**7, reply.headers)
 
-    with answering(serve) as server, Client(tokens=exchange([])) as client:
-        assert client.get_json(f"{server.url}/x").value == {"a": 1}
+    with answering(serve) as server, Client(logins=OneLogin()) as client:
+        assert client.get_json(server.url + PATH).value == {"a": 1}
         assert len({seen.connection for seen in server.log}) == 2  # the first was left in the middle
 
 
@@ -226,19 +238,19 @@ def test_what_is_no_auth_is_said_to_be_none() -> None:
         Client(auth={"https://a.example": ("me", "pw")})  # type: ignore[dict-item]
 
 
-def test_an_auth_makes_no_request_over_plain_http(proxy: Proxy) -> None:
-    """Whatever asks, an address that is not safe is not asked: the rule is the transport's."""
+def test_a_realm_over_plain_http_is_told_nothing(proxy: Proxy) -> None:
+    """A registry that sends for its token to another host over http is refused, and that host is not asked."""
 
-    def tokens(_: Origin, challenge: BearerChallenge) -> Generator[httpx2.Request, httpx2.Response, str]:
-        yield httpx2.Request("GET", "http://auth.example/token")
-        return "never"
+    def serve(request: Request) -> Reply:
+        realm = "http://auth.example/token"
+        return text(401, "", {"WWW-Authenticate": f'Bearer realm="{realm}",scope="repository:a/b:pull"'})
 
     with (
-        answering(registry) as server,
-        Client(tokens=tokens) as client,
+        answering(serve) as server,
+        Client(logins=OneLogin()) as client,
         pytest.raises(RefusedError, match="plain http"),
     ):
-        client.get_json(f"{server.url}/x")
+        client.get_json(server.url + PATH)
     assert proxy.asked == []
 
 

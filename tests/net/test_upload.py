@@ -14,7 +14,7 @@ from modelsync.errors import CancelledError, HttpStatusError, NetworkError
 from modelsync.net.client import Client
 from tests.hub.wire import Reply, Request, text
 from tests.support.servers import Listener, answering
-from tests.support.token_server import exchange, registry
+from tests.support.token_server import PATH, OneLogin, registry
 
 DATA = os.urandom(3 * 2**20 + 17)
 
@@ -42,9 +42,9 @@ def test_after_a_401_the_second_try_has_all_bytes(tmp_path: Path, whole: bool) -
             got.append(request.body)
         return registry(request)
 
-    with answering(serve) as server, Client(tokens=exchange([])) as client, path.open("rb") as file:
+    with answering(serve) as server, Client(logins=OneLogin()) as client, path.open("rb") as file:
         file.seek(0 if whole else 1000)
-        assert client.put(f"{server.url}/blob", file).status == 200
+        assert client.put(server.url + PATH, file).status == 200
         assert [seen.method for seen in server.log] == ["PUT", "GET", "PUT"]
     assert got == [DATA if whole else DATA[1000:]] * 2
 

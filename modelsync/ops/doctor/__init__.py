@@ -54,6 +54,7 @@ def examine(
                 ),
             ),
         ),
+        group("registries", _guarded("logins", network.registries())),
         group("variables", (*faults, *odd)),
         group("project", (told, *_guarded("project", iter(about)))),
     )

@@ -138,6 +138,20 @@ def _config(settings: Settings) -> Finding:
     return Finding("config.toml", f"{printable(str(user.path), 1000)}: {hosts}{insecure}")
 
 
+def registries() -> Iterator[Finding]:
+    """Which container registries there is a login for, and where it comes from; no helper is run."""
+    from modelsync.net.logins import Logins
+
+    for known in Logins().known():
+        shown = printable(known.registry, 200) or "all registries"
+        text = f"{known.how} ({printable(known.source, 1000)})"
+        if known.fault is None:
+            yield Finding(shown, text)
+        else:
+            hint = "install it, or log in again with `docker login` or `podman login`"
+            yield Finding(shown, f"{text}: {known.fault}", "warning", hint)
+
+
 def _way(endpoint: str) -> Iterator[Finding]:
     """Proxy and certificates."""
     from modelsync.net.origin import of

@@ -1,0 +1,90 @@
+"""A model as a CNCF ModelPack: each file a raw layer, so that its digest is the lock's. Pure.
+
+The format is that of modelpack/model-spec (docs/spec.md, config.md, annotations.md). Files have both names, by which
+Docker Model Runner, modctl, CRI-O and oras know them.
+"""
+
+import re
+from typing import Any
+
+from modelsync.registry.artifact import (
+    Artifact,
+    Document,
+    Layer,
+    annotations_of,
+    canonical,
+    raw_layers,
+    source_of,
+)
+from modelsync.registry.repository import MANIFEST
+from modelsync.spec.labels import quant_of
+from modelsync.spec.lock.model import LockedModel
+from modelsync.spec.names import file_name
+
+ARTIFACT_TYPE = "application/vnd.cncf.model.manifest.v1+json"
+CONFIG_TYPE = "application/vnd.cncf.model.config.v1+json"
+FILEPATH = "org.cncf.model.filepath"
+TITLE = "org.opencontainers.image.title"
+_LAYER = "application/vnd.cncf.model.{}.v1.raw"
+
+# What a file of a folder model is, by its name; the first that fits, else a weight.
+_KINDS = (
+    ("doc", r"(?i)(?:licen[cs]e|copying|notice|readme|use_policy|model_card)(?:[.-].*)?|.*\.(?:md|pdf|rst)"),
+    ("code", r"(?i).*\.(?:py|sh|cpp|cu|ipynb)"),
+    ("weight.config", r"(?i).*\.(?:json|jsonl|ya?ml|toml|txt|jinja|model|tiktoken|vocab|merges)"),
+)
+_FORMATS = ("gguf", "safetensors", "onnx")
+
+
+def modelpack(model: LockedModel) -> Artifact:
+    """The configuration and the manifest of a model."""
+    layers = raw_layers(model)
+    config = Document(canonical(_config(model, layers)), CONFIG_TYPE)
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": ARTIFACT_TYPE,
+        "config": config.descriptor,
+        "layers": [_descriptor(layer) for layer in layers],
+        "annotations": annotations_of(model),
+    }
+    return Artifact(layers, (config,), (), Document(canonical(manifest), MANIFEST))
+
+
+def media_type(layer: Layer) -> str:
+    """What a layer holds. Projectors and adapters are weights too: the format has no other word for them."""
+    kind = "weight"
+    if layer.file.role == "file":
+        name = file_name(layer.path)
+        kind = next((kind for kind, pattern in _KINDS if re.fullmatch(pattern, name)), kind)
+    return _LAYER.format(kind)
+
+
+def _descriptor(layer: Layer) -> dict[str, Any]:
+    return {
+        "mediaType": media_type(layer),
+        "digest": layer.digest,
+        "size": layer.size,
+        "annotations": {FILEPATH: layer.path, TITLE: layer.path},
+    }
+
+
+def _config(model: LockedModel, layers: tuple[Layer, ...]) -> dict[str, Any]:
+    descriptor = {
+        "name": model.name,
+        "version": model.variant,
+        "licenses": [model.license] if model.license else None,
+        "sourceURL": source_of(model),
+        "revision": model.revision,
+    }
+    weights = [layer.path for layer in layers if media_type(layer) == _LAYER.format("weight")]
+    ending = weights[0].rpartition(".")[2].lower() if weights else ""
+    about = {
+        "format": ending if ending in _FORMATS else None,
+        "quantization": quant_of(weights[0]) if weights else None,
+    }
+    return {
+        "descriptor": {key: value for key, value in descriptor.items() if value},
+        "config": {key: value for key, value in about.items() if value},
+        "modelfs": {"type": "layers", "diffIds": [layer.digest for layer in layers]},
+    }

@@ -1,0 +1,219 @@
+"""Container registries on the loopback: CNCF distribution as Debian packages it, and a token server for it."""
+
+import base64
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.hub.server import Server
+from tests.hub.tls import _openssl, make_authority
+from tests.hub.wire import Reply, Request, text
+from tests.support.servers import answering
+
+USER, PASSWORD = "me", "pw-of-the-test"
+BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+# bcrypt of the password, cost 5: the registry takes no other hash
+HTPASSWD = "me:$2a$05$kw8iWjYWl59.Uc7z0jHQ2OI.wU.sVTYoTOM8qvUnI0Fvg059m1bfK\n"
+
+needs_registry = pytest.mark.skipif(
+    shutil.which("docker-registry") is None,
+    reason="docker-registry is not installed (apt install docker-registry)",
+)
+needs_skopeo = pytest.mark.skipif(
+    shutil.which("skopeo") is None, reason="skopeo is not installed (apt install skopeo)"
+)
+needs_umoci = pytest.mark.skipif(
+    shutil.which("umoci") is None, reason="umoci is not installed (apt install umoci)"
+)
+
+
+class Registry(NamedTuple):
+    """A running registry.
+
+    Attributes:
+        host: `127.0.0.1:port`.
+        url: With its scheme.
+        root: Where it keeps what it was given.
+        ca: The certificate to trust, where it speaks TLS.
+        log: What it said.
+    """
+
+    host: str
+    url: str
+    root: Path
+    ca: Path | None
+    log: Path
+
+    def blob(self, digest: str) -> Path:
+        """Where it keeps a blob."""
+        kind, _, hexes = digest.partition(":")
+        return self.root / "docker/registry/v2/blobs" / kind / hexes[:2] / hexes / "data"
+
+    @property
+    def requests(self) -> list[tuple[str, str, int]]:
+        """Method, path with its query, and status of each request so far."""
+        found = []
+        for line in self.log.read_text().splitlines():
+            _, quote, rest = line.partition('] "')
+            if quote and " HTTP/" in rest:
+                method, target, _ = rest.split(" ", 2)
+                found.append((method, target, int(rest.partition('" ')[2].split(" ")[0])))
+        return found
+
+
+@contextlib.contextmanager
+def registry(
+    folder: Path, *, auth: dict[str, Any] | None = None, tls: bool = False, **more: Any
+) -> Iterator[Registry]:
+    """Runs a registry of its own.
+
+    Args:
+        folder: For what it keeps.
+        auth: Its `auth` section.
+        tls: Whether it speaks https, with a certificate of `make_authority`.
+        more: Further sections.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    http: dict[str, Any] = {"addr": f"127.0.0.1:{port}", "secret": "x"}
+    ca = None
+    if tls:
+        ca, _ = make_authority(folder)
+        http["tls"] = {"certificate": str(folder / "leaf.pem"), "key": str(folder / "leaf.key")}
+    config: dict[str, Any] = {
+        "version": 0.1,
+        "log": {"level": "error"},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "root")}, "delete": {"enabled": True}},
+        "http": http,
+        **({"auth": auth} if auth else {}),
+        **more,
+    }
+    path, log = folder / "config.yml", folder / "log"
+    path.write_text(json.dumps(config))  # JSON is YAML
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            ["docker-registry", "serve", str(path)],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "OTEL_TRACES_EXPORTER": "none"},
+        )
+    try:
+        until = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"the registry did not start: {log.read_text()[-2000:]}")
+            time.sleep(0.02)
+        yield Registry(
+            f"127.0.0.1:{port}", f"{'https' if tls else 'http'}://127.0.0.1:{port}", folder / "root", ca, log
+        )
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def htpasswd(folder: Path) -> dict[str, Any]:
+    """The `auth` section of a registry that wants a user and a password."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "htpasswd"
+    path.write_text(HTPASSWD)
+    return {"htpasswd": {"realm": "the test", "path": str(path)}}
+
+
+class TokenServer:
+    """Gives tokens for the user's password, as the registry of `auth` takes them.
+
+    Attributes:
+        said: The seconds that a token is said to live.
+        asked: The query, or the form, of each request for one.
+        auth: The `auth` section of a registry.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.said: float = 300
+        self.asked: list[dict[str, str]] = []
+        self._key, self._certificate = folder / "token.key", folder / "token.pem"
+        _openssl(
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=tokens",
+            "-keyout", self._key, "-out", self._certificate,
+        )  # fmt: skip
+        self._server: Server | None = None
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[dict[str, Any]]:
+        """Runs it; gives the `auth` section."""
+        with answering(self._answer) as server:
+            yield {
+                "token": {
+                    "realm": f"{server.url}/token",
+                    "service": "s",
+                    "issuer": "i",
+                    "rootcertbundle": str(self._certificate),
+                }
+            }
+
+    def _answer(self, request: Request) -> Reply:
+        self.asked.append(request.query)
+        if request.headers.get("authorization") != BASIC:
+            return text(401, "no")
+        now = int(time.time())
+        scopes = [value.split(":") for value in _all(request, "scope")]
+        access = [
+            {"type": kind, "name": name, "actions": actions.split(",")} for kind, name, actions in scopes
+        ]
+        claims = {"iss": "i", "sub": USER, "aud": "s", "nbf": now - 60, "iat": now, "access": access}
+        claims["exp"] = now + 300
+        body = json.dumps({"token": self._signed(claims), "expires_in": self.said})
+        return text(200, body)
+
+    def _signed(self, claims: dict[str, Any]) -> str:
+        pem = self._certificate.read_text().split("-----")[2]
+        head = {"alg": "RS256", "typ": "JWT", "x5c": ["".join(pem.split())]}
+        plain = ".".join(_coded(json.dumps(each).encode()) for each in (head, claims))
+        signed = subprocess.run(
+            ["openssl", "dgst", "-sha256", "-sign", str(self._key)],
+            input=plain.encode(),
+            capture_output=True,
+            check=True,
+        )
+        return f"{plain}.{_coded(signed.stdout)}"
+
+
+def _all(request: Request, key: str) -> list[str]:
+    from urllib.parse import parse_qs
+
+    return parse_qs(request.target.partition("?")[2]).get(key, [])
+
+
+def _coded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def log_in(home: Path, *hosts: str, **entry: str) -> Path:
+    """Writes docker's configuration as `docker login` does; returns its path."""
+    path = home / ".docker" / "config.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    said = entry or {"auth": BASIC.partition(" ")[2]}
+    path.write_text(json.dumps({"auths": dict.fromkeys(hosts, said)}))
+    return path
+
+
+def fetched(url: str, accept: str = "*/*", authorization: str | None = None) -> bytes:
+    """What is at an address of a registry."""
+    headers = {"Accept": accept, **({"Authorization": authorization} if authorization else {})}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
+        return bytes(answer.read())
