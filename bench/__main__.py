@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import pairs, report, rows, startup, updates
+from bench import pairs, registries, report, rows, startup, updates
 from bench.builds import INSTALLED, NoSuchCommitError, make_pair, pair
 from bench.rows import Row
 from bench.timing import Run, Setting
@@ -32,7 +32,10 @@ def main() -> None:
     if options.pairs is not None and options.pairs < 1:
         parser.error("--pairs is at least 1")
     compared = options.against is not None or options.builds is not None
-    table = {row.key: row for row in (*(startup.rows() if compared else ()), *rows.rows(), *updates.rows())}
+    table = {
+        row.key: row
+        for row in (*(startup.rows() if compared else ()), *rows.rows(), *updates.rows(), *registries.rows())
+    }
     try:
         wanted = chosen(options.row or (pairs.ROWS if options.against else table), table)
     except KeyError as error:

@@ -45,6 +45,8 @@ INSTALL = {
     "node-llama-cpp": "make node, or npm install node-llama-cpp and NODE_LLAMA_CPP=its command",
     "openssl": "apt install openssl",
     "b3sum": "apt install b3sum (in its place: the blake3 package over mmap, all cores)",
+    "skopeo": "apt install skopeo",
+    "docker-registry": "apt install docker-registry (without it there is no row of a push)",
     "nginx": "apt install nginx-light (in its place: the test suite's hub in Python)",
 }
 

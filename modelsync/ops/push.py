@@ -200,7 +200,7 @@ def _warnings(registry: str, jobs: Sequence[PushJob], form: Form, max_rate: int 
     for job in jobs:
         for file in job.model.files:
             size = file.size if form == "modelpack" else images.tar_size(file.path, file.size)
-            named = label(job.model.name, file.path)
+            named = label(job.model.name, file)
             if size > limit.layer:
                 found.append(
                     f"{named} has {size_text(size)}, and {limit.registry} takes {size_text(limit.layer)} a layer"

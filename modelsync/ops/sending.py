@@ -214,7 +214,7 @@ class Sending:
         layers = []
         for layer, path in zip(raw_layers(job.model), job.paths, strict=True):
             size = images.tar_size(layer.path, layer.size)
-            told = self._context.teller(label(job.model.name, layer.path), size, "checking")
+            told = self._context.teller(label(job.model.name, layer.file), size, "checking")
             layers.append(images.tar_layer(layer.file, layer.path, path, told))
         return images.image(job.model, layers)
 
@@ -223,10 +223,10 @@ class Sending:
         for layer, path in zip(job.made.layers, job.paths, strict=True):
             opened = partial(_open_tar if self._options.form == "image" else _open_raw, layer, path)
             blob = Blob(layer.digest, layer.size, opened)
-            found.append(Outgoing(blob, label(job.model.name, layer.path), job))
+            found.append(Outgoing(blob, label(job.model.name, layer.file), job))
         for config in job.made.configs:
             blob = Blob(config.digest, len(config.data), partial(_open_bytes, config.data))
-            found.append(Outgoing(blob, label(job.model.name, f"config {config.digest[7:19]}"), job))
+            found.append(Outgoing(blob, f"{job.model.name}: configuration {config.digest[7:19]}", job))
         return found
 
     def _upload(self, each: Outgoing) -> None:

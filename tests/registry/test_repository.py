@@ -107,7 +107,8 @@ def test_one_put_brings_a_blob() -> None:
 )
 def test_a_broken_upload_begins_anew(first: Answer) -> None:
     """With a new session and all bytes; progress goes back to where it began."""
-    fake, counted = Fake(first), []
+    fake = Fake(first)
+    counted: list[int] = []
     with answering(fake) as server, Client() as client:
         upload(repository(server, client), blob(), on_bytes=counted.append)
         assert [seen.method for seen in server.log if seen.path != "/v2/"].count("POST") == 2
@@ -272,7 +273,7 @@ def test_a_basic_challenge_is_answered_with_the_login() -> None:
 def test_an_identity_token_is_posted_to_the_realm() -> None:
     """OAuth2: `grant_type=refresh_token`; where the realm knows no POST, it is asked as anybody."""
     for knows_post in (True, False):
-        forms = []
+        forms: list[str] = []
 
         def serve(request: Request, forms: list[str] = forms, knows_post: bool = knows_post) -> Reply:
             if request.path == "/token":
@@ -325,7 +326,7 @@ def test_a_realm_that_gives_no_token_is_told() -> None:
         with answering(serve) as server, Client(logins=OneLogin()) as client:
             with pytest.raises(kind) as error:
                 repository(server, client).has_blob(DIGEST, 1)
-            assert LOGIN.password not in f"{error.value} {error.value.hint}"  # type: ignore[attr-defined]
+            assert LOGIN.password not in f"{error.value} {error.value.hint}"
 
 
 def test_a_manifest_is_hashed_here() -> None:

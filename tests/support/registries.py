@@ -74,19 +74,21 @@ class Registry(NamedTuple):
 
 @contextlib.contextmanager
 def registry(
-    folder: Path, *, auth: dict[str, Any] | None = None, tls: bool = False, **more: Any
+    folder: Path, *, auth: dict[str, Any] | None = None, tls: bool = False, port: int = 0, **more: Any
 ) -> Iterator[Registry]:
     """Runs a registry of its own.
 
     Args:
         folder: For what it keeps.
         auth: Its `auth` section.
+        port: Where it listens; 0: any free one.
         tls: Whether it speaks https, with a certificate of `make_authority`.
         more: Further sections.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    if not port:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
     http: dict[str, Any] = {"addr": f"127.0.0.1:{port}", "secret": "x"}
     ca = None
     if tls:
