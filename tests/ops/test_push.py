@@ -15,6 +15,7 @@ from modelsync.registry.artifact import LOCK_ANNOTATION, SHA256_ANNOTATION, dige
 from modelsync.registry.modelpack import ARTIFACT_TYPE, FILEPATH, TITLE
 from modelsync.registry.repository import INDEX, MANIFEST
 from modelsync.spec.lock.read import parse
+from tests.hub.wire import Reply, Request, text
 from tests.support.content import gguf
 from tests.support.project import REPO, Place
 from tests.support.registries import (
@@ -28,6 +29,7 @@ from tests.support.registries import (
     needs_umoci,
     registry,
 )
+from tests.support.servers import answering
 
 pytestmark = needs_registry
 
@@ -352,3 +354,31 @@ def test_the_command(project: Place, target: str, capfd: pytest.CaptureFixture[s
     value = json.loads(said("big", "--as", "image", "--dry-run", "--format", "json"))
     assert value["pushed"][0]["action"] == "added"
     assert value["bytes_sent"] > one["bytes"]
+
+
+def test_a_registry_that_says_it_has_what_it_has_not(project: Place) -> None:
+    """Once it refuses the manifest for a lack of blobs, all of them are sent, and the manifest again."""
+    stored: set[str] = set()
+
+    def serve(request: Request) -> Reply:
+        if request.method == "HEAD":
+            return (
+                text(200, "", {})
+                if request.path == "/v2/"
+                else text(307, "", {"Location": "http://127.0.0.1:9/"})
+            )
+        if request.method == "POST":
+            return text(202, "", {"Location": "/v2/a/blobs/uploads/1"})
+        if "/manifests/" in request.path and request.method == "PUT":
+            digests = {layer["digest"] for layer in json.loads(request.body)["layers"]}
+            words = '{"errors": [{"code": "MANIFEST_BLOB_UNKNOWN", "message": "blob unknown"}]}'
+            return text(201, "") if digests <= stored else text(400, words)
+        if request.method == "PUT":
+            stored.add(request.query["digest"])
+            return text(201, "")
+        return text(404, "")
+
+    with answering(serve) as server:
+        report = modelsync.push(f"oci://{server.url.partition('//')[2]}/a", "big")
+    assert report.pushed[0].changed
+    assert report.pushed[0].bytes_sent >= sum(map(len, SPLIT.values()))
