@@ -357,3 +357,17 @@ def test_what_a_hub_says_reaches_no_terminal_as_it_is(synced: Cli) -> None:
     """A name with an escape in it is written out."""
     synced.hub.misbehave(Headers({"X-Error-Message": "\x1b[31mred"}), where="hub", times=None)
     assert "\x1b" not in synced("doctor").out
+
+
+def test_the_logins_of_registries_are_told(synced: Cli, home: Path) -> None:
+    """Which registry has what, and where from, without its secret; a helper that is not here is warned of."""
+    path = home / ".docker" / "config.json"
+    path.parent.mkdir()
+    path.write_text(
+        '{"auths": {"r.example": {"username": "me", "password": "s3cret"}}, "credHelpers": {"h.example": "nobody-has"}}'
+    )
+    found = look(synced)
+    assert found["r.example"]["text"] == f"password ({path})"
+    assert found["h.example"]["state"] == "warning"
+    assert "docker-credential-nobody-has" in found["h.example"]["text"]
+    assert "s3cret" not in str(found)
