@@ -9,7 +9,7 @@ import pytest
 
 from modelsync.net.client import Client
 from tests.hub import Hub
-from tests.support.servers import Proxy
+from tests.support.servers import proxy as proxy
 
 
 @pytest.fixture
@@ -17,16 +17,6 @@ def client() -> Iterator[Client]:
     """A client without credentials."""
     with Client() as made:
         yield made
-
-
-@pytest.fixture
-def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """A proxy on loopback that the environment names for http and https."""
-    with Proxy() as running:
-        monkeypatch.setenv("HTTP_PROXY", running.url)
-        monkeypatch.setenv("HTTPS_PROXY", running.url)
-        monkeypatch.setenv("http_proxy", running.url)
-        yield running
 
 
 @pytest.fixture(scope="session")

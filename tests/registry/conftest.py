@@ -1,3 +1,3 @@
-"""The proxy of the tests of `net`: it leads any host to this machine."""
+"""A proxy that leads any host to this machine."""
 
-from tests.net.conftest import proxy as proxy
+from tests.support.servers import proxy as proxy

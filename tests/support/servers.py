@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Self
 from urllib.parse import urlsplit
 
+import pytest
+
 from tests.hub.server import Server
 from tests.hub.wire import Reply, Request, text
 
@@ -156,6 +158,16 @@ class Proxy(Listener):
             back.start()
             _pipe(client, server)
             back.join()
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy on loopback that the environment names for http and https."""
+    with Proxy() as running:
+        monkeypatch.setenv("HTTP_PROXY", running.url)
+        monkeypatch.setenv("HTTPS_PROXY", running.url)
+        monkeypatch.setenv("http_proxy", running.url)
+        yield running
 
 
 class SocksProxy(Listener):
