@@ -29,8 +29,12 @@ class InitReport(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def init(folder: Path) -> InitReport:
+def init(folder: Path, text: Callable[[], str] = manifest_edit.template) -> InitReport:
     """Makes a commented `models.toml`, and `.gitattributes` for the lock.
+
+    Args:
+        folder: The project's.
+        text: Gives the manifest's text; not called if there is a manifest.
 
     Raises:
         ManifestError: there is a manifest already.
@@ -44,15 +48,15 @@ def init(folder: Path) -> InitReport:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"cannot make {folder}: {error.strerror}") from error
-    text = attributes.read(folder)
-    replace_text(path, manifest_edit.template(), inside=folder, expected="")
-    note = attributes.hidden_note(text, LOCK)
+    manifest, kept = text(), attributes.read(folder)
+    replace_text(path, manifest, inside=folder, expected="")
+    note = attributes.hidden_note(kept, LOCK)
     notes = (note,) if note is not None else ()
-    if attributes.names(text, LOCK):
+    if attributes.names(kept, LOCK):
         return InitReport((path,), notes)
     place = folder / attributes.NAME
     replace_text(
-        place, text + ("" if not text or text.endswith("\n") else "\n") + ATTRIBUTE + "\n", inside=folder
+        place, kept + ("" if not kept or kept.endswith("\n") else "\n") + ATTRIBUTE + "\n", inside=folder
     )
     return InitReport((path, place), notes)
 

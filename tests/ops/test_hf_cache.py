@@ -91,7 +91,7 @@ def test_a_folder_model_is_a_snapshot(
     from huggingface_hub import scan_cache_dir, snapshot_download
 
     commit = place.repo.commit(
-        {"config.json": CONFIG, "sub/deep/model.bin": b"weights" * 9, "README.md": b"#"}
+        {"config.json": CONFIG, "sub/deep/merges.txt": b"a b\n" * 9, "README.md": b"#"}
     )
     mark = repo_of(hub_folder) / ".no_exist" / commit / "config.json"
     mark.parent.mkdir(parents=True)
@@ -99,9 +99,9 @@ def test_a_folder_model_is_a_snapshot(
     assert synced(FOLDER).given == 2
     folder = Path(snapshot_download(REPO, local_files_only=True))
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    assert found.keys() == {"config.json", "sub/deep/model.bin"}
+    assert found.keys() == {"config.json", "sub/deep/merges.txt"}
     assert str(found["config.json"].readlink()) == f"../../blobs/{git_id(CONFIG)}"
-    assert str(found["sub/deep/model.bin"].readlink()).startswith("../../../../blobs/")
+    assert str(found["sub/deep/merges.txt"].readlink()).startswith("../../../../blobs/")
     assert not mark.exists()
     info = scan_cache_dir(hub_folder)
     assert info.warnings == []
