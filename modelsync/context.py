@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from modelsync import settings as environment
-from modelsync.errors import CancelledError, OfflineError
+from modelsync.errors import CancelledError, OfflineError, UsageError
 from modelsync.settings import DEFAULT_ENDPOINT, Settings
 from modelsync.store.layout import Store, open_store
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from modelsync.caches.neighbours import Neighbours
     from modelsync.net.client import Client
+    from modelsync.net.config import UserConfig
     from modelsync.sources.base import Source
+    from modelsync.spec.mirror import Mirror
     from modelsync.spec.uri import Reference
     from modelsync.transfer.downloader import Downloader
     from modelsync.transfer.progress import Event, Listener, Phase
@@ -39,6 +41,10 @@ class CallOptions(NamedTuple):
         adopt: Whether other tools' caches are looked into before a file is fetched; None leaves it to the settings.
         hf_cache: Whether what is synced is put into the Hugging Face cache too; None leaves it to the settings, and
             then to the user's config.
+        mirrors: Places that are asked for a file by its digest, over those of the settings; empty: no mirror is
+            asked, whoever names it; None leaves it to the settings.
+        no_mirrors: Whether no mirror is asked, whoever names it; None leaves it to the settings.
+        mirror_only: Whether nothing but mirrors is asked; None leaves it to the settings.
         transport: Sends the requests in place of connections of ours.
         auth: An `httpx2.Auth` by origin, for hosts that sign requests.
     """
@@ -52,6 +58,9 @@ class CallOptions(NamedTuple):
     require_fit: bool | None = None
     adopt: bool | None = None
     hf_cache: bool | None = None
+    mirrors: Sequence[str] | None = None
+    no_mirrors: bool | None = None
+    mirror_only: bool | None = None
     transport: "httpx2.BaseTransport | None" = None
     auth: "Mapping[str, httpx2.Auth] | None" = None
 
@@ -93,6 +102,11 @@ class Context:
         self.known_to_fit: set[str] = set()  # digests of models that were found to fit this machine
         self.decided: dict[tuple[str, ...], tuple[str | None, bool]] = {}  # what `auto` means: `fit.largest`
         self.adopt = said.adopt if options.adopt is None else options.adopt
+        self.mirror_only = said.mirror_only if options.mirror_only is None else options.mirror_only
+        self.left_alone: set[Mirror] = set()  # mirrors that failed in this call
+        self._project_mirrors: tuple[str, ...] = ()
+        self._mirrors: tuple[Mirror, ...] | None = None
+        self._user: UserConfig | None = None
         self._warn = warn
         self._detail = detail
         self._neighbours: Neighbours | None = None
@@ -102,7 +116,6 @@ class Context:
         self._endpoint = environment.check_endpoint("--endpoint", hub).rstrip("/") if hub else None
         self._store: Store | None = None
         self._client: Client | None = None
-        self._denies_code: bool | None = None
         self._limit: RateLimit | None = None
         self._guard = threading.Lock()
         self._telling = threading.Lock()
@@ -165,9 +178,8 @@ class Context:
             if self._neighbours is None:
                 from modelsync.caches.home import Home
                 from modelsync.caches.neighbours import Neighbours, all_caches
-                from modelsync.net import config
 
-                extra = config.load(self.settings.config_file).extra_caches if self.adopt else ()
+                extra = self.user.extra_caches if self.adopt else ()
                 found = all_caches(Home.of_process(), extra) if self.adopt else ()
                 self._neighbours = Neighbours(found, self.detail)
             return self._neighbours
@@ -238,11 +250,11 @@ class Context:
             )
         with self._guard:
             if self._client is None:
-                from modelsync.net import config, credentials
+                from modelsync.net import credentials
                 from modelsync.net.client import Client
                 from modelsync.net.logins import Logins
 
-                user = config.load(self.settings.config_file)
+                user = self.user
                 self._client = Client(
                     credentials=credentials.gather(
                         self.settings,
@@ -267,11 +279,79 @@ class Context:
         Raises:
             ConfigError: the user's config cannot be read.
         """
-        if self._denies_code is None:
+        return self.user.deny_code
+
+    @property
+    def user(self) -> "UserConfig":
+        """The user's configuration, read once.
+
+        Raises:
+            ConfigError: it cannot be read.
+        """
+        if self._user is None:
             from modelsync.net import config
 
-            self._denies_code = config.load(self.settings.config_file).deny_code
-        return self._denies_code
+            self._user = config.load(self.settings.config_file)
+        return self._user
+
+    @property
+    def asks_origin(self) -> bool:
+        """Whether a hub, or the server of a URL, may be asked."""
+        return not (self.offline or self.mirror_only)
+
+    def origin_client(self) -> "Client":
+        """The client, to ask where models come from.
+
+        Raises:
+            OfflineError: the network, or the origin, was ruled out.
+        """
+        if self.mirror_only and not self.offline:
+            raise OfflineError(
+                "this needs the models' origin, and only mirrors are to be asked",
+                hint="leave out --mirror-only, and unset MODELSYNC_MIRROR_ONLY; a lock that is up to date needs neither",
+            )
+        return self.client()
+
+    def use_mirrors(self, texts: Sequence[str]) -> None:
+        """Adds the mirrors of the project's manifest, in canonical form, behind those that the user named."""
+        if tuple(texts) != self._project_mirrors:
+            self._project_mirrors, self._mirrors = tuple(texts), None
+
+    @property
+    def mirrors(self) -> "tuple[Mirror, ...]":
+        """The mirrors of this call, in the order in which they are asked.
+
+        Raises:
+            UsageError: two options contradict each other.
+            UriError, ConfigError: one of them is no mirror.
+        """
+        if self._mirrors is None:
+            self._mirrors = self._read_mirrors()
+        return self._mirrors
+
+    def _read_mirrors(self) -> "tuple[Mirror, ...]":
+        from pathlib import Path
+
+        from modelsync.spec.mirror import read
+
+        options, settings = self.options, self.settings
+        ruled_out = settings.no_mirrors if options.no_mirrors is None else options.no_mirrors
+        said = settings.mirrors if options.mirrors is None else tuple(options.mirrors)
+        if ruled_out or (options.mirrors is not None and not said):
+            if self.mirror_only:
+                raise UsageError(
+                    "no mirror is to be asked, and nothing else either",
+                    hint="leave out --no-mirrors or --mirror-only, and unset their variables",
+                )
+            return ()
+        mirrors = [*(read(text, Path.cwd()) for text in said), *self.user.mirrors]
+        trusted = {mirror.text for mirror in self.user.trusted_mirrors}
+        theirs = (read(text) for text in self._project_mirrors)
+        mirrors += (mirror._replace(trusted=mirror.text in trusted) for mirror in theirs)
+        once: dict[str, Mirror] = {}
+        for mirror in mirrors:
+            once.setdefault(mirror.text, mirror)
+        return tuple(once.values())
 
     def downloader(self) -> "Downloader":
         """A downloader with this call's client. All downloaders of a call share its limit."""
@@ -283,7 +363,7 @@ class Context:
         )
 
     def remote(self, url: str) -> "RemoteSource":
-        """A file at its source, to read parts of: with this call's client, and under its limit."""
+        """A file at its source or a mirror, to read parts of: with this call's client, and under its limit."""
         from modelsync.transfer.remote import RemoteSource
 
         return RemoteSource(self.client, url, self.cancel.is_set, self.limit)
@@ -305,4 +385,4 @@ class Context:
         """All sources, over this call's client, with nothing remembered yet: their answers are of one moment."""
         from modelsync import sources
 
-        return sources.sources(self.client)
+        return sources.sources(self.origin_client)

@@ -20,7 +20,7 @@ from modelsync.fetch import headers
 from modelsync.fetch.wanted import WantedFile
 from modelsync.gguf.header import Header
 from modelsync.gguf.tensor_match import match_tensors
-from modelsync.net.retry import retryable
+from modelsync.net.retry import TRIES, retryable
 from modelsync.spec.lock.model import LockedFile
 from modelsync.spec.names import file_name
 from modelsync.spec.parts import MAX_PARTS, part_of
@@ -71,7 +71,8 @@ class OlderFiles:
             if not olds:
                 return job
             with self._room:
-                header, head = headers.beginning(self._context, wanted, olds[0].header.nbytes + SLACK)
+                tries = TRIES if job.patience is None else 1
+                header, head = headers.beginning(self._context, wanted, olds[0].header.nbytes + SLACK, tries)
         except CancelledError:
             raise
         except (ModelsyncError, OSError) as error:

@@ -22,7 +22,7 @@ from modelsync.errors import (
 from modelsync.fetch.wanted import WantedFile, blob_of, is_gone
 from modelsync.gguf.header import Header
 from modelsync.gguf.reader import HeaderReader, NeedMore, read_header
-from modelsync.net.retry import Backoff, FinalNetworkError, retryable
+from modelsync.net.retry import TRIES, Backoff, FinalNetworkError, retryable
 from modelsync.store import header_cache as kept
 from modelsync.store.layout import header_in
 from modelsync.system.parallel import run_all
@@ -63,7 +63,7 @@ def read(context: Context, wanted: WantedFile) -> Header:
             with suppress(NotAModelError):
                 return read_header(known, wanted.label, size=wanted.file.size)
     local = all(segment.is_local for segment in wanted.segments)
-    if context.offline and not local:
+    if not context.asks_origin and not local:
         raise NotSyncedError(
             f"{wanted.label} is not on this machine, nor is its header, and the network is ruled out",
             hint="look at it once without --offline: its header is kept",
@@ -130,13 +130,16 @@ def of_blob(context: Context, label: str, blob: Path) -> Header:
         ) from None
 
 
-def beginning(context: Context, wanted: WantedFile, first: int) -> tuple[Header, bytes]:
+def beginning(
+    context: Context, wanted: WantedFile, first: int, tries: int = TRIES
+) -> tuple[Header, bytes]:
     """The header of a file that is to be fetched.
 
     Args:
         context: What to work with.
         wanted: The file; its digest is known.
         first: Bytes that are asked for at first.
+        tries: How often its source is asked without any progress.
 
     Returns:
         The header, and what was read from the file's source for it: none where it was kept from an earlier time.
@@ -152,6 +155,7 @@ def beginning(context: Context, wanted: WantedFile, first: int) -> tuple[Header,
     reading = _HeaderDownload(
         context, wanted.label, wanted.segments, wanted.file.size, known=True, first=first, rest=True
     )
+    reading.tries = tries
     header = reading.run()
     kept.keep(context.store, sha256, bytes(reading.data[: header.nbytes]))
     return header, bytes(reading.data)
@@ -171,6 +175,7 @@ class _HeaderDownload:
 
     Attributes:
         data: What has come, from the file's first byte on.
+        tries: How often its source is asked without any progress.
     """
 
     def __init__(
@@ -192,6 +197,7 @@ class _HeaderDownload:
         self._first = first
         self._rest = rest
         self._reader: HeaderReader | None = None
+        self.tries = TRIES
         self.data = bytearray()
 
     def run(self) -> Header:
@@ -209,7 +215,7 @@ class _HeaderDownload:
 
     def _through(self, segment: Segment) -> Header | None:
         """Reads on in a file, or in a piece of one; None if that ends first."""
-        source, backoff = self._source(segment), Backoff()
+        source, backoff = self._source(segment), Backoff(self.tries)
         begin, size = len(self.data), segment.size
         validator: Validator | None = None
         while size is None or len(self.data) - begin < size:

@@ -76,7 +76,7 @@ def best_quant(
             f"--fit chooses the quant, and the URI names {what}",
             hint=f"leave one of them out: --fit hf:{uri.repo}, or the URI alone",
         )
-    if context.offline:
+    if not context.asks_origin:
         raise OfflineError(
             f"--fit asks which quants hf:{uri.repo} has, and the network is ruled out",
             hint="leave out --offline, or name a quant",

@@ -55,7 +55,7 @@ def largest(context: Context, project: LoadedProject, lock: Lock, name: str, *, 
     known = [LockedEntry(manifest, lock, entry, lookup.locked(project, lock, entry)) for entry in entries]
     key = (name, *(file.sha256 for one in known for file in one.model.files))
     if key not in context.decided:
-        context.decided[key] = _decided(context, project, known, name, fetch=fetch and not context.offline)
+        context.decided[key] = _decided(context, project, known, name, fetch=fetch and context.asks_origin)
     chosen, _ = context.decided[key]
     return next(entry for entry in entries if entry.variant == chosen)
 

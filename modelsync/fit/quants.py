@@ -148,7 +148,7 @@ def largest_fitting(
         Its name; None: none fits, or that cannot be found out.
     """
     uri, size = reference.uri, model.header.file_size
-    if not isinstance(uri, HfUri) or context.offline or size is None:
+    if not isinstance(uri, HfUri) or not context.asks_origin or size is None:
         return None
     known = reference_of([model.header], model.header) if model.header.parts == 1 else None
     try:

@@ -136,7 +136,7 @@ def entry(
         return manifest.entry(name, words[0])  # raises, with those that it has
     if not mine:
         return base
-    gone = not fetch or context.offline
+    gone = not fetch or not context.asks_origin
     return _Meant(context, project, None, fetch=fetch, otherwise="here" if gone else "synced").of(
         base, mine, choice
     )

@@ -2,6 +2,8 @@
 
 insecure-hosts = ["files.lan"]
 extra-caches = ["/data/models"]
+mirrors = ["oci://registry.lan/team/models", "file:/srv/models"]
+trusted-mirrors = ["https://models.example.com/{sha256}"]
 deny-code = true
 link-into = ["hf-cache"]
 
@@ -18,6 +20,7 @@ from urllib.parse import urlsplit
 from modelsync.errors import ConfigError, UriError
 from modelsync.net.headers import user_header_fault
 from modelsync.net.origin import of
+from modelsync.spec.mirror import Mirror, read
 from modelsync.spec.names import did_you_mean
 from modelsync.spec.toml import Fault, loads
 from modelsync.system import user_files
@@ -26,17 +29,22 @@ MAX_TEXT = 1 << 20  # characters
 
 CACHES = ("hf-cache",)  # what `link-into` may name
 
+_KEYS = (
+    *("insecure-hosts", "extra-caches", "link-into", "mirrors", "trusted-mirrors", "hosts", "deny-code"),
+)
 _KINDS: Mapping[type, str] = {bool: "true or false", list: "a list", dict: "a table", str: "text in quotes"}
 
 
 class UserConfig(NamedTuple):
-    """What the user said about hosts, folders and code.
+    """What the user said about hosts, folders, mirrors and code.
 
     Attributes:
         headers: `host` or `host:port` to headers; `${VAR}` in a value is expanded when it is sent.
         insecure_hosts: Hosts, or `host:port`, that may be asked over plain http, without credentials.
         extra_caches: Folders of models that are looked through before a file is fetched.
         link_into: Other tools' caches that what is synced is put into too: `hf-cache`, or none.
+        mirrors: Places that are asked for a file by its digest, before its origin.
+        trusted_mirrors: Those of manifests that count as if they stood in `mirrors`.
         path: The file, for messages; None when there is none.
         deny_code: Whether files that can run code are refused, whatever a manifest's `allow-code` says.
     """
@@ -45,6 +53,8 @@ class UserConfig(NamedTuple):
     insecure_hosts: frozenset[str] = frozenset()
     extra_caches: tuple[Path, ...] = ()
     link_into: frozenset[str] = frozenset()
+    mirrors: tuple[Mirror, ...] = ()
+    trusted_mirrors: tuple[Mirror, ...] = ()
     path: Path | None = None
     deny_code: bool = False
 
@@ -93,7 +103,7 @@ def default_place() -> Path | None:
 
 
 def _config(document: Mapping[str, Any]) -> UserConfig:
-    _check_keys(document, ("insecure-hosts", "extra-caches", "link-into", "hosts", "deny-code"), ())
+    _check_keys(document, _KEYS, ())
     insecure = _typed(document.get("insecure-hosts", []), list, ("insecure-hosts",))
     hosts = _typed(document.get("hosts", {}), dict, ("hosts",))
     into = _typed(document.get("link-into", []), list, ("link-into",))
@@ -103,8 +113,26 @@ def _config(document: Mapping[str, Any]) -> UserConfig:
         frozenset(_host(host, ("insecure-hosts", index)) for index, host in enumerate(insecure)),
         tuple(_folder(folder, ("extra-caches", index)) for index, folder in enumerate(folders)),
         frozenset(_cache(name, ("link-into", index)) for index, name in enumerate(into)),
+        _mirrors(document, "mirrors"),
+        _mirrors(document, "trusted-mirrors"),
         deny_code=_typed(document.get("deny-code", False), bool, ("deny-code",)),
     )
+
+
+def _mirrors(document: Mapping[str, Any], key: str) -> tuple[Mirror, ...]:
+    texts = _typed(document.get(key, []), list, (key,))
+    return tuple(_mirror(text, (key, index)) for index, text in enumerate(texts))
+
+
+def _mirror(text: Any, at: tuple[str | int, ...]) -> Mirror:
+    """A mirror; of a folder the whole path, or one in the user's home."""
+    try:
+        mirror = read(_typed(text, str, at), Path())
+    except UriError as error:
+        raise Fault(at, error.message, error.hint) from None
+    if mirror.kind == "folder" and not Path(mirror.text).is_absolute():
+        raise Fault(at, "the whole path of a folder is expected")
+    return mirror
 
 
 def _headers(table: Any, at: tuple[str | int, ...]) -> dict[str, str]:

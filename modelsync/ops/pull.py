@@ -96,7 +96,7 @@ def pull(
     if filename is not None and len(requests) != 1:
         raise UsageError("--filename names one file", hint="pull one URI at a time with it")
     failures = Failures(named=len(requests) > 1)
-    if context.offline:
+    if not context.asks_origin:
         meant = _remembered(context, requests, failures)
     else:
         meant = _resolve(context, requests, failures, globs.allow_code)

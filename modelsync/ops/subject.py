@@ -103,7 +103,7 @@ def _by_uri(context: Context, reference: Reference) -> Subject:
     files: Sequence[Found | LockedFile]
     license_: str | None = None
     notes: tuple[str, ...] = ()
-    if context.offline and not reference.uri.is_local:
+    if not context.asks_origin and not reference.uri.is_local:
         known = pulled.recall(context.store, str(reference))
         if known is None:
             raise pulled.unknown(

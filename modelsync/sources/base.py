@@ -140,6 +140,18 @@ class Source(Protocol):
         """
         ...
 
+    def publishes(self, file: LockedFile | Found, endpoint: str) -> bool:
+        """Whether the source's own listing says that the file, at its commit, has its sha256.
+
+        Args:
+            file: The file, with its sha256.
+            endpoint: The hub to ask.
+
+        Raises:
+            ModelsyncError: the source could not be asked.
+        """
+        ...
+
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
         """An error that says what to do, or the same error.
 

@@ -83,6 +83,10 @@ class Direct:
         """None: a URL has no commits."""
         return
 
+    def publishes(self, file: LockedFile | Found, endpoint: str) -> bool:  # noqa: ARG002
+        """No: a URL has no listing."""
+        return False
+
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
         """Explains a server's refusal to give `subject`."""
         if not isinstance(error, HttpStatusError) or error.redirected:

@@ -112,6 +112,16 @@ class HuggingFace:
             segments.append(Segment(url, piece.size, redirects=there.sha256 is not None))
         return Moved(tuple(segments), repo.commit)
 
+    def publishes(self, file: LockedFile | Found, endpoint: str) -> bool:
+        """Whether the listing of the file's commit has its path with its sha256."""
+        match = _RESOLVE.fullmatch(file.url or "")
+        if match is None or file.sha256 is None:
+            return False
+        endpoint = endpoint.rstrip("/")
+        listed = self.hubs.files(endpoint, self.hubs.repo(endpoint, match["repo"], match["commit"]))
+        there = listed.get(file.path)
+        return there is not None and there.sha256 == file.sha256 and there.size == file.size
+
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
         """Explains a hub's refusal to give a file; `subject` is its `/resolve/` URL.
 

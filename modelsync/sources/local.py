@@ -72,6 +72,10 @@ class Local:
         """None: a path has no commits."""
         return
 
+    def publishes(self, file: LockedFile | Found, endpoint: str) -> bool:  # noqa: ARG002
+        """No: a folder has no listing."""
+        return False
+
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:  # noqa: ARG002
         """The same error: errors about files need no explanation."""
         return error

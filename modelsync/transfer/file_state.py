@@ -159,7 +159,8 @@ class FileState:
         track.release(claim)
         if isinstance(error, HttpStatusError) and error.status in CROWDED:
             self.scheduler.crowded()
-        if error is not None and not self.over and _is_final(error, track, claim):
+        once = self.job.patience is not None
+        if error is not None and not self.over and _is_final(error, track, claim, once=once):
             self.error = error
         self.drain(segment)
         self.notify()
@@ -212,17 +213,17 @@ class FileState:
         self.changed.notify_all()
 
 
-def _is_final(error: ModelsyncError, track: Track, claim: Claim) -> bool:
+def _is_final(error: ModelsyncError, track: Track, claim: Claim, *, once: bool) -> bool:
     """Whether a stream's error fails the file; if not, updates the track for the next try."""
     now = time.monotonic()
     match error:
         case ChangedError():
             track.draining = True
             track.changes += 1
-            return track.changes > CHANGES
+            return once or track.changes > CHANGES
         case OtherSizeError():
             track.wrong_sizes += 1
-            return track.wrong_sizes >= CHANGES
+            return once or track.wrong_sizes >= CHANGES
         case RangesRefusedError():
             track.plain = True
             return False

@@ -5,8 +5,10 @@ beyond it.
 """
 
 import time
+from functools import partial
 
 from modelsync.errors import CancelledError, HashMismatchError, ModelsyncError, StoreError
+from modelsync.net.retry import Backoff
 from modelsync.transfer.delta_copy import DeltaCopy
 from modelsync.transfer.digests import Digests
 from modelsync.transfer.file_state import FileState, OpenSegment
@@ -159,7 +161,7 @@ class FileWorker:
             streams=streams,
             done=done,
             validator=validator,
-            backoff=self._file.scheduler.backoff,
+            backoff=self._file.scheduler.backoff if self._job.patience is None else partial(Backoff, 1),
         )
 
     def _allocate(self) -> None:
@@ -236,7 +238,7 @@ class FileWorker:
             try:
                 self._job.watch(data, offset)
             except ModelsyncError:
-                self._unusable = True
+                self._reject()
                 raise
 
     def _check(self, count: int, epoch: int) -> None:
@@ -248,7 +250,7 @@ class FileWorker:
             try:
                 self._job.check(head)
             except ModelsyncError as error:
-                self._unusable = True
+                self._reject()
                 history = sentence(self._file.partial.history())
                 raise type(error)(f"{error.message}; {history}", hint=error.hint) from error
         with self._lock:
@@ -269,8 +271,15 @@ class FileWorker:
         try:
             return self._refetch.begin(digests)
         except HashMismatchError:
-            self._unusable = True
+            self._reject()
             raise
+
+    def _reject(self) -> None:
+        """Drops what has come; what an earlier run left stays where another place goes on with it."""
+        earlier = self._refetch.resumed if self._job.patience is not None else Ranges()
+        self._unusable = not earlier
+        if earlier:
+            self._file.partial.forget(Ranges([(0, MANY)]).without(earlier))
 
     def _wait_for_streams(self) -> None:
         with self._lock:

@@ -68,6 +68,9 @@ class Job(NamedTuple):
         prepare: Called once, in the file's own thread, before the first request for it; returns the job with guesses
             and a head.
         confirm: Called before each write; raises a `ModelsyncError` if another process has taken over the folder.
+        patience: Set where another place is tried next: one attempt is made, nothing of it is fetched again, and of its
+            bytes nothing is kept that turned out wrong. Seconds after which a connection that gives next to nothing is
+            given up.
         watch: Called with the bytes of a large file and their offset as they are hashed: in order, from the
             beginning again where some turn out wrong. Raises a `ModelsyncError` if this cannot be the right file.
     """
@@ -82,6 +85,7 @@ class Job(NamedTuple):
     head: bytes = b""
     prepare: "Callable[[Job], Job] | None" = None
     confirm: Callable[[], None] = lambda: None
+    patience: float | None = None
     watch: Callable[[memoryview, int], None] | None = None
 
 

@@ -8,6 +8,7 @@ from modelsync.spec.digest import etag as bare_etag
 from modelsync.system.disks import require_space
 from modelsync.transfer.digests import Digests
 from modelsync.transfer.file_state import FileState, OpenSegment
+from modelsync.transfer.least_rate import LeastRate
 from modelsync.transfer.responses import (
     ChangedError,
     Expectation,
@@ -132,6 +133,8 @@ class RangeDownload:
         reported, waited = recorded, response.waited  # up to when this stream's work was reported
         started = False
         filled = 0
+        patience = file.job.patience
+        least = LeastRate(patience) if patience is not None else None
         self._written_back = position
         with self._lock:
             self._digests = file.borrow_digests(segment.base + position)
@@ -140,6 +143,8 @@ class RangeDownload:
                 if file.over or segment.track.draining:
                     raise _UnneededError
                 position, filled = position + count, filled + count
+                if least is not None:
+                    least.count(count, response.waited, response.origin)
                 if limit is not None and position > limit:
                     filled = 0  # discards the rest: the body is not the promised file
                     raise self._other_size(None)

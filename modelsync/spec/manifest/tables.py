@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from modelsync.errors import UsageError
 from modelsync.settings import DEFAULT_ENDPOINT
+from modelsync.spec import mirror
 from modelsync.spec.digest import sha256_hex
 from modelsync.spec.globs import MAX_GLOBS, check_glob
 from modelsync.spec.load_values import LoadValue, load_value
@@ -15,7 +16,7 @@ from modelsync.spec.request import Request
 from modelsync.spec.roles import COMPANIONS, Companion
 from modelsync.spec.roles import KEYS as COMPANION_KEYS
 from modelsync.spec.toml import Fault
-from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, WebUri, check_revision, parse
+from modelsync.spec.uri import FileUri, HfUri, Reference, WebUri, check_revision, parse
 from modelsync.spec.uri_forms import check_endpoint, is_model_file
 
 MAX_COMPANIONS = 64  # of one role
@@ -262,14 +263,7 @@ def _endpoint(value: Any, at: Path) -> str:
 
 
 def _mirror(text: str, at: Path) -> str:
-    if not text.startswith("oci://"):
-        return checked(at, check_endpoint, text)
-    uri = checked(at, parse, text.rstrip("/")).uri
-    if not isinstance(uri, OciUri) or not text.rstrip("/").endswith(uri.repository):
-        raise Fault(
-            at, "a mirror has neither tag nor digest", "for example oci://registry.example.com/team/models"
-        )
-    return f"oci://{uri.registry}/{uri.repository}"
+    return checked(at, mirror.read, text).text
 
 
 def _names(value: Any, at: Path) -> tuple[str, ...]:
