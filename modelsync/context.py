@@ -191,9 +191,7 @@ class Context:
         Raises:
             ConfigError: the config cannot be read.
         """
-        from modelsync.net import config
-
-        return "hf-cache" in config.load(self.settings.config_file).link_into
+        return "hf-cache" in self.user.link_into
 
     @property
     def hf_cache(self) -> bool:
@@ -308,7 +306,7 @@ class Context:
         if self.mirror_only and not self.offline:
             raise OfflineError(
                 "this needs the models' origin, and only mirrors are to be asked",
-                hint="leave out --mirror-only, and unset MODELSYNC_MIRROR_ONLY; a lock that is up to date needs neither",
+                hint="leave out --mirror-only, and unset MODELSYNC_MIRROR_ONLY",
             )
         return self.client()
 
@@ -336,8 +334,9 @@ class Context:
 
         options, settings = self.options, self.settings
         ruled_out = settings.no_mirrors if options.no_mirrors is None else options.no_mirrors
-        said = settings.mirrors if options.mirrors is None else tuple(options.mirrors)
-        if ruled_out or (options.mirrors is not None and not said):
+        given = (options.mirrors,) if isinstance(options.mirrors, str) else options.mirrors
+        said = settings.mirrors if given is None else tuple(given)
+        if ruled_out or (given is not None and not said):
             if self.mirror_only:
                 raise UsageError(
                     "no mirror is to be asked, and nothing else either",

@@ -35,15 +35,12 @@ class Settings(NamedTuple):
     max_rate: int | None = None  # bytes a second, over all connections; None: no limit
     require_fit: bool = False  # refuse to fetch a model that cannot fit this machine
     adopt: bool = True  # look into other tools' caches before a file is fetched
-<<<<<<< HEAD
     hf_cache: bool | None = (
         None  # put what is synced into the Hugging Face cache too; None: the config says it
     )
-=======
     mirrors: tuple[str, ...] = ()  # asked for a file by its digest, before its origin
     no_mirrors: bool = False  # ask none, whoever names it
     mirror_only: bool = False  # ask nothing but mirrors
->>>>>>> da5d9e9 (Read mirrors: manifest, settings, config (work in progress))
     trust_size: bool = False  # a file of the right size is returned without hashing, whatever its time
     config_file: Path | None = None  # MODELSYNC_CONFIG; None: the platform's user config folder
 
@@ -206,13 +203,10 @@ _VARIABLES: Mapping[str, _Variable] = {
     "max_rate": _Variable(("MODELSYNC_MAX_RATE",), _rate, option=True),
     "require_fit": _Variable(("MODELSYNC_REQUIRE_FIT",), _flag, option=True),
     "adopt": _Variable(("MODELSYNC_ADOPT",), _flag, option=True),
-<<<<<<< HEAD
     "hf_cache": _Variable(("MODELSYNC_HF_CACHE",), _flag, option=True),
-=======
     "mirrors": _Variable(("MODELSYNC_MIRRORS",), _words),
     "no_mirrors": _Variable(("MODELSYNC_NO_MIRRORS",), _flag, option=True),
     "mirror_only": _Variable(("MODELSYNC_MIRROR_ONLY",), _flag, option=True),
->>>>>>> da5d9e9 (Read mirrors: manifest, settings, config (work in progress))
     "trust_size": _Variable(("MODELSYNC_VERIFY",), _trust_size),
     "config_file": _Variable(("MODELSYNC_CONFIG",), _path),
 }

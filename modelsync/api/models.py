@@ -1,7 +1,7 @@
 """A model as local files, or loaded: `path`, `files`, `load`."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ def path(
     endpoint: str | None = None,
     offline: bool | None = None,
     adopt: bool | None = None,
+    mirrors: Sequence[str] | None = None,
+    mirror_only: bool | None = None,
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
@@ -55,6 +57,9 @@ def path(
         offline: True rules the network out; None leaves it to the environment.
         adopt: False takes nothing from other tools' caches; None: `MODELSYNC_ADOPT`, else they are looked into before
             the network is asked, and what is found there is hashed.
+        mirrors: Places that are asked for files by their digests before their origins: `oci://registry/repo`,
+            `https://host/{sha256}` or folders; `()` is none at all; None: `MODELSYNC_MIRRORS`.
+        mirror_only: True asks nothing but mirrors; None: `MODELSYNC_MIRROR_ONLY`.
         max_rate: The most bytes a second from the network, a number or as in `5MB`; None: `MODELSYNC_MAX_RATE`.
         on_progress: Called with each progress event, in one thread at a time; None: a bar, where stderr is a terminal.
         cancel: Set it in another thread to interrupt the call.
@@ -80,6 +85,8 @@ def path(
         endpoint=endpoint,
         offline=offline,
         adopt=adopt,
+        mirrors=mirrors,
+        mirror_only=mirror_only,
         max_rate=max_rate,
         on_progress=on_progress,
         cancel=cancel,
@@ -100,6 +107,8 @@ def files(
     endpoint: str | None = None,
     offline: bool | None = None,
     adopt: bool | None = None,
+    mirrors: Sequence[str] | None = None,
+    mirror_only: bool | None = None,
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
@@ -112,6 +121,8 @@ def files(
         token=token,
         offline=offline,
         adopt=adopt,
+        mirrors=mirrors,
+        mirror_only=mirror_only,
         max_rate=calls.rate(max_rate),
         transport=transport,
         auth=auth,
@@ -139,6 +150,8 @@ def load(
     endpoint: str | None = None,
     offline: bool | None = None,
     adopt: bool | None = None,
+    mirrors: Sequence[str] | None = None,
+    mirror_only: bool | None = None,
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
@@ -166,6 +179,8 @@ def load(
         endpoint: See `path`.
         offline: See `path`.
         adopt: See `path`.
+        mirrors: See `path`.
+        mirror_only: See `path`.
         max_rate: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
@@ -185,6 +200,8 @@ def load(
         token=token,
         offline=offline,
         adopt=adopt,
+        mirrors=mirrors,
+        mirror_only=mirror_only,
         max_rate=calls.rate(max_rate),
         transport=transport,
         auth=auth,

@@ -48,6 +48,8 @@ def sync(
     endpoint: str | None = None,
     offline: bool | None = None,
     adopt: bool | None = None,
+    mirrors: Sequence[str] | None = None,
+    mirror_only: bool | None = None,
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
@@ -96,6 +98,8 @@ def sync(
         token=token,
         offline=offline,
         adopt=adopt,
+        mirrors=mirrors,
+        mirror_only=mirror_only,
         max_rate=calls.rate(max_rate),
         require_fit=require_fit,
         hf_cache=hf_cache,
@@ -117,6 +121,8 @@ def pull(
     endpoint: str | None = None,
     offline: bool | None = None,
     adopt: bool | None = None,
+    mirrors: Sequence[str] | None = None,
+    mirror_only: bool | None = None,
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
@@ -138,6 +144,8 @@ def pull(
         endpoint: See `path`.
         offline: See `path`.
         adopt: See `path`.
+        mirrors: See `path`.
+        mirror_only: See `path`.
         max_rate: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
@@ -155,6 +163,8 @@ def pull(
         token=token,
         offline=offline,
         adopt=adopt,
+        mirrors=mirrors,
+        mirror_only=mirror_only,
         max_rate=calls.rate(max_rate),
         transport=transport,
         auth=auth,
@@ -230,6 +240,8 @@ def lock(
     endpoint: str | None = None,
     offline: bool | None = None,
     adopt: bool | None = None,
+    mirrors: Sequence[str] | None = None,
+    mirror_only: bool | None = None,
     max_rate: int | str | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
@@ -248,6 +260,8 @@ def lock(
         endpoint: See `path`.
         offline: See `path`.
         adopt: See `path`.
+        mirrors: See `path`.
+        mirror_only: See `path`.
         max_rate: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
@@ -262,6 +276,8 @@ def lock(
         token=token,
         offline=offline,
         adopt=adopt,
+        mirrors=mirrors,
+        mirror_only=mirror_only,
         max_rate=calls.rate(max_rate),
         transport=transport,
         auth=auth,
@@ -282,6 +298,8 @@ def verify(
     endpoint: str | None = None,
     offline: bool | None = None,
     adopt: bool | None = None,
+    mirrors: Sequence[str] | None = None,
+    mirror_only: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
     transport: "httpx2.BaseTransport | None" = None,
@@ -300,6 +318,8 @@ def verify(
         endpoint: See `path`.
         offline: See `path`.
         adopt: See `path`.
+        mirrors: See `path`.
+        mirror_only: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
         transport: See `path`.
@@ -316,6 +336,8 @@ def verify(
         token=token,
         offline=offline if repair else True,
         adopt=adopt,
+        mirrors=mirrors,
+        mirror_only=mirror_only,
         transport=transport,
         auth=auth,
     )

@@ -205,6 +205,35 @@ adopt = value(
         help="Take from other tools' caches what is there already (as by default), or not.",
     ),
 )
+mirrors = value(
+    "call",
+    CallOptions,
+    click.option(
+        "--mirror",
+        "mirrors",
+        metavar="URL|DIR",
+        multiple=True,
+        callback=lambda _context, _parameter, given: given or None,
+        help="Ask this place for files by their digests first: oci://registry/repo, https://host/{sha256} or a folder; "
+        "may be repeated. In place of MODELSYNC_MIRRORS.",
+    ),
+    click.option(
+        "--no-mirrors",
+        is_flag=True,
+        default=None,
+        envvar=variable_of("no_mirrors"),
+        show_envvar=True,
+        help="Ask no mirror, whoever names it.",
+    ),
+    click.option(
+        "--mirror-only",
+        is_flag=True,
+        default=None,
+        envvar=variable_of("mirror_only"),
+        show_envvar=True,
+        help="Ask nothing but mirrors: no hub, and no server that a URI names.",
+    ),
+)
 hf_cache = value(
     "call",
     CallOptions,

@@ -11,7 +11,8 @@ from modelsync.context import OFFLINE_HINT, Context
 from modelsync.errors import CancelledError, ModelsyncError, NotSyncedError, OfflineError, StoreError
 from modelsync.fetch import disk_space
 from modelsync.fetch.file_check import check_file, claim_of
-from modelsync.fetch.places import Brought, Place, places
+from modelsync.fetch.order import places
+from modelsync.fetch.places import Brought, Place
 from modelsync.fetch.wanted import WantedFile, blob_of
 from modelsync.spec.names import printable
 from modelsync.store import blobs
@@ -107,7 +108,7 @@ def _taken_notes(brought: Sequence[Brought]) -> tuple[str, ...]:
 
     taken: dict[str, list[Brought]] = {}
     for one in brought:
-        if one.place is not None:
+        if one.place is not None and one.taken_from is not None:
             taken.setdefault(one.place, []).append(one)
     return tuple(
         f"{files[0].label if len(files) == 1 else f'{len(files)} files'}: taken from {place}, "
@@ -186,8 +187,21 @@ class _BlobFetcher:
             for folder in own:
                 shutil.rmtree(folder, ignore_errors=True)
         for key, (wanted, hold, _) in held.items():
-            error = last.get(key) or NotSyncedError(f"{wanted.label} is nowhere on this machine")
-            self._failed(wanted, hold, wanted.explain(error))
+            self._failed(wanted, hold, last.get(key) or self._nowhere(wanted))
+
+    def _nowhere(self, wanted: WantedFile) -> NotSyncedError:
+        """The error where no place has anything of a file."""
+        if not self.context.mirror_only:
+            return NotSyncedError(f"{wanted.label} is nowhere on this machine")
+        if self.context.mirrors:
+            return NotSyncedError(
+                f"{wanted.label} is not on this machine, and no mirror may be asked for it or has it",
+                hint="without --mirror-only its origin is asked too",
+            )
+        return NotSyncedError(
+            f"{wanted.label} is not on this machine, and no mirror is named",
+            hint="name one with --mirror, MODELSYNC_MIRRORS, or `mirrors` in models.toml",
+        )
 
     def _run(
         self, place: Place, held: "dict[str, tuple[WantedFile, Held, ExitStack]]", jobs: "dict[str, Job]"
@@ -229,9 +243,11 @@ class _BlobFetcher:
             key = keys[id(job)]
             wanted, hold, stack = held[key]
             if not isinstance(error, CancelledError) and not place.is_final(error):
-                passed[key] = error  # the next place may have the file
+                passed[key] = place.explain(wanted, error)  # the next place may have the file
                 return
-            self._failed(wanted, hold, error if isinstance(error, CancelledError) else wanted.explain(error))
+            self._failed(
+                wanted, hold, error if isinstance(error, CancelledError) else place.explain(wanted, error)
+            )
             del held[key]
             stack.close()
 
@@ -242,7 +258,9 @@ class _BlobFetcher:
         """Notes where a file came from; of what this machine had, tells it."""
         self.brought.append(one)
         if one.place is not None:
-            self._tell(wanted, "done", one.bytes, one.place)
+            self._tell(wanted, "done", one.bytes, one.place, reused=one.taken_from is not None)
+        place = one.place or _host(wanted)
+        self.context.detail(f"{wanted.label}: from {printable(place, 300)}")
 
     def _failed(self, wanted: WantedFile, hold: "Held", error: ModelsyncError) -> None:
         """Notes an error, unless another process has taken the file over: it is waited for."""
@@ -287,11 +305,27 @@ class _BlobFetcher:
             shared=fetched.shared,
         )
 
-    def _tell(self, wanted: WantedFile, phase: "Phase", done: int = 0, place: str | None = None) -> None:
+    def _tell(
+        self,
+        wanted: WantedFile,
+        phase: "Phase",
+        done: int = 0,
+        place: str | None = None,
+        *,
+        reused: bool = False,
+    ) -> None:
         from modelsync.transfer.progress import Event
 
         size = wanted.file.size
-        self.context.tell(Event(phase, wanted.label, done, size, done if place else 0, place))
+        self.context.tell(Event(phase, wanted.label, done, size, done if reused else 0, place))
+
+
+def _host(wanted: WantedFile) -> str:
+    """The server of a file's source, or the file itself."""
+    from modelsync.net.origin import of, public_url
+
+    segment = wanted.segments[0]
+    return public_url(segment.url) if segment.is_local else str(of(segment.url))
 
 
 def _said(file: "LockedFile | Found", fetched: "Fetched") -> str | None:

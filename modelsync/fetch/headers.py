@@ -130,9 +130,7 @@ def of_blob(context: Context, label: str, blob: Path) -> Header:
         ) from None
 
 
-def beginning(
-    context: Context, wanted: WantedFile, first: int, tries: int = TRIES
-) -> tuple[Header, bytes]:
+def beginning(context: Context, wanted: WantedFile, first: int, tries: int = TRIES) -> tuple[Header, bytes]:
     """The header of a file that is to be fetched.
 
     Args:

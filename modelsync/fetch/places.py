@@ -1,8 +1,8 @@
-"""The places that a file's bytes come from, in the order in which they are tried.
+"""The places that a file's bytes come from.
 
-A new kind of place is one class with the interface of `Place` and one entry in `places`. Whatever a place gives, the
-file's digest decides about it. An older version's tensors are no place of their own: they are a part of the bytes, and
-the rest comes from the origin, so the origin's job is prepared with them (`delta.py`).
+A new kind of place is one class with the interface of `Place` and one entry in `order.places`. Whatever a place gives,
+the file's digest decides about it. An older version's tensors are no place of their own: they are a part of the bytes,
+and the rest comes from the origin or a mirror, so its job is prepared with them (`delta.py`).
 """
 
 import os
@@ -62,6 +62,9 @@ class Place(Protocol):
     def note(self, wanted: WantedFile) -> str | None:
         """What a person is told of a file that came from here; None: nothing."""
 
+    def explain(self, wanted: WantedFile, error: ModelsyncError) -> ModelsyncError:
+        """Puts a failure here into words that say what to do."""
+
     def works_offline(self, wanted: WantedFile) -> bool:
         """Whether the place may give the file without a network."""
 
@@ -81,12 +84,6 @@ class Place(Protocol):
 
     def brought(self, wanted: WantedFile, fetched: "Fetched") -> Brought:
         """What is to be said of a file that came from here."""
-
-
-def places(context: Context) -> tuple[Place, ...]:
-    """All places, in the order in which they are tried."""
-    source = SourcePlace(context)
-    return (ProjectCopy(context), NeighbourPlace(context), source, RequestedRevision(source))
 
 
 class LocalPlace:
@@ -113,6 +110,10 @@ class LocalPlace:
 
     def note(self, wanted: WantedFile) -> None:
         """Nothing: one line tells of all files of a place."""
+
+    def explain(self, wanted: WantedFile, error: ModelsyncError) -> ModelsyncError:
+        """As its source does."""
+        return wanted.explain(error)
 
     def works_offline(self, wanted: WantedFile) -> bool:
         """Whether there is a file that may be it."""
@@ -225,6 +226,10 @@ class SourcePlace:
     def note(self, wanted: WantedFile) -> None:
         """Nothing: most files come from here."""
 
+    def explain(self, wanted: WantedFile, error: ModelsyncError) -> ModelsyncError:
+        """As it does."""
+        return wanted.explain(error)
+
     def works_offline(self, wanted: WantedFile) -> bool:
         """Whether the source is a file of this machine."""
         return wanted.segments[0].is_local
@@ -242,7 +247,13 @@ class SourcePlace:
         return Brought(wanted.label, wanted.file.path, fetched.sha256, fetched.size)
 
     def job(self, wanted: WantedFile, folder: Path) -> "Job | None":
-        """Fetches the file; what the store has of it in older files is copied."""
+        """Fetches the file, where its origin may be asked."""
+        if self._context.mirror_only and not self.works_offline(wanted):
+            return None
+        return self.download(wanted, folder)
+
+    def download(self, wanted: WantedFile, folder: Path) -> "Job":
+        """Fetches the file from its segments; what the store has of it in older files is copied."""
         job = _job(self._context, wanted, folder)._replace(guesses=wanted.guesses)
         known = wanted.file.sha256 and wanted.file.size
         if wanted.guesses or self.works_offline(wanted) or not known:
@@ -271,6 +282,10 @@ class RequestedRevision:
     def note(self, wanted: WantedFile) -> str | None:
         """What settles it."""
         return wanted.moved_note(self._moved[wanted.key])
+
+    def explain(self, wanted: WantedFile, error: ModelsyncError) -> ModelsyncError:
+        """As from the source."""
+        return self._source.explain(wanted, error)
 
     def works_offline(self, wanted: WantedFile) -> bool:  # noqa: ARG002
         """No: the hub is asked."""

@@ -1,5 +1,6 @@
 """The files that are wanted in the store, and where their bytes are."""
 
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from modelsync.context import Context
 from modelsync.errors import CancelledError, HttpStatusError, ModelsyncError
 from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.names import file_name, printable
-from modelsync.store import blobs, layout
+from modelsync.store import blobs, layout, published
 
 if TYPE_CHECKING:
     from modelsync.sources.base import Found, Moved, Source
@@ -29,6 +30,7 @@ class WantedFile(NamedTuple):
         guesses: Where some of its bytes may be copied from; its digest decides.
         allow_code: Globs of files that may run code when they are loaded, as the manifest's entry has them.
         names_data: Whether a model beside it may keep its weights in it; see `content.policy.named_data`.
+        confirmed: Tells whether the file's origin publishes it with its sha256; it may be asked.
         relocate: Asks where else its source has it, if its commit is gone; None: there is no commit.
     """
 
@@ -42,6 +44,7 @@ class WantedFile(NamedTuple):
     relocate: "Callable[[], Moved | None] | None" = None
     allow_code: tuple[str, ...] = ()
     names_data: bool = False
+    confirmed: "Callable[[], bool]" = lambda: False
 
     @property
     def key(self) -> str:
@@ -66,6 +69,7 @@ class WantedFile(NamedTuple):
         )
 
 
+_OF_COMMIT = re.compile(r"/([^/]+/[^/]+)/resolve/([0-9a-f]{40})/")
 _GONE = frozenset({404, 410})
 
 
@@ -88,6 +92,7 @@ def wanted_files(
     endpoint = context.endpoint(model.request.get("endpoint"))
     wanted = set(files)
     data = named_data([file.path for file in model.files])
+    confirmer = Confirmer(context, endpoint)
     for file, reference, source in owners(model.request, model.files, context.sources()):
         if file in wanted:
             found = wanted_file(label(model.name, file), file, source, source.locate(file, endpoint, folder))
@@ -95,7 +100,48 @@ def wanted_files(
                 relocate=partial(source.relocate, file, reference, endpoint),
                 allow_code=allow_code,
                 names_data=file.path in data,
+                confirmed=partial(confirmer.confirms, source, file),
             )
+
+
+class Confirmer:
+    """Finds out whether files' origins publish them with the digests that a lock gives them.
+
+    What a hub was seen to publish is not asked again, and a hub that cannot be asked is asked once.
+
+    Args:
+        context: What to work with.
+        endpoint: The hub.
+    """
+
+    def __init__(self, context: Context, endpoint: str) -> None:
+        self._context = context
+        self._endpoint = endpoint
+        self._failed = False
+
+    def confirms(self, source: "Source", file: "LockedFile | Found") -> bool:
+        """Whether a file's source publishes it with its sha256."""
+        if file.sha256 is None or file.size is None or file.pieces:
+            return False
+        commit = _OF_COMMIT.search(file.url or "")
+        if commit is not None:
+            known = published.read(self._context.store, self._endpoint, commit[1], commit[2])
+            seen = known.files.get(file.path)
+            if seen is not None:
+                return seen.etag == file.sha256 and seen.size == file.size
+        if self._failed or not self._context.asks_origin:
+            return False
+        try:
+            found = source.publishes(file, self._endpoint)
+        except CancelledError:
+            raise
+        except ModelsyncError:
+            self._failed = True
+            return False
+        if found and commit is not None:
+            said = {file.path: published.PublishedFile(file.sha256, file.size)}
+            published.note(self._context.store, self._endpoint, commit[1], commit[2], said)
+        return found
 
 
 def wanted_file(

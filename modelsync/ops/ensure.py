@@ -171,6 +171,8 @@ def files(
     """
     from modelsync.store import roots
 
+    context.use_mirrors(known.manifest.mirrors)
+
     def keep() -> None:
         roots.write(context.store, project.lock_path, known.lock.digests, named=known.lock.digests)
 

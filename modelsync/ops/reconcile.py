@@ -32,6 +32,7 @@ def reconcile(
 ) -> SyncReport:
     """Like `sync.sync`, without the up-to-date check."""
     failures = Failures(project)
+    context.use_mirrors(project.manifest.mirrors)
     ready = prepare(context, project, options, failures)
     report, models, target, here, steps = ready.report, ready.models, ready.target, ready.here, ready.steps
     notes = report.notes if report else ()

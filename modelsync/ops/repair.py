@@ -65,6 +65,7 @@ def repair(
     """
     project = project.loaded()
     lock = lookup.require_lock(project, project.lock)
+    context.use_mirrors(project.manifest.mirrors)
     checked = verify.check(context, project, selection, full=full)
     target = install_target.target_of(project, project.manifest, None, "auto")
     if target is not None:

@@ -15,7 +15,7 @@ class Event(NamedTuple):
         done: Bytes that have arrived, those of earlier runs too. It can fall, when a file starts again.
         total: Bytes of the whole file; None: unknown.
         reused: Those of `done` that were copied in this run from other files of this machine.
-        place: The place on this machine that it was taken from whole, in words; None: it was not.
+        place: Where a file that is done came from, in words: a place on this machine, or a mirror; None: its source.
     """
 
     phase: Phase

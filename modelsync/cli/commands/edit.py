@@ -105,6 +105,7 @@ def _new_model(
 )
 @options.require_fit
 @options.adopt
+@options.mirrors
 @no_sync
 @frozen
 def add(

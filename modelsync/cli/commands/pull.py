@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @options.globs
 @options.require_fit
 @options.adopt
+@options.mirrors
 @options.transfer
 @options.events
 def pull(

@@ -43,6 +43,7 @@ class NotExecutableError(ModelsyncError):
 @options.variant
 @options.require_fit
 @options.adopt
+@options.mirrors
 @options.transfer
 @options.events
 def run(

@@ -56,6 +56,7 @@ LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
 @options.upgrades
 @options.require_fit
 @options.adopt
+@options.mirrors
 @options.hf_cache
 @options.transfer
 @options.events

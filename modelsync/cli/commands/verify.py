@@ -18,6 +18,7 @@ from modelsync.project.selection import Selection, Variant
 )
 @options.variant
 @options.adopt
+@options.mirrors
 @options.transfer
 @options.events
 def verify(

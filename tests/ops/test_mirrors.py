@@ -1,0 +1,283 @@
+"""Mirrors give bytes by digest before the origin is asked; whatever one does, the digest and the origin decide."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from modelsync.context import CallOptions
+from modelsync.errors import ModelsyncError, NotFoundError, NotSyncedError, OfflineError, UsageError
+from modelsync.install.report import SyncReport
+from modelsync.ops import sync
+from modelsync.project.project import Project
+from tests.hub import Hub
+from tests.hub.wire import Delivery, Reply, Request, text
+from tests.support.content import gguf, sha256
+from tests.support.mirrors import Odd, body, ranged, web_mirror
+from tests.support.project import MANIFEST, QUANTS, REPO, Opened, Place, brought, sync_options
+from tests.support.servers import answering
+
+DATA = QUANTS["tiny-Q4_K_M.gguf"]
+FROZEN = sync_options(frozen=True)
+
+
+@pytest.fixture
+def locked(place: Place, opened: Opened, home: Path) -> Project:
+    """A project with a lock, on a machine whose store is empty."""
+    from modelsync.ops import lock
+
+    project = place.write(MANIFEST)
+    lock.lock(opened(), project)
+    place.hub.clear()
+    return project
+
+
+def synced(opened: Opened, project: Project, *mirrors: str, only: bool = False, **more: object) -> SyncReport:
+    """Syncs as the lock says."""
+    return sync.sync(opened(CallOptions(mirrors=mirrors or None, mirror_only=only), **more), project, FROZEN)
+
+
+def places_of(report: SyncReport) -> list[str | None]:
+    """Where each file came from."""
+    return [one.place for one in report.brought]
+
+
+def test_a_web_mirror_gives_the_bytes(place: Place, locked: Project, opened: Opened) -> None:
+    """Not a byte comes from the hub, which is not asked at all; the report names the mirror."""
+    with web_mirror([DATA]) as mirror:
+        report = synced(opened, locked, mirror.url, only=True)
+    assert places_of(report) == [mirror.url]
+    assert report.bytes_fetched == len(DATA)
+    assert place.hub.seen() == []
+    assert {digest for _, digest, _ in mirror.asked} == {sha256(DATA)}
+
+
+@pytest.mark.parametrize("layout", ["{sha256}", "{sha256:2}/{sha256}", ""])
+def test_a_folder_is_a_mirror_without_a_network(
+    layout: str, place: Place, locked: Project, opened: Opened, tmp_path: Path
+) -> None:
+    """A folder of this machine works offline; its file keeps its bytes."""
+    digest = sha256(DATA)
+    file = tmp_path / "served" / (f"{digest[:2]}/{digest}" if "/" in layout else digest)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(DATA)
+    where = f"file:{tmp_path}/served/{layout}"
+    report = sync.sync(opened(CallOptions(mirrors=[where], offline=True)), locked, FROZEN)
+    assert [one.taken_from for one in report.brought] == [file]
+    assert place.hub.seen() == []
+    assert file.read_bytes() == DATA
+
+
+ODD: dict[str, Odd] = {
+    "wrong bytes": lambda request, data: ranged(request, data[:-1] + b"?"),
+    "a truncated body": lambda request, data: replace(ranged(request, data), delivery=Delivery(stop=100)),
+    "a login page": lambda _, __: Reply(
+        200, {"Content-Type": "text/html"}, body(b"<!DOCTYPE html><p>Log in")
+    ),
+    "a drip": lambda request, data: replace(ranged(request, data), delivery=Delivery(rate=20.0)),
+    "silence": lambda _, __: replace(text(200, ""), delivery=Delivery(delay=3.0, drop=True)),
+    "no answer": lambda _, __: replace(text(200, ""), delivery=Delivery(drop=True)),
+    "a failure": lambda _, __: text(500, "no"),
+    "a refusal": lambda _, __: text(401, "who are you?"),
+    "a lying 416": lambda _, data: replace(
+        text(416, "no such range", {"Content-Range": f"bytes */{len(data)}", "Content-Length": "99999"}),
+        delivery=Delivery(),
+    ),
+    "a redirect to nowhere": lambda _, __: text(302, "", {"Location": "http://127.0.0.1:1/gone"}),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_bad_mirror_costs_one_attempt_and_a_word(
+    odd: str, place: Place, locked: Project, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The origin gives the file, the mirror is asked once, and one warning says that it is left alone."""
+    monkeypatch.setenv("MODELSYNC_HTTP_TIMEOUT", "0.5")
+    said: list[str] = []
+    with web_mirror([DATA], ODD[odd]) as mirror:
+        report = synced(opened, locked, mirror.url, warn=said.append)
+    assert places_of(report) == [None]
+    assert [words for words in said if "is left alone" in words and mirror.url in words] == said
+    assert len(said) == 1
+    assert len([method for method, _, _ in mirror.asked if method == "GET"]) == 1
+
+
+def test_what_a_mirror_lacks_is_no_fault(place: Place, locked: Project, opened: Opened) -> None:
+    """It is asked for other files all the same, and nobody is warned."""
+    said: list[str] = []
+    with web_mirror([]) as mirror:
+        report = synced(opened, locked, mirror.url, warn=said.append)
+    assert places_of(report) == [None]
+    assert said == []
+    assert len(mirror.asked) == 1
+
+
+def test_a_mirror_that_failed_is_left_alone(place: Place, opened: Opened) -> None:
+    """Of many files, at most those that were on their way are asked of it; the next mirror gives all."""
+    files = {f"part/{number:03}.json": b'{"n": %d}' % number for number in range(150)}
+    place.repo.commit(files)
+    manifest = f'[models.folder]\nuri = "hf:{REPO}"\ninclude = ["part/*"]\n'
+    project = place.write(manifest)
+    sync.sync(opened(), project)
+    from modelsync.store import prune
+
+    prune.execute(opened().store, prune.clean(opened().store))
+    with web_mirror(files.values(), ODD["a failure"]) as bad, web_mirror(files.values()) as good:
+        report = synced(opened, project, bad.url, good.url, only=True)
+    assert set(places_of(report)) == {good.url}
+    assert len(report.brought) == 150
+    assert len(bad.asked) < 150
+
+
+def test_a_partial_goes_on_from_the_next_place(
+    place: Place, locked: Project, opened: Opened, home: Path
+) -> None:
+    """What a mirror brought before it broke off is not fetched again, from the origin nor from another mirror."""
+    cut: Odd = lambda request, data: replace(ranged(request, data), delivery=Delivery(stop=1000))  # noqa: E731
+    with web_mirror([DATA], cut) as mirror:
+        report = synced(opened, locked, mirror.url)
+    assert report.bytes_fetched <= len(DATA)
+    assert brought(place, "*Q4_K_M*") <= len(DATA) - 1000
+
+
+def test_wrong_bytes_of_a_mirror_do_not_cost_what_others_brought(
+    place: Place, locked: Project, opened: Opened, home: Path
+) -> None:
+    """After a wrong hash nothing is fetched twice: that mirror's bytes go, those of an earlier place stay."""
+    cut: Odd = lambda request, data: replace(ranged(request, data), delivery=Delivery(stop=1000))  # noqa: E731
+    with web_mirror([DATA], cut) as first, web_mirror([DATA], ODD["wrong bytes"]) as wrong:
+        report = synced(opened, locked, first.url, wrong.url)
+    assert places_of(report) == [None]
+    assert [span for _, _, span in wrong.asked] == [f"bytes=1000-{len(DATA) - 1}"]
+    assert brought(place, "*Q4_K_M*") == len(DATA) - 1000
+
+
+def test_credentials_do_not_go_where_a_mirror_redirects(
+    place: Place, locked: Project, opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The storage behind a mirror gets the range, and no header of the user's."""
+    seen: list[dict[str, str]] = []
+
+    def storage(request: Request) -> Reply:
+        seen.append(dict(request.headers))
+        return ranged(request, DATA)
+
+    config = tmp_path / "config.toml"
+    monkeypatch.setenv("MODELSYNC_CONFIG", str(config))
+    with answering(storage) as behind:
+        to = behind.url.replace("127.0.0.1", "localhost")
+        with web_mirror([DATA], lambda *_: text(307, "", {"Location": f"{to}/x"})) as mirror:
+            host = mirror.url.split("/")[2]
+            config.write_text(f'[hosts."{host}"]\nheaders = {{ Authorization = "Bearer secret" }}\n')
+            report = synced(opened, locked, mirror.url, only=True)
+    assert places_of(report) == [mirror.url]
+    assert mirror.headers[0]["authorization"] == "Bearer secret"
+    assert seen
+    assert all("authorization" not in headers for headers in seen)
+
+
+class TestManifest:
+    """A mirror that a manifest alone names."""
+
+    def write(self, place: Place, url: str) -> Project:
+        """A project that names the mirror."""
+        return place.write(f'[modelsync]\nmirrors = ["{url}"]\n{MANIFEST}')
+
+    def test_is_used_for_what_the_hub_lists(self, place: Place, locked: Project, opened: Opened) -> None:
+        """The hub is asked for its listing, and the mirror for the bytes."""
+        with web_mirror([DATA]) as mirror:
+            report = sync.sync(opened(), self.write(place, mirror.url), FROZEN)
+        assert places_of(report) == [mirror.url]
+        assert brought(place, "*Q4_K_M*") == 0
+
+    def test_gets_no_edited_lock_past_the_hub(self, place: Place, locked: Project, opened: Opened) -> None:
+        """A digest that the hub does not list is not asked of it, and so the sync fails."""
+        forged = gguf("evil", len(DATA) * 2)[: len(DATA)]
+        assert len(forged) == len(DATA)
+        lock = place.folder / "models.lock"
+        lock.write_text(lock.read_text().replace(sha256(DATA), sha256(forged)))
+        with web_mirror([forged]) as mirror:
+            with pytest.raises(ModelsyncError):
+                sync.sync(opened(), self.write(place, mirror.url), FROZEN)
+            assert mirror.asked == []
+
+    def test_that_the_user_trusts_is_asked_at_once(
+        self, place: Place, locked: Project, opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """`trusted-mirrors` of the user's config; then the hub need not be there."""
+        config = tmp_path / "config.toml"
+        monkeypatch.setenv("MODELSYNC_CONFIG", str(config))
+        with web_mirror([DATA]) as mirror:
+            config.write_text(f'trusted-mirrors = ["{mirror.url}"]\n')
+            options = CallOptions(mirror_only=True)
+            report = sync.sync(opened(options), self.write(place, mirror.url), FROZEN)
+        assert places_of(report) == [mirror.url]
+        assert place.hub.seen() == []
+
+    def test_may_be_no_folder(self, place: Place, locked: Project, opened: Opened) -> None:
+        """A repository names no folder of this machine."""
+        with pytest.raises(UsageError, match="no mirror that a manifest may name"):
+            sync.sync(opened(), self.write(place, "file:///srv/models"), FROZEN)
+
+
+@pytest.mark.parametrize("way", ["variable", "config"])
+def test_the_user_names_mirrors(
+    way: str,
+    place: Place,
+    locked: Project,
+    opened: Opened,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`MODELSYNC_MIRRORS`, with blanks between, and `mirrors` of the user's config; `()` is none of them."""
+    config = tmp_path / "config.toml"
+    monkeypatch.setenv("MODELSYNC_CONFIG", str(config))
+    with web_mirror([]) as empty, web_mirror([DATA]) as mirror:
+        config.write_text(f'mirrors = ["{mirror.url}"]\n' if way == "config" else "")
+        if way == "variable":
+            monkeypatch.setenv("MODELSYNC_MIRRORS", f"{empty.url}  {mirror.url}")
+        none = sync.sync(opened(CallOptions(mirrors=())), locked, sync_options(frozen=True, dry_run=True))
+        report = synced(opened, locked)
+    assert none.brought == ()
+    assert places_of(report) == [mirror.url]
+    assert bool(empty.asked) is (way == "variable")
+
+
+def test_mirror_only_never_asks_the_origin(place: Place, locked: Project, opened: Opened) -> None:
+    """Not for bytes, not to resolve; what no mirror has is an error that says so."""
+    with web_mirror([]) as mirror:
+        with pytest.raises(NotFoundError, match="does not have it"):
+            synced(opened, locked, mirror.url, only=True)
+        context = opened(CallOptions(mirrors=[mirror.url], mirror_only=True))
+        with pytest.raises(OfflineError, match="only mirrors"):
+            sync.sync(context, locked, sync_options(upgrade=True))
+    with pytest.raises(NotSyncedError, match="no mirror is named"):
+        synced(opened, locked, only=True)
+    assert place.hub.seen() == []
+
+
+def test_split_projector_and_folder_come_from_a_mirror_alone(hub: Hub, place: Place, opened: Opened) -> None:
+    """An empty store and no hub: every kind of entry is synced from digests."""
+    from modelsync.ops import lock
+
+    files = {
+        "big/x-Q4_K_M-00001-of-00002.gguf": gguf("one"),
+        "big/x-Q4_K_M-00002-of-00002.gguf": gguf("two"),
+        "mmproj-x-f16.gguf": gguf("see"),
+        "adapter.gguf": gguf("lora"),
+        "config.json": b'{"a": 1}',
+    }
+    hub.repo("user/all").commit(files)
+    project = place.write(
+        '[models.x]\nuri = "hf:user/all:Q4_K_M"\nmmproj = true\nloras = ["hf:user/all/adapter.gguf"]\n'
+        '[models.folder]\nuri = "hf:user/all"\ninclude = ["*.json"]\n'
+    )
+    lock.lock(opened(), project)
+    hub.clear()
+    from modelsync.store import prune
+
+    prune.execute(opened().store, prune.clean(opened().store))
+    with web_mirror(files.values()) as mirror:
+        report = synced(opened, project, mirror.url, only=True)
+    assert len(report.brought) == 5
+    assert hub.seen() == []
