@@ -13,6 +13,7 @@ from modelsync.project.lock_diff import Change, compare_locks
 from modelsync.project.project import LoadedProject
 from modelsync.resolve.pin import PinnedFiles, ResolvedRequest, settle
 from modelsync.resolve.pinned_commits import at_pinned_commits, confirms, unmoved
+from modelsync.resolve.published import learn
 from modelsync.resolve.resolver import Query, resolve_each
 from modelsync.spec.lock import text as lock_text
 from modelsync.spec.lock.model import Lock, LockedModel
@@ -119,6 +120,8 @@ def propose(
     resolved: list[tuple[Entry, Resolution]] = []
     before = old.by_key if old is not None else {}
     answers = resolve_each(context, [_query(entry, before) for entry in moving], project.root)
+    if not dry_run:
+        learn(context, zip((entry.request for entry in moving), answers, strict=True))
     for entry, answer in zip(moving, answers, strict=True):
         if isinstance(answer, ModelsyncError):
             failures.add(entry.title, answer, entry)

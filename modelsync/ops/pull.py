@@ -219,11 +219,13 @@ def _resolve(
     context: Context, requests: Sequence[Request], failures: Failures, allow_code: tuple[str, ...]
 ) -> _Meant:
     from modelsync.resolve.pin import ResolvedRequest, settle
+    from modelsync.resolve.published import learn
     from modelsync.resolve.resolver import Query, resolve_each
 
     queries = [Query(request, _recall(context, request) or ()) for request in requests]
     resolved: list[tuple[Request, ResolvedRequest]] = []
     answers = resolve_each(context, queries, Path.cwd())
+    learn(context, zip((query.request for query in queries), answers, strict=True))
     for query, answer in zip(queries, answers, strict=True):
         if isinstance(answer, ModelsyncError):
             failures.add(_title(query.request), answer)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from modelsync.context import OFFLINE_HINT, Context
 from modelsync.errors import CancelledError, ModelsyncError, OfflineError
-from modelsync.resolve.published import learn
 from modelsync.sources import request as requests
 from modelsync.sources.base import Resolution
 from modelsync.spec.lock.model import LockedFile
@@ -78,15 +77,13 @@ def resolve_each(
         context.tell(Event("done", name, 0, None))
         return answer
 
-    answers = run_all(
+    return run_all(
         one,
         queries,
         name="resolve",
         cancel=context.cancel,
         meanwhile=_import_soon if remote and not context.offline else None,
     )
-    learn(context, zip((query.request for query in queries), answers, strict=True))
-    return answers
 
 
 def _import_soon() -> None:

@@ -155,7 +155,8 @@ def test_a_folder_of_the_store_that_leads_out_is_refused(store: Store, tmp_path:
     header_cache.keep(store, sha256(data), b"GGUF")
     sync_memo.write(store, Memo(("x",), None, {}, {}, ("/x", 1, 1), {}))
     roots.write(store, tmp_path / "models.lock", [sha256(data)])
-    (store.root / layout.LOCKS).mkdir(exist_ok=True)
+    for folder in layout.FOLDERS:
+        (store.root / folder).mkdir(exist_ok=True)
     elsewhere = tmp_path / "elsewhere"
     (store.root / name).rename(elsewhere)
     (store.root / name).symlink_to(elsewhere, target_is_directory=True)
