@@ -37,6 +37,8 @@ def kind_of(head: bytes, size: int) -> Kind:
     """
     if not size:
         return "empty"
+    if is_tar(head):  # first: a tar begins with the name of its first member, which may be any magic
+        return "tar"
     for magic, kind in _MAGICS:
         if head.startswith(magic):
             return kind
@@ -44,8 +46,6 @@ def kind_of(head: bytes, size: int) -> Kind:
         return "tflite"
     if packing(head) is not None:
         return "packed"
-    if is_tar(head):
-        return "tar"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:64].lower()
     if text.startswith(_WEB):
         return "web-page"
@@ -88,16 +88,22 @@ def packing(head: bytes) -> str | None:
 
 def is_tar(head: bytes) -> bool:
     """Whether a file begins with the header of a tar's member."""
-    return len(head) >= HEAD and head[0] not in (0, 0x20) and is_header(head[:HEAD])
+    return len(head) >= HEAD and is_header(head[:HEAD])
 
 
 def is_header(block: bytes) -> bool:
-    """Whether the checksum of a tar's header is right."""
+    """Whether the checksum of a tar's header is right: of unsigned bytes, or of signed ones as of old."""
+    field = block[_TAR_SUM]
     try:
-        said = int(block[_TAR_SUM].strip(b" \0") or b"x", 8)
+        if field[0] in (0x80, 0xFF):  # binary, as GNU tar has large numbers
+            said = int.from_bytes(field[1:], "big")
+        else:
+            said = int(field.partition(b"\0")[0].strip() or b"0", 8)
     except ValueError:
         return False
-    return said == 256 + sum(block[:148]) + sum(block[156:512])
+    counted = block[:148] + block[156:512]
+    unsigned = 256 + sum(counted)
+    return said in (unsigned, unsigned - 256 * sum(each > 0x7F for each in counted))
 
 
 def _is_ctranslate2(head: bytes) -> bool:

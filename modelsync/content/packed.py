@@ -230,7 +230,7 @@ def inner(head: bytes, member: tars.Member | None) -> Content | None:
     found = pickles.verdict(View(lambda start, end: head[start:end], size))
     if found == "pickle" or (member is not None and member.name.lower().endswith((".pkl", ".pickle"))):
         return Content("packed", code=f"{name} is a Python pickle")
-    if found == "cut" and not whole and kind == "unknown":
+    if found == "cut" and not whole:
         return Content("packed", unseen=f"{name} may be a Python pickle")
     if kind == "numpy":
         array = numpy_array.look(of_bytes(head))

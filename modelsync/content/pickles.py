@@ -23,17 +23,24 @@ _HIGHEST = 5  # protocol
 _RUNS = frozenset({"REDUCE", "NEWOBJ", "NEWOBJ_EX", "OBJ", "BUILD", "INST"})
 _PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
 _GETS = frozenset({"GET", "BINGET", "LONG_BINGET"})
-# Lines that the unpickler takes; of other opcodes any line.
+# Lines that CPython's unpicklers take, the one in C and the one in Python; of other opcodes any line. To the one in C a
+# number ends at a zero byte. Both take spaces around most numbers.
+_REST = rb"\s*(?:\0.*)?"
 _NAME = re.compile(rb"[\w.<>\x80-\xff]+")
-_LINES = {
-    "INT": re.compile(rb"\s*[+-]?\d[\dxXoOa-fA-F_]*"),
-    "LONG": re.compile(rb"\s*[+-]?\d[\d_]*L?"),
-    "FLOAT": re.compile(rb"\s*[+-]?(\d[\d_]*\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|inf|nan)"),
-    "GET": re.compile(rb"\d{1,20}"),
-    "PUT": re.compile(rb"\d{1,20}"),
-    "GLOBAL": _NAME,
-    "INST": _NAME,
+_INTEGER = rb"\s*[+-]?\d\w*"
+_NUMBERS = {
+    "INT": re.compile(rb"(?:" + _INTEGER + rb")?" + _REST, re.DOTALL),
+    "LONG": re.compile(_INTEGER + _REST, re.DOTALL),
+    "FLOAT": re.compile(
+        rb"\s*[+-]?(?:[\d_]*\.?[\d_]*(?:e[+-]?[\d_]+)?|inf|infinity|nan)" + _REST, re.DOTALL | re.IGNORECASE
+    ),
+    "GET": re.compile(rb"\s*[+-]?\d[\d_]*" + _REST, re.DOTALL),
+    "PUT": re.compile(rb"\s*[+-]?\d[\d_]*" + _REST, re.DOTALL),
 }
+_PADDED = re.compile(
+    rb"[\s\dxXoO_+-]*(?:\0.*)?", re.DOTALL
+)  # the beginning of a long line that may be a number
+_NAMES = frozenset({"GLOBAL", "INST"})
 _LENGTHS = {
     pickletools.TAKEN_FROM_ARGUMENT1: "<B",
     pickletools.TAKEN_FROM_ARGUMENT4: "<i",
@@ -57,7 +64,7 @@ def verdict(view: View) -> Verdict:
     """Whether the bytes begin with a pickle.
 
     Returns:
-        "cut": they are one so far, but the file ends before it does. Of a whole file nothing of it is run.
+        "cut": they are one so far, but the bytes that are here end before it does. Of a whole file nothing is run.
     """
     if not view.size or view.at(0, 1) not in _opcodes():
         return "other"  # what most files are
@@ -71,7 +78,7 @@ class _Walk:
         self._view = view
         self._position = 0
         self._stack: list[bool] = []  # True: a mark
-        self._memo: set[int] = set()
+        self._memo: set[int | None] = set()  # None: an index that was not made out, which may be any
         self._has_global = False
         self._stopped = False  # the last opcode ended a pickle
 
@@ -82,7 +89,10 @@ class _Walk:
         for _ in range(MAX_STEPS):
             if self._position >= self._view.size:
                 return "pickle" if self._stopped else "cut"
-            opcode = opcodes.get(self._view.at(self._position, 1))
+            code = self._view.at(self._position, 1)
+            opcode = opcodes.get(code)
+            if not code:
+                return "cut"  # of a packed file only the beginning is here
             if opcode is None:
                 return "other"
             self._position += 1
@@ -121,8 +131,11 @@ class _Walk:
                 return "cut" if self._view.size - start <= MAX_LINE else "pickle"
             self._position = end + 1
             line = self._view.at(start, min(end - start, _SHORT))
-            form = _LINES.get(opcode.name)
-            if form is not None and (end - start > _SHORT or not form.fullmatch(line)):
+            is_long = end - start > _SHORT
+            if opcode.name in _NAMES and (is_long or not _NAME.fullmatch(line)):
+                return "other"
+            number = _NUMBERS.get(opcode.name)
+            if number is not None and not (line and (_PADDED if is_long else number).fullmatch(line)):
                 return "other"
             if opcode.name == "STRING":
                 last = self._view.at(end - 1, 1)
@@ -134,6 +147,8 @@ class _Walk:
         at = self._position
         while at < min(self._view.size, self._position + MAX_LINE):
             data = self._view.at(at, _SHORT)
+            if not data:
+                return None
             found = data.find(b"\n")
             if found >= 0:
                 return at + found
@@ -162,7 +177,7 @@ class _Walk:
         if name in _PUTS:
             self._memo.add(len(self._memo) if name == "MEMOIZE" else _number(name, argument))
             return bool(stack) and not stack[-1]
-        if name in _GETS and _number(name, argument) not in self._memo:
+        if name in _GETS and not self._has(_number(name, argument)):
             return False
         if opcode.to_mark:
             if True not in stack:
@@ -173,6 +188,10 @@ class _Walk:
             if name == "OBJ" and not above:
                 return False
         return self._apply(opcode)
+
+    def _has(self, index: int | None) -> bool:
+        """Whether the memo may have something at an index."""
+        return index in self._memo or None in self._memo or (index is None and bool(self._memo))
 
     def _apply(self, opcode: _Opcode) -> bool:
         stack = self._stack
@@ -186,8 +205,14 @@ class _Walk:
         return True
 
 
-def _number(name: str, argument: bytes) -> int:
-    return int(argument) if name in ("GET", "PUT") else int.from_bytes(argument, "little")
+def _number(name: str, argument: bytes) -> int | None:
+    """The index of an opcode of the memo; None where its line is too long or odd to tell."""
+    if name not in ("GET", "PUT"):
+        return int.from_bytes(argument, "little")
+    try:
+        return int(argument.partition(b"\0")[0]) if len(argument) < _SHORT else None
+    except ValueError:
+        return None
 
 
 @cache

@@ -21,6 +21,7 @@ _LOCAL = struct.Struct("<4s2B4HL2L2H")
 _COMMENT = 0xFFFF
 _ALL_32, _ALL_16 = 0xFFFFFFFF, 0xFFFF
 _PIECE = 64 << 10
+_DISPUTED = "it may have another directory, which some programs read in place of this one"
 
 
 class ZipError(Exception):
@@ -105,7 +106,13 @@ def beginning(data: View, count: int) -> bytes:
 
 
 def _directory(view: View) -> tuple[int, int, int, int]:
-    """Where the central directory is, its bytes, its entries, and what all offsets lack."""
+    """Where the central directory is, its bytes, its entries, and what all offsets lack.
+
+    Python takes the one right before the end record, PyTorch's reader the one that the record points at.
+
+    Raises:
+        ZipError: there is none, or each of the two would find another.
+    """
     start = max(0, view.size - _END.size - _COMMENT)
     last = view.at(view.size - _END.size, _END.size)
     if last[:4] == b"PK\x05\x06" and last[-2:] == b"\0\0":
@@ -126,9 +133,14 @@ def _directory(view: View) -> tuple[int, int, int, int]:
         wide = view.at(end, _END_64.size)
         if wide[:4] != b"PK\x06\x06" or len(wide) < _END_64.size:
             raise ZipError("its directory is damaged")
+        pointed = _LOCATOR.unpack(locator)[2]
+        if pointed != end and view.at(pointed, 4) == b"PK\x06\x06":
+            raise ZipError(_DISPUTED)
         _, _, _, _, _, _, _, count, size, offset = _END_64.unpack(wide)
     if size > end:
         raise ZipError("its directory is damaged")
+    if end - size != offset and view.at(offset, 4) == b"PK\x01\x02":
+        raise ZipError(_DISPUTED)
     return end - size, size, count, end - size - offset
 
 

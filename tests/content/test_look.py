@@ -92,7 +92,30 @@ def test_a_file_that_is_not_what_its_name_says_has_a_fault(data: bytes, path: st
     assert seen(data, path).fault
 
 
+def resummed(archive: bytes, name: bytes, said: Callable[[int, int], bytes]) -> bytes:
+    """A tar whose first member has another name, and a checksum as `said` writes it of unsigned and signed bytes."""
+    block = bytearray(name.ljust(100, b"\0") + archive[100:512])
+    block[148:156] = b" " * 8
+    unsigned = sum(block)
+    block[148:156] = said(unsigned, unsigned - 256 * sum(each > 0x7F for each in block))
+    return bytes(block) + archive[512:]
+
+
+def octal(unsigned: int, _: int) -> bytes:
+    """A checksum as all programs write it."""
+    return b"%06o\0 " % unsigned
+
+
+BARE_TAR = files.tarred({"a": files.PICKLE}, form=tarfile.USTAR_FORMAT)
+LATE_PICKLE = b"GGUF\x03\0\0\0\x000X" + (200_000).to_bytes(4, "little") + bytes(200_000) + files.PICKLE[2:]
+
 CODE = {
+    "a tar of signed sums": resummed(BARE_TAR, b"\xc3\xa9", lambda _, signed: b"%06o\0 " % signed),
+    "a tar with rubbish behind its sum": resummed(BARE_TAR, b"a", lambda total, _: b"%06o\0x" % total),
+    "a tar with a binary sum": resummed(BARE_TAR, b"a", lambda total, _: b"\x80" + total.to_bytes(7, "big")),
+    "a tar whose member has no name": resummed(BARE_TAR, b"", octal),
+    "a tar whose member is called as GGUF begins": resummed(BARE_TAR, b"GGUF", octal),
+    "a tar whose member is called as a zip begins": resummed(BARE_TAR, b"PK\x03\x04", octal),
     "a pickle": files.PICKLE,
     "protocol 0": pickle.dumps({"a": [1]}, 0),
     "torch": files.TORCH,
@@ -127,7 +150,24 @@ def test_pickles_are_found_in_all_their_wraps(name: str) -> None:
     assert seen(CODE[name], "model.txt").code
 
 
+def two_directories() -> bytes:
+    """A PyTorch file to programs that follow its end record, a zip of one text to those that look right before that."""
+    torch = files.TORCH
+    end = torch.rfind(b"PK\x05\x06")
+    size, offset = struct.unpack("<LL", torch[end + 12 : end + 20])
+    local = b"PK\x03\x04" + struct.pack("<5H3L2H", 20, 0, 0, 0, 0, 0, 0, 0, 1, 0) + b"x"
+    shift = end + len(local) - offset
+    sizes = (20, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, size - 47, 0, 0, 0, (end - shift) & 0xFFFFFFFF)
+    entry = b"PK\x01\x02" + struct.pack("<6H3L5H2L", *sizes) + b"x" + b"c" * (size - 47)
+    last = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, size, offset, 0)
+    return bytes(torch[:end] + local + entry + last)
+
+
 UNSEEN = {
+    "a zip with two directories": two_directories(),
+    "an array whose type is in two words": files.numpy("ob' 'ject", files.PICKLE),
+    "a late pickle that begins as GGUF": files.zipped({"w": LATE_PICKLE}, zipfile.ZIP_DEFLATED),
+    "an endless line, packed": files.zipped({"vocab": b"V" + b"x" * 100_000}, zipfile.ZIP_DEFLATED),
     "zstd": b"\x28\xb5\x2f\xfd" + bytes(20),
     "lz4": b"\x04\x22\x4d\x18" + bytes(20),
     "7z": b"7z\xbc\xaf\x27\x1c" + bytes(20),
