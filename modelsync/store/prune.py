@@ -31,15 +31,22 @@ class Freed(NamedTuple):
 
 
 def prune(
-    store: Store, *, at_once: bool = False, unseen: bool = False, now: float | None = None
+    store: Store,
+    *,
+    at_once: bool = False,
+    unseen: bool = False,
+    max_size: int | None = None,
+    now: float | None = None,
 ) -> PrunePlan:
     """Plans to remove what no root needs. `at_once` is `--now`; with `unseen` too it is `--all`.
+
+    With `max_size`, in bytes, more goes until the blobs have no more than that; see `prune_plan.plan`.
 
     Raises:
         StoreError: the store cannot be looked at.
     """
     now = time.time() if now is None else now
-    return plan(take(store, now), now, at_once=at_once, unseen=unseen)
+    return plan(take(store, now), now, at_once=at_once, unseen=unseen, max_size=max_size)
 
 
 def clean(store: Store, *, now: float | None = None) -> PrunePlan:

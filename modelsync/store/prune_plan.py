@@ -24,6 +24,9 @@ class PrunePlan(NamedTuple):
         noticed: Roots with what is noticed about them now: since when their lock is gone or changed.
         seen: All roots that were known when this was planned.
         illegible: Roots that cannot be read: while there are any, all files stay.
+        later: Blobs that stay for some days yet, though no lock that is there names them: from when each goes, in
+            seconds since the epoch, and its bytes.
+        size: Bytes of the blobs that stay.
     """
 
     things: tuple[Thing, ...]
@@ -31,6 +34,8 @@ class PrunePlan(NamedTuple):
     noticed: Mapping[str, Root]
     seen: Mapping[str, Root | None]
     illegible: tuple[str, ...] = ()
+    later: tuple[tuple[float, int], ...] = ()
+    size: int = 0
 
     @property
     def blobs(self) -> int:
@@ -50,6 +55,7 @@ def plan(
     at_once: bool = False,
     unseen: bool = False,
     everything: bool = False,
+    max_size: int | None = None,
     grace_days: float = GRACE_DAYS,
 ) -> PrunePlan:
     """What can go from a store.
@@ -61,6 +67,8 @@ def plan(
         unseen: Do not keep what locks need that cannot be seen from here, nor what a root may need that cannot be
             read.
         everything: Keep nothing but what a process is at work on.
+        max_size: Bytes that the blobs may have: what was used longest ago goes first, pulls too, until they have no
+            more; what a living lock names stays all the same.
         grace_days: How long a root outlives its lock, and a partial that no root names its last byte.
     """
     if everything:
@@ -75,25 +83,99 @@ def plan(
     }
     illegible = {key for key, root in survey.roots.items() if root is None}
     known = {key: root for key, root in survey.roots.items() if root is not None}
-    in_use = {key for key in recent - illegible if _is_hidden(known[key], survey)}
+    in_use = {key for key in recent - illegible if is_hidden(known[key], survey)}
     noticed = {
         key: root if key in in_use else _notice(root, survey.locks, now) for key, root in known.items()
     }
     living = {
         key: root for key, root in noticed.items() if key in in_use or _lives(root, now, at_once, grace_days)
     }
-    kept = {digest for root in living.values() for digest in root.digests}
-    kept.update(digest for lock in survey.locks.values() for digest in lock.digests or ())
+    named = {digest for lock in survey.locks.values() for digest in lock.digests or ()}
     if illegible & recent:  # nobody can tell what it needs
-        kept.update(digest for thing in survey.things for digest in thing.digests or ())
+        named.update(digest for thing in survey.things for digest in thing.digests or ())
+    fresh: set[str] = set()
     if not at_once:  # a lock that reads a file to learn its digest has no root yet
-        kept.update(thing.name for thing in survey.of("blob") if thing.changed > now - DAY)
+        fresh = {thing.name for thing in survey.of("blob") if thing.changed > now - DAY}
+        if max_size is not None:
+            fresh -= {digest for root in known.values() for digest in root.digests}
+    if max_size is not None:
+        living = _within(survey, living, named | fresh, in_use, max_size)
+    kept = named | fresh | {digest for root in living.values() for digest in root.digests}
+    sizes = {thing.name: thing.bytes for thing in survey.of("blob")}
     return PrunePlan(
         ordered(_unneeded(survey, kept, now, at_once, grace_days)),
         tuple(sorted((known.keys() - living.keys()) | (illegible - recent))),
         {key: root for key, root in living.items() if root != known[key]},
         survey.roots,
         tuple(sorted(illegible & recent)),
+        _later(sizes, living, named.union(*(known[key].digests for key in in_use)), fresh, now, grace_days),
+        sum(count for digest, count in sizes.items() if digest in kept),
+    )
+
+
+def removal(survey: Survey, digests: frozenset[str]) -> PrunePlan:
+    """What goes with these files: their blobs, partials and views, and what is remembered of pulls of them.
+
+    What a process is at work on stays.
+    """
+    things = (
+        thing
+        for thing in survey.things
+        if thing.kind != "receipt" and not (thing.held or digests.isdisjoint(_shows(thing)))
+    )
+    pulls = (
+        key
+        for key, root in survey.roots.items()
+        if root is not None and root.lock is None and not root.digests.isdisjoint(digests)
+    )
+    return PrunePlan(ordered(things), tuple(sorted(pulls)), {}, survey.roots)
+
+
+def _shows(thing: Thing) -> frozenset[str]:
+    """What a thing is, shows or is to become; the key of a partial whose digest is not known yet."""
+    return thing.digests or frozenset({thing.key} if thing.kind == "partial" else ())
+
+
+def _within(
+    survey: Survey, living: Mapping[str, Root], named: set[str], in_use: set[str], most: int
+) -> dict[str, Root]:
+    """The roots that stay so that the blobs have at most so many bytes: those that were used last."""
+    sizes = {thing.name: thing.bytes for thing in survey.of("blob")}
+    staying = dict(living)
+    droppable = (
+        key
+        for key, root in living.items()
+        if key not in in_use and (root.lock is None or root.missed is not None)
+    )
+    for key in sorted(droppable, key=lambda key: (survey.used.get(key, 0.0), key)):
+        kept = named | {digest for root in staying.values() for digest in root.digests}
+        if sum(count for digest, count in sizes.items() if digest in kept) <= most:
+            break
+        del staying[key]
+    return staying
+
+
+def _later(
+    sizes: Mapping[str, int],
+    living: Mapping[str, Root],
+    named: set[str],
+    fresh: set[str],
+    now: float,
+    grace_days: float,
+) -> tuple[tuple[float, int], ...]:
+    """Blobs that only roots of locks that are gone or changed keep, or that are new: when each goes, and its bytes."""
+    ends = dict.fromkeys(fresh, now + DAY)
+    stays = set(named)
+    for root in living.values():
+        if root.lock is None or root.missed is None:
+            stays |= root.digests
+        else:
+            end = root.missed + grace_days * DAY
+            ends.update({digest: max(end, ends.get(digest, end)) for digest in root.digests})
+    return tuple(
+        sorted(
+            (end, sizes[digest]) for digest, end in ends.items() if digest in sizes and digest not in stays
+        )
     )
 
 
@@ -105,7 +187,7 @@ def _notice(root: Root, locks: Mapping[str, LockSeen], now: float) -> Root:
     return root._replace(missed=missed)
 
 
-def _is_hidden(root: Root, survey: Survey) -> bool:
+def is_hidden(root: Root, survey: Survey) -> bool:
     """Whether it cannot be seen from here what became of the lock of a root: another container's, another machine's."""
     if root.lock is None:
         return False

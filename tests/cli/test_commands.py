@@ -12,6 +12,8 @@ from tests.support.command_line import COMMAND, Cli
 from tests.support.content import damage, gguf
 from tests.support.project import MANIFEST, REPO
 
+GONE = f" - {REPO}:Q4_K_M  2.9 KiB\nremoved 1 file, 2.9 KiB\n"
+
 
 def test_path_prints_one_path_and_nothing_else(synced: Cli) -> None:
     """By name and by URI; whatever else there is to say goes to stderr."""
@@ -169,34 +171,37 @@ def test_a_header_goes_to_the_servers_of_its_uris_alone(empty: Cli) -> None:
 
 
 def test_the_store_is_shown_pruned_and_emptied(synced: Cli, store_root: Path) -> None:
-    """`cache dir|size|list|prune|clean`; `clean` asks first, and does nothing where nobody can answer."""
+    """`cache dir|size|list|rm|prune|clean`, in models; `clean` asks first, and does nothing where nobody can answer."""
     assert synced("cache", "dir").out == f"{store_root}\n"
     assert synced("cache", "size").out.splitlines()[0].split() == ["files", "1", "2.9", "KiB"]
     listed = synced("cache", "list").out.splitlines()
-    assert listed[0].split() == ["SHA256", "SIZE", "NEEDED", "BY", "FILE"]
-    assert listed[1].split()[1:4] == ["2.9", "KiB", "1"]
-    assert listed[1].endswith("tiny-Q4_K_M.gguf")
-    assert str(synced.lock) in synced("cache", "list", "-v").out
+    assert listed[0].split() == ["MODEL", "SIZE", "USED", "NEEDED", "BY"]
+    assert listed[1].split()[:3] == [f"{REPO}:Q4_K_M", "2.9", "KiB"]
+    assert listed[1].endswith(f"{synced.folder} (tiny)")
+    every = synced("cache", "list", "-v").out
+    assert f"needed by {synced.lock} (tiny)" in every
+    assert "  tiny-Q4_K_M.gguf\n" in every
     assert synced("cache", "prune", "--now").err == "nothing to remove\n"
     refused = synced("cache", "clean", status=2)
     assert refused.err == "error: cache clean asks first, and stdin is not a terminal\nhint: --yes answers\n"
     assert "would remove 1 file" in synced("cache", "clean", "--dry-run").err
+    assert synced("cache", "clean", "--dry-run").out == GONE.splitlines(keepends=True)[0]
     assert synced("cache", "size", "--format", "json").json["blobs"] == 1
     synced.lock.unlink()
-    assert synced("cache", "prune", "--now").err == "removed 1 file, 2.9 KiB\n"
+    assert synced("cache", "prune", "--now").err == GONE
     synced("-q", "sync")
     (root,) = (store_root / "roots-v1").iterdir()
     root.write_text(root.read_text().replace('"place": "', '"place": "another'))
     synced.lock.unlink()
     assert synced("cache", "prune", "--now").err == "nothing to remove\n"
-    assert synced("cache", "prune", "--all").err == "removed 1 file, 2.9 KiB\n"
+    assert synced("cache", "prune", "--all").err == GONE
     synced("-q", "sync")
     root.write_text("{")
     kept = synced("cache", "prune", "--now")
     assert "all files stay" in kept.err
     assert kept.err.endswith("nothing to remove\n")
     synced("-q", "sync")
-    assert synced("cache", "clean", "--yes").err.startswith("removed 1 file, ")
+    assert "\nremoved 1 file, " in synced("cache", "clean", "--yes").err
     empty = synced("cache", "list")
     assert (empty.out, empty.err) == ("", "the store is empty\n")
     assert synced("cache", "clean").err == "nothing to remove\n"

@@ -60,7 +60,7 @@ def test_names_groups_variants_and_commands_are_offered(offered: Offered) -> Non
     assert offered("modelsync sync --variant llama3=s") == ["llama3=server"]
     assert offered("modelsync sync --variant tiny=") == offered("modelsync sync --variant none=") == []
     assert offered("modelsync ca") == ["cache"]
-    assert offered("modelsync cache ") == ["dir", "size", "list", "prune", "clean", "adopt"]
+    assert offered("modelsync cache ") == ["dir", "size", "list", "rm", "prune", "clean", "adopt"]
     assert "--link-mode" in offered("modelsync sync --li")
 
 

@@ -1,4 +1,4 @@
-"""`modelsync cache dir|size|list|prune|clean|adopt`: the store."""
+"""`modelsync cache dir|size|list|rm|prune|clean|adopt`: the store."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from modelsync.cli import cache_report, sizes
 from modelsync.cli.command import Group, command
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import table, titled
@@ -15,7 +16,6 @@ from modelsync.display.terminal import is_terminal
 from modelsync.errors import CancelledError, UsageError
 
 if TYPE_CHECKING:
-    from modelsync.store.inventory import StoredBlob
     from modelsync.store.layout import Store
     from modelsync.store.prune_plan import PrunePlan
 
@@ -30,12 +30,13 @@ cache = Group(
             "dir": f"{HERE}:dir_",
             "size": f"{HERE}:size",
             "list": f"{HERE}:list_",
+            "rm": f"{HERE}:rm",
             "prune": f"{HERE}:prune",
             "clean": f"{HERE}:clean",
             "adopt": f"{HERE}:adopt",
         }
     },
-    elsewhere={"clear": "clean", "gc": "prune", "ls": "list", "path": "dir", "rm": "clean"},
+    elsewhere={"clear": "clean", "gc": "prune", "ls": "list", "path": "dir", "remove": "rm", "info": "list"},
 )
 
 
@@ -63,26 +64,21 @@ def size(invocation: Invocation) -> None:
     invocation.output.result(bytes=found.bytes, **found._asdict())
 
 
-@command("list", short_help="Show what is in the store, the largest first.")
+@command("list", short_help="Show the models in the store, the largest first.")
 def list_(invocation: Invocation) -> None:
-    """Show each file of the store, the largest first: where it came from, and how many locks and pulls need it."""
-    from modelsync.spec.names import printable
+    """Show the models in the store, the largest first: their size, when they were last used, and what needs them.
+
+    A download that broke off is shown with how far it came; the next sync or pull of it goes on from there. -v shows
+    the files of each model, and everything that needs it.
+    """
+    from modelsync.ops.cache import models
     from modelsync.store import inventory
 
-    rows = inventory.rows(_store())
+    store = _store()
+    found = models.stored(store)
     output = invocation.output
-    lines = titled(
-        ["sha256", "size", "needed by", "file"],
-        [(row.sha256[:12], units.size(row.size), str(len(row.needed_by)), _title(row)) for row in rows],
-        right=[1, 2],
-    )
-    if invocation.verbose:
-        needers = [[f"  {printable(needer, 1000)}" for needer in row.needed_by] for row in rows]
-        lines = lines[:1] + [
-            line for head, rest in zip(lines[1:], needers, strict=True) for line in (head, *rest)
-        ]
-    if rows:
-        output.lines(lines)
+    if found.models:
+        output.lines(cache_report.model_lines(found, every=bool(invocation.verbose)))
     else:
         output.words("the store is empty")
     output.result(
@@ -94,9 +90,43 @@ def list_(invocation: Invocation) -> None:
                 "origins": [origin._asdict() for origin in row.origins],
                 "needed_by": list(row.needed_by),
             }
-            for row in rows
-        ]
+            for row in inventory.rows(store)
+        ],
+        models=cache_report.model_values(found),
     )
+
+
+@command("rm", short_help="Remove models from the store.")
+@click.argument("words", metavar="WHAT...", nargs=-1, required=True)
+@click.option("--force", "-f", is_flag=True, help="Remove also what a project needs.")
+@click.option("--dry-run", is_flag=True, help="Remove nothing; say what would go.")
+def rm(invocation: Invocation, words: tuple[str, ...], force: bool, dry_run: bool) -> None:
+    """Remove models from the store, and what has arrived of them.
+
+    \b
+    WHAT is one of
+      llama3                      a name in models.lock
+      hf:user/model:QUANT         a URI; without a quant: all that is here of the repo
+      user/model, user/model:Q4   as `modelsync cache list` shows it
+      5667219b536d                a sha256, or how it begins
+
+    What the lock of a project names stays, unless --force is given: the next sync would fetch it again.
+    """
+    from modelsync.errors import ModelsyncError
+    from modelsync.ops.cache import models, removal
+
+    lock = None
+    try:
+        lock = invocation.project().lock_path
+    except ModelsyncError:
+        if invocation.manifest or invocation.package:
+            raise
+    store = _store()
+    found = models.stored(store)
+    going = removal.removal(found, words, lock=lock, force=force)
+    if going.busy:
+        invocation.output.words(f"{units.count(going.busy, 'file')} stay: a process is at work on them")
+    _carry_out(invocation, store, going.plan, dry_run=dry_run)
 
 
 @command("prune", short_help="Remove what no lock and no pull needs.")
@@ -104,20 +134,31 @@ def list_(invocation: Invocation) -> None:
 @click.option(
     "--all", "unseen", is_flag=True, help="As --now; forget locks that cannot be seen from here, too."
 )
+@click.option(
+    "--max-size",
+    type=sizes.SizeParam(),
+    metavar="SIZE",
+    help="Remove also what was used longest ago, until the files have 8GiB, say.",
+)
 @click.option("--dry-run", is_flag=True, help="Remove nothing; say what would go.")
-def prune(invocation: Invocation, at_once: bool, unseen: bool, dry_run: bool) -> None:
+def prune(invocation: Invocation, at_once: bool, unseen: bool, max_size: int | None, dry_run: bool) -> None:
     """Remove files that no lock needs any more, 30 days after their lock was first seen gone or changed.
 
     What has been pulled by its URI stays. --now does not wait: it keeps what the locks that are there name, and what
     a project needs whose folder cannot be seen from here (another container's, another machine's) until 30 days after
     it was last used. --all keeps only what the locks that are there name.
+
+    --max-size goes on with what was used longest ago, pulled models too, and never takes what a lock names.
     """
     from modelsync.store import prune as pruning
 
     store = _store()
-    _carry_out(
-        invocation, store, pruning.prune(store, at_once=at_once or unseen, unseen=unseen), dry_run=dry_run
-    )
+    plan = pruning.prune(store, at_once=at_once or unseen, unseen=unseen, max_size=max_size)
+    _carry_out(invocation, store, plan, dry_run=dry_run)
+    if max_size is not None and plan.size > max_size:
+        invocation.output.words(
+            f"{units.size(plan.size)} stay, more than {units.size(max_size)}: projects need them, or they came today"
+        )
 
 
 @command("clean", short_help="Remove everything from the store.")
@@ -191,15 +232,6 @@ def _store() -> "Store":
     return open_store(settings.from_environment())
 
 
-def _title(row: "StoredBlob") -> str:
-    from modelsync.spec.names import printable
-
-    if not row.origins:
-        return ""
-    first = row.origins[0]
-    return printable(f"{first.repo}/{first.path}" if first.repo else first.path)
-
-
 def _ask(store: "Store", plan: "PrunePlan") -> None:
     from modelsync.spec.names import printable
 
@@ -218,6 +250,7 @@ def _ask(store: "Store", plan: "PrunePlan") -> None:
 
 def _carry_out(invocation: Invocation, store: "Store", plan: "PrunePlan", *, dry_run: bool) -> None:
     from modelsync.ops import prune as pruning
+    from modelsync.ops.cache import models
     from modelsync.spec.names import printable
     from modelsync.store import layout
 
@@ -227,10 +260,12 @@ def _carry_out(invocation: Invocation, store: "Store", plan: "PrunePlan", *, dry
         output.words(
             f"{name} in the store cannot be read and may need any file: all files stay (--all removes them)"
         )
+    later = [{"after": round(end), "bytes": count} for end, count in plan.later]
+    going = cache_report.going_lines(models.stored(store), plan) if plan.things else []
     if dry_run:
-        rows = [(thing.kind, units.size(thing.bytes), thing.name[:12]) for thing in plan.things]
-        output.lines(table(rows, right=[1]))
+        output.lines(going)
         output.words(f"would remove {units.count(plan.blobs, 'file')}, {units.size(plan.bytes)}")
+        _tell_later(invocation, plan)
         output.result(
             blobs=plan.blobs,
             bytes=plan.bytes,
@@ -238,6 +273,7 @@ def _carry_out(invocation: Invocation, store: "Store", plan: "PrunePlan", *, dry
                 {"kind": thing.kind, "name": thing.name, "path": str(thing.path), "bytes": thing.bytes}
                 for thing in plan.things
             ],
+            later=later,
         )
         return
     freed, taken = pruning.execute(store, plan)
@@ -248,13 +284,20 @@ def _carry_out(invocation: Invocation, store: "Store", plan: "PrunePlan", *, dry
     for path in freed.stuck:
         output.words(f"{printable(str(path), 1000)} is in use, and stays")
     if freed.blobs or freed.bytes:
-        output.words(f"removed {units.count(freed.blobs, 'file')}, {units.size(freed.bytes)}")
-    else:
+        output.words(*going, f"removed {units.count(freed.blobs, 'file')}, {units.size(freed.bytes)}")
+    elif not plan.later:
         output.words("nothing to remove")
+    _tell_later(invocation, plan)
     output.result(
         blobs=freed.blobs,
         bytes=freed.bytes,
         linked_bytes=freed.linked,
         taken_back=taken,
         stuck=[str(path) for path in freed.stuck],
+        later=later,
     )
+
+
+def _tell_later(invocation: Invocation, plan: "PrunePlan") -> None:
+    if plan.later:
+        invocation.output.words(cache_report.later_words(plan.later))
