@@ -20,8 +20,10 @@ class Room:
     """
 
     def __init__(self, store: "Store") -> None:
+        from modelsync.system.disks import DiskNeeds
+
         self._store = store
-        self._coming: list[tuple[Path, int]] = []
+        self._needs = DiskNeeds()
         self._keys: set[str] = set()
 
     def take(
@@ -34,7 +36,6 @@ class Room:
             copies: Folders, and the bytes that will be copied into each.
         """
         from modelsync.store import digest_lock
-        from modelsync.system.disks import require_space
         from modelsync.transfer.datafile import LARGE, allocated
         from modelsync.transfer.partial import data_path
 
@@ -43,12 +44,12 @@ class Room:
         for key, size in more.items():
             here = allocated(data_path(digest_lock.partial_of(self._store, key))) if size >= LARGE else 0
             coming += max(0, size - here)
-        wanted = [*self._coming, (self._store.root, coming), *copies]
+        needs = self._needs.add([(self._store.root, coming), *copies])
         try:
-            require_space(wanted)
+            needs.require()
         except DiskFullError as error:
             return error
-        self._coming = wanted
+        self._needs = needs
         self._keys |= more.keys()
         return None
 

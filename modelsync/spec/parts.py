@@ -57,6 +57,14 @@ def siblings(path: str) -> tuple[str, ...]:
     return tuple(part.sibling(number) for number in range(1, part.total + 1))
 
 
+def together(one: str, two: str) -> bool:
+    """Whether two paths are one file, or parts or pieces that belong together."""
+    if one == two:
+        return True
+    a, b = part_of(one), part_of(two)
+    return a is not None and b is not None and a._replace(number=b.number) == b
+
+
 def joined_name(path: str) -> str | None:
     """The name of the file that the pieces are joined into; None if `path` is not a piece."""
     part = part_of(path)

@@ -4,9 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from modelsync.errors import DiskFullError, StoreError
 from modelsync.sizes import size
@@ -51,19 +52,43 @@ def require_space(coming: Iterable[tuple[Path, int]], *, hint: str = SPACE_HINT)
     Raises:
         DiskFullError: a disk has too little space; the message names a folder on it.
     """
-    folders: dict[int, Path] = {}
-    needed: dict[int, int] = {}
-    for folder, count in coming:
-        number = device(folder)
-        folders.setdefault(number, folder)
-        needed[number] = needed.get(number, 0) + count
-    for number, folder in folders.items():
-        if not has_space(folder, needed[number]):
-            raise DiskFullError(
-                f"not enough space at {folder}: {size(needed[number])} needed, {size(free_bytes(folder))} free, "
-                f"of which {size(RESERVE)} stay free",
-                hint=hint,
-            )
+    DiskNeeds().add(coming).require(hint=hint)
+
+
+class DiskNeeds(NamedTuple):
+    """What is about to be written, by disk: the number of its file system, a folder on it, and bytes."""
+
+    by_device: Mapping[int, tuple[Path, int]] = {}
+
+    def add(self, coming: Iterable[tuple[Path, int]]) -> "DiskNeeds":
+        """With further folders and bytes. A folder is looked at once, however often it comes.
+
+        Raises:
+            StoreError: no folder of a path can be read.
+        """
+        folders: dict[Path, int] = {}
+        for folder, count in coming:
+            folders[folder] = folders.get(folder, 0) + count
+        needs = dict(self.by_device)
+        for folder, count in folders.items():
+            number = device(folder)
+            first, before = needs.get(number, (folder, 0))
+            needs[number] = first, before + count
+        return DiskNeeds(needs)
+
+    def require(self, *, hint: str = SPACE_HINT) -> None:
+        """Checks that all of it fits, and that `RESERVE` stays free on each disk.
+
+        Raises:
+            DiskFullError: a disk has too little space; the message names a folder on it.
+        """
+        for folder, count in self.by_device.values():
+            if not has_space(folder, count):
+                raise DiskFullError(
+                    f"not enough space at {folder}: {size(count)} needed, {size(free_bytes(folder))} free, "
+                    f"of which {size(RESERVE)} stay free",
+                    hint=hint,
+                )
 
 
 def same_device(a: Path, b: Path) -> bool:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsync.errors import RefusedError
-from modelsync.spec.parts import MAX_PARTS, joined_name, part_of, siblings
+from modelsync.spec.parts import MAX_PARTS, joined_name, part_of, siblings, together
 
 
 def test_a_split_model_is_named_by_any_part() -> None:
@@ -73,3 +73,25 @@ def test_each_sibling_knows_its_place(one: int, other: int, prefix: str) -> None
         assert (part.number, part.total) == (number, total)
         assert siblings(path)[number - 1] == path
         assert len(siblings(path)) == total
+
+
+@given(
+    *[
+        st.builds(
+            str.format,
+            st.sampled_from(["{}-{:05d}-of-{:05d}.gguf", "{}.gguf.part{}of{}", "{}.gguf"]),
+            st.sampled_from(["m", "a/m", "m-00001-of-00002.gguf"]),
+            st.integers(0, 4),
+            st.integers(1, 4),
+        )
+    ]
+    * 2
+)
+def test_two_names_belong_together_if_each_is_among_the_siblings_of_the_other(one: str, two: str) -> None:
+    """Told without making the names of all of them."""
+    assert together(one, two) == (one in siblings(two)) == (two in siblings(one))
+
+
+def test_belonging_together_needs_no_list_of_all_parts() -> None:
+    """A lock of a thousand parts compares each with the request: a list for each would be a million names."""
+    assert together("m-00001-of-99999.gguf", "m-99999-of-99999.gguf")  # of so many, no list is made at all

@@ -30,6 +30,28 @@ def test_a_reserve_of_the_disk_stays_free(tmp_path: Path, monkeypatch: pytest.Mo
     disks.require_space([(tmp_path, 0)])
 
 
+def test_needs_that_come_one_by_one_are_those_that_come_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And each folder is looked at when it comes, not again with every one after it."""
+    looked: list[Path] = []
+
+    def device(path: Path) -> int:
+        looked.append(path)
+        return 1
+
+    monkeypatch.setattr(disks, "free_bytes", lambda _: 256 * MiB + 10)
+    monkeypatch.setattr(disks, "device", device)
+    needs = disks.DiskNeeds()
+    for number in range(10):
+        needs = needs.add([(tmp_path / str(number), 1)])
+    needs.require()
+    assert len(looked) == 10
+    with pytest.raises(DiskFullError, match="11 B needed"):
+        needs.add([(tmp_path, 1)]).require()
+    needs.require()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_another_file_system_is_another_device(tmp_path: Path) -> None:
     """/proc is never where files are kept."""

@@ -26,7 +26,7 @@ from modelsync.spec.lock.model import (
 )
 from modelsync.spec.lock.origin import RequestReferences, asked, check_hashes, check_origin
 from modelsync.spec.names import check_name, clash, path_fault, printable
-from modelsync.spec.parts import MAX_PARTS, joined_name, siblings
+from modelsync.spec.parts import MAX_PARTS, joined_name, part_of, siblings
 from modelsync.spec.roles import ROLES
 from modelsync.spec.toml import toml_value
 
@@ -159,9 +159,15 @@ def _check_whole(files: tuple[LockedFile, ...], wanted: RequestReferences) -> No
     for file in files:
         if joined_name(file.path) is not None:
             raise LockfileError(f"{printable(file.path)}: it is a piece, no file of its own")
-        whole = siblings(file.path)
-        if whole != (models if file.role == "model" else (file.path,)):
-            raise LockfileError(f"{printable(file.path)}: not all of its parts are there, in order, or more")
+        part = part_of(file.path) if file.role != "model" else None
+        if part is not None and part.total > 1:
+            raise _not_whole(file.path)
+    if siblings(models[0]) != models:
+        raise _not_whole(models[0])
+
+
+def _not_whole(path: str) -> LockfileError:
+    return LockfileError(f"{printable(path)}: not all of its parts are there, in order, or more")
 
 
 def _check_folder(files: tuple[LockedFile, ...], globs: Globs) -> None:

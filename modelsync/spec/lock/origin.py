@@ -13,7 +13,7 @@ from modelsync.spec.globs import MAX_GLOBS, Globs, check_glob
 from modelsync.spec.lock.keys import is_commit
 from modelsync.spec.lock.model import LockedFile
 from modelsync.spec.names import printable
-from modelsync.spec.parts import joined_name, siblings
+from modelsync.spec.parts import joined_name, together
 from modelsync.spec.pins import pins_of
 from modelsync.spec.roles import COMPANIONS, OWN_ROLES, Companion, Role
 from modelsync.spec.uri import FileUri, HfUri, OciUri, Reference, parse
@@ -137,9 +137,8 @@ def _fault(
     right = str(uri)
     if isinstance(uri, OciUri):  # the blob with the digest that is the file's own
         right = f"https://{uri.registry}/v2/{uri.repository}/blobs/sha256:{file.sha256}"
-    allowed = _siblings(right)
     for url in [piece.url for piece in file.pieces] or [file.url or ""]:
-        if url not in allowed and not (url == "" and isinstance(uri, FileUri)):
+        if not _together(url, right) and not (url == "" and isinstance(uri, FileUri)):
             return _wrong_url(url, right)
     return None
 
@@ -156,7 +155,7 @@ def _hub_fault(
         raise LockfileError("it has no commit")
     if pin is not None and pin != commit and is_commit(pin):
         return f"its commit is {commit}, and the request says {pin}"
-    if uri.path is not None and file.path not in {joined_name(uri.path), *siblings(uri.path)}:
+    if uri.path is not None and not (together(file.path, uri.path) or file.path == joined_name(uri.path)):
         return f"the request asks for `{printable(uri.path)}`"
     for path, url in [(piece.path, piece.url) for piece in file.pieces] or [(file.path, file.url or "")]:
         right = hf_url(wanted.endpoint, repo, commit, path)
@@ -170,10 +169,12 @@ def _wrong_url(url: str, right: str) -> str:
     return f"its url is `{printable(url.partition('?')[0])}`, and the request gives `{printable(right)}`"
 
 
-def _siblings(url: str) -> tuple[str, ...]:
-    """The URLs of all parts; their query is the same."""
-    base, mark, query = url.partition("?") if url.startswith("http") else (url, "", "")
-    return tuple(f"{sibling}{mark}{query}" for sibling in siblings(base))
+def _together(url: str, right: str) -> bool:
+    """Whether a URL is that of the file or of one of its parts; their query is the same."""
+    if not right.startswith("http"):
+        return together(url, right)
+    (base, *query), (wanted, *other) = url.partition("?"), right.partition("?")
+    return query == other and together(base, wanted)
 
 
 def _texts(table: Mapping[str, Any], key: str, limit: int, what: str) -> list[str]:
