@@ -8,7 +8,7 @@ number of projects share it.
 import json
 import os
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from modelsync.errors import NotSyncedError
@@ -20,7 +20,7 @@ from modelsync.store.layout import VIEWS, Store
 _TRIES = 5  # against other processes that remove or replace what is shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from modelsync.spec.lock.model import LockedFile
 
@@ -96,16 +96,23 @@ def _show(store: Store, folder: Path, contents: dict[str, str], sources: dict[st
     if contents_of(folder) != contents:
         atomic.put(store, _contents_path(folder), json.dumps({"files": contents}).encode())
     atomic.prepare(store)
+    _make_folders(folder, contents)
     for name, source in sources.items():
         target = folder / name
-        for parent in (target.parent, *target.parent.parents):
-            if parent == folder.parent:
-                break
-            if parent.is_symlink():  # what it leads to is not the store's
-                parent.unlink()
-        if not _same(source, target):
+        try:
+            _appear(store, source, target)
+        except FileNotFoundError:  # another process removed the view meanwhile
             target.parent.mkdir(parents=True, exist_ok=True)
             _appear(store, source, target)
+
+
+def _make_folders(folder: Path, names: "Iterable[str]") -> None:
+    """Makes the folders of a view, each looked at once: what a link in the place of one leads to is not the store's."""
+    inner = {parent for name in names for parent in PurePosixPath(name).parents}
+    for place in [folder / parent for parent in sorted(inner)]:
+        if place.is_symlink():
+            place.unlink()
+        place.mkdir(parents=True, exist_ok=True)
 
 
 def contents_of(folder: Path) -> dict[str, str] | None:
@@ -194,13 +201,32 @@ def _same(source: Path, target: Path) -> bool:
 
 
 def _appear(store: Store, source: Path, target: Path) -> None:
+    """Makes a blob appear at its place in a view, unless it is there."""
     from modelsync.store import clone
-    from modelsync.system.disks import require_space
 
     ways = [clone.hardlink, clone.symlink]
     if not source.is_relative_to(store.root):
         # In a container's lower layer, a hard link would first copy the whole file into the upper one.
         ways.reverse()
+    for way in ways:
+        try:
+            way(source, target)
+        except (FileExistsError, FileNotFoundError):
+            break
+        except OSError:
+            continue
+        return
+    if not _same(source, target):
+        _replace(store, source, target, ways)
+
+
+def _replace(
+    store: Store, source: Path, target: Path, ways: "Sequence[Callable[[Path, Path], None]]"
+) -> None:
+    """Puts a blob in the place of something else, or copies it."""
+    from modelsync.store import clone
+    from modelsync.system.disks import require_space
+
     temp = atomic.temporary(store)
     for way in ways:
         try:
