@@ -21,6 +21,10 @@ SMALL_FILES = 200
 SMALL = 4 * MiB
 CAP = 40_000_000  # bytes a second
 LATENCY = 0.1  # seconds from a question to its answer
+SNAPSHOT_LATENCY = 0.05  # the same, for a snapshot of a repo
+SNAPSHOT_LARGE = 4  # files beside the small ones
+TINY = 4096  # bytes
+TINY_FILES = 2000
 
 ONE_STREAM = """\
 import httpx2, ssl, sys
@@ -106,8 +110,9 @@ def source(place: Path, size: int, name: str = "m.gguf", seed: int = 0) -> Path:
 def same(digests: Mapping[str, int], folder: Path) -> None:
     """Every file that was asked for is somewhere in `folder`, byte by byte."""
     found: dict[str, int] = {}
+    sizes = set(digests.values())
     for path in folder.rglob("*"):
-        if path.is_file() and path.stat().st_size >= MiB:
+        if path.is_file() and path.stat().st_size in sizes:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             found[digest] = path.stat().st_size
@@ -199,9 +204,45 @@ def _many_files(setting: Setting) -> dict[str, list[Run]]:
         return setting.in_turn(ours, peers)
 
 
-def with_manifest(contender: Contender, manifest: str) -> Contender:
+def _snapshot(setting: Setting) -> dict[str, list[Run]]:
+    """A whole repo: small files, which are in git, and a few large ones, which are not; nothing is known before."""
+    small = {f"parts/{n}.json": source(setting.place, TINY, f"{n}.json", n) for n in range(SMALL_FILES)}
+    large = {f"w{n}.safetensors": source(setting.place, 64 * MiB, "w", n) for n in range(SNAPSHOT_LARGE)}
+    files = {**small, **large}
+    check = partial(same, {digest_of(file): file.stat().st_size for file in files.values()})
+    with Serving(delay=SNAPSHOT_LATENCY) as hub:
+        hub.repo(REPO).commit(files)
+        words = ("pull", f"hf:{REPO}", "--include", "*")
+        ours = [ours_on(hub, build, check, *words) for build in setting.builds]
+        peers = [
+            peer._replace(command=lambda _, peer=peer: list(peer.command(Path()))[:-1])  # type: ignore[misc]
+            for peer in _peers(hub, next(iter(large.values())), check, "hf download")
+        ]
+        return setting.in_turn(ours, peers)
+
+
+def _tiny_files(setting: Setting) -> dict[str, list[Run]]:
+    """The first sync of a locked model of many small files: the parts of one split model, which any build knows."""
+    names = [f"m-{n:05}-of-{TINY_FILES:05}.gguf" for n in range(1, TINY_FILES + 1)]
+    files = {name: source(setting.place, TINY, "part", seed) for seed, name in enumerate(names)}
+    check = partial(same, {digest_of(file): TINY for file in files.values()})
+    manifest = f'[models]\nm = "hf:{REPO}/{names[0]}"\n'
+    with tempfile.TemporaryDirectory() as home, Serving() as hub:
+        hub.offer(REPO, files)
+        timed(with_manifest(ours_on(hub, setting.builds[0], lambda _: None, "lock"), manifest), Path(home))
+        lock = (Path(home) / "models.lock").read_text()
+        ours = [
+            with_manifest(ours_on(hub, build, check, "sync", "--locked"), manifest, lock)
+            for build in setting.builds
+        ]
+        return setting.in_turn(ours)
+
+
+def with_manifest(contender: Contender, manifest: str, lock: str | None = None) -> Contender:
     def command(folder: Path) -> Sequence[str]:
         (folder / "models.toml").write_text(manifest)
+        if lock is not None:
+            (folder / "models.lock").write_text(lock)
         return contender.command(folder)
 
     return contender._replace(command=command)
@@ -331,6 +372,13 @@ def rows() -> tuple[Row, ...]:
             _many_files,
             {"hf download": 0.35},
         ),
+        Row(
+            "snapshot",
+            f"50 ms of latency, a repo of {SMALL_FILES} small files and {SNAPSHOT_LARGE} of 64 MiB",
+            _snapshot,
+            {"hf download": 0.50},
+        ),
+        Row("tiny", f"first sync of a locked model of {TINY_FILES} files of 4 KiB", _tiny_files, {}),
         Row("same", f"the same file asked by {SMALL_FILES} entries, 1 GiB", _same_file, {"one entry": 1.2}),
         Row(
             "verify",

@@ -49,6 +49,12 @@ class SchedulerLike(Protocol):
     def wake(self) -> None:
         """Wakes a free stream: there may be work."""
 
+    def claim(self, file: "FileState") -> tuple[OpenSegment, Claim] | None:
+        """Claims a range of a file for its own thread, in place of a stream; None if all that may work do."""
+
+    def released(self) -> None:
+        """Ends a claim of a file's own thread."""
+
     def received(self, count: int, worked: float) -> None:
         """Counts bytes of a stream, and the seconds in which it did not wait for them."""
 

@@ -18,9 +18,11 @@ from modelsync.transfer.partial import Partial
 from modelsync.transfer.provenance import sentence
 from modelsync.transfer.ranges import Ranges
 from modelsync.transfer.refetch import Refetch
-from modelsync.transfer.track import MANY, SMALLEST, Track
+from modelsync.transfer.stream import BUFFER, RangeDownload
+from modelsync.transfer.track import MANY, SMALLEST, Claim, MiB, Track
 
 READ = 2**18  # bytes of the buffer to read back and hash; one per open file
+OWN = MiB  # bytes of a file that its own thread fetches: to hand it to a stream costs more than to read it
 SYNC_EVERY = 10.0  # seconds between syncs; a power cut loses what came after the last
 
 
@@ -41,6 +43,7 @@ class FileWorker:
         self._unverified_from = MANY  # offset of the first byte that was or may be copied
         self._verified_digests: Digests | None = None  # the digests up to there
         self._small = False  # one stream fetches it all, and hashes the bytes as they come
+        self._own: tuple[OpenSegment, Claim] | None = None  # what this thread fetches itself
         self._unusable = False  # what has arrived can never become the file
         self._last_sync = time.monotonic()
 
@@ -128,7 +131,10 @@ class FileWorker:
                 (each.base + start, each.base + end) for each in segments for start, end in each.track.done
             )
             self._refetch.resumed = done.without(here.without(file.partial.ranges))
-            file.scheduler.wake()
+            if self._small and len(segments) == 1 and (self._sizes[0] or 0) <= OWN:
+                self._own = file.scheduler.claim(file)
+            if self._own is None:
+                file.scheduler.wake()
         self._delta.start()
 
     def _write_head(self) -> Ranges:
@@ -202,6 +208,8 @@ class FileWorker:
             with self._lock:
                 if self._small and not file.lent:
                     file.prefix_digests = digests
+            self._fetch_own()
+            with self._lock:
                 file.changed.wait_for(something_to_do, SYNC_EVERY)
                 if file.over or file.epoch != epoch:
                     return False
@@ -240,6 +248,18 @@ class FileWorker:
             except ModelsyncError:
                 self._reject()
                 raise
+
+    def _fetch_own(self) -> None:
+        """Fetches in this thread what was claimed for it."""
+        if self._own is None:
+            return
+        (segment, claim), self._own = self._own, None
+        room = min(BUFFER, max(512, (claim.limit or BUFFER) - claim.start))
+        try:
+            RangeDownload(self._file, segment, claim, memoryview(bytearray(room))).run()
+        finally:
+            with self._lock:
+                self._file.scheduler.released()
 
     def _check(self, count: int, epoch: int) -> None:
         head = bytes(self._read_back(memoryview(bytearray(count)), 0))

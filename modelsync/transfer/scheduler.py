@@ -139,6 +139,19 @@ class Scheduler:
         """Wakes a free stream: there may be work. Needs the lock."""
         self._work.notify()
 
+    def claim(self, file: FileState) -> tuple[OpenSegment, Claim] | None:
+        """Claims a range of a small file for its own thread, if fewer streams work than may. Needs the lock."""
+        if self._busy >= self._tuner.limit:
+            return None
+        claimed = file.claim(time.monotonic(), self._tuner.stream_rate, 1)
+        self._busy += claimed is not None
+        return claimed
+
+    def released(self) -> None:
+        """Ends a claim of a file's own thread. Needs the lock."""
+        self._busy -= 1
+        self.wake()
+
     def events(self) -> list[Event]:
         """Progress of the files that have changed since the last call; a file's first event says what it began with."""
         events = []
@@ -185,6 +198,9 @@ class Scheduler:
                     self._surplus.wait()
                     continue
                 now = time.monotonic()
+                if self._busy >= self._tuner.limit:  # files' own threads work too
+                    self._work.wait()
+                    continue
                 large = sum(not (file.closed or _is_small(file.job)) for file in self._files)
                 share = max(1, self._tuner.limit // max(1, large))
                 for file in self._files:
