@@ -8,6 +8,7 @@ import pytest
 from modelsync.errors import CancelledError, ModelsyncError
 from modelsync.transfer.downloader import Downloader
 from modelsync.transfer.jobs import Fetched, Job, Segment
+from modelsync.transfer.stream import RangeDownload
 from tests.hub import Hub, Request, Status
 from tests.support.content import noise
 from tests.support.transfers import Lab, client, held, running_threads
@@ -142,3 +143,31 @@ def test_a_cancelled_run_leaves_what_the_next_one_goes_on_with(hub: Hub, lab: La
     assert running_threads() == []
     rest = [job for job in work if job.label not in here]
     assert sorted(lab.run(*rest).done) == sorted(job.label for job in rest)
+
+
+def test_a_small_file_is_fetched_by_its_own_thread_and_counts_as_a_stream(
+    hub: Hub, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To hand it to a stream costs more than to read it; no more are read at once than there may be streams."""
+    fetch, guard = RangeDownload.run, threading.Lock()
+    now: set[str] = set()
+    most, others = 0, []
+
+    def run_and_count(self: RangeDownload) -> None:
+        nonlocal most
+        name = threading.current_thread().name
+        with guard:
+            now.add(name)
+            most = max(most, len(now))
+        if "-file-" not in name:
+            others.append(name)
+        fetch(self)
+        with guard:
+            now.discard(name)
+
+    monkeypatch.setattr(RangeDownload, "run", run_and_count)
+    done: list[str] = []
+    run(jobs(hub, lab), lambda job, _: done.append(job.label), streams=2)
+    assert sorted(done) == sorted(FILES)
+    assert most <= 2
+    assert len(others) < len(FILES)
