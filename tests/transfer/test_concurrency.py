@@ -15,7 +15,7 @@ from modelsync.transfer.file_state import FileState, OpenSegment
 from modelsync.transfer.jobs import Job, Segment
 from modelsync.transfer.local import LocalSource
 from modelsync.transfer.responses import ByteSource
-from modelsync.transfer.track import Track
+from modelsync.transfer.track import Claim, Track
 
 MB = 1_000_000
 Rate = Callable[[int], float]  # from the number of streams to bytes a second
@@ -155,6 +155,10 @@ class CrowdedCounter:
         return LocalSource(segment.url)
 
     def wake(self) -> None: ...
+
+    def claim(self, file: FileState) -> tuple[OpenSegment, Claim] | None: ...
+
+    def released(self) -> None: ...
 
     def received(self, count: int, worked: float) -> None: ...
 
