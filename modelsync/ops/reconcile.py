@@ -1,6 +1,6 @@
 """Reconciling this machine with the lock: lock x what is here -> plan -> root -> blobs -> views -> links."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,12 +76,14 @@ def reconcile(
     )
     lost = {model.name for model in unfit}
     done = done._replace(changes=tuple(change for change in changes if change.name not in lost))
+
+    def on_error(model: LockedModel, error: ModelsyncError) -> None:
+        lost.add(model.name)
+        failures.add(model.title, error)
+
+    _check_shown(context, project, [model for model in models if model.name not in lost], steps, on_error)
     if steps.steps:
         from modelsync.install.execute import carry_out
-
-        def on_error(model: LockedModel, error: ModelsyncError) -> None:
-            lost.add(model.name)
-            failures.add(model.title, error)
 
         brought = carry_out(
             context,
@@ -104,6 +106,25 @@ def reconcile(
         done = _given(context, [model for model in models if model.name not in lost], done)
     failures.raise_first(done)
     return done
+
+
+def _check_shown(
+    context: Context,
+    project: LoadedProject,
+    models: Sequence[LockedModel],
+    steps: Plan,
+    on_error: Callable[[LockedModel, ModelsyncError], None],
+) -> None:
+    """Refuses models that are shown already and may not be: another project, which permits their code, brought them."""
+    from modelsync.fetch.file_check import check_blobs
+
+    planned = {id(step.model) for step in steps.steps}
+    for model in models:
+        if id(model) not in planned:
+            try:
+                check_blobs(context, model, project.manifest.allowed_code.get(model.key, ()))
+            except ModelsyncError as error:
+                on_error(model, error)
 
 
 def _given(context: Context, models: Sequence[LockedModel], done: SyncReport) -> SyncReport:

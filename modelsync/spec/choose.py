@@ -75,7 +75,7 @@ def choose_model(
     if not firsts:
         raise NotFoundError(
             f"{repo} has no GGUF model",
-            hint="it may hold another format: look for a repo with GGUF in its name",
+            hint="name a file of it, take several with --include, or look for a repo with GGUF in its name",
         )
     if quant is not None:
         found = _with_quant(firsts, quant)

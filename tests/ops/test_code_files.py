@@ -78,6 +78,18 @@ def test_an_edited_lock_does_not_get_past(folder: Place, context: Context, opene
     assert "x.ckpt" in caught.value.message or "pytorch_model.bin" in caught.value.message
 
 
+def test_what_another_project_permits_is_refused_here(
+    folder: Place, context: Context, opened: Opened
+) -> None:
+    """The store shows the files already, since another project permits them: a sync of this one refuses them."""
+    project = _write(folder, 'exclude = ["*.py"]', 'allow-code = ["*.bin", "speaker/"]')
+    sync.sync(context, project)  # type: ignore[arg-type]
+    project = _write(folder, 'exclude = ["*.py"]')
+    for _ in range(2):
+        with pytest.raises(CodeRefusedError, match=r"x\.ckpt"):
+            sync.sync(opened(), project)  # type: ignore[arg-type]
+
+
 def test_a_packed_pickle_is_refused_as_it_arrives(place: Place, context: Context) -> None:
     """What is in a gzipped archive shows itself only then; the transfer ends before the file does."""
     noise = random.Random(3).randbytes(12 << 20)
