@@ -123,6 +123,16 @@ def brought_values(brought: Sequence["Brought"]) -> list[dict[str, Any]]:
     ]
 
 
+def source_values(brought: Sequence["Brought"]) -> list[dict[str, Any]]:
+    """How much came from each place, as programs read it: the files' own sources together first."""
+    counts: dict[str, list[int]] = {}
+    for one in sorted(brought, key=lambda one: one.place or ""):
+        counted = counts.setdefault(one.place or "source", [0, 0])
+        counted[0] += 1
+        counted[1] += one.bytes
+    return [{"place": place, "files": files, "bytes": size} for place, (files, size) in counts.items()]
+
+
 def totals(fetched: int, reused: int, seconds: float) -> str:
     """`4.6 GiB fetched, 1.2 GiB reused, 12 s`."""
     if not fetched and not reused:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from modelsync.caches.model import Candidate
     from modelsync.fetch.places import Done, Failed, Place
+    from modelsync.registry.repository import Repository
     from modelsync.spec.mirror import Mirror
     from modelsync.transfer.jobs import Fetched, Job
 
@@ -96,6 +97,7 @@ class NetworkMirror:
         self._mirror = mirror
         self._source = source
         self._last = last
+        self._repository: Repository | None = None
 
     def is_final(self, error: ModelsyncError) -> bool:
         """Only what is the matter with this machine."""
@@ -169,7 +171,13 @@ class NetworkMirror:
         return Brought(wanted.label, wanted.file.path, fetched.sha256, fetched.size, place)
 
     def _url(self, sha256: str) -> str:
-        return self._mirror.place_of(sha256)
+        if self._mirror.kind == "web":
+            return self._mirror.place_of(sha256)
+        if self._repository is None:
+            from modelsync.registry.repository import Repository
+
+            self._repository = Repository(self._context.client(), *self._mirror.repository)
+        return self._repository.blob_url(f"sha256:{sha256}")
 
     def _prepare(self, prepare: "object", job: "Job") -> "Job":
         """What the source does before the first request; raises where the mirror failed meanwhile."""

@@ -10,11 +10,14 @@ from modelsync.errors import ModelsyncError, NotFoundError, NotSyncedError, Offl
 from modelsync.install.report import SyncReport
 from modelsync.ops import sync
 from modelsync.project.project import Project
+from modelsync.project.selection import Selection
 from tests.hub import Hub
 from tests.hub.wire import Delivery, Reply, Request, text
+from tests.support.command_line import Cli
 from tests.support.content import gguf, sha256
 from tests.support.mirrors import Odd, body, ranged, web_mirror
 from tests.support.project import MANIFEST, QUANTS, REPO, Opened, Place, brought, sync_options
+from tests.support.registries import needs_registry, registry
 from tests.support.servers import answering
 
 DATA = QUANTS["tiny-Q4_K_M.gguf"]
@@ -281,3 +284,100 @@ def test_split_projector_and_folder_come_from_a_mirror_alone(hub: Hub, place: Pl
         report = synced(opened, project, mirror.url, only=True)
     assert len(report.brought) == 5
     assert hub.seen() == []
+
+
+@needs_registry
+def test_a_registry_is_a_mirror_after_a_push(
+    place: Place, opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was pushed from one machine is synced by another from the registry alone, with its login."""
+    import modelsync
+    from modelsync.store import prune
+
+    files = {
+        "big/x-Q4_K_M-00001-of-00002.gguf": gguf("one"),
+        "big/x-Q4_K_M-00002-of-00002.gguf": gguf("two"),
+        "mmproj-x-f16.gguf": gguf("see"),
+        "adapter.gguf": gguf("lora"),
+        "config.json": b'{"a": 1}',
+    }
+    place.hub.repo("user/all").commit(files)
+    project = place.write(
+        '[models.x]\nuri = "hf:user/all:Q4_K_M"\nmmproj = true\nloras = ["hf:user/all/adapter.gguf"]\n'
+        '[models.folder]\nuri = "hf:user/all"\ninclude = ["*.json"]\n'
+    )
+    sync.sync(opened(), project)
+    monkeypatch.chdir(place.folder)
+    (tmp_path / "registry").mkdir()
+    with registry(tmp_path / "registry") as there:
+        mirror = f"oci://{there.host}/team/models"
+        modelsync.push(mirror)
+        prune.execute(opened().store, prune.clean(opened().store))
+        place.hub.clear()
+        report = synced(opened, project, mirror, only=True)
+        lacking = f"oci://{there.host}/team/none"
+        prune.execute(opened().store, prune.clean(opened().store))
+        again = synced(opened, project, lacking, mirror, only=True)
+    assert set(places_of(report)) == set(places_of(again)) == {mirror}
+    assert len(report.brought) == 5
+    assert place.hub.seen() == []
+
+
+class TestExport:
+    """`export --to mirror`."""
+
+    def test_a_folder_serves_what_is_locked(self, place: Place, opened: Opened, tmp_path: Path) -> None:
+        """What it wrote is a mirror; what no lock needs goes, and a stranger's file stays."""
+        from modelsync.ops.export import mirror
+        from modelsync.store import prune
+
+        folder = tmp_path / "served"
+        project = place.write(MANIFEST)
+        sync.sync(opened(), project)
+        done = mirror.write(opened(), project, Selection(), folder)
+        assert (done.put, done.there, done.removed) == ((sha256(DATA),), (), ())
+        assert (folder / sha256(DATA)).read_bytes() == DATA
+        assert mirror.write(opened(), project, Selection(), folder).there == (sha256(DATA),)
+        prune.execute(opened().store, prune.clean(opened().store))
+        report = synced(opened, project, str(folder), only=True)
+        assert [one.taken_from for one in report.brought] == [folder / sha256(DATA)]
+
+        stranger = folder / ("0" * 64)
+        stranger.write_bytes(b"theirs")
+        place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
+        sync.sync(opened(), project, sync_options(upgrade=True))
+        done = mirror.write(opened(), project, Selection(("tiny",)), folder)
+        assert done.removed == ()  # a part
+        done = mirror.write(opened(), project, Selection(), folder)
+        assert done.removed == (sha256(DATA),)
+        assert {path.name for path in folder.iterdir()} == {sha256(gguf("new")), "0" * 64, mirror.RECORD}
+
+    def test_two_projects_share_a_folder(self, place: Place, opened: Opened, tmp_path: Path) -> None:
+        """What another lock needs is not removed."""
+        from modelsync.ops.export import mirror
+        from modelsync.project import discovery
+
+        folder = tmp_path / "served"
+        project = place.write(MANIFEST)
+        sync.sync(opened(), project)
+        other = tmp_path / "other"
+        other.mkdir()
+        (other / "models.toml").write_text(MANIFEST)
+        twin = discovery.find(manifest_path=other)
+        sync.sync(opened(), twin)
+        for each in (project, twin):
+            mirror.write(opened(), each, Selection(), folder)
+        (other / "models.toml").write_text(f'[models]\ntiny = "hf:{REPO}:Q8_0"\n')
+        twin = discovery.find(manifest_path=other)
+        sync.sync(opened(), twin)
+        assert mirror.write(opened(), twin, Selection(), folder).removed == ()
+        assert (folder / sha256(DATA)).is_file()
+
+
+def test_the_command_line_says_where_files_came_from(cli: Cli) -> None:
+    """JSON has `sources`; `-v` has a line a file."""
+    cli("-q", "lock")
+    with web_mirror([DATA]) as mirror:
+        done = cli("sync", "--frozen", "--mirror-only", "--mirror", mirror.url, "--format", "json", "-v")
+    assert done.json["sources"] == [{"place": mirror.url, "files": 1, "bytes": len(DATA)}]
+    assert f"from {mirror.url}" in done.err

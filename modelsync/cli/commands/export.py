@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from modelsync.ops.export.models import Exported
 
 HF_CACHE = "hf-cache"
+MIRROR = "mirror"
 _HELP = f"""Write the synced models, or the NAMEd ones, as other programs read them. Nothing is fetched.
 
 {" ".join(f"{name}: {each.help}." for name, each in FORMATS.items())} {HF_CACHE}: into the Hugging Face cache, as
-links, what the hub confirms that it publishes; it is asked where that is not known.
+links, what the hub confirms that it publishes; it is asked where that is not known. {MIRROR}: into a folder, as links
+or copies named by their digests, for a web server; what no lock needs any more is removed there.
 """
 
 
@@ -31,16 +33,16 @@ links, what the hub confirms that it publishes; it is asked where that is not kn
 @click.option(
     "--to",
     metavar="FORMAT",
-    type=click.Choice([*FORMATS, HF_CACHE]),
+    type=click.Choice([*FORMATS, HF_CACHE, MIRROR]),
     required=True,
-    help=f"One of {', '.join((*FORMATS, HF_CACHE))}.",
+    help=f"One of {', '.join((*FORMATS, HF_CACHE, MIRROR))}.",
 )
 @click.option(
     "-o",
     "--output",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Where to, in place of stdout; for ollama a folder, for hf-cache another cache.",
+    help="Where to, in place of stdout; for ollama and mirror a folder, for hf-cache another cache.",
 )
 @options.groups
 @options.variant
@@ -57,6 +59,9 @@ def export(
 
     if to == HF_CACHE:
         _to_hf_cache(invocation, Selection(names, groups, variant), output)
+        return
+    if to == MIRROR:
+        _to_mirror(invocation, Selection(names, groups, variant), output)
         return
     written = FORMATS[to]
     project = invocation.project()
@@ -107,6 +112,21 @@ def _to_hf_cache(invocation: Invocation, selection: Selection, root: Path | None
         refused=done.refused,
         notes=list(done.notes),
     )
+
+
+def _to_mirror(invocation: Invocation, selection: Selection, folder: Path | None) -> None:
+    """Writes and prunes a web mirror."""
+    from modelsync.ops.export import mirror
+
+    if folder is None:
+        raise UsageError("a mirror is a folder", hint="name it with --output")
+    project = invocation.project()
+    with invocation.context() as context:
+        done = mirror.write(context, project, selection, folder)
+    output = invocation.output
+    output.notes(done.notes)
+    output.words(f"{folder}: {len(done.put)} put, {len(done.there)} there, {len(done.removed)} removed")
+    output.result(to=MIRROR, output=str(folder.absolute()), **done._asdict())
 
 
 def _bytes(text: str) -> bytes:

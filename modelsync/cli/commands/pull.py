@@ -85,6 +85,7 @@ def pull(
         "notes": list(done.notes),
         "warnings": list(done.warnings),
         "brought": report.brought_values(done.brought),
+        "sources": report.source_values(done.brought),
     }
     if failed is not None:
         invocation.partial = fields

@@ -55,6 +55,7 @@ def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False, f
             notes=list(done.notes),
             warnings=[],
             brought=[],
+            sources=[],
         )
         return
     from modelsync.cli import report
@@ -78,6 +79,7 @@ def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False, f
         "notes": list(done.notes),
         "warnings": list(done.warnings),
         "brought": report.brought_values(done.brought),
+        "sources": report.source_values(done.brought),
         **({} if done.given is None else {"given": done.given}),
         **({"plan": report.plan_values(done.plan)} if dry_run else {}),
     }
