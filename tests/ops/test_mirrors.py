@@ -290,7 +290,7 @@ def test_split_projector_and_folder_come_from_a_mirror_alone(hub: Hub, place: Pl
 def test_a_registry_is_a_mirror_after_a_push(
     place: Place, opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was pushed from one machine is synced by another from the registry alone, with its login."""
+    """What was pushed from one machine is synced by another from the registry alone,."""
     import modelsync
     from modelsync.store import prune
 
