@@ -1,6 +1,7 @@
 """Asking llama.cpp: a worker that is guarded, and what its log says."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -156,7 +157,12 @@ def test_a_header_that_kills_the_worker_hurts_no_other() -> None:
 @asks_llama_cpp
 def test_a_worker_that_does_not_answer_is_ended() -> None:
     """A worker that takes too long is killed, and the request has no answer."""
-    with Breakdown(answer_seconds=0) as breakdown:
+    with Breakdown() as breakdown:
+        breakdown.devices()
+        worker = breakdown._process
+        assert worker is not None
+        os.kill(worker.pid, signal.SIGSTOP)
+        breakdown._seconds = 0.1
         assert breakdown.ask(known_header(), KNOWN_SETTINGS) is None
         assert breakdown._process is None
 
