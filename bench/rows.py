@@ -25,6 +25,7 @@ SNAPSHOT_LATENCY = 0.05  # the same, for a snapshot of a repo
 SNAPSHOT_LARGE = 4  # files beside the small ones
 TINY = 4096  # bytes
 TINY_FILES = 2000
+PARTS = 1000  # of one model: older builds take no more
 
 ONE_STREAM = """\
 import httpx2, ssl, sys
@@ -222,11 +223,12 @@ def _snapshot(setting: Setting) -> dict[str, list[Run]]:
 
 
 def _tiny_files(setting: Setting) -> dict[str, list[Run]]:
-    """The first sync of a locked model of many small files: the parts of one split model, which any build knows."""
-    names = [f"m-{n:05}-of-{TINY_FILES:05}.gguf" for n in range(1, TINY_FILES + 1)]
+    """The first sync of locked models of many small files: parts of split models, which any build knows."""
+    names = [f"m{n // PARTS}-{n % PARTS + 1:05}-of-{PARTS:05}.gguf" for n in range(TINY_FILES)]
     files = {name: source(setting.place, TINY, "part", seed) for seed, name in enumerate(names)}
     check = partial(same, {digest_of(file): TINY for file in files.values()})
-    manifest = f'[models]\nm = "hf:{REPO}/{names[0]}"\n'
+    firsts = names[::PARTS]
+    manifest = "[models]\n" + "".join(f'm{n} = "hf:{REPO}/{first}"\n' for n, first in enumerate(firsts))
     with tempfile.TemporaryDirectory() as home, Serving() as hub:
         hub.offer(REPO, files)
         timed(with_manifest(ours_on(hub, setting.builds[0], lambda _: None, "lock"), manifest), Path(home))
@@ -378,7 +380,7 @@ def rows() -> tuple[Row, ...]:
             _snapshot,
             {"hf download": 0.50},
         ),
-        Row("tiny", f"first sync of a locked model of {TINY_FILES} files of 4 KiB", _tiny_files, {}),
+        Row("tiny", f"first sync of locked models of {TINY_FILES} files of 4 KiB", _tiny_files, {}),
         Row("same", f"the same file asked by {SMALL_FILES} entries, 1 GiB", _same_file, {"one entry": 1.2}),
         Row(
             "verify",
