@@ -37,8 +37,10 @@ def notes_on(context: Context, fetched: Iterable[tuple[WantedFile, str | None]])
 
 def _note(context: Context, wanted: WantedFile, sha256: str) -> str | None:
     part = part_of(wanted.file.path)
+    if part is not None and part.number > 1:
+        return None
     blob = blobs.find(context.store, sha256, wanted.file.size)
-    if blob is None or (part is not None and part.number > 1):
+    if blob is None:
         return None
     try:
         header = headers.of_blob(context, wanted.label, blob)

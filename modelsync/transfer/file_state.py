@@ -49,6 +49,12 @@ class SchedulerLike(Protocol):
     def wake(self) -> None:
         """Wakes a free stream: there may be work."""
 
+    def offer(self, file: "FileState") -> None:
+        """Lets streams claim ranges of a file."""
+
+    def withdraw(self, file: "FileState") -> None:
+        """Ends that: nothing of the file will be claimed any more."""
+
     def claim(self, file: "FileState") -> tuple[OpenSegment, Claim] | None:
         """Claims a range of a file for its own thread, in place of a stream; None if all that may work do."""
 

@@ -71,7 +71,7 @@ class FileWorker:
             with self._lock:
                 file.closed = True
                 file.notify()
-                file.scheduler.wake()  # there is room for another file
+                file.scheduler.withdraw(file)
             try:
                 if self._delta is not None:
                     self._delta.join()
@@ -134,7 +134,7 @@ class FileWorker:
             if self._small and len(segments) == 1 and (self._sizes[0] or 0) <= OWN:
                 self._own = file.scheduler.claim(file)
             if self._own is None:
-                file.scheduler.wake()
+                file.scheduler.offer(file)
         self._delta.start()
 
     def _write_head(self) -> Ranges:
@@ -260,6 +260,8 @@ class FileWorker:
         finally:
             with self._lock:
                 self._file.scheduler.released()
+                if not segment.track.complete:  # what is left is for a stream
+                    self._file.scheduler.offer(self._file)
 
     def _check(self, count: int, epoch: int) -> None:
         head = bytes(self._read_back(memoryview(bytearray(count)), 0))

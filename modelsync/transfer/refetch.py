@@ -66,7 +66,7 @@ class Refetch:
             file.lose(doubt.ranges)
             file.reused -= copied.without(self.resumed).covered
             self.resumed = self.resumed.without(doubt.ranges)
-            file.scheduler.wake()
+            file.scheduler.offer(file)
         return doubt.ranges.spans[0][0]
 
 

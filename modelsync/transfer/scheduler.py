@@ -71,6 +71,8 @@ class Scheduler:
         self._waiting = deque(sorted(jobs, key=_largest_first))
         self._redirecting: dict[str, bool] = {}
         self._files: list[FileState] = []
+        self._opening: set[FileState] = set()  # large ones of which nothing can be claimed yet
+        self._offered: dict[FileState, None] = {}  # those of which streams may claim ranges, in order
         self._ended: list[FileState] = []
         self._threads: list[threading.Thread] = []
         self._spawned = 0  # streams that exist, busy or not
@@ -136,12 +138,28 @@ class Scheduler:
         return source
 
     def wake(self) -> None:
-        """Wakes a free stream: there may be work. Needs the lock."""
+        """Wakes a free stream, if there may be work for it. Needs the lock."""
+        if self._offered or (self._waiting and self._room):
+            self._work.notify()
+
+    def offer(self, file: FileState) -> None:
+        """Lets streams claim ranges of a file. Needs the lock."""
+        self._offered[file] = None
+        self._opening.discard(file)
         self._work.notify()
 
+    def withdraw(self, file: FileState) -> None:
+        """Ends that: nothing of the file will be claimed any more, and there is room for another. Needs the lock."""
+        self._offered.pop(file, None)
+        self._opening.discard(file)
+        self.wake()
+
     def claim(self, file: FileState) -> tuple[OpenSegment, Claim] | None:
-        """Claims a range of a small file for its own thread, if fewer streams work than may. Needs the lock."""
-        if self._busy >= self._tuner.limit:
+        """Claims a range of a small file for its own thread, if fewer streams work than may. Needs the lock.
+
+        Not while a larger file is being opened, which comes first.
+        """
+        if self._busy >= self._tuner.limit or self._opening:
             return None
         claimed = file.claim(time.monotonic(), self._tuner.stream_rate, 1)
         self._busy += claimed is not None
@@ -201,9 +219,9 @@ class Scheduler:
                 if self._busy >= self._tuner.limit:  # files' own threads work too
                     self._work.wait()
                     continue
-                large = sum(not (file.closed or _is_small(file.job)) for file in self._files)
+                large = sum(not (file.closed or _is_small(file.job)) for file in self._offered)
                 share = max(1, self._tuner.limit // max(1, large))
-                for file in self._files:
+                for file in self._offered:
                     claimed = file.claim(now, self._tuner.stream_rate, 1 if _is_small(file.job) else share)
                     if claimed is not None:
                         self._busy += 1
@@ -227,6 +245,8 @@ class Scheduler:
     def _open(self, job: Job) -> FileState:
         file = FileState(job, self)
         self._files.append(file)
+        if not _is_small(job):
+            self._opening.add(file)
         return file
 
     def _open_small(self) -> FileState | None:
