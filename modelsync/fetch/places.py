@@ -7,6 +7,7 @@ and the rest comes from the origin or a mirror, so its job is prepared with them
 
 import os
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -86,7 +87,7 @@ class Place(Protocol):
         """What is to be said of a file that came from here."""
 
 
-class LocalPlace:
+class LocalPlace(ABC):
     """Files of this machine that are taken whole, if their bytes are right.
 
     Args:
@@ -100,16 +101,17 @@ class LocalPlace:
         self._offers: dict[Path, tuple[Sought, tuple[Candidate, ...]]] = {}  # by the job's folder
         self._taken: dict[Path, tuple[Candidate, str]] = {}  # by the path of the new file
 
+    @abstractmethod
     def candidates(self, wanted: WantedFile) -> "tuple[Candidate, ...]":
         """What may be the wanted file, the likeliest first."""
-        raise NotImplementedError
 
     def is_final(self, error: ModelsyncError) -> bool:  # noqa: ARG002
         """No: it was a guess."""
         return False
 
-    def note(self, wanted: WantedFile) -> None:
+    def note(self, wanted: WantedFile) -> None:  # noqa: ARG002
         """Nothing: one line tells of all files of a place."""
+        return
 
     def explain(self, wanted: WantedFile, error: ModelsyncError) -> ModelsyncError:
         """As its source does."""
