@@ -30,7 +30,7 @@ def test_a_large_file_comes_in_ranges_over_several_connections(hub: Hub, lab: La
     assert (fetched.fetched, fetched.resumed) == (len(BIG), 0)
     assert len(hub.seen("hub")) == 1
     answers = hub.seen("cdn")
-    assert len(answers) >= 4
+    assert len({answer.connection for answer in answers}) >= 2
     assert sum(answer.sent for answer in answers) == len(BIG)
     assert fetched.etag is None, "the CDN's tag is not the hub's"
 

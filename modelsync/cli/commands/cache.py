@@ -106,7 +106,7 @@ def rm(invocation: Invocation, words: tuple[str, ...], force: bool, dry_run: boo
     \b
     WHAT is one of
       llama3                      a name in models.lock
-      hf:user/model:QUANT         a URI; without a quant: all that is here of the repo
+      hf:user/model:QUANT         a URI; without a quant: all of the repo
       user/model, user/model:Q4   as `modelsync cache list` shows it
       5667219b536d                a sha256, or how it begins
 
