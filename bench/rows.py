@@ -207,8 +207,8 @@ def _many_files(setting: Setting) -> dict[str, list[Run]]:
 
 def _snapshot(setting: Setting) -> dict[str, list[Run]]:
     """A whole repo: small files, which are in git, and a few large ones, which are not; nothing is known before."""
-    small = {f"parts/{n}.json": source(setting.place, TINY, f"{n}.json", n) for n in range(SMALL_FILES)}
-    large = {f"w{n}.safetensors": source(setting.place, 64 * MiB, "w", n) for n in range(SNAPSHOT_LARGE)}
+    small = {f"parts/{n}.part": source(setting.place, TINY, f"{n}.json", n) for n in range(SMALL_FILES)}
+    large = {f"w{n}.weights": source(setting.place, 64 * MiB, "w", n) for n in range(SNAPSHOT_LARGE)}
     files = {**small, **large}
     check = partial(same, {digest_of(file): file.stat().st_size for file in files.values()})
     with Serving(delay=SNAPSHOT_LATENCY) as hub:
