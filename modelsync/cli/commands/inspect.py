@@ -122,6 +122,8 @@ def _line(value: "Scalar", limit: int = sys.maxsize) -> str:
 def _report(found: "Inspection", *, tensors: bool, full: bool) -> Iterator[str]:
     import click
 
+    from modelsync.cli.commands.inspect_files import types_table
+
     yield click.style(_title(found), bold=True)
     facts = [fact for fact in _facts(found) if fact[1]]
     wide = max(len(label) for label, _ in facts)
@@ -132,7 +134,7 @@ def _report(found: "Inspection", *, tensors: bool, full: bool) -> Iterator[str]:
             ["key", "value"], [(printable(key), _brief(v)) for key, v in found.metadata.items()]
         )
         yield ""
-    yield from _tensors(found) if tensors else _types(found)
+    yield from _tensors(found) if tensors else types_table(found)
 
 
 def _tensors(found: "Inspection") -> list[str]:
@@ -141,23 +143,6 @@ def _tensors(found: "Inspection") -> list[str]:
         for one in found.header.tensors
     ]
     return titled(["tensor", "shape", "type", "size"], rows, right=[1, 3]) if rows else []
-
-
-def _types(found: "Inspection") -> list[str]:
-    whole = found.weight_bytes or 1
-    rows = [
-        (
-            row.type,
-            f"{row.tensors:,}",
-            units.amount(row.parameters),
-            units.size(row.bytes),
-            f"{100 * row.bytes / whole:.1f} %",
-        )
-        for row in found.types
-    ]
-    return (
-        titled(["type", "tensors", "parameters", "size", "share"], rows, right=[1, 2, 3, 4]) if rows else []
-    )
 
 
 def _title(found: "Inspection") -> str:

@@ -10,6 +10,7 @@ from modelsync.display import units
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
+    from modelsync.ops.inspect import Inspection
     from modelsync.ops.inspect_files import FilesInspection, InspectedFile
 
 _WIDE = 100  # characters of a value in a list
@@ -30,7 +31,7 @@ def report(found: "FilesInspection", *, tensors: bool, full: bool) -> Iterator[s
         yield from titled(["key", "value"], rows)
     if found.tensor_count:
         yield ""
-        yield from _tensors(found) if tensors else _types(found)
+        yield from _tensors(found) if tensors else types_table(found)
 
 
 def _facts(found: "FilesInspection") -> Iterator[tuple[str, str]]:
@@ -62,7 +63,8 @@ def _fault(one: "InspectedFile") -> str:
     return printable(content.fault or content.code or "")
 
 
-def _types(found: "FilesInspection") -> list[str]:
+def types_table(found: "Inspection | FilesInspection") -> list[str]:
+    """The types of the tensors, each with its share of the weights; nothing where there is no tensor."""
     whole = found.weight_bytes or 1
     rows = [
         (
@@ -74,7 +76,8 @@ def _types(found: "FilesInspection") -> list[str]:
         )
         for row in found.types
     ]
-    return titled(["type", "tensors", "parameters", "size", "share"], rows, right=[1, 2, 3, 4])
+    header = ["type", "tensors", "parameters", "size", "share"]
+    return titled(header, rows, right=[1, 2, 3, 4]) if rows else []
 
 
 def _tensors(found: "FilesInspection") -> list[str]:
