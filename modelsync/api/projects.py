@@ -235,6 +235,7 @@ def lock(
     upgrade: bool = False,
     upgrade_models: Sequence[str] = (),
     repin: bool = False,
+    ours: bool | None = None,
     dry_run: bool = False,
     token: str | None = None,
     endpoint: str | None = None,
@@ -255,6 +256,8 @@ def lock(
         upgrade: Ask upstream about every model, not only about those that the lock lacks.
         upgrade_models: Ask upstream about these.
         repin: Move pins to the newest commit even where it has the same files.
+        ours: Where a merge left two answers to one request in the lock: True takes that of the branch that was merged
+            into, False the other's; None: that is an error.
         dry_run: Write nothing.
         token: See `path`.
         endpoint: See `path`.
@@ -269,7 +272,7 @@ def lock(
         auth: See `path`.
     """
     from modelsync.ops import lock as ops_lock
-    from modelsync.ops.options import Upgrade
+    from modelsync.ops.options import Merging, Upgrade
 
     call = CallOptions(
         endpoint=endpoint,
@@ -284,7 +287,8 @@ def lock(
     )
     with calls.context(call, on_progress, cancel) as context:
         found = calls.find(context, manifest)
-        return ops_lock.lock(context, found, Upgrade(upgrade, upgrade_models, repin), dry_run=dry_run)
+        asked = Upgrade(upgrade, upgrade_models, repin)
+        return ops_lock.lock(context, found, asked, merging=Merging(ours), dry_run=dry_run)
 
 
 def verify(

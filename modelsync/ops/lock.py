@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from modelsync.context import Context
 from modelsync.errors import DriftError, ModelsyncError, StoreError
 from modelsync.ops.failures import Failures
-from modelsync.ops.options import Upgrade
+from modelsync.ops.options import Merging, Upgrade
 from modelsync.ops.proposal import NO_UPGRADE, LockReport, propose, write
 from modelsync.project import freshness, lookup
 from modelsync.project.project import LoadedProject, Project
@@ -17,6 +17,11 @@ from modelsync.resolve.resolver import Query, resolve_each
 from modelsync.spec.lock.model import Lock, LockedModel
 from modelsync.spec.manifest.model import Entry
 
+if TYPE_CHECKING:
+    from modelsync.project.lock_merge import Halves
+
+NO_SIDE = Merging()
+
 Result = TypeVar("Result")
 
 
@@ -25,6 +30,7 @@ def lock(
     project: Project,
     upgrade: Upgrade = NO_UPGRADE,
     *,
+    merging: Merging = NO_SIDE,
     dry_run: bool = False,
 ) -> LockReport:
     """Brings the lock up to date with the manifest.
@@ -33,10 +39,13 @@ def lock(
     asked what their request means now. An entry that cannot be resolved keeps its old place in the lock; if it has
     none, nothing is written.
 
+    Of a lock that git could not merge both sides are read: each answer to the manifest that one of them has stays.
+
     Args:
         context: What to work with.
         project: The manifest and its lock.
         upgrade: The models that upstream is asked about, though the lock has an answer.
+        merging: Which side counts where the two sides of a merge have two answers to one request.
         dry_run: Write nothing, and read no file only to learn its hash.
 
     Raises:
@@ -46,7 +55,7 @@ def lock(
     """
     project = project.loaded()
     with nullcontext() if dry_run else edited(context, project):
-        return update(context, project, upgrade, dry_run=dry_run)
+        return update(context, project, upgrade, merging=merging, dry_run=dry_run)
 
 
 def edited(context: Context, project: LoadedProject) -> AbstractContextManager[None]:
@@ -61,6 +70,7 @@ def update(
     project: LoadedProject,
     upgrade: Upgrade = NO_UPGRADE,
     *,
+    merging: Merging | None = None,
     dry_run: bool = False,
     strict: bool = False,
 ) -> LockReport:
@@ -70,13 +80,17 @@ def update(
         context: What to work with.
         project: The manifest and its lock.
         upgrade: See `lock`.
+        merging: See `lock`; None: a lock that git could not merge is an error.
         dry_run: See `lock`.
         strict: Write nothing if any model could not be resolved.
     """
 
     def attempt() -> LockReport:
         failures = Failures(project)
+        both = merge_sides(project, failures, upgrade, merging) if merging is not None else None
         proposal = propose(context, project, failures, upgrade, dry_run=dry_run)
+        if both is not None:
+            proposal = proposal._replace(old=both.ours, merged=True)
         if strict:
             failures.raise_first()
         report = proposal.report(written=not dry_run and write(project, proposal))
@@ -84,6 +98,37 @@ def update(
         return report
 
     return anew(project, attempt)
+
+
+def merge_sides(
+    project: LoadedProject, failures: Failures, upgrade: Upgrade, merging: Merging
+) -> "Halves | None":
+    """Makes one lock of the two sides that a merge left in the file; it is the project's until the file changes.
+
+    Returns:
+        The two sides; None where the lock is one.
+
+    Raises:
+        DriftError: the first by name of the models for which the two sides have two answers, with all of them.
+        LockfileError: a side cannot be read.
+    """
+    from modelsync.spec.lock.conflict import conflicted
+
+    text = project.lock_text
+    if text is None or not conflicted(text):
+        return None
+    from modelsync.project import lock_merge
+
+    both = lock_merge.halves(text, project.lock_path.name)
+    if both is None:
+        return None
+    merged = lock_merge.merge(project.manifest, both, merging.ours, upgrade.concerns)
+    for entry in project.manifest.entries:
+        if entry.key in merged.faults:
+            failures.add(entry.title, merged.faults[entry.key], entry)
+    failures.raise_first()
+    project.lock = merged.lock
+    return both
 
 
 def anew(project: LoadedProject, attempt: Callable[[], Result]) -> Result:

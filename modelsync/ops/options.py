@@ -52,6 +52,17 @@ class Upgrade(NamedTuple):
         return self.every_model or name in self.models or (self.repin and not self.models)
 
 
+class Merging(NamedTuple):
+    """That a lock which git could not merge is read, both sides of it.
+
+    Attributes:
+        ours: Which side's answer counts where both have one to the same request, and not the same: True, that of the
+            branch that was merged into; False, the other's; None: that is an error.
+    """
+
+    ours: bool | None = None
+
+
 class SyncOptions(NamedTuple):
     """What a sync was asked to do.
 

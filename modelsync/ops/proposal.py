@@ -30,7 +30,8 @@ NO_UPGRADE = Upgrade()
 class LockReport(NamedTuple):
     """What a lock came to: the lock, what changed in it, whether it was written, and notes for a person.
 
-    `unmoved` are the models whose pins stay though upstream has another commit: it has the same files.
+    `unmoved` are the models whose pins stay though upstream has another commit: it has the same files. `merged` says
+    that the file had two sides, which git could not merge; changes are then those to our side.
     """
 
     lock: Lock
@@ -39,6 +40,7 @@ class LockReport(NamedTuple):
     notes: tuple[str, ...] = ()
     bytes_fetched: int = 0
     unmoved: tuple[Change, ...] = ()
+    merged: bool = False
 
 
 class Proposal(NamedTuple):
@@ -51,6 +53,7 @@ class Proposal(NamedTuple):
         fetched: Bytes that were read to learn digests.
         whole: Whether every model that the old lock lacks could be resolved. If not, nothing is written.
         unmoved: The models whose pins stay, before and as upstream has them now.
+        merged: Whether the file has two sides of a merge: it is written even if nothing else changes.
     """
 
     old: Lock | None
@@ -59,6 +62,7 @@ class Proposal(NamedTuple):
     fetched: int = 0
     whole: bool = True
     unmoved: tuple[Change, ...] = ()
+    merged: bool = False
 
     @property
     def lock(self) -> Lock:
@@ -68,7 +72,7 @@ class Proposal(NamedTuple):
     def report(self, *, written: bool) -> LockReport:
         """What it came to."""
         changes = compare_locks(self.old, self.lock)
-        return LockReport(self.lock, changes, written, self.notes, self.fetched, self.unmoved)
+        return LockReport(self.lock, changes, written, self.notes, self.fetched, self.unmoved, self.merged)
 
 
 def propose(
@@ -159,7 +163,7 @@ def write(project: LoadedProject, proposal: Proposal) -> bool:
         UsageError: the lock would be larger than what is read.
     """
     old, new = proposal.old, proposal.new
-    if not proposal.whole or (old is not None and new == old):
+    if not proposal.whole or (old is not None and new == old and not proposal.merged):
         return False
     text = lock_text.dumps(new)
     if len(text) > MAX_TEXT:
@@ -167,7 +171,7 @@ def write(project: LoadedProject, proposal: Proposal) -> bool:
             f"the lock would be larger than {MAX_TEXT >> 20} MiB, and would not be read again",
             hint="take fewer files into folder models, or divide the models between projects",
         )
-    if old is not None and text == lock_text.dumps(old):
+    if old is not None and not proposal.merged and text == lock_text.dumps(old):
         return False
     project.write_lock(new, text)
     return True

@@ -9,7 +9,7 @@ from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 from modelsync.display import units
 from modelsync.errors import ModelsyncError, UsageError
-from modelsync.ops.options import Upgrade
+from modelsync.ops.options import Merging, Upgrade
 
 if TYPE_CHECKING:
     from modelsync.context import Context
@@ -22,21 +22,33 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Write nothing; fail if the lock is stale.")
 @click.option("--verify", is_flag=True, help="Write nothing; fail if upstream says otherwise than the lock.")
 @options.upgrades
+@options.value(
+    "merging",
+    Merging,
+    click.option(
+        "--ours/--theirs",
+        default=None,
+        help="Where a merge left two answers to one request, take that side's.",
+    ),
+)
 @click.option("--dry-run", is_flag=True, help="Write nothing; say what would change.")
 def lock(
     invocation: Invocation,
     check: bool,
     verify: bool,
     upgrade: Upgrade,
+    merging: Merging,
     dry_run: bool,
 ) -> None:
     """Write models.lock: which commit, files, sizes and digests the requests of the manifest mean.
 
     Only what the lock does not answer yet is asked upstream; -U and -P ask again. A pin whose files are unchanged
-    upstream stays at its commit; --repin moves it.
+    upstream stays at its commit; --repin moves it. Of a lock that git could not merge, both sides are read.
     """
-    if (check or verify) and (upgrade.wanted or dry_run):
-        raise UsageError("--check and --verify write nothing, and go with no upgrade and no --dry-run")
+    if (check or verify) and (upgrade.wanted or merging.ours is not None or dry_run):
+        raise UsageError(
+            "--check and --verify write nothing, and go with no upgrade, no side and no --dry-run"
+        )
     project = invocation.project()
     with invocation.context() as context:
         if check or verify:
@@ -46,7 +58,7 @@ def lock(
         from modelsync.ops.proposal import LockReport
 
         try:
-            done = ops_lock.lock(context, project, upgrade, dry_run=dry_run)
+            done = ops_lock.lock(context, project, upgrade, merging=merging, dry_run=dry_run)
         except ModelsyncError as error:
             if isinstance(error.report, LockReport):
                 tell(invocation, project, error.report, dry_run=dry_run, failed=True)
@@ -75,7 +87,9 @@ def tell(
     output = invocation.output
     name = project.lock_path.name
     output.notes(done.notes)
-    if changes or done.written:
+    if done.merged:
+        output.words(f"{name}: both sides of the merge are read; these are the changes to ours")
+    if changes or done.written or done.merged:
         output.words(
             *report.change_lines(changes),
             f"{name} would be written"

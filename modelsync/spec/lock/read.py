@@ -20,4 +20,12 @@ def parse(text: str, *, where: str = "models.lock") -> Lock:
     from modelsync.spec.lock.check import lock
     from modelsync.spec.toml import loads
 
-    return lock(loads(text, where, LockfileError, limit=MAX_TEXT), where)
+    try:
+        document = loads(text, where, LockfileError, limit=MAX_TEXT)
+    except LockfileError as fault:
+        from modelsync.spec.lock.conflict import conflicted
+
+        if not conflicted(text):
+            raise
+        raise LockfileError(fault.message, hint="`modelsync lock` reads both sides of the merge") from None
+    return lock(document, where)
