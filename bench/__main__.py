@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import pairs, registries, report, rows, startup, updates
+from bench import fleet, pairs, registries, report, rows, startup, updates
 from bench.builds import INSTALLED, NoSuchCommitError, make_pair, pair
 from bench.rows import Row
 from bench.timing import Run, Setting
@@ -29,12 +29,21 @@ def main() -> None:
     options = parser.parse_args()
     if options.pairs is not None and options.against is None:
         parser.error("--pairs needs --against")
+    if options.smaller < 1 or options.smaller > 1024:
+        parser.error("--smaller is from 1 to 1024")
+    if options.smaller > 1 and not options.row:
+        parser.error("--smaller needs --row: no page is written of smaller files")
     if options.pairs is not None and options.pairs < 1:
         parser.error("--pairs is at least 1")
     compared = options.against is not None or options.builds is not None
     table = {
         row.key: row
-        for row in (*(startup.rows() if compared else ()), *rows.rows(), *updates.rows(), *registries.rows())
+        for row in (
+            *(startup.rows() if compared else ()),
+            *rows.rows(),
+            *updates.rows(),
+            *registries.rows(options.smaller),
+        )
     }
     try:
         wanted = chosen(options.row or (pairs.ROWS if options.against else table), table)
@@ -57,13 +66,18 @@ def main() -> None:
                 make_pair(options.against, folder)
             except NoSuchCommitError as error:
                 parser.error(str(error))
-            results = [apart(row, place, options.pairs or pairs.count(row), folder) for row in wanted]
+            results = [
+                apart(row, place, options.pairs or pairs.count(row), folder, smaller=options.smaller)
+                for row in wanted
+            ]
             print("\n".join(pairs.table(results, options.against)))
         else:
-            results = [apart(row, place, options.rounds) for row in wanted]
+            results = [apart(row, place, options.rounds, smaller=options.smaller) for row in wanted]
             print("\n".join(report.tables(results)))
     if not options.row and not options.against:
-        report.write(results, options.rounds)
+        clients = fleet.tables()
+        print("\n".join(clients))
+        report.write(results, options.rounds, clients)
         startup.main()
     failed = [result for result in results if result.failure]
     if failed:
@@ -97,6 +111,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help=f"with --against: how many pairs a row has ({pairs.STARTUP_PAIRS} for start-up, {pairs.PAIRS} for others)",
     )
+    parser.add_argument(
+        "--smaller",
+        type=int,
+        default=1,
+        metavar="N",
+        help="make the files of the rows about registries N times smaller: to see that they run, not to learn how fast",
+    )
     parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--builds", type=Path, help=argparse.SUPPRESS)
     return parser
@@ -125,7 +146,9 @@ def measured(row: Row, setting: Setting) -> dict[str, Any]:
         return {"failure": f"{type(error).__name__}: {error}"}
 
 
-def apart(row: Row, place: Path, rounds: int, builds: Path | None = None) -> report.Result:
+def apart(
+    row: Row, place: Path, rounds: int, builds: Path | None = None, *, smaller: int = 1
+) -> report.Result:
     """Measures a row in a process of its own, so that no row's servers are there in another.
 
     Args:
@@ -133,12 +156,14 @@ def apart(row: Row, place: Path, rounds: int, builds: Path | None = None) -> rep
         place: Where the files to serve are made and kept.
         rounds: How often each contender runs.
         builds: The folder of the two builds to compare; None: the installed modelsync and its peers.
+        smaller: By how much the files of rows about registries are smaller.
     """
     print(f"{row.title} …", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         into = Path(folder) / "runs.json"
         command = [sys.executable, "-m", "bench", "--row", row.key, "--rounds", str(rounds)]
         command += ["--place", str(place), "--into", str(into)]
+        command += ["--smaller", str(smaller)]
         command += ["--builds", str(builds)] if builds is not None else []
         status = subprocess.run(command, check=False).returncode
         found: dict[str, Any] = (

@@ -1,4 +1,4 @@
-"""A line of so many bytes a second, all connections together, to a server on this machine; it counts its bytes."""
+"""A line of so many bytes a second, all connections together, to a server on this machine; it counts both ways."""
 
 import contextlib
 import socket
@@ -20,6 +20,7 @@ class Line:
     Attributes:
         port: Its own.
         sent: Bytes that the server has sent, heads of answers among them.
+        received: Bytes that it was sent, heads of requests among them.
         free: Whether there is no limit just now.
     """
 
@@ -29,6 +30,7 @@ class Line:
         self._lock = threading.Lock()
         self._closed = False
         self.sent = 0
+        self.received = 0
         self.free = False
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
@@ -51,15 +53,17 @@ class Line:
             threading.Thread(target=self._carry, args=(near, far, False), daemon=True).start()
             threading.Thread(target=self._carry, args=(far, near, True), daemon=True).start()
 
-    def _carry(self, source: socket.socket, to: socket.socket, limited: bool) -> None:
+    def _carry(self, source: socket.socket, to: socket.socket, answers: bool) -> None:
         buffer = memoryview(bytearray(BUFFER))
         with contextlib.suppress(OSError):
             while count := source.recv_into(buffer):
-                if limited:
-                    with self._lock:
+                with self._lock:
+                    if answers:
                         self.sent += count
-                    if not self.free:
-                        self._limit.pay(count, lambda: self._closed)
+                    else:
+                        self.received += count
+                if answers and not self.free:
+                    self._limit.pay(count, lambda: self._closed)
                 to.sendall(buffer[:count])
         for one in (source, to):
             with contextlib.suppress(OSError):

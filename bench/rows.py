@@ -51,7 +51,7 @@ INSTALL = {
     "openssl": "apt install openssl",
     "b3sum": "apt install b3sum (in its place: the blake3 package over mmap, all cores)",
     "skopeo": "apt install skopeo",
-    "docker-registry": "apt install docker-registry (without it there is no row of a push)",
+    "docker-registry": "apt install docker-registry (without it there is no row of a registry)",
     "nginx": "apt install nginx-light (in its place: the test suite's hub in Python)",
 }
 
@@ -64,8 +64,8 @@ class Row(NamedTuple):
         title: What it is.
         measure: Does it in a setting; the runs of each contender.
         bounds: The most that modelsync may take of a contender's time.
-        whole: Bytes of the files, where it counts how many of them the server sends; else 0.
-        share: The most of those that it may send to modelsync.
+        whole: Bytes of the files, where it counts how many of them go over the line; else 0.
+        share: The most of those that may go to modelsync, or from it.
     """
 
     key: str

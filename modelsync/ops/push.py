@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import NotSyncedError, UsageError
+from modelsync.errors import CancelledError, ModelsyncError, NotSyncedError, UsageError
 from modelsync.fetch.wanted import label
 from modelsync.install import present
 from modelsync.ops.failures import Failures
@@ -17,6 +17,7 @@ from modelsync.registry import limits
 from modelsync.registry.artifact import digest_tag, name_tag
 from modelsync.registry.forms import Form
 from modelsync.registry.repository import Repository
+from modelsync.resolve.licenses import Licenses
 from modelsync.sizes import size as size_text
 from modelsync.spec.names import printable
 from modelsync.spec.uri import OciUri
@@ -107,6 +108,8 @@ def push(
     warnings = _warnings(repository.registry, jobs, options.form, context.max_rate)
     for warning in warnings:
         context.warn(warning)
+    if options.form == "modelpack":
+        notes += _find_licenses(context, jobs)
     work = Sending(context, repository, failures, options)
     jobs = work.prepare(jobs)
     there, outgoing = work.missing(jobs)
@@ -172,6 +175,20 @@ def _here(
         raise UsageError("there is no model to push", hint="`modelsync add NAME URI` makes one")
     notes = tuple(f"{model.title} is not on this machine, and was left out" for model in absent)
     return sorted(jobs, key=lambda job: (job.model.name, job.model.variant or "")), notes
+
+
+def _find_licenses(context: Context, jobs: Sequence[PushJob]) -> tuple[str, ...]:
+    """Finds the license files that go along; notes of the models whose are not known."""
+    licenses = Licenses(context)
+    notes = []
+    for job in jobs:
+        try:
+            job.texts = {text.path: text.data for text in licenses.of(job.model)}
+        except CancelledError:
+            raise
+        except ModelsyncError as error:
+            notes.append(f"{job.model.title} goes without its license file, if it has one: {error.message}")
+    return tuple(notes)
 
 
 def _check_tags(jobs: Sequence[PushJob]) -> None:

@@ -1,7 +1,7 @@
 """The work of a push: which blobs are lacking, sending them side by side, and the manifests last."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar, cast
@@ -12,7 +12,7 @@ from modelsync.fetch.wanted import label
 from modelsync.ops.failures import Failures
 from modelsync.ops.options import PushOptions
 from modelsync.registry import image as images
-from modelsync.registry.artifact import Artifact, Layer, raw_layers
+from modelsync.registry.artifact import Artifact, Document, Layer, has_all_of, raw_layers, text_layers
 from modelsync.registry.modelpack import modelpack
 from modelsync.registry.repository import MANIFEST_LIMIT, Repository
 from modelsync.registry.upload import Blob, mount, upload
@@ -35,6 +35,7 @@ class PushJob:
     Attributes:
         model: What is locked.
         paths: Its files.
+        texts: License files that its repos have beside them, by path.
         artifact: What it becomes, once that is known.
         tags: All that it is to have.
         missing_tags: Those that do not point at it yet; with the first one its blobs may be missing too.
@@ -44,6 +45,7 @@ class PushJob:
     def __init__(self, model: LockedModel, paths: Sequence[Path]) -> None:
         self.model = model
         self.paths = tuple(paths)
+        self.texts: Mapping[str, bytes] = {}
         self.artifact: Artifact | None = None
         self.tags: tuple[str, ...] = ()
         self.missing_tags: tuple[str, ...] = ()
@@ -89,13 +91,13 @@ class Sending:
                     f"registries take {MANIFEST_LIMIT}",
                     hint="name fewer files with `include`",
                 )
-            tags = list(job.tags)
-            if not self._has(tags[0], job.made.manifest.digest):
+            found = self._repository.manifest(job.tags[0])
+            if found is not None and has_all_of(found.data, job.made.manifest.data):
+                job.artifact = job.made._replace(manifest=Document(found.data, found.media_type))
+            if found is None or found.digest != job.made.manifest.digest:
                 job.missing_tags = job.tags  # and perhaps the blobs
             else:
-                job.missing_tags = tuple(
-                    tag for tag in tags[1:] if not self._has(tag, job.made.manifest.digest)
-                )
+                job.missing_tags = tuple(tag for tag in job.tags[1:] if not self._has(tag, found.digest))
 
         return self._each(jobs, prepare)
 
@@ -210,7 +212,7 @@ class Sending:
 
     def _made(self, job: PushJob) -> Artifact:
         if self._options.form == "modelpack":
-            return modelpack(job.model)
+            return modelpack(job.model, text_layers(job.model, job.texts))
         layers = []
         for layer, path in zip(raw_layers(job.model), job.paths, strict=True):
             size = images.tar_size(layer.path, layer.size)
@@ -220,8 +222,12 @@ class Sending:
 
     def _blobs(self, job: PushJob) -> list[Outgoing]:
         found = []
-        for layer, path in zip(job.made.layers, job.paths, strict=True):
-            opened = partial(_open_tar if self._options.form == "image" else _open_raw, layer, path)
+        open_file = _open_tar if self._options.form == "image" else _open_raw
+        for number, layer in enumerate(job.made.layers):
+            if number < len(job.paths):
+                opened = partial(open_file, layer, job.paths[number])
+            else:
+                opened = partial(_open_bytes, job.texts[layer.path])
             blob = Blob(layer.digest, layer.size, opened)
             found.append(Outgoing(blob, label(job.model.name, layer.file), job))
         for config in job.made.configs:

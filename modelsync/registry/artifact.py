@@ -104,6 +104,30 @@ def raw_layers(model: LockedModel) -> tuple[Layer, ...]:
     )
 
 
+def text_layers(model: LockedModel, texts: Mapping[str, bytes]) -> tuple[Layer, ...]:
+    """Texts that are no rows of the lock, such as licenses, as they are; not those whose path a file of it has."""
+    taken = {folded(path) for path in file_paths(model)}
+    found = []
+    for path, data in texts.items():
+        sha256 = hashlib.sha256(data).hexdigest()
+        if folded(path) not in taken:
+            file = LockedFile("file", path, len(data), sha256)
+            found.append(Layer(file, path, f"sha256:{sha256}", len(data)))
+    return tuple(found)
+
+
+def has_all_of(stored: bytes, manifest: bytes) -> bool:
+    """Whether a manifest says what another one does, and perhaps has more layers: texts that were not known here."""
+    try:
+        theirs, ours = json.loads(stored), json.loads(manifest)
+        more = [layer for layer in theirs["layers"] if layer not in ours["layers"]]
+        known = [layer for layer in theirs["layers"] if layer in ours["layers"]]
+        ours["config"] = theirs["config"]  # it lists the layers once more
+        return bool(more) and {**theirs, "layers": known} == ours
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False
+
+
 def source_of(model: LockedModel) -> str | None:
     """The page that a model comes from, or the URL of its first file; None for a file of a machine."""
     for file in model.files:

@@ -5,6 +5,7 @@ Docker Model Runner, modctl, CRI-O and oras know them.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from modelsync.registry.artifact import (
@@ -36,9 +37,14 @@ _KINDS = (
 _FORMATS = ("gguf", "safetensors", "onnx")
 
 
-def modelpack(model: LockedModel) -> Artifact:
-    """The configuration and the manifest of a model."""
-    layers = raw_layers(model)
+def modelpack(model: LockedModel, texts: Sequence[Layer] = ()) -> Artifact:
+    """The configuration and the manifest of a model.
+
+    Args:
+        model: Whose files become layers.
+        texts: Layers of license files that the lock does not name.
+    """
+    layers = (*raw_layers(model), *texts)
     config = Document(canonical(_config(model, layers)), CONFIG_TYPE)
     manifest = {
         "schemaVersion": 2,

@@ -3,6 +3,8 @@
     {"hub": "https://huggingface.co", "repo": "user/model", "commit": "…",
      "files": {"tiny.gguf": ["<etag>", 1024]}, "branches": ["main"]}
 
+The texts of its license files are in a file of their own: `"texts": {"LICENSE": "…"}` in the place of the last line.
+
 Only a hub's own answer is written here, never what a lock, a manifest or a mirror says. One file a commit, which goes
 30 days after it was last of use; it can be asked for again.
 """
@@ -86,8 +88,31 @@ def note(
         atomic.put(store, _place(store, hub, repo, commit), json.dumps(value).encode())
 
 
-def _place(store: Store, hub: str, repo: str, commit: str) -> Path:
-    key = hashlib.sha256(os.fsencode("\n".join((hub, repo, commit)))).hexdigest()[:16]
+def read_texts(store: Store, hub: str, repo: str, commit: str) -> dict[str, str] | None:
+    """The license files of a commit, by path; None where they are not known. Arguments as of `read`."""
+    path = _place(store, hub, repo, commit, "texts")
+
+    def parse(value: Any) -> dict[str, str] | None:
+        asked = (value["hub"], value["repo"], value["commit"]) == (hub, repo, commit)
+        right = asked and all(map(small_files.is_text, value["texts"].values()))
+        return dict(value["texts"]) if right else None
+
+    found = small_files.parsed(path, parse)
+    if found is not None:
+        with suppress(OSError):
+            small_files.touch(path, path.stat().st_mtime)
+    return found
+
+
+def note_texts(store: Store, hub: str, repo: str, commit: str, texts: Mapping[str, str]) -> None:
+    """Notes the license files of a commit, all of them; where that cannot be written it is lost."""
+    value = {"hub": hub, "repo": repo, "commit": commit, "texts": dict(texts)}
+    with suppress(OSError, StoreError):
+        atomic.put(store, _place(store, hub, repo, commit, "texts"), json.dumps(value).encode())
+
+
+def _place(store: Store, hub: str, repo: str, commit: str, *more: str) -> Path:
+    key = hashlib.sha256(os.fsencode("\n".join((hub, repo, commit, *more)))).hexdigest()[:16]
     return store.root / PUBLISHED / f"{key}.json"
 
 

@@ -63,12 +63,21 @@ class Registry(NamedTuple):
     @property
     def requests(self) -> list[tuple[str, str, int]]:
         """Method, path with its query, and status of each request so far."""
+        return [each[:3] for each in self._answers()]
+
+    @property
+    def sent(self) -> int:
+        """Bytes of the bodies of all its answers so far."""
+        return sum(count for *_, count in self._answers())
+
+    def _answers(self) -> list[tuple[str, str, int, int]]:
         found = []
         for line in self.log.read_text().splitlines():
             _, quote, rest = line.partition('] "')
             if quote and " HTTP/" in rest:
                 method, target, _ = rest.split(" ", 2)
-                found.append((method, target, int(rest.partition('" ')[2].split(" ")[0])))
+                status, count, *_ = rest.partition('" ')[2].split(" ")
+                found.append((method, target, int(status), int(count)))
         return found
 
 
