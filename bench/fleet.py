@@ -22,7 +22,7 @@ from tests.hub import Hub
 
 CLIENTS = (1, 4, 16, 64)
 SIZE = 64 * MiB
-RATE = 2 * 10**6  # bytes a second
+RATE = 10**6  # bytes a second
 MANIFEST = f'[models]\nm = "hf:{REPO}/m.gguf"\n'
 
 
@@ -169,7 +169,7 @@ def main() -> None:
         "--clients", type=int, nargs="+", default=CLIENTS, metavar="N", help="how many at once"
     )
     parser.add_argument("--size", type=sizes.parse, default=SIZE, help="of the model: 64MiB")
-    parser.add_argument("--rate", type=sizes.parse_rate, default=RATE, help="of each client: 2MB")
+    parser.add_argument("--rate", type=sizes.parse_rate, default=RATE, help="of each client: 1MB")
     parser.add_argument("--place", type=Path, help="where files are made: one and a client's each")
     options = parser.parse_args()
     found = tables(options.place, options.size, options.rate, options.clients)

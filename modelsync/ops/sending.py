@@ -191,8 +191,6 @@ class Sending:
             self._put(job)
         except HttpStatusError as error:
             if error.error_code not in _NO_SUCH_BLOB:
-                if error.status in {400, 415, 422} and self._options.form == "modelpack":
-                    error.advise("a registry that takes images alone takes `--as image`")
                 raise
             # It said that it has a blob, and has not: all of them are sent, without asking.
             again = list(self._blobs(job))
@@ -204,7 +202,20 @@ class Sending:
         for part in job.made.parts if job.tags[0] in job.missing_tags else ():
             self._repository.put_manifest(part.digest, part.data, part.media_type)
         for tag in job.missing_tags:
-            self._repository.put_manifest(tag, job.made.manifest.data, job.made.manifest.media_type)
+            try:
+                self._repository.put_manifest(tag, job.made.manifest.data, job.made.manifest.media_type)
+            except HttpStatusError as error:
+                self._advise(error, is_name=tag != job.tags[0])
+                raise
+
+    def _advise(self, error: HttpStatusError, *, is_name: bool) -> None:
+        """Says what may mend a refusal of a manifest, which has gone through under the first tag if this is a name."""
+        if is_name and 400 <= error.status < 500 and error.status not in {401, 408, 429}:
+            error.advise("where tags cannot be moved, leave out `--tag`: the model is there by its first tag")
+        elif error.error_code in _NO_SUCH_BLOB:
+            return
+        elif error.status in {400, 415, 422} and self._options.form == "modelpack":
+            error.advise("a registry that takes images alone takes `--as image`")
 
     def _has(self, tag: str, digest: str) -> bool:
         found = self._repository.manifest(tag)

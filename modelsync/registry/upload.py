@@ -174,6 +174,10 @@ def _explained(error: NetworkError, repository: Repository, blob: Blob) -> Excep
             f"{repository} got other bytes than {blob.digest}",
             hint="`modelsync verify` finds out whether the file here is damaged",
         )
+    if error.error_code == "NAME_UNKNOWN":
+        error.advise(
+            f"make the repository {repository.name} there first: not every registry makes one for a push"
+        )
     if error.status == 413:
         error.advise(
             "the registry, or a proxy before it, takes no blob of this size; its administrator can raise the limit"

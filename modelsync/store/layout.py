@@ -12,7 +12,7 @@ Under the root of a store:
     locks-v1/<key>.claim                 names the process that fetches <key>, or edits the project of that key
     memos-v1/<16 hex>.json               what the last sync of a project found
     headers-v1/<2 hex>/<sha256>          the GGUF header of a file that may not be here
-    published-v1/<16 hex>.json           files of a commit that a hub was seen to publish
+    published-v1/<16 hex>.json           files of a commit that a hub was seen to publish, or its licenses
     given-v1/<16 hex>.json               what was put into another tool's cache
     pushed-v1/<16 hex>.json              which repository of a registry was given which blobs
     tmp-v1/                              files and folders on their way to their place

@@ -3,9 +3,7 @@
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,13 +19,16 @@ from tests.support.project import REPO, Place
 from tests.support.registries import (
     Registry,
     TokenServer,
+    asked,
     fetched,
     htpasswd,
     log_in,
+    manifest,
     needs_registry,
     needs_skopeo,
     needs_umoci,
     registry,
+    url,
 )
 from tests.support.servers import answering
 
@@ -46,19 +47,6 @@ uri = "hf:user/extra/split/big-00001-of-00002.gguf"
 """
 
 
-@pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """A registry that asks for nothing. Each test has a repository of its own."""
-    with registry(tmp_path_factory.mktemp("registry")) as there:
-        yield there
-
-
-@pytest.fixture
-def target(running: Registry, tmp_path: Path) -> str:
-    """A repository with nothing in it."""
-    return f"oci://{running.host}/team/{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}"
-
-
 @pytest.fixture
 def project(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A project with a split model, a projector, an adapter and a variant; all of it is here."""
@@ -70,21 +58,6 @@ def project(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     modelsync.sync("tiny", variant="large")
     place.hub.clear()
     return place
-
-
-def url(target: str, *rest: str) -> str:
-    host, _, name = target.removeprefix("oci://").partition("/")
-    return "/".join([f"http://{host}/v2/{name}", *rest])
-
-
-def manifest(target: str, tag: str, accept: str = MANIFEST) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(fetched(url(target, "manifests", tag), accept))
-    return value
-
-
-def asked(running: Registry, since: int) -> list[tuple[str, str, int]]:
-    """The requests since then, but for the one that finds out whether the registry speaks https."""
-    return [each for each in running.requests[since:] if each[1] != "/v2/"]
 
 
 def test_a_push_sends_each_file_as_it_is(project: Place, target: str) -> None:

@@ -22,7 +22,7 @@ from modelsync.net.logins import Login
 from modelsync.registry.repository import INDEX, MANIFEST, Repository, digest_of
 from modelsync.registry.upload import Blob, mount, upload
 from tests.hub.server import Server
-from tests.hub.wire import Reply, Request, text
+from tests.hub.wire import Delivery, Reply, Request, text
 from tests.support.servers import Proxy, answering, saying
 from tests.support.token_server import BASIC, LOGIN, OneLogin
 
@@ -102,8 +102,9 @@ def test_one_put_brings_a_blob() -> None:
         lambda request: text(503, "later"),
         lambda request: said(404, "BLOB_UPLOAD_UNKNOWN", "no such session"),
         lambda request: said(416, "RANGE_INVALID", "no"),
+        lambda request: Reply(200, delivery=Delivery(drop=True)),
     ],
-    ids=["503", "the session is gone", "416"],
+    ids=["503", "the session is gone", "416", "no answer"],
 )
 def test_a_broken_upload_begins_anew(first: Answer) -> None:
     """With a new session and all bytes; progress goes back to where it began."""
@@ -155,6 +156,16 @@ def test_a_refusal_is_told_in_the_registrys_words() -> None:
     assert "this layer is too large" in str(error.value)
     assert "limit" in str(error.value.hint)
     assert fake.puts == 1
+
+
+def test_a_repository_that_has_to_be_made_first_is_told() -> None:
+    """A registry that makes no repository for a push says so; the hint names the repository."""
+    words = "The repository with name 'a/b' does not exist in the registry"
+    fake = Fake(begun=lambda _: said(404, "NAME_UNKNOWN", words))
+    with answering(fake) as server, Client() as client, pytest.raises(HttpStatusError) as error:
+        upload(repository(server, client), blob())
+    assert words in str(error.value)
+    assert "make the repository a/b" in str(error.value.hint)
 
 
 def test_an_upload_that_goes_on_elsewhere_gets_no_login() -> None:

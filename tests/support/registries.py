@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from modelsync.registry.repository import MANIFEST
 from tests.hub.server import Server
 from tests.hub.tls import _openssl, make_authority
 from tests.hub.wire import Reply, Request, text
@@ -228,3 +229,20 @@ def fetched(url: str, accept: str = "*/*", authorization: str | None = None) -> 
     headers = {"Accept": accept, **({"Authorization": authorization} if authorization else {})}
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
         return bytes(answer.read())
+
+
+def url(target: str, *rest: str) -> str:
+    """An address of a repository that is given as `oci://host/name`."""
+    host, _, name = target.removeprefix("oci://").partition("/")
+    return "/".join([f"http://{host}/v2/{name}", *rest])
+
+
+def manifest(target: str, tag: str, accept: str = MANIFEST) -> dict[str, Any]:
+    """A manifest, by tag or digest."""
+    value: dict[str, Any] = json.loads(fetched(url(target, "manifests", tag), accept))
+    return value
+
+
+def asked(running: Registry, since: int) -> list[tuple[str, str, int]]:
+    """The requests since then, but for the one that finds out whether the registry speaks https."""
+    return [each for each in running.requests[since:] if each[1] != "/v2/"]
