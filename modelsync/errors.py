@@ -1,15 +1,23 @@
-"""Every error that modelsync raises: one tree, each with a message, a hint and an exit code.
+"""Every error that modelsync raises: one tree, each with a message, a hint and an exit code."""
 
-Exit codes: 1, a person must do something; 2, usage, an unreadable file of the user's, the disk;
-3, the network or a server that may answer later; 130, interrupted.
-"""
-
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from typing import Self
 
 Error = TypeVar("Error", bound="ModelsyncError")
+
+# What each exit status of a command means.
+EXIT_CODES: Mapping[int, str] = {
+    0: "done",
+    1: "a person must do something: a stale lock, a gated repo, a wrong hash, a model that is not here",
+    2: "the command line, a manifest or lock that cannot be read, the disk",
+    3: "the network, or a server that may answer later: try again",
+    126: "run: the command cannot be run",
+    127: "run: there is no such command",
+    130: "interrupted; what has arrived is kept",
+}
 
 
 class ModelsyncError(Exception):

@@ -58,7 +58,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if environ is None else environ
     found: dict[str, Any] = {}
-    for field, variable in _VARIABLES.items():
+    for field, variable in VARIABLES_OF.items():
         for name in variable.names:
             if text := unquoted(env.get(name, "")):
                 found[field] = variable.read(name, text)
@@ -71,7 +71,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
 
 def variable_of(field: str) -> str:
     """The variable of a setting, for an option that overrides it."""
-    return _VARIABLES[field].names[0]
+    return VARIABLES_OF[field].names[0]
 
 
 def check_endpoint(name: str, value: str) -> str:
@@ -173,48 +173,92 @@ def _trust_size(name: str, value: str) -> bool:
     return True
 
 
-class _Variable(NamedTuple):
+class Variable(NamedTuple):
     """Where a setting is read from.
 
     Attributes:
         names: The first of these that is not empty counts; of flags, the first that is true.
         read: Makes the setting of the name and the text.
-        option: Whether the command line has an option for it too, with the same variable.
+        help: What it is, where the command line has no option for it.
+        option: Whether the command line has an option for it too, with the same variable, which says what it is.
     """
 
     names: tuple[str, ...]
     read: Callable[[str, str], Any]
+    help: str = ""
     option: bool = False
 
 
-# Each setting, by its field in `Settings`. A new one is a line there and a line here.
-_VARIABLES: Mapping[str, _Variable] = {
-    "store": _Variable(("MODELSYNC_STORE",), _path),
-    "readonly_stores": _Variable(("MODELSYNC_READONLY_STORES",), _paths),
-    "manifest": _Variable(("MODELSYNC_MANIFEST",), _path, option=True),
-    "variant": _Variable(("MODELSYNC_VARIANT",), _text, option=True),
-    "endpoint": _Variable(("MODEL_ENDPOINT", "HF_ENDPOINT"), check_endpoint, option=True),
-    "token": _Variable(("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"), _text),
-    "token_path": _Variable(("HF_TOKEN_PATH",), _path),
-    "implicit_token": _Variable(("HF_HUB_DISABLE_IMPLICIT_TOKEN",), _no_flag),
-    "offline": _Variable(("MODELSYNC_OFFLINE", "HF_HUB_OFFLINE"), _flag, option=True),
-    "http_timeout": _Variable(("MODELSYNC_HTTP_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"), _seconds),
-    "body_timeout": _Variable(("MODELSYNC_HTTP_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"), _seconds),
-    "max_rate": _Variable(("MODELSYNC_MAX_RATE",), _rate, option=True),
-    "require_fit": _Variable(("MODELSYNC_REQUIRE_FIT",), _flag, option=True),
-    "adopt": _Variable(("MODELSYNC_ADOPT",), _flag, option=True),
-    "hf_cache": _Variable(("MODELSYNC_HF_CACHE",), _flag, option=True),
-    "mirrors": _Variable(("MODELSYNC_MIRRORS",), _words),
-    "no_mirrors": _Variable(("MODELSYNC_NO_MIRRORS",), _flag, option=True),
-    "mirror_only": _Variable(("MODELSYNC_MIRROR_ONLY",), _flag, option=True),
-    "trust_size": _Variable(("MODELSYNC_VERIFY",), _trust_size),
-    "config_file": _Variable(("MODELSYNC_CONFIG",), _path),
+# Each setting, by its field in `Settings`, in the order in which they are told. A new one is a line there and here.
+VARIABLES_OF: Mapping[str, Variable] = {
+    "store": Variable(
+        ("MODELSYNC_STORE",), _path, "The store's folder; else `modelsync` in the user's cache folder."
+    ),
+    "readonly_stores": Variable(
+        ("MODELSYNC_READONLY_STORES",),
+        _paths,
+        "Stores that are searched and never written, joined as in PATH.",
+    ),
+    "config_file": Variable(
+        ("MODELSYNC_CONFIG",), _path, "The user's config.toml; else in the user's config folder."
+    ),
+    "manifest": Variable(("MODELSYNC_MANIFEST",), _path, option=True),
+    "variant": Variable(("MODELSYNC_VARIANT",), _text, option=True),
+    "endpoint": Variable(("MODEL_ENDPOINT", "HF_ENDPOINT"), check_endpoint, option=True),
+    "offline": Variable(("MODELSYNC_OFFLINE", "HF_HUB_OFFLINE"), _flag, option=True),
+    "max_rate": Variable(("MODELSYNC_MAX_RATE",), _rate, option=True),
+    "require_fit": Variable(("MODELSYNC_REQUIRE_FIT",), _flag, option=True),
+    "adopt": Variable(("MODELSYNC_ADOPT",), _flag, option=True),
+    "hf_cache": Variable(("MODELSYNC_HF_CACHE",), _flag, option=True),
+    "mirrors": Variable(
+        ("MODELSYNC_MIRRORS",), _words, "Places that are asked for files by their digests first, as --mirror."
+    ),
+    "no_mirrors": Variable(("MODELSYNC_NO_MIRRORS",), _flag, option=True),
+    "mirror_only": Variable(("MODELSYNC_MIRROR_ONLY",), _flag, option=True),
+    "http_timeout": Variable(
+        ("MODELSYNC_HTTP_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"),
+        _seconds,
+        "Seconds without a byte after which a server is given up: 10.",
+    ),
+    "body_timeout": Variable(
+        ("MODELSYNC_HTTP_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"), _seconds, "The same, for the bytes of files."
+    ),
+    "trust_size": Variable(
+        ("MODELSYNC_VERIFY",), _trust_size, "size: a file of the right size is taken without hashing it once."
+    ),
+    "token": Variable(
+        ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"), _text, "A token for the hub that HF_ENDPOINT names."
+    ),
+    "token_path": Variable(("HF_TOKEN_PATH",), _path, "A file with that token; else `token` in HF_HOME."),
+    "implicit_token": Variable(
+        ("HF_HUB_DISABLE_IMPLICIT_TOKEN",), _no_flag, "1: a token in a file is not sent."
+    ),
 }
-_NAMES = dict.fromkeys(name for variable in _VARIABLES.values() for name in variable.names)
+_NAMES = dict.fromkeys(name for variable in VARIABLES_OF.values() for name in variable.names)
+
+# What is read elsewhere: by the part of the program that it concerns.
+ELSEWHERE: Mapping[str, str] = {
+    "MODELSYNC_PATH_<NAME>": "The path of a model, before every other place; _MMPROJ_, _DRAFT_ and _LORA_ too.",
+    "HF_HOME": "Hugging Face's folder: its cache and its token.",
+    "HF_HUB_CACHE": "The Hugging Face cache; HUGGINGFACE_HUB_CACHE is its old name.",
+    "HF_HUB_DISABLE_SYMLINKS": "1: what is put into that cache is copied.",
+    "OLLAMA_MODELS": "Ollama's models; LLAMA_CACHE, KRONK_MODELS and MODELS_PATH are those of other tools.",
+    "DOCKER_CONFIG": "The folder of docker's logins, for registries.",
+    "DOCKER_AUTH_CONFIG": "Logins for registries, as JSON.",
+    "REGISTRY_AUTH_FILE": "The file of podman's logins.",
+    "NETRC": "The file of logins for servers; else ~/.netrc.",
+    "HTTPS_PROXY": "The proxy; HTTP_PROXY, ALL_PROXY and NO_PROXY as everywhere.",
+    "SSL_CERT_FILE": "Certificates that are trusted; SSL_CERT_DIR is a folder of them.",
+    "NO_COLOR": "No colours; FORCE_COLOR: colours in a pipe too.",
+    "CUDA_VISIBLE_DEVICES": "The GPUs that count; HIP_VISIBLE_DEVICES too.",
+    "XDG_CACHE_HOME": "Where the store and other tools' caches are; XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_RUNTIME_DIR"
+    " as elsewhere.",
+}
+
 
 # All variables that are read here; options of the command line have some of their own beside these.
 VARIABLES = (*_NAMES, "HF_HOME")
 # Those without an option: a command line that is read without click may leave them to the settings.
 SETTINGS_ALONE = frozenset(
-    name for variable in _VARIABLES.values() if not variable.option for name in variable.names
+    name for variable in VARIABLES_OF.values() if not variable.option for name in variable.names
 )

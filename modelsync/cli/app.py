@@ -3,7 +3,9 @@
 import click
 
 from modelsync.cli.command import Group
+from modelsync.cli.elsewhere import PROGRAM as ELSEWHERE
 from modelsync.cli.exit import NAME
+from modelsync.cli.help_page import write_exit_codes
 from modelsync.cli.invocation import Invocation
 
 HERE = "modelsync.cli.commands"
@@ -17,50 +19,55 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
         context.exit()
 
 
-program = Group(
+class Program(Group):
+    """The program; its page ends with the exit codes."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Writes the exit codes."""
+        write_exit_codes(formatter)
+
+
+program = Program(
     NAME,
     help="Model files, pinned and synced: models.toml says what a project needs, models.lock which bytes those"
     " are, and `modelsync sync` makes this machine hold them.",
-    epilog="Each global option has a variable: MODELSYNC_OFFLINE=1, MODELSYNC_FORMAT=json. For --endpoint it is"
-    " MODEL_ENDPOINT or HF_ENDPOINT; MODELSYNC_STORE is where the store is.",
+    examples=(
+        ("modelsync init", "begin a project"),
+        ("modelsync add llama3 hf:user/model:Q4_K_M", "name a model, lock and fetch it"),
+        ("modelsync sync", "make a clone of the project hold its models"),
+        ('llama-server -m "$(modelsync path llama3)"', "use one"),
+    ),
     sections={
-        "The project": {
+        "The models of a project": {
             "init": f"{HERE}.init:init",
             "add": f"{HERE}.edit:add",
             "remove": f"{HERE}.edit:remove",
             "lock": f"{HERE}.lock:lock",
             "sync": f"{HERE}.sync:sync",
-            "run": f"{HERE}.run:run",
-        },
-        "What there is": {
-            "path": f"{HERE}.path:path",
             "list": f"{HERE}.listing:list_",
             "outdated": f"{HERE}.listing:outdated",
             "verify": f"{HERE}.verify:verify",
+        },
+        "Use them": {
+            "path": f"{HERE}.path:path",
+            "run": f"{HERE}.run:run",
             "chat": f"{HERE}.chat:chat",
             "export": f"{HERE}.export:export",
             "push": f"{HERE}.push:push",
         },
-        "Without a project": {
+        "Any model, without a project": {
             "pull": f"{HERE}.pull:pull",
             "inspect": f"{HERE}.inspect:inspect",
             "estimate": f"{HERE}.estimate:estimate",
-            "doctor": f"{HERE}.doctor:doctor",
+        },
+        "This machine": {
             "cache": f"{HERE}.cache:cache",
+            "doctor": f"{HERE}.doctor:doctor",
             "completion": f"{HERE}.completion:completion",
+            "help": f"{HERE}.help:help_",
         },
     },
-    elsewhere={
-        "download": "pull",
-        "get": "pull",
-        "install": "sync",
-        "ls": "list",
-        "rm": "remove",
-        "publish": "push",
-        "update": "lock --upgrade",
-        "upload": "push",
-        "upgrade": "lock --upgrade",
-    },
+    elsewhere=ELSEWHERE,
     params=[
         click.Option(
             ["-V", "--version"],

@@ -6,15 +6,17 @@ from typing import Any
 
 import click
 
+from modelsync.cli import usage
 from modelsync.cli.exit import InterruptedRunError
+from modelsync.cli.help_page import HELP_NAMES, Documented, write_global_line
 from modelsync.cli.invocation import Invocation
-from modelsync.cli.options import GLOBAL, HELP_NAMES
+from modelsync.cli.options import GLOBAL
+from modelsync.errors import UsageError
+from modelsync.spec.names import did_you_mean, printable
 
-WIDTH = 100  # of a help page, at most: longer lines are hard to read
 
-
-class Command(click.Command):
-    """A command that takes the global options too, and shows them apart from its own."""
+class Command(Documented):
+    """A command that takes the global options too, which one line of its page points to."""
 
     def __init__(self, name: str | None, **settings: Any) -> None:
         settings["params"] = [*(settings.get("params") or ()), *GLOBAL]
@@ -22,8 +24,18 @@ class Command(click.Command):
         super().__init__(name, **settings)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the command's own options, then the global ones."""
+        """Writes examples, then the command's own options."""
+        self.write_examples(formatter)
         write_options(self, ctx, formatter)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads the words; the error for one too many names it."""
+        allowed, ctx.allow_extra_args = ctx.allow_extra_args, True
+        rest = super().parse_args(ctx, args)
+        ctx.allow_extra_args = allowed
+        if rest and not allowed and not ctx.resilient_parsing:
+            raise usage.unexpected(rest, ctx)
+        return rest
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command where `--directory` says."""
@@ -45,14 +57,14 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Comman
     return declare
 
 
-class Group(click.Group):
+class Group(Documented, click.Group):
     """A group of commands, each in a module that is imported when the command is used.
 
     Args:
         name: Its name.
         sections: The commands under the headings of the help page, each with the module that has it, as
             `module:attribute`.
-        elsewhere: Names that other tools use, with the command that is meant.
+        elsewhere: Words that other tools use, with what is meant here: a command, or a sentence for a hint.
         settings: As of `click.Group`.
     """
 
@@ -61,14 +73,14 @@ class Group(click.Group):
         name: str,
         *,
         sections: Mapping[str, Mapping[str, str]],
-        elsewhere: Mapping[str, str] | None = None,
+        elsewhere: Mapping[str, str] = {},
         **settings: Any,
     ) -> None:
         settings["params"] = [*(settings.get("params") or ()), *GLOBAL]
-        settings["context_settings"] = HELP_NAMES | {"max_content_width": WIDTH}
+        settings["context_settings"] = HELP_NAMES
         super().__init__(name, **settings)
         self.sections = sections
-        self.elsewhere = elsewhere or {}
+        self.elsewhere = elsewhere
         self.places = {name: place for section in sections.values() for name, place in section.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
@@ -91,23 +103,26 @@ class Group(click.Group):
         """Finds the command of the next word; the error for an unknown one names the nearest."""
         word = args[0]
         if word not in self.places and not word.startswith("-") and not ctx.resilient_parsing:
-            raise self._unknown(word, ctx)
+            raise self.unknown(word, ctx)
         return super().resolve_command(ctx, args)
 
-    def _unknown(self, word: str, ctx: click.Context) -> Exception:
-        from modelsync.errors import UsageError
-        from modelsync.spec.names import did_you_mean, printable
-
-        path = ctx.command_path
-        if word in self.elsewhere:
-            hint = f"that is `{path} {self.elsewhere[word]}`"
+    def unknown(self, word: str, ctx: click.Context) -> UsageError:
+        """The error for a word that is no command here."""
+        path, near = ctx.command_path, ""
+        if (
+            word in self.elsewhere
+        ):  # what is meant is known: no word that merely looks like it is offered beside it
+            meant = self.elsewhere[word]
+            known = meant.split(" ")[0] in self.places
+            hint = f"that is `{path} {meant}`" if known else meant
         else:
+            near = did_you_mean(word, tuple(self.places))
             hint = f"`{path} --help` lists the commands"
-        near = did_you_mean(word, tuple(self.places))
         return UsageError(f"there is no command `{printable(word)}`{near}", hint=hint)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the commands, then the options."""
+        """Writes examples and the commands, then the options."""
+        self.write_examples(formatter)
         self.format_commands(ctx, formatter)
         write_options(self, ctx, formatter)
 
@@ -125,14 +140,13 @@ class Group(click.Group):
 
 
 def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-    """Writes the options of a help page in two lists: those of this command alone, and the global ones."""
+    """Writes the options of this command alone, and where the global ones are told."""
     own = [p for p in command.get_params(ctx) if p not in GLOBAL and not isinstance(p, click.Argument)]
-    for heading, parameters in (("Options", own), ("Global options, before or after the command", GLOBAL)):
-        records = _records(ctx, parameters)
-        if records:
-            with formatter.section(heading):
-                formatter.write_dl(records, col_max=26)
+    with formatter.section("Options"):
+        formatter.write_dl(records(ctx, own), col_max=26)
+    write_global_line(formatter)
 
 
-def _records(ctx: click.Context, parameters: Sequence[click.Parameter]) -> list[tuple[str, str]]:
+def records(ctx: click.Context, parameters: Sequence[click.Parameter]) -> list[tuple[str, str]]:
+    """Options as a page shows them: what is typed, and what it does."""
     return [record for p in parameters if (record := p.get_help_record(ctx)) is not None]

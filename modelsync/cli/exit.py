@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable
-from itertools import pairwise
 from typing import TYPE_CHECKING, TextIO
 
 from modelsync.cli.invocation import Invocation
@@ -51,11 +50,11 @@ def finish(work: Callable[[Invocation], object], invocation: Invocation) -> int:
 
 def _fail(invocation: Invocation, cause: BaseException) -> int:
     if not invocation.entered:
-        _reread(invocation)
+        invocation.reread()
     output = invocation.output
     error = _named(cause, entered=invocation.entered)
     if isinstance(error, _PageError) and not output.json:
-        error.page.show()
+        output.page(error.page, err=True)
         return error.exit_code
     if error is not cause and isinstance(error, StoreError | UnexpectedError) and invocation.verbose:
         import traceback
@@ -71,18 +70,6 @@ def _fail(invocation: Invocation, cause: BaseException) -> int:
         _drop(sys.stdout)
         output.error(error)
     return error.exit_code
-
-
-def _reread(invocation: Invocation) -> None:
-    """Finds the output format in a command line that could not be parsed."""
-    words = sys.argv[1:]
-    words = words[: words.index("--")] if "--" in words else words
-    pairs = list(pairwise(words))
-    pairs += [(name, value) for name, _, value in (word.partition("=") for word in words)]
-    pairs.insert(0, ("--format", os.environ.get("MODELSYNC_FORMAT", "")))
-    for name, value in pairs:
-        if (name, value) in {("--format", "json"), ("--color", "always"), ("--color", "never")}:
-            invocation.take(name[2:], value, typed=True)
 
 
 def _named(cause: BaseException, *, entered: bool) -> ModelsyncError:
@@ -124,32 +111,22 @@ def _has_no_folder() -> bool:
 class _PageError(UsageError):
     """Shows the help page: the command line has no command."""
 
-    def __init__(self, page: "click.UsageError") -> None:
-        super().__init__("there is no command", hint=f"`{NAME} --help` lists them")
-        self.page = page
+    def __init__(self, context: "click.Context") -> None:
+        from modelsync.cli import help_page
+
+        super().__init__("there is no command", hint=f"`{context.command_path} --help` lists them")
+        self.page = help_page.page(context)
 
 
 def _usage(cause: BaseException) -> UsageError | None:
     """An error of click's as a `UsageError`; None for another error."""
     import click
 
-    from modelsync.spec.names import printable
+    from modelsync.cli import usage
 
     if isinstance(cause, click.exceptions.NoArgsIsHelpError):
-        return _PageError(cause)
-    if not isinstance(cause, click.ClickException):
-        return None
-    context = getattr(cause, "ctx", None)
-    if isinstance(cause, click.NoSuchOption):
-        near = f"; did you mean `{cause.possibilities[0]}`?" if cause.possibilities else ""
-        message = f"there is no option `{cause.option_name}`{near}"
-    else:
-        message = cause.format_message().rstrip(".")
-        message = message[:1].lower() + message[1:]
-    return UsageError(
-        printable(message, 1000),
-        hint=f"`{context.command_path if context else NAME} --help` lists what it takes",
-    )
+        return _PageError(cause.ctx)
+    return usage.read(cause) if isinstance(cause, click.ClickException) else None
 
 
 def _unread() -> int:

@@ -64,6 +64,22 @@ class Invocation:
             return
         setattr(self, name, value)
 
+    def reread(self) -> None:
+        """Finds format and colours in a command line that was not parsed to its end."""
+        import os
+        from itertools import pairwise
+
+        words = sys.argv[1:]
+        words = words[: words.index("--")] if "--" in words else words
+        pairs = [
+            (f"--{name}", os.environ.get(f"MODELSYNC_{name.upper()}", "")) for name in ("format", "color")
+        ]
+        pairs += pairwise(words)
+        pairs += [(name, value) for name, _, value in (word.partition("=") for word in words)]
+        for name, value in pairs:
+            if (name, value) in {("--format", "json"), ("--color", "always"), ("--color", "never")}:
+                self.take(name[2:], value, typed=True)
+
     @property
     def output(self) -> Output:
         """Where the command writes words and data."""

@@ -118,7 +118,6 @@ GLOBAL: tuple[click.Option, ...] = (
         help="text, or json: one object on stdout, for errors too.",
     ),
 )
-HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
 def _choice(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> VariantChoice | None:

@@ -50,6 +50,10 @@ class Output:
         if not self.json:
             self._write(sys.stdout, lines)
 
+    def page(self, text: str, *, err: bool = False) -> None:
+        """A page of help, on stdout or stderr, whatever the format."""
+        self._write(sys.stderr if err else sys.stdout, [text])
+
     def exactly(self, text: str) -> None:
         """A text as data, character for character, in UTF-8 whatever the stream's encoding; for programs alone."""
         if not self.json:

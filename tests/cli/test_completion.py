@@ -103,7 +103,7 @@ def test_each_shell_has_its_script(empty: Cli, shell: str) -> None:
     assert f"_MODELSYNC_COMPLETE={shell}_complete" in script.out
     assert script.err == ""
     assert empty("completion", shell, "--format", "json").json["script"] == script.out
-    assert empty("completion", "tcsh", status=2).err.startswith("error: invalid value for '{bash|zsh|fish}'")
+    assert empty("completion", "tcsh", status=2).err.startswith("error: SHELL takes bash, zsh or fish, ")
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")

@@ -12,24 +12,11 @@ import pytest
 
 from modelsync.cli import fast, options
 from modelsync.cli.app import program
-from modelsync.cli.command import Group
 from modelsync.transfer.rate_limit import BURST, HELD
 from tests.support.command_line import COMMAND, Cli
+from tests.support.commands import commands
 from tests.support.content import gguf
 from tests.support.project import MANIFEST, REPO
-
-
-def commands(group: Group = program, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], click.Command]:
-    """Every command, by the words that name it."""
-    context = click.Context(group)
-    found: dict[tuple[str, ...], click.Command] = {}
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        found[(*path, name)] = command
-        if isinstance(command, Group):
-            found |= commands(command, (*path, name))
-    return found
 
 
 def test_global_options_stand_before_or_after_the_command(synced: Cli) -> None:
@@ -149,12 +136,17 @@ def test_dir_and_link_mode(cli: Cli) -> None:
             "`modelsync --help` lists the commands",
         ),
         (["install"], "there is no command `install`", "that is `modelsync sync`"),
+        (["update"], "there is no command `update`", "that is `modelsync lock --upgrade`"),
         (["cache", "prone"], "there is no command `prone`; did you mean `prune`?", None),
-        (["sync", "--lockd"], "there is no option `--lockd`; did you mean `--locked`?", None),
-        (["add", "x"], "missing argument 'URI'", "`modelsync add --help` lists what it takes"),
-        (["sync", "--jobs", "many"], "invalid value for '--jobs'", None),
-        (["list", "--color", "blue"], "invalid value for '--color'", None),
-        (["list", "extra\x1b[31m"], r"got unexpected extra argument (extra\x1b[31m)", None),
+        (["sync", "--lockd"], "`modelsync sync` has no option `--lockd`; did you mean `--locked`?", None),
+        (
+            ["add", "x"],
+            "`modelsync add` needs URI",
+            "for example `modelsync add llama3 hf:user/model:Q4_K_M`",
+        ),
+        (["sync", "--jobs", "many"], "--jobs takes a number from 1 to 64, not `many`", None),
+        (["list", "--color", "blue"], "--color takes auto, always or never, not `blue`", None),
+        (["list", "extra\x1b[31m"], r"`modelsync list` takes no `extra\x1b[31m`", None),
         (["--directory", "nowhere", "list"], "cannot enter nowhere: No such file or directory", None),
     ],
 )

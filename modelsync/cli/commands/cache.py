@@ -8,6 +8,7 @@ import click
 
 from modelsync.cli import cache_report, sizes
 from modelsync.cli.command import Group, command
+from modelsync.cli.elsewhere import CACHE as ELSEWHERE
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import table, titled
 from modelsync.context import CallOptions
@@ -25,6 +26,11 @@ cache = Group(
     "cache",
     help="The store: verified files, shared by all projects of this machine.",
     short_help="Show, prune or empty the store.",
+    examples=(
+        ("modelsync cache list", "the models in it, and what needs them"),
+        ("modelsync cache prune", "remove what nothing needs any more"),
+        ("modelsync cache rm user/model:Q4_K_M", "remove one"),
+    ),
     sections={
         "Commands": {
             "dir": f"{HERE}:dir_",
@@ -36,11 +42,18 @@ cache = Group(
             "adopt": f"{HERE}:adopt",
         }
     },
-    elsewhere={"clear": "clean", "gc": "prune", "ls": "list", "path": "dir", "remove": "rm", "info": "list"},
+    elsewhere=ELSEWHERE,
 )
 
 
-@command("dir", short_help="Print where the store is.")
+@command(
+    "dir",
+    short_help="Print where the store is.",
+    examples=(
+        ("modelsync cache dir", "where it is"),
+        ('du -sh "$(modelsync cache dir)"', "what a disk says of it"),
+    ),
+)
 def dir_(invocation: Invocation) -> None:
     """Print the folder of the store: MODELSYNC_STORE, or `modelsync` in the user's cache folder."""
     store = _store()
@@ -48,7 +61,14 @@ def dir_(invocation: Invocation) -> None:
     invocation.output.result(dir=str(store.root), readonly=[str(place) for place in store.readonly])
 
 
-@command("size", short_help="Show how large the store is.")
+@command(
+    "size",
+    short_help="Show how large the store is.",
+    examples=(
+        ("modelsync cache size", "files, downloads that broke off, and the rest"),
+        ("modelsync cache size --format json", "in bytes"),
+    ),
+)
 def size(invocation: Invocation) -> None:
     """Show how many files the store has and what they take on the disk."""
     from modelsync.store import inventory
@@ -64,7 +84,14 @@ def size(invocation: Invocation) -> None:
     invocation.output.result(bytes=found.bytes, **found._asdict())
 
 
-@command("list", short_help="Show the models in the store, the largest first.")
+@command(
+    "list",
+    short_help="Show the models in the store, the largest first.",
+    examples=(
+        ("modelsync cache list", "each model, and what needs it"),
+        ("modelsync cache list -v", "with its files"),
+    ),
+)
 def list_(invocation: Invocation) -> None:
     """Show the models in the store, the largest first: their size, when they were last used, and what needs them.
 
@@ -96,7 +123,14 @@ def list_(invocation: Invocation) -> None:
     )
 
 
-@command("rm", short_help="Remove models from the store.")
+@command(
+    "rm",
+    short_help="Remove models from the store.",
+    examples=(
+        ("modelsync cache rm hf:user/model:Q4_K_M", "one quant"),
+        ("modelsync cache rm user/model --dry-run", "say what would go of a repo"),
+    ),
+)
 @click.argument("words", metavar="WHAT...", nargs=-1, required=True)
 @click.option("--force", "-f", is_flag=True, help="Remove also what a project needs.")
 @click.option("--dry-run", is_flag=True, help="Remove nothing; say what would go.")
@@ -129,7 +163,15 @@ def rm(invocation: Invocation, words: tuple[str, ...], force: bool, dry_run: boo
     _carry_out(invocation, store, going.plan, dry_run=dry_run)
 
 
-@command("prune", short_help="Remove what no lock and no pull needs.")
+@command(
+    "prune",
+    short_help="Remove what no lock and no pull needs.",
+    examples=(
+        ("modelsync cache prune", "what nothing has needed for 30 days"),
+        ("modelsync cache prune --now", "what nothing needs"),
+        ("modelsync cache prune --max-size 50GiB", "also what was used longest ago"),
+    ),
+)
 @click.option("--now", "at_once", is_flag=True, help="Do not wait 30 days; forget what was pulled by URI.")
 @click.option(
     "--all", "unseen", is_flag=True, help="As --now; forget locks that cannot be seen from here, too."
@@ -161,7 +203,14 @@ def prune(invocation: Invocation, at_once: bool, unseen: bool, max_size: int | N
         )
 
 
-@command("clean", short_help="Remove everything from the store.")
+@command(
+    "clean",
+    short_help="Remove everything from the store.",
+    examples=(
+        ("modelsync cache clean --dry-run", "say what would go"),
+        ("modelsync cache clean", "everything, after a question"),
+    ),
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Remove nothing; say what would go.")
 def clean(invocation: Invocation, yes: bool, dry_run: bool) -> None:
@@ -178,7 +227,14 @@ def clean(invocation: Invocation, yes: bool, dry_run: bool) -> None:
     _carry_out(invocation, store, plan, dry_run=dry_run)
 
 
-@command("adopt", short_help="Take what other tools have.")
+@command(
+    "adopt",
+    short_help="Take what other tools have.",
+    examples=(
+        ("modelsync cache adopt --dry-run", "say what other tools have"),
+        ("modelsync cache adopt", "take it"),
+    ),
+)
 @click.argument("locks", metavar="[LOCK]...", nargs=-1, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Take nothing; say what could be taken.")
 def adopt(invocation: Invocation, locks: tuple[Path, ...], dry_run: bool) -> None:

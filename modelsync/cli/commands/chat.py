@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from modelsync.project.selection import Variant
 
 
-@command("chat", short_help="Load a model and talk to it: the smoke test after a sync.")
+@command(
+    "chat",
+    short_help="Load a model and talk to it: the smoke test after a sync.",
+    examples=(
+        ("modelsync chat llama3", "talk, until Ctrl-D"),
+        ('modelsync chat llama3 "Why is the sky blue?"', "one answer, on stdout"),
+        ("modelsync chat llama3 < notes.txt", "of what stdin has"),
+    ),
+)
 @click.argument("model", metavar="NAME|URI", shell_complete=completion.names)
 @click.argument("prompt", metavar="[PROMPT]", required=False)
 @options.variant

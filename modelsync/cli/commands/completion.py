@@ -6,16 +6,18 @@ from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 
 
-@command("completion", short_help="Print the script that completes commands and model names.")
+@command(
+    "completion",
+    short_help="Print the script that completes commands and model names.",
+    examples=(
+        ('eval "$(modelsync completion bash)"', "in ~/.bashrc"),
+        ('eval "$(modelsync completion zsh)"', "in ~/.zshrc"),
+        ("modelsync completion fish | source", "in ~/.config/fish/config.fish"),
+    ),
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(invocation: Invocation, shell: str) -> None:
-    """Print the script that makes a shell complete commands, options and the names of models.
-
-    \b
-    bash:  eval "$(modelsync completion bash)"    in ~/.bashrc
-    zsh:   eval "$(modelsync completion zsh)"     in ~/.zshrc
-    fish:  modelsync completion fish | source     in ~/.config/fish/config.fish
-    """
+    """Print the script that makes a shell complete commands, options and the names of models."""
     from click.shell_completion import get_completion_class
 
     from modelsync.cli.app import program

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 from modelsync.cli.command import command
 
 
-@command("doctor", short_help="Say what modelsync sees here, and what is wrong with it.")
+@command(
+    "doctor",
+    short_help="Say what modelsync sees here, and what is wrong with it.",
+    examples=(
+        ("modelsync doctor", "all that it looks at"),
+        ("modelsync doctor --offline", "without asking the hub"),
+        ("modelsync doctor -q", "only what is wrong"),
+    ),
+)
 def doctor(invocation: Invocation) -> int:
     """Say what modelsync sees on this machine, and what is wrong with it.
 

@@ -51,7 +51,15 @@ def _new_model(
     )
 
 
-@command("add", short_help="Add a model to the manifest, lock and sync it.")
+@command(
+    "add",
+    short_help="Add a model to the manifest, lock and sync it.",
+    examples=(
+        ("modelsync add llama3 hf:user/model:Q4_K_M", "one quant of a repo"),
+        ("modelsync add llama3 hf:user/model --fit", "the best quant for this machine"),
+        ("modelsync add embed hf:user/model --include '*.json'", "files of any type, as a folder"),
+    ),
+)
 @options.value(
     "model",
     _new_model,
@@ -175,7 +183,14 @@ def add(
     tell(synced)
 
 
-@command("remove", short_help="Remove models from the manifest, the lock and the project's folder.")
+@command(
+    "remove",
+    short_help="Remove models from the project.",
+    examples=(
+        ("modelsync remove llama3", "and its links in the project's folder"),
+        ("modelsync remove llama3 --no-sync", "from manifest and lock alone"),
+    ),
+)
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=completion.names)
 @no_sync
 @frozen

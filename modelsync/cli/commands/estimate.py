@@ -44,7 +44,15 @@ def _layers(_: click.Context, __: click.Parameter, text: str | None) -> "GpuLaye
     return int(text)
 
 
-@command("estimate", short_help="Say what memory a model will need, and whether it fits here.")
+@command(
+    "estimate",
+    short_help="Say what memory a model will need, and whether it fits here.",
+    examples=(
+        ("modelsync estimate llama3", "a model of the project"),
+        ("modelsync estimate hf:user/model", "all quants of a repo, side by side"),
+        ("modelsync estimate llama3 --ctx 32768 --gpu 24GB", "on another machine"),
+    ),
+)
 @click.argument("model", metavar="NAME|URI|PATH", shell_complete=completion.names)
 @options.value(
     "asked",

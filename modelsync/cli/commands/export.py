@@ -28,7 +28,16 @@ or copies named by their digests, for a web server; what no lock needs any more 
 """
 
 
-@command("export", short_help="Write the models down for other programs.", help=_HELP)
+@command(
+    "export",
+    short_help="Write the models down for other programs.",
+    help=_HELP,
+    examples=(
+        ("modelsync export --to llama-server -o models.ini", "presets for `llama-server`"),
+        ("modelsync export --to ollama -o modelfiles", "a Modelfile for each model"),
+        ("modelsync export --to sha256sums", "for `sha256sum --check`"),
+    ),
+)
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.names)
 @click.option(
     "--to",

@@ -8,7 +8,15 @@ from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 
 
-@command("init", short_help="Make a commented models.toml.")
+@command(
+    "init",
+    short_help="Make a commented models.toml.",
+    examples=(
+        ("modelsync init", "a models.toml with comments to fill in"),
+        ("modelsync init --from hf-cache", "with what the Hugging Face cache has"),
+        ("modelsync init --from ~/models", "with what a folder has"),
+    ),
+)
 @click.option(
     "--from",
     "source",

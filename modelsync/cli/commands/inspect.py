@@ -22,7 +22,15 @@ from modelsync.cli import completion, options
 from modelsync.cli.command import command
 
 
-@command("inspect", short_help="Show what a model's header says.")
+@command(
+    "inspect",
+    short_help="Show what a model's header says.",
+    examples=(
+        ("modelsync inspect llama3", "a model of the project"),
+        ("modelsync inspect hf:user/model:Q4_K_M --tensors", "without fetching it"),
+        ("modelsync inspect x.gguf --key general.name", "one value"),
+    ),
+)
 @click.argument("model", metavar="NAME|URI|PATH", shell_complete=completion.names)
 @click.option("--key", metavar="KEY", help="Print the value of this key alone; arrays one item a line.")
 @click.option("--tensors", is_flag=True, help="List each tensor.")

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from modelsync.ops.outdated import OutdatedModel
 
 
-@command("list", short_help="Show what is wanted, locked and here.")
+@command(
+    "list",
+    short_help="Show what is wanted, locked and here.",
+    examples=(
+        ("modelsync list", "each model, and whether it is here"),
+        ("modelsync list -v", "with URIs and paths"),
+        ("modelsync list --format json", "for programs"),
+    ),
+)
 def list_(invocation: Invocation) -> None:
     """Show what the manifest wants, what the lock says of it, and what is on this machine."""
     from modelsync.ops import listing
@@ -65,7 +73,14 @@ def list_(invocation: Invocation) -> None:
     )
 
 
-@command("outdated", short_help="Show what `lock --upgrade` would move.")
+@command(
+    "outdated",
+    short_help="Show what `lock --upgrade` would move.",
+    examples=(
+        ("modelsync outdated", "all models"),
+        ("modelsync outdated llama3 --exit-code", "in CI: 1 if it would move"),
+    ),
+)
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.names)
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if anything would move.")
 def outdated(invocation: Invocation, names: tuple[str, ...], exit_code: bool) -> int:

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from modelsync.spec.lock.model import Lock
 
 
-@command("lock", short_help="Write down exactly which bytes the manifest means.")
+@command(
+    "lock",
+    short_help="Write down exactly which bytes the manifest means.",
+    examples=(
+        ("modelsync lock", "what the lock does not have yet"),
+        ("modelsync lock --upgrade", "what upstream has now"),
+        ("modelsync lock --check", "in CI: fail if the lock is stale"),
+    ),
+)
 @click.option("--check", is_flag=True, help="Write nothing; fail if the lock is stale.")
 @click.option("--verify", is_flag=True, help="Write nothing; fail if upstream says otherwise than the lock.")
 @options.upgrades

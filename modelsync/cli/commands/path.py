@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from modelsync.project.selection import Variant
 
 
-@command("path", short_help="Print the path of a model.")
+@command(
+    "path",
+    short_help="Print the path of a model.",
+    examples=(
+        ("modelsync path llama3", "a model of the project"),
+        ("modelsync path hf:user/model:Q4_K_M", "any model, without a project"),
+        ('llama-server -m "$(modelsync path llama3)"', "in a shell"),
+    ),
+)
 @click.argument("model", metavar="NAME|URI", shell_complete=completion.names)
 @options.variant
 @click.option("--all", "every", is_flag=True, help="Print the paths of all its files, one a line.")

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from modelsync.ops.pull import Pulled
 
 
-@command("pull", short_help="Fetch models by their URIs.")
+@command(
+    "pull",
+    short_help="Fetch models by their URIs.",
+    examples=(
+        ("modelsync pull hf:user/model:Q4_K_M", "into the store"),
+        ("modelsync pull hf:user/model:Q4_K_M --dir models", "also as a plain file"),
+        ("modelsync pull hf:user/model --include '*.json'", "files of any type, as a folder"),
+    ),
+)
 @click.argument("uris", metavar="URI...", nargs=-1, required=True)
 @click.option(
     "--dir",

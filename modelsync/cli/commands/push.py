@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from modelsync.ops.push import PushedModel, PushReport
 
 
-@command("push", short_help="Send the models to a container registry.")
+@command(
+    "push",
+    short_help="Send the models to a container registry.",
+    examples=(
+        ("modelsync push oci://registry.example.com/team/models", "all that is locked and here"),
+        ("modelsync push oci://registry.example.com/team/models llama3 --tag", "one, also under its name"),
+    ),
+)
 @click.argument("target", metavar="oci://REGISTRY/REPOSITORY")
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.names)
 @options.value(

@@ -33,8 +33,12 @@ class NotExecutableError(ModelsyncError):
 
 @command(
     "run",
-    short_help="Sync, then run a command that finds the models in its environment.",
+    short_help="Sync, then run a command with the models' paths.",
     context_settings={"allow_interspersed_args": False},
+    examples=(
+        ("modelsync run -- python app.py", "with MODELSYNC_PATH_<NAME> of each model"),
+        ("modelsync run --no-sync -- ./serve.sh", "with what is here"),
+    ),
 )
 @click.argument("words", metavar="-- CMD [ARG]...", nargs=-1, type=click.UNPROCESSED)
 @options.freezing

@@ -15,7 +15,15 @@ from modelsync.project.selection import Groups, Selection, Variant, every_varian
 LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
 
 
-@command("sync", short_help="Make this machine hold what the lock says.")
+@command(
+    "sync",
+    short_help="Make this machine hold what the lock says.",
+    examples=(
+        ("modelsync sync", "all that the manifest names"),
+        ("modelsync sync llama3 --variant server", "one model, in its larger quant"),
+        ("modelsync sync --locked", "in CI: never change the lock"),
+    ),
+)
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.names)
 @options.freezing
 @options.value(

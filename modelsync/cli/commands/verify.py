@@ -10,7 +10,15 @@ from modelsync.context import CallOptions
 from modelsync.project.selection import Selection, Variant
 
 
-@command("verify", short_help="Hash the files again that are here.")
+@command(
+    "verify",
+    short_help="Hash the files again that are here.",
+    examples=(
+        ("modelsync verify", "as quickly as the disk reads"),
+        ("modelsync verify --full", "against the lock's SHA-256"),
+        ("modelsync verify --repair", "and fetch what is damaged"),
+    ),
+)
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.names)
 @click.option("--full", is_flag=True, help="Against the lock's SHA-256, not against the seals of the store.")
 @click.option(

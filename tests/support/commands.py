@@ -1,0 +1,19 @@
+"""The program's commands, as click has them."""
+
+import click
+
+from modelsync.cli.app import program
+from modelsync.cli.command import Group
+
+
+def commands(group: Group = program, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], click.Command]:
+    """Every command, by the words that name it."""
+    context = click.Context(group)
+    found: dict[tuple[str, ...], click.Command] = {}
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        found[(*path, name)] = command
+        if isinstance(command, Group):
+            found |= commands(command, (*path, name))
+    return found
