@@ -21,6 +21,11 @@ _UNREADABLE = {"zstd": "Zstandard", "lz4": "LZ4", "7z": "7-Zip", "rar": "RAR"}
 _NO_STREAM = "it is compressed and damaged"
 
 
+def most_unpacked(packed: int) -> int:
+    """The most bytes that so many packed ones may become."""
+    return _RATIO * packed + _FREE
+
+
 class PackedLook:
     """A look through one compressed file.
 
@@ -85,7 +90,7 @@ class PackedLook:
                 return found
             if self._inner.decided:
                 return Content("packed")
-            if self._unpacked > _RATIO * self.position + _FREE:
+            if self._unpacked > most_unpacked(self.position):
                 return Content("packed", unseen=f"it unpacks to more than {_RATIO} times its size")
             if self._stream.eof:
                 if not (data or self._stream.unused_data):

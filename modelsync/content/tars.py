@@ -3,7 +3,7 @@
 Source: POSIX.1-2001 `pax`, GNU tar's manual ("Basic Tar Format"), and what `tarfile` of CPython makes of odd archives.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import NamedTuple, TypeAlias
 
 from modelsync.content.heads import is_header
@@ -12,6 +12,8 @@ BLOCK = 512
 MAX_MEMBERS = 100_000
 _MAX_NAME = 1 << 20  # bytes of a long name, or of a member's pax records
 _EMPTY_TYPES = frozenset(b"123456")  # links, devices, folders, pipes: they have no data
+_FOLDER = ord("5")
+_USTAR = b"ustar\0"  # of POSIX: GNU's own magic has a blank, and no prefix
 _SPARSE = ord("S")
 _SPARSE_KEYS = (b"GNU.sparse", b"SCHILY.realsize")
 
@@ -37,8 +39,11 @@ class Need(NamedTuple):
 Step: TypeAlias = Need | Member
 
 
-def walk() -> Generator[Step, bytes, None]:
+def walk(on_other: Callable[[str], None] | None = None) -> Generator[Step, bytes, None]:
     """Follows the headers of an archive.
+
+    Args:
+        on_other: Is called with the name of each link, device and pipe.
 
     Yields:
         `Need`, to be answered with that many bytes, fewer at the end of the file; and `Member`, to be answered, with
@@ -73,11 +78,13 @@ def walk() -> Generator[Step, bytes, None]:
         if kind in (_SPARSE, ord("X"), ord("V"), ord("M"), ord("N"), ord("D")):
             raise TarError("it has members of a kind that cannot be looked into")
         stored = stored if size is None else size
-        shown = name or _text(block[:100])
+        shown = name or _name(block)
         name = size = None
         if kind in _EMPTY_TYPES:
             if stored and kind != ord("1"):
                 raise TarError("a folder or link in it has data")
+            if kind != _FOLDER and on_other is not None:
+                on_other(shown)
             continue
         yield Member(shown, stored)
     raise TarError(f"it has more than {MAX_MEMBERS} members")
@@ -86,6 +93,12 @@ def walk() -> Generator[Step, bytes, None]:
 def padded(size: int) -> int:
     """Bytes that a member's data takes in the archive."""
     return -(-size // BLOCK) * BLOCK
+
+
+def _name(block: bytes) -> str:
+    """The name in a header; a long one of POSIX begins in a field of its own."""
+    prefix = _text(block[345:500]) if block[257:263] == _USTAR else ""
+    return f"{prefix}/{_text(block[:100])}" if prefix else _text(block[:100])
 
 
 def _number(field: bytes) -> int:

@@ -1,0 +1,1 @@
+"""How models are stored in registries, one module a format: layers and a configuration -> `Contents`."""

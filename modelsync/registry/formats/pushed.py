@@ -1,0 +1,67 @@
+"""What a push of our own made: the lock entry in its annotation gives back roles and paths. Pure."""
+
+from collections.abc import Sequence
+
+from modelsync.errors import ModelsyncError
+from modelsync.registry.artifact import (
+    LOCK_ANNOTATION,
+    PATH_ANNOTATION,
+    SHA256_ANNOTATION,
+    file_paths,
+)
+from modelsync.registry.contents import Contents, StoredFile
+from modelsync.registry.documents import Table
+from modelsync.registry.formats.layers import Descriptor, texts_of
+from modelsync.registry.image import FOLDER, LAYER_TYPE
+from modelsync.spec.lock import read as lock_reader
+from modelsync.spec.lock.model import LockedFile, LockedModel
+
+NOTE = "the lock entry that came with it does not describe its layers, and was left out"
+
+
+def read(manifest: Table, layers: Sequence[Descriptor]) -> Contents | str | None:
+    """The model that was pushed.
+
+    Returns:
+        Its contents; a note, where the entry is none or is not of these layers; None where there is no entry.
+    """
+    text = texts_of(manifest, "annotations").get(LOCK_ANNOTATION)
+    if text is None:
+        return None
+    try:
+        lock = lock_reader.parse(text, where="the lock entry")
+    except ModelsyncError:
+        return NOTE
+    if len(lock.models) != 1:
+        return NOTE
+    [entry] = lock.models
+    files = _raw(entry, layers) or _packed(entry, layers)
+    return Contents("modelsync", files, entry.license, entry) if files else NOTE
+
+
+def _raw(entry: LockedModel, layers: Sequence[Descriptor]) -> tuple[StoredFile, ...]:
+    """Its files, if each is a layer with its path, its digest and its size, and there are no others."""
+    found = {(layer.name, layer.blob.digest, layer.blob.size): layer for layer in layers}
+    wanted = [
+        (path, f"sha256:{file.sha256}", file.size)
+        for path, file in zip(file_paths(entry), entry.files, strict=True)
+    ]
+    if len(layers) != len(wanted) or set(found) != set(wanted):
+        return ()
+    return tuple(found[key].file(key[0], file.role) for key, file in zip(wanted, entry.files, strict=True))
+
+
+def _packed(entry: LockedModel, layers: Sequence[Descriptor]) -> tuple[StoredFile, ...]:
+    """Its files, if each is a layer of an image that says so, and there are no others."""
+    found = {
+        (layer.annotations.get(PATH_ANNOTATION), layer.annotations.get(SHA256_ANNOTATION)): layer
+        for layer in layers
+        if layer.blob.media_type.startswith(LAYER_TYPE)
+    }
+    paths = file_paths(entry)
+    wanted: list[tuple[str, LockedFile]] = list(zip(paths, entry.files, strict=True))
+    if len(layers) != len(wanted) or set(found) != {(path, file.sha256) for path, file in wanted}:
+        return ()
+    return tuple(
+        found[path, file.sha256].packed(inside=FOLDER)._replace(role=file.role) for path, file in wanted
+    )

@@ -1,0 +1,299 @@
+"""Reads the files of a tar layer as a stream, in bounded memory. Pure.
+
+What a tar is made of is `content.tars`' business. Links, devices and pipes are no files of a model and are left out;
+names that leave the model are refused. Sources: opencontainers/image-spec (layer.md) for removed files, RFC 1952 for
+gzip.
+"""
+
+import zlib
+from collections.abc import Generator, Iterator, Sequence
+from typing import NamedTuple, Protocol, TypeAlias
+
+from modelsync.content import heads, tars
+from modelsync.content.packed import most_unpacked
+from modelsync.errors import NotFoundError, RefusedError
+from modelsync.registry.arrange import place
+from modelsync.registry.contents import StoredFile
+from modelsync.spec.lock.model import MAX_FILE_SIZE, MAX_FILES
+
+_PIECE = 1 << 20
+_WHITEOUT = ".wh."
+_OPAQUE = ".wh..wh..opq"
+_UNREAD = {"zstd": "Zstandard", "xz": "xz", "bzip2": "bzip2", "lz4": "LZ4"}
+_REPACK = "push the model again with raw or gzip layers: weights hardly get smaller"
+
+
+class Readable(Protocol):
+    """Where the bytes of a layer come from."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most `size`; none at the end."""
+        ...
+
+
+class PackedFile(NamedTuple):
+    """A file in a layer.
+
+    Attributes:
+        path: Where it is in the model.
+        size: Its bytes.
+        chunks: Its bytes, which are there until the next member is asked for.
+    """
+
+    path: str
+    size: int
+    chunks: Iterator[bytes]
+
+
+class Removed(NamedTuple):
+    """A layer of an image removes a path, with all below it, from what earlier layers have; nothing: all."""
+
+    path: str
+
+
+class Skipped(NamedTuple):
+    """A link or a device in the model's folder, which is no file of it."""
+
+    path: str
+
+
+Member: TypeAlias = PackedFile | Removed | Skipped
+
+
+def members(layer: StoredFile, reader: Readable) -> Iterator[Member]:
+    """The files of a tar layer, in its order. The reader is read to its end, so that the caller may hash the blob.
+
+    Args:
+        layer: A packed file of a model.
+        reader: Its bytes.
+
+    Raises:
+        RefusedError: it is no tar, or damaged, or a name in it leads out of the model, or it unpacks to more than a
+            model has.
+        NotFoundError: it is compressed with what is not read.
+    """
+    source = _Source(layer, reader)
+    count = 0
+    try:
+        for member in _through(layer, source):
+            if isinstance(member, PackedFile):
+                count += 1
+                if count > MAX_FILES:
+                    raise tars.TarError(f"it has more than {MAX_FILES} files")
+            yield member
+        source.drain()
+    except (tars.TarError, zlib.error) as error:
+        what = "it is compressed and damaged" if isinstance(error, zlib.error) else str(error)
+        raise RefusedError(f"the layer {layer.digest} cannot be unpacked: {what}") from None
+
+
+def merged(layers: Sequence[tuple[Sequence[StoredFile], Sequence[Removed]]]) -> tuple[StoredFile, ...]:
+    """The files of an image: a later layer replaces a path and removes others.
+
+    Args:
+        layers: In their order: the files that came out of each, and what it removes.
+    """
+    found: dict[str, StoredFile] = {}
+    for files, removed in layers:
+        gone = {each.path for each in removed} | {file.path for file in files}
+        folders = {folder for file in files for folder in _up(file.path)[1:]}
+        found = {
+            path: file
+            for path, file in found.items()
+            if path not in folders and gone.isdisjoint((*_up(path), ""))
+        }
+        found |= {file.path: file for file in files}
+    return tuple(found.values())
+
+
+def _up(path: str) -> list[str]:
+    """A path and the folders that it is in."""
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
+
+
+def _through(layer: StoredFile, source: "_Source") -> Iterator[Member]:
+    skipped: list[str] = []
+    walk = tars.walk(skipped.append)
+    step: tars.Step | None = next(walk)
+    while step is not None:
+        if isinstance(step, tars.Need):
+            step = _send(walk, source.take(step.size))
+        else:
+            member = _member(layer, step, source)
+            if member is not None:
+                yield member
+            source.skip_to_end_of_member()
+            step = _send(walk, b"")
+        for name in skipped:
+            path = _placed(layer, name)
+            if path:
+                yield Skipped(path)
+        skipped.clear()
+
+
+def _send(walk: Generator[tars.Step, bytes, None], answer: bytes) -> tars.Step | None:
+    try:
+        return walk.send(answer)
+    except StopIteration:
+        return None
+
+
+def _member(layer: StoredFile, member: tars.Member, source: "_Source") -> Member | None:
+    """What a member means for the model; None: nothing."""
+    if member.size > MAX_FILE_SIZE:
+        raise tars.TarError("a size in it makes no sense")
+    source.begin_member(member.size)
+    if layer.inside:
+        removed = _whiteout(layer, member.name)
+        if removed is not None:
+            return removed
+    if member.name.endswith("/"):  # how old tars name a folder
+        return None
+    path = _placed(layer, member.name)
+    return PackedFile(path, member.size, source.chunks()) if path else None
+
+
+def _whiteout(layer: StoredFile, name: str) -> Removed | None:
+    folder, _, last = _within_image(name).rpartition("/")
+    if not last.startswith(_WHITEOUT):
+        return None
+    path = folder if last == _OPAQUE else "/".join(filter(None, (folder, last.removeprefix(_WHITEOUT))))
+    if path == layer.inside or not path:
+        return Removed("")
+    start = f"{layer.inside}/"
+    return Removed(place(path.removeprefix(start))) if path.startswith(start) else None
+
+
+def _placed(layer: StoredFile, name: str) -> str | None:
+    """Where a member is in the model; None: it is none of its files.
+
+    Raises:
+        RefusedError: it leads out of the model.
+    """
+    if layer.inside:
+        name = _within_image(name)
+        start = f"{layer.inside}/"
+        if not name.startswith(start):
+            return None
+        name = name.removeprefix(start)
+        if name.rpartition("/")[2].startswith(_WHITEOUT):
+            return None
+    elif layer.path:
+        # oras names what is in a folder by the folder's whole path, or by its last part
+        folder, _, last = layer.path.rpartition("/")
+        while name.startswith("./"):
+            name = name[2:]
+        if not f"{name}/".startswith((f"{layer.path}/", "/")):
+            own = f"{name}/".startswith(f"{last}/")
+            name = "/".join(filter(None, (folder if own else layer.path, name)))
+    return place(name)
+
+
+def _within_image(name: str) -> str:
+    """A name in an image, from its root."""
+    while name.startswith(("./", "/")):
+        name = name.removeprefix(".").removeprefix("/")
+    return name
+
+
+class _Source:
+    """The unpacked bytes of a layer, and how far the present member has been read."""
+
+    def __init__(self, layer: StoredFile, reader: Readable) -> None:
+        self._reader = reader
+        self._layer = layer
+        self._head = self._exactly(heads.HEAD)
+        self._packed = len(self._head)
+        self._unpacked = 0
+        self._left = self._padding = 0
+        self._gzip: zlib._Decompress | None = None
+        packing = heads.packing(self._head) if not heads.is_tar(self._head) else None
+        if packing == "gzip":
+            self._gzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        elif packing in _UNREAD:
+            raise NotFoundError(
+                f"a layer of it is compressed with {_UNREAD[packing]}, which modelsync does not read",
+                hint=_REPACK,
+            )
+        elif self._head and not heads.is_tar(self._head) and self._head.strip(b"\0"):
+            raise RefusedError(f"the layer {layer.digest} should be a tar, and is none")
+
+    def take(self, size: int) -> bytes:
+        """The next `size` unpacked bytes; fewer at the end."""
+        data = bytearray()
+        while len(data) < size and (piece := self._read(size - len(data))):
+            data += piece
+        return bytes(data)
+
+    def begin_member(self, size: int) -> None:
+        """The next bytes are those of a member, and the padding behind it."""
+        self._left, self._padding = size, tars.padded(size) - size
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes of the present member that have not been read.
+
+        Raises:
+            RefusedError: the layer ends before them.
+        """
+        try:
+            yield from self._member_bytes()
+        except (tars.TarError, zlib.error):
+            raise RefusedError(
+                f"the layer {self._layer.digest} ends in the middle of a file, or is damaged"
+            ) from None
+
+    def skip_to_end_of_member(self) -> None:
+        """Passes over what is left of the present member."""
+        for _ in self._member_bytes():
+            pass
+        self.take(self._padding)
+        self._padding = 0
+
+    def drain(self) -> None:
+        """Reads the rest of the layer without unpacking it."""
+        while self._reader.read(_PIECE):
+            pass
+
+    def _member_bytes(self) -> Iterator[bytes]:
+        while self._left:
+            piece = self._read(min(self._left, _PIECE))
+            if not piece:
+                raise tars.TarError("it ends in the middle of a file")
+            self._left -= len(piece)
+            yield piece
+
+    def _read(self, size: int) -> bytes:
+        """Some of the next unpacked bytes; none at the end."""
+        if self._gzip is None:
+            return self._next(size)
+        while True:
+            if self._gzip.eof:
+                rest = self._gzip.unused_data.lstrip(b"\0")
+                if not rest and not (rest := self._next(_PIECE).lstrip(b"\0")):
+                    return b""
+                self._gzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
+                data = rest
+            else:
+                data = self._gzip.unconsumed_tail or self._next(_PIECE)
+            out = self._gzip.decompress(data, size)
+            self._unpacked += len(out)
+            if self._unpacked > most_unpacked(self._packed):
+                raise tars.TarError("it unpacks to far more than its size")
+            if out or (not data and not self._gzip.eof):
+                return out
+
+    def _next(self, size: int) -> bytes:
+        """Some of the next bytes of the layer as they are."""
+        if self._head:
+            data, self._head = self._head[:size], self._head[size:]
+            return data
+        data = self._reader.read(size)
+        self._packed += len(data)
+        return data
+
+    def _exactly(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size and (piece := self._reader.read(size - len(data))):
+            data += piece
+        return bytes(data)
