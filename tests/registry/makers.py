@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from modelsync.registry import arrange, manifests
@@ -20,7 +21,9 @@ def digest(text: str | bytes) -> str:
     return f"sha256:{hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()}"
 
 
-def layer(media_type: str, name: str = "", size: int = 100, **annotations: str) -> dict[str, Any]:
+def layer(
+    media_type: str, name: str = "", size: int = 100, annotations: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """A layer with a name in both annotations, where it has one."""
     said = {FILEPATH: name, TITLE: name} if name else {}
     found: dict[str, Any] = {
@@ -29,7 +32,7 @@ def layer(media_type: str, name: str = "", size: int = 100, **annotations: str) 
         "size": size,
     }
     if said or annotations:
-        found["annotations"] = said | annotations
+        found["annotations"] = said | dict(annotations or {})
     return found
 
 

@@ -81,7 +81,7 @@ def test_tars_of_a_modelpack_name_their_own_files() -> None:
 
 def test_older_and_odd_modelpacks_are_read() -> None:
     """Types and annotation of the time before CNCF; an artifact type without a configuration, as podman makes it."""
-    old = layer("application/vnd.cnai.model.weight.v1.raw", **{"org.cnai.model.filepath": "m.gguf"})
+    old = layer("application/vnd.cnai.model.weight.v1.raw", annotations={"org.cnai.model.filepath": "m.gguf"})
     assert roles(manifest("application/vnd.cnai.model.config.v1+json", old)) == [("m.gguf", "model")]
     podman = manifest(EMPTY, layer(ANY, "m.gguf"), artifactType=f"{CNCF}manifest.v1+json")
     assert (contents(podman).format, roles(podman)) == ("modelpack", [("m.gguf", "model")])
@@ -284,7 +284,9 @@ def test_an_artifact_of_oras(config: str) -> None:
         config,
         layer("application/vnd.oci.image.layer.v1.tar", "m-Q4_0.gguf", 9000),
         layer(
-            "application/vnd.oci.image.layer.v1.tar+gzip", "docs", **{"io.deis.oras.content.unpack": "true"}
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+            "docs",
+            annotations={"io.deis.oras.content.unpack": "true"},
         ),
         layer(ANY),
         annotations={"org.opencontainers.image.licenses": "MIT"},
@@ -365,7 +367,7 @@ def test_a_path_that_leads_out_is_refused(path: str) -> None:
     for config, kind in ((MODELPACK, RAW), (DOCKER_2, f"{DOCKER_AI}gguf.v3"), (EMPTY, ANY)):
         with pytest.raises(RefusedError, match="is refused"):
             contents(manifest(config, layer(kind, path)))
-    folder = layer(ANY, path, **{"io.deis.oras.content.unpack": "true"})
+    folder = layer(ANY, path, annotations={"io.deis.oras.content.unpack": "true"})
     with pytest.raises(RefusedError, match="is refused"):
         contents(manifest(EMPTY, folder))
 
@@ -444,5 +446,5 @@ def test_a_license_beside_the_model_is_to_be_read() -> None:
 
 def test_the_name_of_a_layer_is_its_filepath() -> None:
     """Before its title; a leading `./` is none of it."""
-    made = layer(RAW, **{FILEPATH: "./a/m.gguf", "org.opencontainers.image.title": "t.gguf"})
+    made = layer(RAW, annotations={FILEPATH: "./a/m.gguf", "org.opencontainers.image.title": "t.gguf"})
     assert roles(manifest(MODELPACK, made)) == [("a/m.gguf", "model")]
