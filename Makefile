@@ -26,13 +26,14 @@ test: $(VENV)/.test ## Install all that tests need (llama-cpp-python compiles on
 check: $(VENV)/.test ## The tests alone
 	$(BIN)/python -m pytest -n $(JOBS)
 
-lint: $(VENV)/.test ## Style, types, the layers of the house, and CI's workflows
+lint: $(VENV)/.test ## Style, types, the layers of the house, CI's workflows and recipes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/zizmor --offline --quiet .github
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github recipes/github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml recipes/github/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec recipes/docker/compose.yaml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
 format: $(VENV)/.test ## Put the code into its shape
