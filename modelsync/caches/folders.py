@@ -4,23 +4,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelsync.caches.huggingface import local_folder_digests
-from modelsync.caches.listing import Listing
 from modelsync.caches.model import Sought
+from modelsync.caches.named_files import NamedFiles
 
 
-class ModelFolder:
+class ModelFolder(NamedFiles):
     """One such folder. What `hf download --local-dir` put there is found by its digest too.
 
     Args:
         root: The folder.
     """
 
-    links_from = None
-
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self.title = str(root)
-        self._listing = Listing(root)
+        super().__init__(root, str(root))
         self._etags: dict[str, list[Path]] | None = None
 
     def by_digest(self, sought: Sought) -> Iterator[Path]:
@@ -31,9 +27,3 @@ class ModelFolder:
                 self._etags.setdefault(etag, []).append(path)
         for etag in sought.etags:
             yield from (path for path in self._etags.get(etag, ()) if path.exists())
-
-    def by_name(self, sought: Sought) -> Iterator[Path]:
-        """Files of that name and size."""
-        for path in self._listing.of_size(sought.size):
-            if path.name == sought.name:
-                yield path

@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelsync.caches.home import Home
-from modelsync.caches.listing import Listing
 from modelsync.caches.model import Sought
+from modelsync.caches.named_files import NamedFiles
 
 _POINTER_BYTES = 1024
 
@@ -17,30 +17,20 @@ def folder(home: Home) -> Path | None:
     return home.named("KRONK_MODELS") or home.below(".kronk", "models")
 
 
-class KronkModels:
+class KronkModels(NamedFiles):
     """The models.
 
     Args:
         root: Their folder.
     """
 
-    title = "Kronk's models"
-    links_from = None
-
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self._listing = Listing(root)
+        super().__init__(root, "Kronk's models")
 
     def by_digest(self, sought: Sought) -> Iterator[Path]:
         """Files of that size whose pointer has the digest."""
-        for path in self._listing.of_size(sought.size) if sought.sha256 is not None else ():
+        for path in self.of_size(sought) if sought.sha256 is not None else ():
             if any(_oid(place / "sha" / path.name) == sought.sha256 for place in (path.parent, self.root)):
-                yield path
-
-    def by_name(self, sought: Sought) -> Iterator[Path]:
-        """Files of that name and size."""
-        for path in self._listing.of_size(sought.size):
-            if path.name == sought.name:
                 yield path
 
 

@@ -1,13 +1,14 @@
 """The caches of llama.cpp: `-hf` uses the layout of the Hugging Face cache, `-mu` and older versions a flat folder."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from modelsync.caches.home import Home
 from modelsync.caches.huggingface import HubCache
-from modelsync.caches.listing import Listing
 from modelsync.caches.model import Sought
+from modelsync.caches.named_files import NamedFiles
+
+TITLE = "llama.cpp's cache"
 
 
 def hub_folder(home: Home) -> Path | None:
@@ -28,31 +29,19 @@ def flat_folder(home: Home) -> Path | None:
 
 def hub_cache(root: Path) -> HubCache:
     """What `LLAMA_CACHE` names, as `-hf` lays it out."""
-    return HubCache(root, "llama.cpp's cache")
+    return HubCache(root, TITLE)
 
 
-class FlatCache:
+class FlatCache(NamedFiles):
     """Files as `<name>`, or `<user>_<repo>_<name>`.
 
     Args:
         root: The folder.
     """
 
-    title = "llama.cpp's cache"
-    links_from = None
-
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self._listing = Listing(root)
+        super().__init__(root, TITLE)
 
-    def by_digest(self, sought: Sought) -> Iterator[Path]:  # noqa: ARG002
-        """None: no name here is a digest."""
-        yield from ()
-
-    def by_name(self, sought: Sought) -> Iterator[Path]:
-        """Files of that size whose name ends with the sought one."""
-        for path in self._listing.of_size(sought.size):
-            if path.parent == self.root and (
-                path.name == sought.name or path.name.endswith(f"_{sought.name}")
-            ):
-                yield path
+    def may_be(self, path: Path, sought: Sought) -> bool:
+        """Whether its name ends with the sought one; folders below are those of `-hf`."""
+        return path.parent == self.root and f"_{path.name}".endswith(f"_{sought.name}")

@@ -1,13 +1,12 @@
 """The models of LM Studio: `<models>/<publisher>/<repo>/<file>`, no digests. `downloading_….part` is unfinished."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from modelsync.caches.home import Home
-from modelsync.caches.listing import Listing
 from modelsync.caches.model import Sought
+from modelsync.caches.named_files import NamedFiles
 
 _SMALL = 1 << 20  # bytes of a pointer or a settings file
 
@@ -33,26 +32,17 @@ def folder(home: Home) -> Path | None:
     return small_files.parsed(place / "settings.json", downloads, _SMALL) or place / "models"
 
 
-class LmStudioModels:
+class LmStudioModels(NamedFiles):
     """The models.
 
     Args:
         root: Their folder.
     """
 
-    title = "LM Studio's models"
-    links_from = None
-
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self._listing = Listing(root)
-
-    def by_digest(self, sought: Sought) -> Iterator[Path]:  # noqa: ARG002
-        """None: no name here is a digest."""
-        yield from ()
+        super().__init__(root, "LM Studio's models")
 
     def by_name(self, sought: Sought) -> list[Path]:
         """Files of that name and size, those of the same repo first."""
-        found = [path for path in self._listing.of_size(sought.size) if path.name == sought.name]
         own = f"{sought.repo}/{sought.path}"
-        return sorted(found, key=lambda path: path.relative_to(self.root).as_posix() != own)
+        return sorted(super().by_name(sought), key=lambda path: path.relative_to(self.root).as_posix() != own)

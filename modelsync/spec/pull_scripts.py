@@ -1,22 +1,23 @@
 """Finds the models that scripts of a `package.json` fetch with `node-llama-cpp pull`. Pure.
 
-Source: `src/cli/commands/PullCommand.ts` of node-llama-cpp (options and their aliases).
+Source: `dist/cli/commands/PullCommand.js` and `bin` of node-llama-cpp 3.22.1 (options and their aliases).
 """
 
 import json
 import re
 import shlex
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from modelsync.errors import UsageError
 
-_WITH_VALUE = frozenset(
-    {
-        *("--url", "--urls", "--header", "-H", "--directory", "--dir", "-d"),
-        *("--filename", "--name", "-n", "--parallels", "-p"),
-    }
-)
+_URLS = frozenset({"--urls", "--url", "--uris", "--uri"})
+_HEADERS = frozenset({"--header", "-H"})
+_FOLDERS = frozenset({"--directory", "--dir", "-d"})
+_FILENAMES = frozenset({"--filename", "--name", "-n"})
+_WITH_VALUE = _URLS | _HEADERS | _FOLDERS | _FILENAMES | {"--parallel", "-p"}
+_TRUTHS = frozenset({"true", "false"})  # may follow an option that takes no value
 _ENDS = frozenset({"&&", "||", ";", "|", "&", "(", ")"})
 
 
@@ -71,35 +72,55 @@ def _of_line(name: str, line: str) -> Iterator[PullScript]:
             command.append(word)
             continue
         program = next((at for at, each in enumerate(command) if _is_program(each)), None)
-        if program is not None and command[program + 1 : program + 2] == ["pull"]:
+        if program is not None and command[program + 1 : program + 2] in (["pull"], ["get"]):
             yield _read(name, command[program:])
         command = []
 
 
 def _is_program(word: str) -> bool:
-    """Whether a word runs node-llama-cpp: by its name, a version or a path."""
-    return re.fullmatch(r"(?:.*/)?node-llama-cpp(?:@[^/]*)?", word) is not None
+    """Whether a word runs node-llama-cpp: by one of its names, a version or a path."""
+    return re.fullmatch(r"(?:.*/)?(?:node-llama-cpp|nlc)(?:@[^/]*)?", word) is not None
 
 
 def _read(name: str, command: list[str]) -> PullScript:
     uris: list[str] = []
     folder = filename = None
     has_headers = False
-    rest = iter(command[2:])
-    for word in rest:
-        option, equals, value = word.partition("=")
+    rest = deque(command[2:])
+    while rest:
+        word = rest.popleft()
         if not word.startswith("-"):
             uris.append(word)
             continue
+        option, value = _option(word)
         if option not in _WITH_VALUE:
+            if value is None and rest and rest[0] in _TRUTHS:
+                rest.popleft()
             continue
-        value = value if equals else next(rest, "")
-        if option in ("--url", "--urls"):
+        if value is None:
+            value = rest.popleft() if rest else ""
+        if option in _URLS:
             uris.append(value)
-        elif option in ("--directory", "--dir", "-d"):
+        elif option in _FOLDERS:
             folder = value
-        elif option in ("--filename", "--name", "-n"):
+        elif option in _FILENAMES:
             filename = value
-        elif option in ("--header", "-H"):
+        elif option in _HEADERS:
             has_headers = True
     return PullScript(name, shlex.join(command), tuple(uris), folder, filename, has_headers)
+
+
+def _option(word: str) -> tuple[str, str | None]:
+    """An option and the value that is in the same word, as yargs reads it; None: the value follows, if it has one.
+
+    Letters behind one dash are an option each: the last may have a value, in the next word, or in this one where it
+    does not begin with a letter (`-d=models`, `-d./models`, `-p4`).
+    """
+    if word.startswith("--"):
+        option, equals, value = word.partition("=")
+        return option, value if equals else None
+    found = re.fullmatch(r"-[A-Za-z]*?([A-Za-z])(=?)([^A-Za-z=].*|(?<==).*|)", word, re.DOTALL)
+    if found is None:
+        return word, None
+    letter, equals, value = found.groups()
+    return f"-{letter}", value if equals or value else None

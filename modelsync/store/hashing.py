@@ -21,6 +21,7 @@ OnBytes = Callable[[int], None]
 
 _CHUNK = 1 << 20  # bytes: few enough to be in a core's cache still when they are hashed
 _AHEAD = 2  # chunks: one is read while the other is hashed
+_BEHIND = 2  # chunks that the hashes of the blocks may be behind the sha256
 _READ = 1 << 20  # bytes, for each thread: few enough to be in a core's cache still when they are hashed
 _THREADS = 32  # at most: they are short of memory's speed before
 _TELL_EVERY = 0.05  # seconds
@@ -82,15 +83,33 @@ def both_of(path: Path, *, on_bytes: OnBytes | None = None) -> tuple[str, Blocks
 
     Arguments and errors as with `sha256_of`.
     """
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
     sha256, blocks = hashlib.sha256(), Hasher()
-    # One thread keeps up with SHA-256: more of them would only wake each other for every chunk.
-    with ThreadPoolExecutor(1, thread_name_prefix="modelsync-hash") as beside:
-        for chunk in _chunks(path, on_bytes):
-            done = beside.submit(blocks.update, chunk)
+    # What is read is hashed in the same core's cache. The blocks, which take a quarter of that time, may be a chunk or
+    # two behind: a thread that waited for the other at every chunk would wait most of its time on a busy machine.
+    rooms: deque[tuple[memoryview, Future[None] | None]] = deque(
+        (_buffer(_READ), None) for _ in range(_BEHIND + 1)
+    )
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="modelsync-hash") as beside,
+        path.open("rb", buffering=0) as file,
+    ):
+        while True:
+            buffer, busy = rooms.popleft()
+            if busy is not None:
+                busy.result()
+            count = file.readinto(buffer)
+            if not count:
+                break
+            chunk = buffer[:count]
+            rooms.append((buffer, beside.submit(blocks.update, chunk)))
             sha256.update(chunk)
-            done.result()
+            if on_bytes is not None:
+                on_bytes(count)
+        for _, busy in rooms:
+            if busy is not None:
+                busy.result()
     return sha256.hexdigest(), blocks.blocks
 
 

@@ -121,6 +121,26 @@ def test_scripts_of_a_package_json_are_read_line_by_line(
     assert "# there the file is called a b" in text
 
 
+def test_options_of_the_pull_are_read_as_its_own_command_line_reads_them(
+    tmp_path: Path, written: Callable[[str], Manifest]
+) -> None:
+    """`get` and `nlc` are other names; an option with no value takes no URI, and one with a value takes it."""
+    lines = [
+        "nlc get --uris hf:user/a-GGUF:Q4_K_M hf:user/b-GGUF:Q4_K_M --parallel 3 -d./models",
+        "npx --yes node-llama-cpp@3 pull --override true --no-progress --dir=models hf:user/c-GGUF:Q4_K_M -p4",
+        "./node_modules/.bin/nlc pull -od models -H 'A: b' --noTemp --uri=hf:user/d-GGUF:Q4_K_M",
+        "nlc pull --override hf:user/e-GGUF:Q4_K_M -d=models --name other.gguf",
+    ]
+    scripts = {f"s{number}": line for number, line in enumerate(lines)}
+    put(tmp_path / "package.json", json.dumps({"scripts": scripts}).encode())
+    found = written(str(tmp_path / "package.json"))
+    assert uris(found) == {name: f"hf:user/{name}-GGUF:Q4_K_M" for name in "abcde"}
+    assert found.dir == "models"
+    text = (tmp_path / "models.toml").read_text()
+    assert "# its headers belong in your config.toml" in text
+    assert "# there the file is called other.gguf" in text
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"scripts": []}', "{", '{"scripts": {"a": 1}}'])
 def test_what_is_no_package_json_makes_no_manifest(
     text: str, tmp_path: Path, written: Callable[[str], Manifest]
