@@ -1,18 +1,21 @@
 """Adopt: what other tools' caches have of locked models is taken into the store, on purpose. No network."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import LockfileError, ModelsyncError
+from modelsync.errors import CodeRefusedError, ModelsyncError
 from modelsync.fetch import adopt
 from modelsync.fetch.blobs import fetch
 from modelsync.fetch.places import Brought, NeighbourPlace
 from modelsync.fetch.wanted import WantedFile, wanted_files
-from modelsync.spec.lock import read as lock_reader
-from modelsync.spec.lock.model import Lock, LockedFile, LockedModel
-from modelsync.store import blobs, roots, small_files
+from modelsync.project import lookup
+from modelsync.project.project import LoadedProject, Project
+from modelsync.spec.lock.model import LockedFile, LockedModel
+from modelsync.spec.manifest.model import AllowedCode
+from modelsync.store import blobs, roots
 
 
 class Adoptable(NamedTuple):
@@ -43,24 +46,28 @@ class AdoptReport(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def adopt_locked(context: Context, lock_paths: Sequence[Path], *, dry_run: bool = False) -> AdoptReport:
-    """Takes what other tools have of the models of some locks, all variants, and what the store lacks.
+def adopt_locked(context: Context, projects: Sequence[Project], *, dry_run: bool = False) -> AdoptReport:
+    """Takes what other tools have of the locked models of some projects, all variants, and what the store lacks.
 
-    A file of theirs that has other bytes than the lock says is left out.
+    A file of theirs that has other bytes than the lock says is left out. So is one that can run code, unless the
+    manifest's entry permits it.
 
     Args:
         context: What to work with.
-        lock_paths: The locks.
+        projects: The projects; one may have a lock alone.
         dry_run: Take nothing; say what could be.
 
     Raises:
-        LockfileError: a lock is not there, cannot be read, or contradicts itself.
+        StaleLockError: a lock is not there.
+        LockfileError: one cannot be read, or contradicts itself.
+        ManifestError: the manifest beside one cannot be read.
         DiskFullError: there is no room for what has to be copied.
     """
-    locks = [(path, read_lock(path)) for path in lock_paths]
+    locks = [(one, lookup.require_lock(one, one.lock)) for one in (each.loaded() for each in projects)]
     rows: dict[str, Adoptable] = {}
     needs: list[WantedFile] = []
-    for path, lock in locks:
+    for project, lock in locks:
+        allowed = _allowed(project)
         for model in lock.models:
             missing = [file for file in _missing(context, model) if file.sha256 not in rows]
             for file in missing:
@@ -69,32 +76,28 @@ def adopt_locked(context: Context, lock_paths: Sequence[Path], *, dry_run: bool 
                     row = row._replace(place=candidate.place, found=candidate.path)
                 rows[file.sha256] = row
             offered = [file for file in missing if rows[file.sha256].found is not None]
-            needs += wanted_files(context, model, offered, path.parent)
+            needs += wanted_files(context, model, offered, project.root, allowed.get(model.key, ()))
     report = AdoptReport(tuple(rows.values()))
     if dry_run or not needs:
         return report
-    for path, lock in locks:
-        roots.write(context.store, path, lock.digests, named=lock.digests)
+    for project, lock in locks:
+        roots.write(context.store, project.lock_path, lock.digests, named=lock.digests)
+
+    refused: list[str] = []
 
     def passed_over(need: WantedFile, error: ModelsyncError) -> None:
-        context.detail(f"{need.label}: {error.message}")
+        if isinstance(error, CodeRefusedError):
+            refused.append(f"left out: {error.message}")
+        else:
+            context.detail(f"{need.label}: {error.message}")
 
     done = fetch(context, needs, on_error=passed_over, tried=(NeighbourPlace(context),))
-    return report._replace(taken=done.brought, notes=done.notes)
+    return report._replace(taken=done.brought, notes=(*done.notes, *refused))
 
 
-def read_lock(path: Path) -> Lock:
-    """A lock, wherever it is.
-
-    Raises:
-        LockfileError: it is not there, cannot be read, or contradicts itself.
-    """
-    try:
-        text = small_files.read(path, lock_reader.MAX_TEXT).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise LockfileError(f"cannot read {path}: {why}", hint="`modelsync lock` writes one") from None
-    return lock_reader.parse(text, where=str(path))
+def _allowed(project: LoadedProject) -> AllowedCode:
+    """What the entries of a project's manifest permit; nothing where there is no manifest."""
+    return project.manifest.allowed_code if os.path.lexists(project.manifest_path) else {}
 
 
 def _missing(context: Context, model: LockedModel) -> list[LockedFile]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from modelsync.context import OFFLINE_HINT, Context
 from modelsync.errors import CancelledError, ModelsyncError, OfflineError, StoreError
 from modelsync.fetch.blobs import FetchTotals
+from modelsync.fetch.places import Brought
 from modelsync.install import plan, present
 from modelsync.install import target as install_target
 from modelsync.install.execute import carry_out
@@ -39,6 +40,7 @@ class Repaired(NamedTuple):
         reused: Bytes that were copied from what was good.
         notes: What a person should be told.
         error: Why something could not be repaired, or None.
+        brought: What came into the store, and from where.
     """
 
     rows: tuple[VerifiedFile, ...]
@@ -46,6 +48,7 @@ class Repaired(NamedTuple):
     reused: int = 0
     notes: tuple[str, ...] = ()
     error: ModelsyncError | None = None
+    brought: tuple[Brought, ...] = ()
 
 
 def repair(
@@ -103,7 +106,7 @@ def repair(
     rows = tuple(_after(context, row, target) for row in checked.rows)
     kept = sorted(_set_aside(target, checked) - before) if target is not None else ()
     notes = tuple(f"what was changed is kept as {printable(str(path))}" for path in kept)
-    return Repaired(rows, done.fetched, done.reused, done.notes + notes, error)
+    return Repaired(rows, done.fetched, done.reused, done.notes + notes, error, done.brought)
 
 
 def _mend(
@@ -169,7 +172,12 @@ def _is_condemned(context: Context, target: Target, path: str) -> bool:
 
 
 def _added(one: FetchTotals, other: FetchTotals) -> FetchTotals:
-    return FetchTotals(one.fetched + other.fetched, one.reused + other.reused, one.notes + other.notes)
+    return FetchTotals(
+        one.fetched + other.fetched,
+        one.reused + other.reused,
+        one.notes + other.notes,
+        one.brought + other.brought,
+    )
 
 
 def _claim(target: Target, checked: Checked) -> None:

@@ -91,7 +91,21 @@ def hold(
             yield Held(key, folder, mine)
         finally:
             with suppress(OSError):  # mostly it was published, and is gone
-                folder.rename(rest)
+                _put_back(folder, rest)
+
+
+def _put_back(folder: Path, rest: Path) -> None:
+    """Leaves a partial for the next process; one with nothing in it goes.
+
+    Raises:
+        OSError: there is none.
+    """
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        raise
+    except OSError:
+        folder.rename(rest)
 
 
 def partial_of(store: Store, key: str) -> Path:

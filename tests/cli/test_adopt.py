@@ -1,5 +1,6 @@
 """Adoption as a person sees it: one line of where, details with -v, a list, and what doctor sees."""
 
+import shutil
 from pathlib import Path
 
 from tests.support import neighbours
@@ -25,6 +26,22 @@ def test_sync_says_from_where(cli: Cli, home: Path) -> None:
     assert run.err.count("taken from the Hugging Face cache") == 1
 
 
+def test_add_and_a_repair_say_from_where(cli: Cli, home: Path, store_root: Path) -> None:
+    """In JSON as sync does: each file with its place, and what each place gave."""
+    file = neighbours.hugging_face(home, WANTED)
+    value = cli("add", "other", f"hf:{REPO}:Q4_K_M", "--format", "json").json
+    assert [(one["place"], one["path"]) for one in value["brought"]] == [
+        ("the Hugging Face cache", str(file))
+    ]
+    assert value["sources"] == [{"place": "the Hugging Face cache", "files": 1, "bytes": len(WANTED.data)}]
+    shutil.rmtree(store_root)
+    value = cli("verify", "other", "--repair", "--format", "json").json
+    assert [(one["place"], one["sha256"]) for one in value["brought"]] == [
+        ("the Hugging Face cache", WANTED.sha256)
+    ]
+    assert [one["files"] for one in value["sources"]] == [1]
+
+
 def test_no_adopt_and_the_details_of_verbose(cli: Cli, home: Path) -> None:
     """`-v` says why a file is not taken; `--no-adopt` looks at none."""
     file = neighbours.hugging_face(home, WANTED)
@@ -39,8 +56,6 @@ def test_no_adopt_and_the_details_of_verbose(cli: Cli, home: Path) -> None:
 
 def test_cache_adopt_and_doctor(synced: Cli, home: Path, store_root: Path) -> None:
     """`cache adopt` takes on purpose, also where adoption is off; `doctor` lists the caches."""
-    import shutil
-
     shutil.rmtree(store_root)
     file = neighbours.ollama(home, WANTED)
     run = synced("cache", "adopt", "--dry-run")
@@ -57,4 +72,5 @@ def test_cache_adopt_and_doctor(synced: Cli, home: Path, store_root: Path) -> No
     assert [(each["name"], each["text"].split(":")[0]) for each in groups["caches"]] == [
         ("Ollama's store", str(home / ".ollama" / "models"))
     ]
-    assert "cannot read" in synced("cache", "adopt", "nowhere.lock", status=2).err
+    assert "there is no" in synced("cache", "adopt", "nowhere.lock", status=1).err
+    assert "not a lock" in synced("cache", "adopt", "models.toml", status=2).err

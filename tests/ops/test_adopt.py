@@ -13,7 +13,7 @@ from modelsync.errors import NotSyncedError
 from modelsync.ops import path as ops_path
 from modelsync.ops import pull, sync
 from modelsync.store import blobs
-from tests.support import neighbours
+from tests.support import any_files, neighbours
 from tests.support.content import damage, gguf, sha256
 from tests.support.neighbours import BUILDERS, Wanted, put, snapshot
 from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place, brought, sync_options
@@ -415,14 +415,14 @@ def test_cache_adopt_lists_and_takes_what_a_lock_needs(place: Place, opened: Ope
     file = neighbours.ollama(home, WANTED)
     before = seen_of(home)
     place.hub.clear()
-    listed = adopt.adopt_locked(opened(), [project.lock_path], dry_run=True)
+    listed = adopt.adopt_locked(opened(), [project], dry_run=True)
     assert {row.model: row.found for row in listed.rows} == {"tiny": file, "large": None}
     assert listed.taken == ()
     assert not (home / "store").exists()
-    done = adopt.adopt_locked(opened(), [project.lock_path])
+    done = adopt.adopt_locked(opened(), [project])
     assert [one.sha256 for one in done.taken] == [WANTED.sha256]
     assert blob(opened())
-    assert adopt.adopt_locked(opened(), [project.lock_path]).taken == ()
+    assert adopt.adopt_locked(opened(), [project]).taken == ()
     assert seen_of(home) == before
     assert place.hub.seen() == []
 
@@ -436,9 +436,40 @@ def test_cache_adopt_passes_over_what_is_rotten(place: Place, opened: Opened, ho
     shutil.rmtree(home / "store")
     damage(neighbours.ollama(home, WANTED), 1000)
     told: list[str] = []
-    done = adopt.adopt_locked(opened(detail=told.append), [project.lock_path])
+    done = adopt.adopt_locked(opened(detail=told.append), [project])
     assert done.taken == ()
     assert any("its bytes are others" in line for line in told)
+    assert not list((home / "store" / "partials-v1").glob("*"))
+
+
+@pytest.mark.parametrize("says", ["nothing", "allow-code", "deny-code", "no manifest"])
+def test_cache_adopt_takes_code_only_where_it_is_permitted(
+    says: str, place: Place, opened: Opened, home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A pickle: the entry's `allow-code` permits it, the user's `deny-code` wins, and a lock alone permits nothing."""
+    from modelsync.ops import adopt
+
+    place.repo.commit({"speaker.ckpt": any_files.PICKLE})
+    entry = f'[models.tiny]\nuri = "hf:{REPO}/speaker.ckpt"\n'
+    project = place.write(f'{entry}allow-code = ["*.ckpt"]\n')
+    sync.sync(opened(), project)
+    shutil.rmtree(home / "store")
+    neighbours.ollama(home, Wanted(any_files.PICKLE))
+    before = seen_of(home)
+    if says == "nothing":
+        place.write(entry)
+    elif says == "no manifest":
+        project.manifest_path.unlink()
+    elif says == "deny-code":
+        (tmp_path / "config.toml").write_text("deny-code = true\n")
+        monkeypatch.setenv("MODELSYNC_CONFIG", str(tmp_path / "config.toml"))
+    done = adopt.adopt_locked(opened(), [project])
+    permitted = says == "allow-code"
+    assert [one.path for one in done.taken] == (["speaker.ckpt"] if permitted else [])
+    assert any("left out: " in note and "speaker.ckpt" in note for note in done.notes) is not permitted
+    assert (blobs.find(opened().store, sha256(any_files.PICKLE)) is not None) is permitted
+    assert not list((home / "store" / "partials-v1").glob("*"))
+    assert seen_of(home) == before
 
 
 def test_prune_keeps_what_was_adopted(place: Place, opened: Opened, home: Path) -> None:
@@ -451,6 +482,6 @@ def test_prune_keeps_what_was_adopted(place: Place, opened: Opened, home: Path) 
     shutil.rmtree(home / "store")
     neighbours.ollama(home, WANTED)
     context = opened()
-    adopt.adopt_locked(context, [project.lock_path])
+    adopt.adopt_locked(context, [project])
     prune.execute(context.store, prune.prune(context.store, at_once=True))
     assert blob(context)

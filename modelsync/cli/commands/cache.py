@@ -17,6 +17,7 @@ from modelsync.display.terminal import is_terminal
 from modelsync.errors import CancelledError, UsageError
 
 if TYPE_CHECKING:
+    from modelsync.project.project import Project
     from modelsync.store.layout import Store
     from modelsync.store.prune_plan import PrunePlan
 
@@ -241,15 +242,16 @@ def adopt(invocation: Invocation, locks: tuple[Path, ...], dry_run: bool) -> Non
     """Take into the store what other tools' caches have of the project's lock, or of each LOCK. No network.
 
     Each file is hashed while it is taken, and theirs stays as it is. sync does the same by itself; this looks at all
-    models and variants at once, also where MODELSYNC_ADOPT=0.
+    models and variants at once, also where MODELSYNC_ADOPT=0. What can run code is left out, unless the manifest beside
+    the lock permits it.
     """
     from modelsync.cli.report import brought_values
     from modelsync.ops import adopt as ops_adopt
     from modelsync.spec.names import printable
 
-    paths = [path.absolute() for path in locks] or [invocation.project().lock_path]
+    projects = [_locked_by(path) for path in locks] or [invocation.project()]
     with invocation.context(CallOptions(adopt=True)) as context:
-        done = ops_adopt.adopt_locked(context, paths, dry_run=dry_run)
+        done = ops_adopt.adopt_locked(context, projects, dry_run=dry_run)
     output = invocation.output
     offered = [row for row in done.rows if row.place is not None]
     lines = titled(
@@ -279,6 +281,15 @@ def adopt(invocation: Invocation, locks: tuple[Path, ...], dry_run: bool) -> Non
         brought=brought_values(done.taken),
         notes=list(done.notes),
     )
+
+
+def _locked_by(lock: Path) -> "Project":
+    """The project of a lock, which may have no manifest."""
+    from modelsync.project.project import Project
+
+    if lock.suffix != ".lock":
+        raise UsageError(f"{lock} is not a lock", hint="a lock's name ends in .lock")
+    return Project(lock.absolute().with_suffix(".toml"), named=True)
 
 
 def _store() -> "Store":

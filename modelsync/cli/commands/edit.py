@@ -278,6 +278,8 @@ def _tell(
         "lock_written": locked is not None and locked.written,
         "notes": notes,
         "warnings": list(synced.warnings) if synced else [],
+        "brought": report.brought_values(synced.brought if synced else ()),
+        "sources": report.source_values(synced.brought if synced else ()),
         **more,
     }
     if failed is not None:

@@ -13,6 +13,7 @@ from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
     from modelsync.context import CallOptions
+    from modelsync.ops.repair import Repaired
     from modelsync.ops.verify import VerifiedFile
 
 
@@ -33,7 +34,7 @@ def perform(
 
             done = ops_repair.repair(context, project, selection, full=full)
             rows, failed = done.rows, done.error or complaint(done.rows)
-            totals = {"bytes_fetched": done.fetched, "bytes_reused": done.reused, "notes": list(done.notes)}
+            totals = _totals(done)
         else:
             from modelsync.ops import verify
 
@@ -53,6 +54,19 @@ def perform(
         output.words(f"all is well: {checked} checked in {units.duration(invocation.seconds)}")
     output.result(rows=values, **totals)
     return 0
+
+
+def _totals(done: "Repaired") -> dict[str, Any]:
+    """What a repair moved, as programs read it."""
+    from modelsync.cli import report
+
+    return {
+        "bytes_fetched": done.fetched,
+        "bytes_reused": done.reused,
+        "notes": list(done.notes),
+        "brought": report.brought_values(done.brought),
+        "sources": report.source_values(done.brought),
+    }
 
 
 def complaint(rows: "Sequence[VerifiedFile]") -> ModelsyncError | None:
