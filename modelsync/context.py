@@ -202,6 +202,17 @@ class Context:
         """
         return self.links_into_hf_cache if self.hf_cache_asked is None else self.hf_cache_asked
 
+    def wants_gift(self, *, came: bool) -> bool:
+        """Whether a model whose path was asked for is put into the Hugging Face cache too.
+
+        Where the call or the environment asks: each time. The user's config counts where it has just come, so the path
+        of a file that is here costs no more for it.
+
+        Raises:
+            ConfigError: the user's config cannot be read.
+        """
+        return (came or bool(self.hf_cache_asked)) and self.hf_cache
+
     def teller(self, label: str, total: int, phase: "Phase") -> Callable[[int], None]:
         """Makes a function that counts bytes of one thing and reports progress.
 

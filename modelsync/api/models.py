@@ -29,6 +29,7 @@ def path(
     endpoint: str | None = None,
     offline: bool | None = None,
     adopt: bool | None = None,
+    hf_cache: bool | None = None,
     mirrors: Sequence[str] | None = None,
     mirror_only: bool | None = None,
     max_rate: int | str | None = None,
@@ -57,6 +58,8 @@ def path(
         offline: True rules the network out; None leaves it to the environment.
         adopt: False takes nothing from other tools' caches; None: `MODELSYNC_ADOPT`, else they are looked into before
             the network is asked, and what is found there is hashed.
+        hf_cache: True puts the files into the Hugging Face cache too, as far as the hub confirms them; None:
+            `MODELSYNC_HF_CACHE`, else the user's config, for what is fetched.
         mirrors: Places that are asked for files by their digests before their origins: `oci://registry/repo`,
             `https://host/{sha256}` or folders; `()` is none at all; None: `MODELSYNC_MIRRORS`.
         mirror_only: True asks nothing but mirrors; None: `MODELSYNC_MIRROR_ONLY`.
@@ -85,6 +88,7 @@ def path(
         endpoint=endpoint,
         offline=offline,
         adopt=adopt,
+        hf_cache=hf_cache,
         mirrors=mirrors,
         mirror_only=mirror_only,
         max_rate=max_rate,
@@ -107,6 +111,7 @@ def files(
     endpoint: str | None = None,
     offline: bool | None = None,
     adopt: bool | None = None,
+    hf_cache: bool | None = None,
     mirrors: Sequence[str] | None = None,
     mirror_only: bool | None = None,
     max_rate: int | str | None = None,
@@ -121,6 +126,7 @@ def files(
         token=token,
         offline=offline,
         adopt=adopt,
+        hf_cache=hf_cache,
         mirrors=mirrors,
         mirror_only=mirror_only,
         max_rate=calls.rate(max_rate),
@@ -150,6 +156,7 @@ def load(
     endpoint: str | None = None,
     offline: bool | None = None,
     adopt: bool | None = None,
+    hf_cache: bool | None = None,
     mirrors: Sequence[str] | None = None,
     mirror_only: bool | None = None,
     max_rate: int | str | None = None,
@@ -179,6 +186,7 @@ def load(
         endpoint: See `path`.
         offline: See `path`.
         adopt: See `path`.
+        hf_cache: See `path`.
         mirrors: See `path`.
         mirror_only: See `path`.
         max_rate: See `path`.
@@ -200,6 +208,7 @@ def load(
         token=token,
         offline=offline,
         adopt=adopt,
+        hf_cache=hf_cache,
         mirrors=mirrors,
         mirror_only=mirror_only,
         max_rate=calls.rate(max_rate),

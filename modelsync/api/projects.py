@@ -121,6 +121,7 @@ def pull(
     endpoint: str | None = None,
     offline: bool | None = None,
     adopt: bool | None = None,
+    hf_cache: bool | None = None,
     mirrors: Sequence[str] | None = None,
     mirror_only: bool | None = None,
     max_rate: int | str | None = None,
@@ -144,6 +145,7 @@ def pull(
         endpoint: See `path`.
         offline: See `path`.
         adopt: See `path`.
+        hf_cache: See `path`.
         mirrors: See `path`.
         mirror_only: See `path`.
         max_rate: See `path`.
@@ -163,6 +165,7 @@ def pull(
         token=token,
         offline=offline,
         adopt=adopt,
+        hf_cache=hf_cache,
         mirrors=mirrors,
         mirror_only=mirror_only,
         max_rate=calls.rate(max_rate),
@@ -177,6 +180,8 @@ def pull(
             filename=filename,
             globs=FolderOptions(tuple(include), tuple(exclude), tuple(allow_code)),
         )
+        for note in report.left_out:
+            context.warn(note)
     return [pulled.files for pulled in report.pulled]
 
 

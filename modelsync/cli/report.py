@@ -140,6 +140,11 @@ def totals(fetched: int, reused: int, seconds: float) -> str:
     return f"{units.size(fetched)} fetched, {units.size(reused)} reused, {units.duration(seconds)}"
 
 
+def given_lines(given: int | None) -> list[str]:
+    """What was put into the Hugging Face cache, if anything was."""
+    return [f"put {units.count(given, 'file')} into the Hugging Face cache"] if given else []
+
+
 def _kind(model: "LockedModel | None") -> str:
     """The quant of a model, or how many files a folder model has."""
     from modelsync.spec.labels import quant_of

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from modelsync.caches.model import Candidate, Sought
 from modelsync.context import Context
 from modelsync.errors import StoreError
+from modelsync.spec.hub_urls import commit_of
 from modelsync.store import atomic
 from modelsync.transfer.jobs import HEAD, Fetched, Job
 
@@ -30,7 +31,6 @@ Way = Literal["reflink", "hardlink", "copy"]
 
 _CHUNK = 1 << 20  # bytes copied and hashed at once
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_OF_HUB = re.compile(r"/([^/]+/[^/]+)/resolve/[0-9a-f]{40}/", re.ASCII)
 _GIT_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 
@@ -47,11 +47,11 @@ class Taken(NamedTuple):
 
 def sought(file: "LockedFile | Found") -> Sought | None:
     """What is looked for on this machine; None where nothing would tell that it is the file."""
-    hub = _OF_HUB.search(file.url or "")
+    hub = commit_of(file.url)
     git_id = file.etag if hub is not None and _GIT_ID.fullmatch(file.etag or "") else None
     if not file.size or not (file.sha256 or git_id):
         return None
-    repo = file.repo or (hub[1] if hub is not None else None)
+    repo = file.repo or (hub.repo if hub is not None else None)
     return Sought(file.sha256 or None, file.size, file.path, repo, git_id)
 
 

@@ -1,6 +1,5 @@
 """The files that are wanted in the store, and where their bytes are."""
 
-import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import CancelledError, HttpStatusError, ModelsyncError
+from modelsync.spec.hub_urls import commit_of
 from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.names import file_name, printable
 from modelsync.store import blobs, layout, published
@@ -69,7 +69,6 @@ class WantedFile(NamedTuple):
         )
 
 
-_OF_COMMIT = re.compile(r"/([^/]+/[^/]+)/resolve/([0-9a-f]{40})/")
 _GONE = frozenset({404, 410})
 
 
@@ -123,9 +122,9 @@ class Confirmer:
         """Whether a file's source publishes it with its sha256."""
         if file.sha256 is None or file.size is None or file.pieces:
             return False
-        commit = _OF_COMMIT.search(file.url or "")
+        commit = commit_of(file.url)
         if commit is not None:
-            known = published.read(self._context.store, self._endpoint, commit[1], commit[2])
+            known = published.read(self._context.store, self._endpoint, *commit)
             seen = known.files.get(file.path)
             if seen is not None:
                 return seen.etag == file.sha256 and seen.size == file.size
@@ -140,7 +139,7 @@ class Confirmer:
             return False
         if found and commit is not None:
             said = {file.path: published.PublishedFile(file.sha256, file.size)}
-            published.note(self._context.store, self._endpoint, commit[1], commit[2], said)
+            published.note(self._context.store, self._endpoint, *commit, said)
         return found
 
 

@@ -146,6 +146,22 @@ def in_folder(
     return [target.folder / path for _, path in wanted]
 
 
+def offer(context: Context, model: LockedModel, *, came: bool) -> None:
+    """Puts a model whose path was asked for into the Hugging Face cache too, if that is wanted.
+
+    Args:
+        context: What to work with.
+        model: The model, which is here.
+        came: Whether it has just come.
+    """
+    if context.wants_gift(came=came):
+        from modelsync.ops import hf_cache
+
+        tell = context.warn if came or context.options.hf_cache else context.detail
+        for note in hf_cache.offer(context, [model]).notes:
+            tell(note)
+
+
 def files(
     context: Context,
     project: Project,
@@ -154,6 +170,7 @@ def files(
     download: bool = True,
     records: Mapping[str, Record] | None = None,
     directory: Path | None = None,
+    offered: bool = True,
 ) -> ModelFiles:
     """The files of a model of the manifest; neither manifest nor lock is written.
 
@@ -164,6 +181,7 @@ def files(
         download: Whether what is not here is fetched, as the lock says.
         records: What modelsync put into the project's folder, if that was read.
         directory: A folder to answer from in place of the project's; what is not there is put there.
+        offered: Whether it is put into the Hugging Face cache too, if that is wanted.
 
     Raises:
         NotSyncedError: it is not here, and was not to be fetched.
@@ -173,8 +191,17 @@ def files(
 
     context.use_mirrors(known.manifest.mirrors)
 
+    came = False
+
     def keep() -> None:
+        nonlocal came
+        came = True
         roots.write(context.store, project.lock_path, known.lock.digests, named=known.lock.digests)
+
+    def answer(paths: Sequence[Path]) -> ModelFiles:
+        if offered:
+            offer(context, known.model, came=came)
+        return of_model(known.model.files, paths)
 
     if directory is not None:
         target = Target(directory.absolute(), "auto", None, project.called_in(directory.absolute()))
@@ -189,7 +216,7 @@ def files(
             load=known.entry.load,
             allow_code=known.entry.allow_code,
         )
-        return of_model(known.model.files, found)
+        return answer(found)
     folder = project.folder(known.manifest)
     ready = present.right_paths(context, folder, known.model, records)
     if ready is not None:
@@ -206,4 +233,4 @@ def files(
             allow_code=known.entry.allow_code,
         )
         ready = present.right_paths(context, folder, known.model) or ready
-    return of_model(known.model.files, ready)
+    return answer(ready)

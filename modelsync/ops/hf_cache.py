@@ -89,6 +89,15 @@ def give(context: Context, models: Sequence[LockedModel], root: Path | None = No
     )
 
 
+def offer(context: Context, models: Sequence[LockedModel]) -> GiveReport:
+    """Like `give`; that it is not possible is a note, since the files are here."""
+    try:
+        return give(context, models)
+    except StoreError as error:
+        words = f"nothing was put into the Hugging Face cache: {error.message}"
+        return GiveReport(notes=(words,), settled=False)
+
+
 def places(context: Context, models: Sequence[LockedModel]) -> list[Path]:
     """Where the files of models are in the cache, or would be.
 

@@ -44,7 +44,8 @@ class PullReport(NamedTuple):
     """The result of a pull, in the order of the URIs; bytes over the network, and not; notes for a person.
 
     `warnings` are what a person was told before anything was fetched: of models that cannot fit this machine. `brought`
-    is what came into the store, and from where.
+    is what came into the store, and from where. `given` is how many files were put into the Hugging Face cache, None if
+    none were to be; `left_out` tells what was not.
     """
 
     pulled: tuple[Pulled, ...]
@@ -53,6 +54,8 @@ class PullReport(NamedTuple):
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     brought: tuple[Brought, ...] = ()
+    given: int | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def pull(
@@ -63,6 +66,7 @@ def pull(
     filename: str | None = None,
     link_mode: LinkMode = "auto",
     globs: FolderOptions = NO_FOLDER,
+    offered: bool = True,
 ) -> PullReport:
     """Makes what the URIs mean now be here, all of them side by side.
 
@@ -77,6 +81,7 @@ def pull(
         filename: The one file's name in that folder.
         link_mode: How files come into that folder.
         globs: Which files of each repo are wanted: then each is a folder model.
+        offered: Whether what is pulled is put into the Hugging Face cache too, if that is wanted.
 
     Raises:
         UsageError: a file name without a folder, or for more than one file; two URIs whose files would have one
@@ -172,6 +177,11 @@ def pull(
     reused += max(0, plan.bytes_here(changed, here) - meant.fetched)
     there = tuple(pulled[request] for request in asked if request in pulled)
     report = PullReport(there, fetched, reused, notes, warnings, brought)
+    if offered and context.hf_cache:
+        from modelsync.ops import hf_cache
+
+        gave = hf_cache.offer(context, [one.model for one in pulled.values()])
+        report = report._replace(given=len(gave.put), left_out=gave.notes)
     failures.raise_first(report)
     return report
 
@@ -196,14 +206,21 @@ def files(context: Context, text: str, *, download: bool = True, directory: Path
         if directory is not None:
             wanted = list(zip(known, pull_places.places([model], None)[0], strict=True))
             target = Target(directory.absolute(), "auto", None)
-            return of_model(known, ensure.in_folder(context, model, target, wanted, download=download))
-        ready = present.right_in_store(context, model)
-        if ready is None:
-            ready = ensure.obtain(context, model, Path.cwd(), keep=lambda: None, download=download)
+            came: list[None] = []
+            ready = ensure.in_folder(
+                context, model, target, wanted, download=download, keep=lambda: came.append(None)
+            )
+            ensure.offer(context, model, came=bool(came))
+            return of_model(known, ready)
+        found = present.right_in_store(context, model)
+        ready = found or ensure.obtain(context, model, Path.cwd(), keep=lambda: None, download=download)
+        ensure.offer(context, model, came=found is None)
         return of_model(known, ready)
     if context.offline or not download:
         raise store_pulled.unknown(_title(request), hint=f"run `modelsync pull {_title(request)}`")
-    return pull(context, [text], directory=directory).pulled[0].files
+    (one,) = pull(context, [text], directory=directory, offered=False).pulled
+    ensure.offer(context, one.model, came=True)
+    return one.files
 
 
 class _Meant(NamedTuple):

@@ -128,17 +128,12 @@ def _check_shown(
 
 
 def _given(context: Context, models: Sequence[LockedModel], done: SyncReport) -> SyncReport:
-    """Puts the models into the Hugging Face cache; that this is not possible is a note, since they are here."""
+    """Puts the models into the Hugging Face cache."""
     from modelsync.ops import hf_cache
 
-    try:
-        gave = hf_cache.give(context, models)
-        places = tuple(hf_cache.places(context, models))
-    except StoreError as error:
-        words = f"nothing was put into the Hugging Face cache: {error.message}"
-        return done._replace(given=0, notes=(*done.notes, words))
-    notes, count = done.notes + gave.notes, len(gave.put)
-    return done._replace(notes=notes, given=count, given_places=places if gave.settled else None)
+    gave = hf_cache.offer(context, models)
+    places = tuple(hf_cache.places(context, models)) if gave.settled else None
+    return done._replace(notes=done.notes + gave.notes, given=len(gave.put), given_places=places)
 
 
 def _free_old(context: Context, project: Project, steps: Plan, target: Target | None) -> None:

@@ -40,6 +40,6 @@ def environment(
     ]
     found: dict[str, str] = {}
     for one in known:
-        files = ensure.files(context, project, one, download=False, records=records)
+        files = ensure.files(context, project, one, download=False, records=records, offered=False)
         found |= model_files.variables(one.entry.name, files)
     return found

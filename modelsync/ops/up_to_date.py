@@ -20,7 +20,7 @@ def files(context: Context, project: Project, name: str, variant: "Variant") -> 
     """The files of a model, if the last sync's memo still knows them; None where the lock has to be asked."""
     memo = sync_memo.recall(context.store, _subject(context, project))
     known = memo.models.get(name) if memo is not None else None
-    if memo is None or known is None:
+    if memo is None or known is None or (context.hf_cache_asked and not _is_given(context, memo)):
         return None
     of, folder, files = known
     right = (variant is None and context.settings.variant is None) or _is_asked(

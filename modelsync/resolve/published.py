@@ -14,6 +14,7 @@ from modelsync.errors import CancelledError, ModelsyncError
 from modelsync.sources.base import Resolution
 from modelsync.sources.huggingface import check_owner
 from modelsync.sources.request import owners
+from modelsync.spec.hub_urls import commit_of
 from modelsync.spec.lock.keys import is_commit
 from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.request import Request
@@ -95,7 +96,8 @@ def files_of(context: Context, model: LockedModel) -> tuple[tuple[HubFile, ...],
     """The files of a model that are of a hub's commit, and the others."""
     of_hub, others = [], []
     for file, reference, _ in owners(model.request, model.files, context.sources()):
-        commit = file.revision or model.revision
+        in_url = commit_of(file.url)  # what was pulled is remembered without its revision
+        commit = file.revision or model.revision or (in_url.commit if in_url is not None else None)
         if not isinstance(file, LockedFile) or not isinstance(reference.uri, HfUri) or commit is None:
             others.append(file)
             continue

@@ -16,7 +16,8 @@ from modelsync.caches import hub_writer
 from modelsync.caches.hub_lock import locked
 from modelsync.context import CallOptions
 from modelsync.install.report import SyncReport
-from modelsync.ops import hf_cache, repair, sync, verify
+from modelsync.ops import hf_cache, pull, repair, sync, verify
+from modelsync.ops import path as ops_path
 from modelsync.ops import prune as pruning
 from modelsync.store import prune
 from tests.support.content import gguf
@@ -350,6 +351,67 @@ def test_without_links_the_file_itself_is_in_the_snapshot(
     store = opened().store
     assert pruning.execute(store, prune.prune(store, at_once=True, unseen=True))[1] == 1
     assert not entry.exists()
+
+
+def test_a_pull_gives_what_its_uri_means(place: Place, hub_folder: Path, opened: Opened) -> None:
+    """Into the cache as sync does; what was pulled once is given without a network too."""
+    uri = f"hf:{REPO}:Q4_K_M"
+    done = pull.pull(opened(GIVE), [uri])
+    assert (done.given, done.left_out) == (1, ())
+    assert offline(FILE).read_bytes() == QUANTS[FILE]
+    assert pull.pull(opened(GIVE), [uri]).given == 0
+    shutil.rmtree(repo_of(hub_folder))
+    assert pull.pull(opened(), [uri]).given is None
+    assert not repo_of(hub_folder).exists()
+    place.hub.clear()
+    assert pull.pull(opened(CallOptions(hf_cache=True, offline=True)), [uri]).given == 1
+    assert offline(FILE, place.commit).read_bytes() == QUANTS[FILE]
+    assert place.hub.requests == []
+
+
+def test_a_path_gives_what_it_is_the_path_of(
+    synced: Callable[..., SyncReport], place: Place, hub_folder: Path, opened: Opened
+) -> None:
+    """Of a URI and of a name; where nothing asks for it, nothing is given."""
+    uri = f"hf:{REPO}:Q4_K_M"
+    for text in (uri, "tiny"):
+        if text == "tiny":
+            synced(options=CallOptions())
+        ops_path.files(opened(), text, lambda: place.project)
+        assert not repo_of(hub_folder).exists()
+        ops_path.files(opened(GIVE), text, lambda: place.project)
+        assert offline(FILE).read_bytes() == QUANTS[FILE]
+        shutil.rmtree(repo_of(hub_folder))
+
+
+def test_the_users_config_speaks_of_what_a_path_fetches(
+    place: Place, hub_folder: Path, home: Path, opened: Opened
+) -> None:
+    """`link-into`: what comes is given; the path of a file that is here is told without a look at the cache."""
+    config = home / ".config" / "modelsync" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('link-into = ["hf-cache"]\n')
+    uri = f"hf:{REPO}:Q4_K_M"
+    ops_path.files(opened(), uri, lambda: place.project)
+    assert offline(FILE).read_bytes() == QUANTS[FILE]
+    shutil.rmtree(repo_of(hub_folder))
+    ops_path.files(opened(), uri, lambda: place.project)
+    assert not repo_of(hub_folder).exists()
+
+
+def test_a_path_says_what_it_leaves_out(
+    place: Place, hub_folder: Path, opened: Opened, store_root: Path
+) -> None:
+    """Once asked by the call, a word of what the hub does not confirm."""
+    uri = f"hf:{REPO}:Q4_K_M"
+    pull.pull(opened(), [uri])
+    shutil.rmtree(store_root / "published-v1")
+    told: list[str] = []
+    context = opened(CallOptions(hf_cache=True, offline=True), warn=told.append)
+    assert ops_path.files(context, uri, lambda: place.project).model.read_bytes() == QUANTS[FILE]
+    assert [line for line in told if "left out" in line and "network is ruled out" in line] == told
+    assert told
+    assert not repo_of(hub_folder).exists()
 
 
 def test_the_users_config_asks_for_it_and_a_manifest_cannot(

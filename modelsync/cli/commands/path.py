@@ -8,6 +8,7 @@ from modelsync.cli import completion, options
 from modelsync.cli.command import command
 from modelsync.cli.fast import path as act
 from modelsync.cli.invocation import Invocation
+from modelsync.context import CallOptions
 
 if TYPE_CHECKING:
     from modelsync.project.selection import Variant
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 @click.argument("model", metavar="NAME|URI", shell_complete=completion.names)
 @options.variant
 @click.option("--all", "every", is_flag=True, help="Print the paths of all its files, one a line.")
-def path(invocation: Invocation, model: str, variant: "Variant", every: bool) -> None:
+@options.adopt
+@options.hf_cache
+def path(invocation: Invocation, model: str, variant: "Variant", every: bool, call: CallOptions) -> None:
     """Print the path that llama.cpp loads the model from; fetch what is not here, as the lock says.
 
     A URI needs no manifest: what it meant when it was first asked for is remembered.
     """
-    act.show(invocation, model, variant=variant, every=every)
+    act.show(invocation, model, variant=variant, every=every, call=call)

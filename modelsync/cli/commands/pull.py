@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 @options.require_fit
 @options.adopt
 @options.mirrors
+@options.hf_cache
 @options.transfer
 @options.events
 def pull(
@@ -77,23 +78,25 @@ def pull(
             if not isinstance(error.report, ops_pull.PullReport):
                 raise
             done, failed = error.report, error
-    output = invocation.output
-    output.notes(done.notes)
+    output, notes = invocation.output, (*done.notes, *done.left_out)
+    output.notes(notes)
     changed = [(safe(one.uri), one.model) for one in done.pulled if one.changed]
     output.words(*report.brought_lines(changed))
     if changed:
         output.words(report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds))
-    elif failed is None:
+    elif failed is None and not done.given:
         output.words("nothing to do: everything is here")
+    output.words(*report.given_lines(done.given))
     output.paths(one.files.model for one in done.pulled)
     fields = {
         "pulled": [_value(one) for one in done.pulled],
         "bytes_fetched": done.bytes_fetched,
         "bytes_reused": done.bytes_reused,
-        "notes": list(done.notes),
+        "notes": list(notes),
         "warnings": list(done.warnings),
         "brought": report.brought_values(done.brought),
         "sources": report.source_values(done.brought),
+        **({} if done.given is None else {"given": done.given}),
     }
     if failed is not None:
         invocation.partial = fields

@@ -48,6 +48,7 @@ class NotExecutableError(ModelsyncError):
 @options.require_fit
 @options.adopt
 @options.mirrors
+@options.hf_cache
 @options.transfer
 @options.events
 def run(
@@ -85,11 +86,12 @@ def _tell(invocation: Invocation, done: SyncReport) -> None:
     """Says what the sync did, if it did anything; on stderr, for stdout belongs to the command."""
     from modelsync.cli import report
 
-    if done.steps or done.changes:
+    if done.steps or done.changes or done.given:
         invocation.output.notes(done.notes)
         invocation.output.words(
             *report.change_lines(report.changed(done.changes)),
             report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds),
+            *report.given_lines(done.given),
         )
 
 

@@ -6,16 +6,24 @@ from modelsync.cli.invocation import Invocation
 from modelsync.spec.roles import COMPANIONS
 
 if TYPE_CHECKING:
+    from modelsync.context import CallOptions
     from modelsync.project.model_files import ModelFiles
     from modelsync.project.selection import Variant
 
 
-def show(invocation: Invocation, model: str, *, variant: "Variant" = None, every: bool = False) -> None:
+def show(
+    invocation: Invocation,
+    model: str,
+    *,
+    variant: "Variant" = None,
+    every: bool = False,
+    call: "CallOptions | None" = None,
+) -> None:
     """Prints the path of a model, by its name or URI, or of every file it has."""
     from modelsync.ops import path
     from modelsync.project.model_files import with_roles
 
-    with invocation.context() as context:
+    with invocation.context(call) as context:
         files = path.files(context, model, invocation.project, variant=variant)
     output = invocation.output
     output.paths([path for _, path in with_roles(files)] if every else [files.model])

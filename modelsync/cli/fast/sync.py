@@ -69,8 +69,7 @@ def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False, f
         output.words(*report.plan_lines(done.plan), f"would fetch {units.size(done.plan.bytes_to_fetch)}")
     else:
         output.words(report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds))
-        if done.given:
-            output.words(f"put {units.count(done.given, 'file')} into the Hugging Face cache")
+        output.words(*report.given_lines(done.given))
     fields = {
         "changes": report.change_values(changes),
         "bytes_fetched": done.bytes_fetched,
