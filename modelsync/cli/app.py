@@ -65,6 +65,7 @@ program = Program(
             "doctor": f"{HERE}.doctor:doctor",
             "completion": f"{HERE}.completion:completion",
             "help": f"{HERE}.help:help_",
+            "schema": f"{HERE}.schema:schema",
         },
     },
     elsewhere=ELSEWHERE,

@@ -15,6 +15,7 @@ from modelsync.project.project import MANIFEST, LoadedProject, Project
 from modelsync.project.write import ChangedMeanwhileError, replace_text
 from modelsync.spec.manifest import edit as manifest_edit
 from modelsync.spec.manifest import read as manifest_reader
+from modelsync.spec.manifest import schema
 from modelsync.spec.manifest.edit import NewModel
 from modelsync.spec.uri import Reference
 
@@ -30,7 +31,7 @@ class InitReport(NamedTuple):
 
 
 def init(folder: Path, text: Callable[[], str] = manifest_edit.template) -> InitReport:
-    """Makes a commented `models.toml`, and `.gitattributes` for the lock.
+    """Makes a commented `models.toml` with its schema for editors, and `.gitattributes` for the lock.
 
     Args:
         folder: The project's.
@@ -48,17 +49,19 @@ def init(folder: Path, text: Callable[[], str] = manifest_edit.template) -> Init
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"cannot make {folder}: {error.strerror}") from error
-    manifest, kept = text(), attributes.read(folder)
+    manifest, kept = f"{schema.DIRECTIVE}\n{text()}", attributes.read(folder)
     replace_text(path, manifest, inside=folder, expected="")
+    made = [path]
+    if not attributes.names(kept, LOCK):
+        made.append(folder / attributes.NAME)
+        line = ("" if not kept or kept.endswith("\n") else "\n") + ATTRIBUTE + "\n"
+        replace_text(made[-1], kept + line, inside=folder)
+    if not os.path.lexists(folder / schema.FILE):
+        made.append(folder / schema.FILE)
+        with suppress(ChangedMeanwhileError):  # another program has made one
+            replace_text(made[-1], schema.text(), inside=folder, expected="")
     note = attributes.hidden_note(kept, LOCK)
-    notes = (note,) if note is not None else ()
-    if attributes.names(kept, LOCK):
-        return InitReport((path,), notes)
-    place = folder / attributes.NAME
-    replace_text(
-        place, kept + ("" if not kept or kept.endswith("\n") else "\n") + ATTRIBUTE + "\n", inside=folder
-    )
-    return InitReport((path, place), notes)
+    return InitReport(tuple(made), (note,) if note is not None else ())
 
 
 def add(

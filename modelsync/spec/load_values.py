@@ -13,8 +13,9 @@ from modelsync.spec.names import printable
 LoadValue: TypeAlias = bool | int | float | str | tuple[float, ...]
 
 MAX_NUMBERS = 1024
-_KEY = r"(?a)[a-z][a-z0-9_]{0,63}"
-_REFUSED = (
+MAX_WORD = 200  # characters
+KEY = "[a-z][a-z0-9_]{0,63}"
+REFUSED_KEY = (
     r"model|.*_(?:path|paths|file|files|dir|handler|callback|processor|criteria|grammar|servers|overrides|url)"
     r"|chat_handler|draft_model|model_path|tokenizer|lora_base|grammar|stopping_criteria|rpc_servers|devices?"
 )
@@ -26,9 +27,9 @@ def load_value(key: str, value: Any) -> LoadValue:
     Raises:
         UsageError: the key or the value is not allowed in a manifest.
     """
-    if not re.fullmatch(_KEY, key):
+    if not re.fullmatch(KEY, key):
         raise UsageError("is no argument of llama_cpp.Llama")
-    if re.fullmatch(_REFUSED, key):
+    if re.fullmatch(REFUSED_KEY, key):
         raise UsageError(
             "may name a path or code, which a manifest may not",
             hint=f"pass {key}= to modelsync.load() in the program",
@@ -38,7 +39,7 @@ def load_value(key: str, value: Any) -> LoadValue:
             raise UsageError(f"a list here has at most {MAX_NUMBERS} elements, all numbers")
         return tuple(value)
     if isinstance(value, str):
-        if "/" in value or "\\" in value or len(value) > 200 or not value.isprintable():
+        if "/" in value or "\\" in value or len(value) > MAX_WORD or not value.isprintable():
             raise UsageError(f"`{printable(value, 80)}` may be a path or code, which a manifest may not name")
         return value
     if isinstance(value, bool) or _is_number(value):

@@ -17,7 +17,7 @@ _HF = r"([^/:@#]+/[^/:@#]+)(?:@([^/:#]*))?(?::([^#]*)|/([^#]*))?(?:#(.*))?"
 _REPO_PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _REPO = f"{_REPO_PART}/{_REPO_PART}"
 _QUANT = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?"
-_REVISION = r"[^\s~^:?*\[\]\\#]{1,255}"
+REVISION = r"[^\s~^:?*\[\]\\#]{1,255}"
 _BAD_REVISION = r"\.\.|//|@\{|/\.|^[./-]|[/.]$|\.lock$"
 
 
@@ -180,7 +180,7 @@ def check_revision(text: str) -> str:
     Raises:
         UriError: git has no such names.
     """
-    if re.fullmatch(_REVISION, text) and text.isprintable() and not re.search(_BAD_REVISION, text):
+    if re.fullmatch(REVISION, text) and text.isprintable() and not re.search(_BAD_REVISION, text):
         return text
     raise UriError(
         f"`{printable(text, 80)}` cannot be a revision: git has no such names",

@@ -1,6 +1,5 @@
 """`modelsync export`."""
 
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +9,10 @@ from modelsync.cli import completion, options
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import write_bytes
+from modelsync.cli.output_file import write_to
 from modelsync.errors import StoreError, UsageError
 from modelsync.ops.export import FORMATS
 from modelsync.project.selection import Groups, Selection, Variant
-from modelsync.store import atomic
 
 if TYPE_CHECKING:
     from modelsync.ops.export.models import Exported
@@ -145,29 +144,15 @@ def _bytes(text: str) -> bytes:
 
 def _write(made: "list[Exported]", output: Path, *, suffix: str | None) -> None:
     """Writes one file, or a folder's; one that was there is replaced whole, a device or a pipe is written to."""
-    try:
-        if suffix is not None:
-            output.mkdir(parents=True, exist_ok=True)
+    if suffix is None:
         for each in made:
-            target = output / f"{each.name}{suffix}" if suffix is not None else output
-            if suffix is None and _is_stream(target):
-                target.write_bytes(_bytes(each.text))
-            else:
-                beside = target.with_name(f".{atomic.unique()}.new")
-                atomic.write_by(beside, target, _bytes(each.text))
+            write_to(output, _bytes(each.text))
+        return
+    try:
+        output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
-            f"cannot write {output}: {error.strerror}", hint="--output names a file; for ollama, a folder"
+            f"cannot write {output}: {error.strerror}", hint="--output names a folder for this format"
         ) from None
-
-
-def _is_stream(target: Path) -> bool:
-    """Whether bytes are sent to this place, as to `/dev/stdout`: a rename over it would destroy it."""
-    try:
-        mode = target.stat().st_mode
-    except FileNotFoundError:
-        return False
-    if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode):
-        return True
-    # `/dev/stdout` and `/dev/fd/1` are links to a regular file where the output is redirected into one
-    return target.is_symlink() and target.parent.resolve().parts[1:2] in (("dev",), ("proc",))
+    for each in made:
+        write_to(output / f"{each.name}{suffix}", _bytes(each.text))

@@ -24,7 +24,7 @@ from modelsync.cli.invocation import Invocation
     help="Write entries for the models of a folder, of `node-llama-cpp pull` scripts, or of the Hugging Face cache.",
 )
 def init(invocation: Invocation, source: str | None) -> None:
-    """Make a commented models.toml in this folder, and a .gitattributes that keeps the lock's line endings.
+    """Make a commented models.toml in this folder, its schema for editors, and a .gitattributes for the lock.
 
     With --from, what cannot be told of a model is a comment to check. A manifest that is there is never overwritten.
     """

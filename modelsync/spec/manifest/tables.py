@@ -9,22 +9,22 @@ from modelsync.spec import mirror
 from modelsync.spec.digest import sha256_hex
 from modelsync.spec.globs import MAX_GLOBS, check_glob
 from modelsync.spec.load_values import LoadValue, load_value
+from modelsync.spec.manifest.keys import (
+    AUTO,
+    ENTRY_KEYS,
+    MAX_COMPANIONS,
+    PROJECT_KEYS,
+    TOP_KEYS,
+    VARIANT_KEYS,
+)
 from modelsync.spec.manifest.model import MAX_ENTRIES, Entry, Manifest
 from modelsync.spec.manifest.values import Path, check_keys, checked, texts, typed
 from modelsync.spec.names import check_name, path_fault, printable, safe_path
 from modelsync.spec.request import Request
 from modelsync.spec.roles import COMPANIONS, Companion
-from modelsync.spec.roles import KEYS as COMPANION_KEYS
 from modelsync.spec.toml import Fault
 from modelsync.spec.uri import FileUri, HfUri, Reference, WebUri, check_revision, parse
 from modelsync.spec.uri_forms import check_endpoint, is_model_file
-
-MAX_COMPANIONS = 64  # of one role
-_TOP_KEYS = ("modelsync", "models")
-_PROJECT_KEYS = ("dir", "default-groups", "endpoint", "mirrors", "required-version")
-_GLOB_KEYS = ("include", "exclude", "allow-code")
-_VARIANT_KEYS = ("uri", "revision", *_GLOB_KEYS, *COMPANION_KEYS, "sha256", "endpoint", "load")
-_ENTRY_KEYS = (*_VARIANT_KEYS, "groups", "variants")
 
 
 def manifest(document: Mapping[str, Any]) -> Manifest:
@@ -34,10 +34,10 @@ def manifest(document: Mapping[str, Any]) -> Manifest:
         Fault: something is wrong in it.
     """
     _check_version(document)
-    check_keys(document, _TOP_KEYS, ())
+    check_keys(document, TOP_KEYS, ())
     at: Path = ("modelsync",)
     project = typed(document.get("modelsync", {}), dict, at)
-    check_keys(project, _PROJECT_KEYS, at)
+    check_keys(project, PROJECT_KEYS, at)
     endpoint = _endpoint(project["endpoint"], (*at, "endpoint")) if "endpoint" in project else None
     groups = project.get("default-groups")
     return Manifest(
@@ -89,7 +89,7 @@ def _entries(models: Mapping[str, Any], endpoint: str | None) -> tuple[Entry, ..
 
 def _table(name: str, table: Mapping[str, Any], endpoint: str | None, at: Path) -> list[Entry]:
     """The entry of a table, and its variants after it."""
-    check_keys(table, _ENTRY_KEYS, at)
+    check_keys(table, ENTRY_KEYS, at)
     request = _request(table, None, at)
     groups = _names(table["groups"], (*at, "groups")) if "groups" in table else ()
     load = _load(table["load"], {}, (*at, "load")) if "load" in table else {}
@@ -98,10 +98,10 @@ def _table(name: str, table: Mapping[str, Any], endpoint: str | None, at: Path) 
     for variant, value in typed(table.get("variants", {}), dict, (*at, "variants")).items():
         here = (*at, "variants", variant)
         checked(here, check_name, variant)
-        if variant == "auto":
+        if variant == AUTO:
             raise Fault(here, "a variant cannot be called `auto`: that means the largest one that fits")
         own = typed(value, dict, here)
-        check_keys(own, _VARIANT_KEYS, here)
+        check_keys(own, VARIANT_KEYS, here)
         own_load = _load(own["load"], load, (*here, "load")) if "load" in own else load
         own_request = _finished(_request(own, request, here), endpoint, here)
         # What a person permits of one repo is not permitted of another.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from modelsync.errors import ModelsyncError
+from modelsync.spec.manifest.keys import MAX_TEXTS
 from modelsync.spec.names import did_you_mean
 from modelsync.spec.toml import Fault
 
@@ -49,7 +50,7 @@ def checked(at: Path, check: Callable[[str], _T], text: str) -> _T:
         raise Fault(at, error.message, error.hint) from None
 
 
-def texts(value: Any, at: Path, limit: int = 1024) -> list[tuple[str, Path]]:
+def texts(value: Any, at: Path, limit: int = MAX_TEXTS) -> list[tuple[str, Path]]:
     """The texts of a list, each with its own path."""
     items = typed(value, list, at)
     if len(items) > limit:

@@ -1,0 +1,236 @@
+"""The JSON Schema of models.toml (draft 7, as editors read it), made of the tables that the parser checks with. Pure.
+
+What it refuses the parser refuses too. What goes beyond single values and keys is the parser's alone: whether a URI is
+one, whether globs go with it, names that only differ in what a file system ignores.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from modelsync.spec.globs import MAX_GLOBS
+from modelsync.spec.load_values import KEY, MAX_NUMBERS, MAX_WORD, REFUSED_KEY
+from modelsync.spec.manifest.keys import (
+    AUTO,
+    ENTRY_KEYS,
+    MAX_COMPANIONS,
+    MAX_TEXTS,
+    PROJECT_KEYS,
+    TOP_KEYS,
+    VARIANT_KEYS,
+)
+from modelsync.spec.manifest.model import MAX_ENTRIES
+from modelsync.spec.names import MAX_PATH
+from modelsync.spec.roles import COMPANIONS
+from modelsync.spec.uri import REVISION
+
+Schema: TypeAlias = dict[str, Any]
+
+FILE = "models.schema.json"
+DIRECTIVE = f"#:schema ./{FILE}"  # what editors look for in the first line
+
+_HEX = r"^\s*([Ss][Hh][Aa]256[:-])?[0-9A-Fa-f]{64}\s*$"
+_URL = "^[Hh][Tt][Tt][Pp][Ss]?://"
+_MIRROR = "^([Oo][Cc][Ii]|[Hh][Tt][Tt][Pp][Ss]?):"
+_DEVICES = r"^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)"  # names that Windows keeps
+
+
+def schema() -> Schema:
+    """The whole schema, a new one each time."""
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "models.toml of modelsync",
+        "description": "The models that a project needs. `modelsync lock` pins them, `modelsync sync` fetches them.",
+        **_table(TOP_KEYS, {"modelsync": _project(), "models": _models()}),
+        "definitions": {"name": _name(), "uri": _URI, "sha256": _text(pattern=_HEX)},
+    }
+
+
+def text() -> str:
+    """The schema as its file holds it: the same bytes from one version of modelsync everywhere."""
+    import json
+
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _table(keys: Iterable[str], shapes: Mapping[str, Schema], **more: Any) -> Schema:
+    """A table that has these keys and no others."""
+    return {
+        "type": "object",
+        "properties": {key: shapes[key] for key in keys},
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def _text(**more: Any) -> Schema:
+    return {"type": "string", **more}
+
+
+def _list(items: Schema, most: int = MAX_TEXTS, **more: Any) -> Schema:
+    return {"type": "array", "items": items, "maxItems": most, **more}
+
+
+def _name() -> Schema:
+    return _text(pattern="^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9_-])?$", **{"not": {"pattern": _DEVICES}})
+
+
+_NAMES: Schema = {"$ref": "#/definitions/name"}
+_URI: Schema = _text(
+    minLength=1,
+    examples=[
+        "hf:user/model:Q4_K_M",
+        "hf:user/model/path/model.gguf",
+        "hf:user/model#v1.0",
+        "https://files.example.com/model.gguf",
+        "file:models/model.gguf",
+        "oci://registry.example.com/team/model:v1",
+    ],
+)
+_A_URI: Schema = {"$ref": "#/definitions/uri"}
+_GLOBS = _list(_text(minLength=1, maxLength=MAX_PATH), MAX_GLOBS)
+
+
+def _project() -> Schema:
+    shapes = {
+        "dir": _text(
+            minLength=1,
+            description="Link the files here too, as <dir>/<name>/<file>; a folder inside the project.",
+            **{"not": {"pattern": r"^/|\\|(^|/)\.\.(/|$)"}},
+            examples=["models"],
+        ),
+        "default-groups": _list(
+            _NAMES,
+            description="Groups that a bare `sync` takes besides the models without a group; without this, all.",
+        ),
+        "endpoint": _text(
+            pattern=_URL,
+            description="The hub to ask in place of https://huggingface.co. HF_TOKEN never goes to one named here.",
+        ),
+        "mirrors": _list(
+            _text(
+                pattern=_MIRROR, examples=["oci://registry.example.com/team/models", "https://host/{sha256}"]
+            ),
+            description="Places that have files by their sha256; asked in this order before the origin.",
+        ),
+        "required-version": _text(
+            pattern=r"^\s*(~=|==|!=|<=|>=|<|>)",
+            description="Which versions of modelsync may read this, as for Python packages; checked before all else.",
+            examples=[">=0.3"],
+        ),
+    }
+    return _table(PROJECT_KEYS, shapes, description="Settings of the project.")
+
+
+def _models() -> Schema:
+    return {
+        "type": "object",
+        "description": "The models by the names that the program asks for: a URI, or a table.",
+        "propertyNames": _NAMES,
+        "maxProperties": MAX_ENTRIES,
+        "additionalProperties": {
+            "anyOf": [_A_URI, _entry()],
+        },
+    }
+
+
+def _entry() -> Schema:
+    variants = {
+        "type": "object",
+        "description": "Other requests under the same name, each with what differs: `sync --variant NAME`.",
+        "propertyNames": {"allOf": [_NAMES, {"not": {"const": AUTO}}]},
+        "additionalProperties": _table(VARIANT_KEYS, _shapes(), description="What differs in this variant."),
+    }
+    shapes = _shapes()
+    shapes["include"] = {**shapes["include"], "minItems": 1}
+    shapes |= {
+        "groups": _list(_NAMES, description="Groups that `sync --group` and `default-groups` name."),
+        "variants": variants,
+    }
+    return _table(
+        ENTRY_KEYS,
+        shapes,
+        description="One model.",
+        required=["uri"],
+        **{
+            "if": {"required": ["include"]},
+            "then": {"properties": {each.key: _none(many=each.many) for each in COMPANIONS}},
+            "else": {"properties": {"exclude": _none(many=True)}},
+        },
+    )
+
+
+def _none(*, many: bool) -> Schema:
+    """Nothing: a folder of files has no projector, what is no folder leaves no files out."""
+    return {"maxItems": 0} if many else {"enum": [False]}
+
+
+def _shapes() -> dict[str, Schema]:
+    """The keys that an entry and its variants have."""
+    return {
+        "uri": {
+            "allOf": [_A_URI],
+            "description": "Where the model is: hf:user/model[:QUANT], hf:user/model/file, https://…, file:… or oci://….",
+        },
+        "revision": _text(
+            pattern=f"^{REVISION}$", description="A branch, a tag or a commit of a hub's repo."
+        ),
+        "include": {
+            **_GLOBS,
+            "description": "Globs of files: the model is a folder of them. They read as those of `hf download`.",
+            "examples": [["*.json", "model.safetensors"]],
+        },
+        "exclude": {
+            **_GLOBS,
+            "description": "Globs of files that `include` would take, and that are left out.",
+        },
+        "allow-code": {
+            **_GLOBS,
+            "description": "Globs of files that may run code when they are loaded (pickles, *.py): others are refused.",
+        },
+        **{each.key: _companion(each.noun, each.many, each.beside) for each in COMPANIONS},
+        "sha256": {
+            "description": "What the file must be; or a table of paths in the repo, each with its SHA-256.",
+            "anyOf": [
+                {"$ref": "#/definitions/sha256"},
+                {
+                    "type": "object",
+                    "minProperties": 1,
+                    "additionalProperties": {"$ref": "#/definitions/sha256"},
+                },
+            ],
+        },
+        "endpoint": _text(
+            pattern=_URL, description="The hub of this model. HF_TOKEN never goes to one named here."
+        ),
+        "load": _load(),
+    }
+
+
+def _companion(noun: str, many: bool, beside: bool) -> Schema:
+    if many:
+        return _list(
+            _A_URI, MAX_COMPANIONS, description=f"URIs of files that go with the model, {noun} each."
+        )
+    if beside:
+        return {
+            "description": f"{noun.capitalize()} that goes with the model: true for the one in its repo, or a URI.",
+            "anyOf": [{"type": "boolean"}, _A_URI],
+        }
+    return {"allOf": [_A_URI], "description": f"The URI of {noun} that goes with the model."}
+
+
+def _load() -> Schema:
+    return {
+        "type": "object",
+        "description": "Arguments of llama_cpp.Llama for `modelsync.load()`; none that names a path or code.",
+        "propertyNames": {"pattern": f"^{KEY}$", "not": {"pattern": f"^({REFUSED_KEY})$"}},
+        "additionalProperties": {
+            "anyOf": [
+                {"type": "boolean"},
+                {"type": "number"},
+                _text(maxLength=MAX_WORD, **{"not": {"pattern": r"[/\\]"}}),
+                _list({"type": "number"}, MAX_NUMBERS),
+            ]
+        },
+        "examples": [{"n_ctx": 8192}],
+    }
