@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from modelsync.caches.neighbours import Neighbours
     from modelsync.net.client import Client
     from modelsync.net.config import UserConfig
+    from modelsync.registry.repository import Repository
     from modelsync.sources.base import Source
     from modelsync.spec.mirror import Mirror
     from modelsync.spec.uri import Reference
+    from modelsync.store.brought import Brought
     from modelsync.transfer.downloader import Downloader
     from modelsync.transfer.progress import Event, Listener, Phase
     from modelsync.transfer.rate_limit import RateLimit
@@ -104,6 +106,7 @@ class Context:
         self.adopt = said.adopt if options.adopt is None else options.adopt
         self.mirror_only = said.mirror_only if options.mirror_only is None else options.mirror_only
         self.left_alone: set[Mirror] = set()  # mirrors that failed in this call
+        self.brought: list[Brought] = []  # files that came into the store in this call
         self._project_mirrors: tuple[str, ...] = ()
         self._mirrors: tuple[Mirror, ...] | None = None
         self._user: UserConfig | None = None
@@ -116,6 +119,7 @@ class Context:
         self._endpoint = environment.check_endpoint("--endpoint", hub).rstrip("/") if hub else None
         self._store: Store | None = None
         self._client: Client | None = None
+        self._repositories: dict[tuple[str, str], Repository] = {}
         self._limit: RateLimit | None = None
         self._guard = threading.Lock()
         self._telling = threading.Lock()
@@ -130,6 +134,7 @@ class Context:
         """Closes the connections."""
         with self._guard:
             client, self._client = self._client, None
+            self._repositories.clear()
         if client is not None:
             client.close()
 
@@ -281,6 +286,18 @@ class Context:
                 )
             return self._client
 
+    def repository(self, registry: str, name: str) -> "Repository":
+        """A repository of a registry, over this call's client: what is found out of the registry is asked once.
+
+        Raises:
+            OfflineError: the network was ruled out.
+        """
+        from modelsync.registry.repository import Repository
+
+        client = self.client()
+        with self._guard:
+            return self._repositories.setdefault((registry, name), Repository(client, registry, name))
+
     @property
     def denies_code(self) -> bool:
         """Whether the user refuses files that can run code, whatever a manifest allows.
@@ -307,6 +324,15 @@ class Context:
     def asks_origin(self) -> bool:
         """Whether a hub, or the server of a URL, may be asked."""
         return not (self.offline or self.mirror_only)
+
+    @property
+    def may_fetch(self) -> bool:
+        """Whether locked files that are not here may be had: of their origins or a mirror; offline, of a folder alone.
+
+        Raises:
+            UsageError, UriError, ConfigError: as of `mirrors`.
+        """
+        return self.asks_origin or any(mirror.kind == "folder" or not self.offline for mirror in self.mirrors)
 
     def origin_client(self) -> "Client":
         """The client, to ask where models come from.
@@ -372,11 +398,12 @@ class Context:
             self.client, streams=streams, limit=self.limit, listener=self.listener, cancel=self.cancel
         )
 
-    def remote(self, url: str) -> "RemoteSource":
-        """A file at its source or a mirror, to read parts of: with this call's client, and under its limit."""
+    def remote(self, url: str, *, mirrored: bool = False) -> "RemoteSource":
+        """A file at its source, or at a mirror, to read parts of: with this call's client, and under its limit."""
         from modelsync.transfer.remote import RemoteSource
 
-        return RemoteSource(self.client, url, self.cancel.is_set, self.limit)
+        client = self.client if mirrored else self.origin_client
+        return RemoteSource(client, url, self.cancel.is_set, self.limit)
 
     @property
     def limit(self) -> "RateLimit | None":

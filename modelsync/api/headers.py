@@ -25,6 +25,8 @@ def inspect(
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
+    mirrors: Sequence[str] | None = None,
+    mirror_only: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
     transport: "httpx2.BaseTransport | None" = None,
@@ -43,6 +45,8 @@ def inspect(
         token: See `path`.
         endpoint: See `path`.
         offline: See `path`.
+        mirrors: See `path`.
+        mirror_only: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
         transport: See `path`.
@@ -55,7 +59,15 @@ def inspect(
     """
     from modelsync.ops import inspect as ops_inspect
 
-    call = CallOptions(endpoint=endpoint, token=token, offline=offline, transport=transport, auth=auth)
+    call = CallOptions(
+        endpoint=endpoint,
+        token=token,
+        offline=offline,
+        mirrors=mirrors,
+        mirror_only=mirror_only,
+        transport=transport,
+        auth=auth,
+    )
     with calls.context(call, on_progress, cancel) as context:
         return ops_inspect.inspect(
             context, name_or_uri, lambda: calls.find(context, manifest, package), variant=variant
@@ -81,6 +93,8 @@ def estimate(
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
+    mirrors: Sequence[str] | None = None,
+    mirror_only: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
     transport: "httpx2.BaseTransport | None" = None,
@@ -109,6 +123,8 @@ def estimate(
         token: See `path`.
         endpoint: See `path`.
         offline: See `path`.
+        mirrors: See `path`.
+        mirror_only: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
         transport: See `path`.
@@ -138,7 +154,15 @@ def estimate(
         if ram is not None
         else None,
     )
-    call = CallOptions(endpoint=endpoint, token=token, offline=offline, transport=transport, auth=auth)
+    call = CallOptions(
+        endpoint=endpoint,
+        token=token,
+        offline=offline,
+        mirrors=mirrors,
+        mirror_only=mirror_only,
+        transport=transport,
+        auth=auth,
+    )
     with calls.context(call, on_progress, cancel) as context:
         return ops_estimate.estimate(
             context, name_or_uri, lambda: calls.find(context, manifest, package), variant=variant, asked=asked

@@ -9,10 +9,10 @@ from modelsync.cli.output import table
 from modelsync.display import units
 
 if TYPE_CHECKING:
-    from modelsync.fetch.places import Brought
     from modelsync.install.plan import Plan
     from modelsync.project.lock_diff import Change
     from modelsync.spec.lock.model import LockedModel
+    from modelsync.store.brought import Brought
 
 MARKS = {"added": "+", "updated": "~", "removed": "-", "unchanged": "="}
 COLORS = {"added": "green", "updated": "yellow", "removed": "red", "unchanged": "white"}

@@ -12,10 +12,11 @@ from modelsync.errors import CancelledError, ModelsyncError, NotSyncedError, Off
 from modelsync.fetch import disk_space
 from modelsync.fetch.file_check import check_file, claim_of
 from modelsync.fetch.order import places
-from modelsync.fetch.places import Brought, Place
+from modelsync.fetch.places import Place
 from modelsync.fetch.wanted import WantedFile, blob_of
 from modelsync.spec.names import printable
 from modelsync.store import blobs
+from modelsync.store.brought import Brought
 from modelsync.store.receipts import BlobOrigin
 
 if TYPE_CHECKING:
@@ -257,6 +258,7 @@ class _BlobFetcher:
     def _came(self, wanted: WantedFile, one: Brought) -> None:
         """Notes where a file came from; of what this machine had, tells it."""
         self.brought.append(one)
+        self.context.brought.append(one)
         if one.place is not None:
             self._tell(wanted, "done", one.bytes, one.place, reused=one.taken_from is not None)
         place = one.place or _host(wanted)

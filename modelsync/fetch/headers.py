@@ -1,11 +1,13 @@
-"""Reads the headers of files wherever they are: on this machine, kept from an earlier time, or at their source.
+"""Reads the headers of files: on this machine, kept from an earlier time, at a mirror, or at their source.
 
-Of a file at its source no more than the header is read, by ranges, and what a broken connection had brought is not
-asked for again. A server that knows no ranges is read until the header is whole.
+Of a file elsewhere no more than the header is read, by ranges, and what a broken connection had brought is not asked
+for again. A server that knows no ranges is read until the header is whole. No digest decides about a header, so only
+mirrors that the user named are asked for one.
 """
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from modelsync.errors import (
     NotFoundError,
     NotSyncedError,
 )
+from modelsync.fetch import by_digest
 from modelsync.fetch.wanted import WantedFile, blob_of, is_gone
 from modelsync.gguf.header import Header
 from modelsync.gguf.reader import HeaderReader, NeedMore, read_header
@@ -27,6 +30,7 @@ from modelsync.store import header_cache as kept
 from modelsync.store.layout import header_in
 from modelsync.system.parallel import run_all
 from modelsync.transfer.jobs import Segment
+from modelsync.transfer.least_rate import LeastRate
 from modelsync.transfer.progress import Event
 
 if TYPE_CHECKING:
@@ -52,7 +56,7 @@ def read_all(context: Context, files: Sequence[WantedFile]) -> list[Header]:
 
 
 def read(context: Context, wanted: WantedFile) -> Header:
-    """The header of one file: of its blob where that is here, else as it was kept, else of its source."""
+    """The header of one file: of its blob where that is here, else as it was kept, else of a mirror or its source."""
     sha256 = wanted.file.sha256
     if (blob := blob_of(context, wanted.file)) is not None:
         with suppress(NotSyncedError):
@@ -63,21 +67,29 @@ def read(context: Context, wanted: WantedFile) -> Header:
             with suppress(NotAModelError):
                 return read_header(known, wanted.label, size=wanted.file.size)
     local = all(segment.is_local for segment in wanted.segments)
-    if not context.asks_origin and not local:
-        raise NotSyncedError(
-            f"{wanted.label} is not on this machine, nor is its header, and the network is ruled out",
-            hint="look at it once without --offline: its header is kept",
-        )
     if local:
         return _download_of(context, wanted).run()
     context.tell(Event("resolving", wanted.label, 0, None))
     try:
-        header, data = _remote(context, wanted)
+        found, error = by_digest.read_part(context, wanted, partial(_at_mirror, context))
+        if found is None and not context.asks_origin:
+            raise error or by_digest.ruled_out(
+                context, f"{wanted.label} is not on this machine, nor is its header"
+            )
+        header, data = found or _remote(context, wanted)
     finally:
         context.tell(Event("done", wanted.label, 0, None))
     if sha256:
         kept.keep(context.store, sha256, bytes(data[: header.nbytes]))
     return header
+
+
+def _at_mirror(context: Context, there: WantedFile, patience: float | None) -> tuple[Header, bytearray]:
+    """The header where a mirror has the file, and what was read for it."""
+    reading = _download_of(context, there)
+    if patience is not None:
+        reading.tries, reading.patience = 1, patience
+    return reading.run(), reading.data
 
 
 def _remote(context: Context, wanted: WantedFile) -> tuple[Header, bytearray]:
@@ -101,7 +113,10 @@ def _remote(context: Context, wanted: WantedFile) -> tuple[Header, bytearray]:
 
 def _download_of(context: Context, wanted: WantedFile) -> "_HeaderDownload":
     known = bool(wanted.file.sha256)
-    return _HeaderDownload(context, wanted.label, wanted.segments, wanted.file.size, known=known)
+    mirrored = wanted.mirror is not None
+    return _HeaderDownload(
+        context, wanted.label, wanted.segments, wanted.file.size, known=known, mirrored=mirrored
+    )
 
 
 def is_local(context: Context, wanted: WantedFile) -> bool:
@@ -151,11 +166,19 @@ def beginning(context: Context, wanted: WantedFile, first: int, tries: int = TRI
         with suppress(NotAModelError):
             return read_header(known, wanted.label, size=wanted.file.size), b""
     reading = _HeaderDownload(
-        context, wanted.label, wanted.segments, wanted.file.size, known=True, first=first, rest=True
+        context,
+        wanted.label,
+        wanted.segments,
+        wanted.file.size,
+        known=True,
+        first=first,
+        rest=True,
+        mirrored=wanted.mirror is not None,
     )
     reading.tries = tries
     header = reading.run()
-    kept.keep(context.store, sha256, bytes(reading.data[: header.nbytes]))
+    if wanted.mirror is None or wanted.mirror.trusted:  # no digest has decided about it yet
+        kept.keep(context.store, sha256, bytes(reading.data[: header.nbytes]))
     return header, bytes(reading.data)
 
 
@@ -170,10 +193,12 @@ class _HeaderDownload:
         known: Whether a digest will decide about it.
         first: Bytes that are asked for at first.
         rest: Whether what is left of a range behind the header is read too.
+        mirrored: Whether the segments are at a mirror.
 
     Attributes:
         data: What has come, from the file's first byte on.
         tries: How often its source is asked without any progress.
+        patience: Seconds after which a connection that gives next to nothing is given up; None: none.
     """
 
     def __init__(
@@ -186,6 +211,7 @@ class _HeaderDownload:
         known: bool,
         first: int = FIRST,
         rest: bool = False,
+        mirrored: bool = False,
     ) -> None:
         self._context = context
         self._label = label
@@ -194,8 +220,10 @@ class _HeaderDownload:
         self._known = known
         self._first = first
         self._rest = rest
+        self._mirrored = mirrored
         self._reader: HeaderReader | None = None
         self.tries = TRIES
+        self.patience: float | None = None
         self.data = bytearray()
 
     def run(self) -> Header:
@@ -243,7 +271,7 @@ class _HeaderDownload:
             from modelsync.transfer.local import LocalSource
 
             return LocalSource(segment.url)
-        return self._context.remote(segment.url)
+        return self._context.remote(segment.url, mirrored=self._mirrored)
 
     def _judged(
         self,
@@ -278,6 +306,7 @@ class _HeaderDownload:
         """Takes the bytes of one answer; the header once it is whole."""
         reader = self._made(size)
         limit = source.limit
+        least = LeastRate(self.patience) if self.patience is not None else None
         buffer = memoryview(bytearray(_PIECE if limit is None else min(_PIECE, limit.piece)))
         found: Header | None = None
         while True:
@@ -291,6 +320,8 @@ class _HeaderDownload:
                 break
             source.delivered()
             backoff.progressed()
+            if least is not None:
+                least.count(count, answer.waited, answer.origin)
             self.data += buffer[:count]
             header = found or reader.feed(buffer[:count])
             if not isinstance(header, NeedMore):

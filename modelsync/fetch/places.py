@@ -11,13 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from modelsync.context import Context
 from modelsync.errors import CancelledError, ModelsyncError
 from modelsync.fetch.file_check import Watch
 from modelsync.fetch.wanted import WantedFile, is_gone
 from modelsync.spec.names import printable
+from modelsync.store.brought import Brought
 
 if TYPE_CHECKING:
     from modelsync.caches.model import Candidate, Sought
@@ -26,28 +27,6 @@ if TYPE_CHECKING:
     from modelsync.transfer.jobs import Fetched, Job
 
 TAKEN_AT_ONCE = 4  # files of this machine: each keeps two threads busy
-
-
-class Brought(NamedTuple):
-    """A file that came into the store, and from where.
-
-    Attributes:
-        label: What progress calls it.
-        path: Its path in its repo, or its name.
-        sha256: Its digest, in hex.
-        bytes: Its size.
-        place: The place in words; None: its source.
-        taken_from: The file of this machine that it was taken from, if it was.
-        way: How: `fetch`, `reflink`, `hardlink` or `copy`.
-    """
-
-    label: str
-    path: str
-    sha256: str
-    bytes: int
-    place: str | None = None
-    taken_from: Path | None = None
-    way: str = "fetch"
 
 
 Done: TypeAlias = "Callable[[Job, Fetched], None]"

@@ -14,6 +14,7 @@ from modelsync.store import blobs, layout, published
 
 if TYPE_CHECKING:
     from modelsync.sources.base import Found, Moved, Source
+    from modelsync.spec.mirror import Mirror
     from modelsync.transfer.jobs import Guess, Segment
 
 
@@ -30,6 +31,7 @@ class WantedFile(NamedTuple):
         guesses: Where some of its bytes may be copied from; its digest decides.
         allow_code: Globs of files that may run code when they are loaded, as the manifest's entry has them.
         names_data: Whether a model beside it may keep its weights in it; see `content.policy.named_data`.
+        mirror: The mirror that its bytes are at; None: its source.
         confirmed: Tells whether the file's origin publishes it with its sha256; it may be asked.
         relocate: Asks where else its source has it, if its commit is gone; None: there is no commit.
     """
@@ -44,6 +46,7 @@ class WantedFile(NamedTuple):
     relocate: "Callable[[], Moved | None] | None" = None
     allow_code: tuple[str, ...] = ()
     names_data: bool = False
+    mirror: "Mirror | None" = None
     confirmed: "Callable[[], bool]" = lambda: False
 
     @property

@@ -12,6 +12,7 @@ from modelsync.context import Context
 from modelsync.errors import (
     MisfitError,
     NetworkError,
+    NotFoundError,
     NotSyncedError,
     UsageError,
 )
@@ -55,7 +56,7 @@ def largest(context: Context, project: LoadedProject, lock: Lock, name: str, *, 
     known = [LockedEntry(manifest, lock, entry, lookup.locked(project, lock, entry)) for entry in entries]
     key = (name, *(file.sha256 for one in known for file in one.model.files))
     if key not in context.decided:
-        context.decided[key] = _decided(context, project, known, name, fetch=fetch and context.asks_origin)
+        context.decided[key] = _decided(context, project, known, name, fetch=fetch and context.may_fetch)
     chosen, _ = context.decided[key]
     return next(entry for entry in entries if entry.variant == chosen)
 
@@ -81,8 +82,10 @@ def _decided(
                 continue
             try:
                 need = _need(context, project, here, one)
-            except NetworkError as error:  # what is here can still be the answer
-                sure, why = False, error
+            except (NetworkError, NotFoundError) as error:
+                if isinstance(error, NotFoundError) and context.asks_origin:
+                    raise  # what a mirror lacks is not to be chosen; what its origin lacks has to be told
+                sure, why = False, error  # what is here can still be the answer
                 continue
             if need is not None:
                 fitting.append((need, one))

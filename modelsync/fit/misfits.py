@@ -38,7 +38,7 @@ def warn_of_misfits(
     Raises:
         MisfitError: the context requires a fit, and one does not fit.
     """
-    ram = machine.steady_memory() if context.asks_origin else None
+    ram = machine.steady_memory() if context.may_fetch else None
     doubtful = [] if ram is None else [one for one in models if not _surely_fits(context, one, ram.free)]
     here = machine.steady_machine() if doubtful else None
     if here is None:

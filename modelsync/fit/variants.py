@@ -93,6 +93,7 @@ def check(context: "Context", manifest: "Manifest", selection: "Selection") -> "
     """
     from modelsync.project.selection import select, unknown_variants
 
+    context.use_mirrors(manifest.mirrors)  # see `entry`
     entries = select(manifest, selection)
     for error in unknown_variants(manifest, asked(context, selection.variant)):
         if selection.variant is not None:
@@ -125,6 +126,7 @@ def entry(
     from modelsync.project.selection import asked_of, unknown_variants, variants_of
 
     manifest = project.manifest
+    context.use_mirrors(manifest.mirrors)  # whether what is not here may be meant depends on them
     base = manifest.entry(name)
     mine = variants_of(manifest).get(name, {})
     choice = asked(context, variant)
@@ -136,7 +138,7 @@ def entry(
         return manifest.entry(name, words[0])  # raises, with those that it has
     if not mine:
         return base
-    gone = not fetch or not context.asks_origin
+    gone = not fetch or not context.may_fetch
     return _Meant(context, project, None, fetch=fetch, otherwise="here" if gone else "synced").of(
         base, mine, choice
     )

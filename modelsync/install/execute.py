@@ -12,7 +12,6 @@ from modelsync.fetch import disk_space
 from modelsync.fetch import wanted as fetch_wanted
 from modelsync.fetch.blobs import FetchTotals, fetch
 from modelsync.fetch.file_check import check_blobs
-from modelsync.fetch.places import Brought
 from modelsync.install import plan
 from modelsync.install.check import check_blob
 from modelsync.install.link import LostBlobError, link
@@ -22,6 +21,7 @@ from modelsync.spec.blocks import describe_damage
 from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.manifest.model import AllowedCode
 from modelsync.store import blobs, links, views
+from modelsync.store.brought import Brought
 from modelsync.store.verify import BlobCheck
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _unless_lost(
         try:
             return work()
         except (NotSyncedError, LostBlobError):
-            if context.offline:
+            if not context.may_fetch:
                 raise
             bring(models)
     return work()

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modelsync.fetch.places import Brought
     from modelsync.install.plan import Plan, Step
     from modelsync.project.lock_diff import Change
+    from modelsync.store.brought import Brought
 
 
 class SyncReport(NamedTuple):

@@ -9,13 +9,14 @@ from modelsync.context import Context
 from modelsync.errors import CodeRefusedError, ModelsyncError
 from modelsync.fetch import adopt
 from modelsync.fetch.blobs import fetch
-from modelsync.fetch.places import Brought, NeighbourPlace
+from modelsync.fetch.places import NeighbourPlace
 from modelsync.fetch.wanted import WantedFile, wanted_files
 from modelsync.project import lookup
 from modelsync.project.project import LoadedProject, Project
 from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.manifest.model import AllowedCode
 from modelsync.store import blobs, roots
+from modelsync.store.brought import Brought
 
 
 class Adoptable(NamedTuple):

@@ -69,9 +69,13 @@ def obtain(
         return plan.make([model], here, linked=False, exact=False)
 
     steps = plan_now()
-    if context.offline or not download:
+    if not download or not context.may_fetch:
         if steps.of("fetch") or (not download and steps.of("adopt")):
-            why = "the network is ruled out" if context.offline else "it was not to be fetched"
+            why = "it was not to be fetched"
+            if context.offline:
+                why = "the network is ruled out"
+            elif context.mirror_only and download:
+                why = "no mirror is named"
             variant = f" --variant {model.name}={model.variant}" if model.variant else ""
             raise NotSyncedError(
                 f"{model.title} is not on this machine, and {why}", hint=f"run `modelsync sync{variant}`"
@@ -188,8 +192,6 @@ def files(
         HashMismatchError: what is here is damaged, and nothing was to be fetched.
     """
     from modelsync.store import roots
-
-    context.use_mirrors(known.manifest.mirrors)
 
     came = False
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from modelsync.context import Context
 from modelsync.errors import ModelsyncError, UsageError
 from modelsync.fetch import disk_space
-from modelsync.fetch.places import Brought
 from modelsync.fit import preflight
 from modelsync.install import link, plan, present, snapshot
 from modelsync.install.target import Standing, Target
@@ -22,6 +21,7 @@ from modelsync.spec.request import Request
 from modelsync.spec.uri import FileUri, HfUri, Reference
 from modelsync.store import link_folder, views
 from modelsync.store import pulled as store_pulled
+from modelsync.store.brought import Brought
 from modelsync.store.links import LinkMode
 
 _NO_LOAD: Mapping[str, Any] = {}  # what is pulled has no load settings

@@ -144,11 +144,12 @@ def _ask_if_needed(context: Context, repo: str, commit: str, files: Sequence[Hub
     paths = {file.file.path for file in files} - known.files.keys()
     if not names and not paths:
         return None
-    if context.offline:
-        return f"nothing here tells that {hub} publishes it, and the network is ruled out" if paths else None
+    if not context.asks_origin:
+        why = "the network is ruled out" if context.offline else "only mirrors are to be asked"
+        return f"nothing here tells that {hub} publishes it, and {why}" if paths else None
     from modelsync.sources.hub import Hubs
 
-    hubs = Hubs(context.client)
+    hubs = Hubs(context.origin_client)
     try:
         asked = hubs.repo(hub, repo, commit)
         listed = hubs.files(hub, asked) if paths else {}

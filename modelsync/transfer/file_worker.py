@@ -60,6 +60,7 @@ class FileWorker:
         file.partial = Partial(self._job.folder, identity(self._job), confirm=self._job.confirm)
         digests: Digests | None = None
         try:
+            self._job.admit()
             if self._job.prepare is not None:
                 self._job = self._job.prepare(self._job)
                 self._sizes = segment_sizes(self._job)

@@ -68,6 +68,7 @@ class Job(NamedTuple):
         prepare: Called once, in the file's own thread, before the first request for it; returns the job with guesses
             and a head.
         confirm: Called before each write; raises a `ModelsyncError` if another process has taken over the folder.
+        admit: Called before each request for its bytes; raises a `ModelsyncError` where none is to be made any more.
         patience: Set where another place is tried next: one attempt is made, nothing of it is fetched again, and of its
             bytes nothing is kept that turned out wrong. Seconds after which a connection that gives next to nothing is
             given up.
@@ -85,6 +86,7 @@ class Job(NamedTuple):
     head: bytes = b""
     prepare: "Callable[[Job], Job] | None" = None
     confirm: Callable[[], None] = lambda: None
+    admit: Callable[[], None] = lambda: None
     patience: float | None = None
     watch: Callable[[memoryview, int], None] | None = None
 

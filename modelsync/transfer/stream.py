@@ -68,6 +68,7 @@ class RangeDownload:
         claim, validator = self._take, self._track.validator
         asks_all = (claim.start, claim.end) == (0, None)
         if_range = None if asks_all or self._track.digest or validator is None else validator.etag
+        self._file.job.admit()
         with self._segment.source.open(claim.start, claim.end, if_range) as response:
             size = self._track.size
             try:

@@ -20,6 +20,7 @@ from modelsync.spec.names import printable
 if TYPE_CHECKING:
     from llama_cpp import Llama
 
+    from modelsync.context import CallOptions
     from modelsync.project.selection import Variant
 
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 @click.argument("model", metavar="NAME|URI", shell_complete=completion.names)
 @click.argument("prompt", metavar="[PROMPT]", required=False)
 @options.variant
+@options.mirrors
 @click.option("--max-tokens", metavar="N", type=click.IntRange(1), help="The longest answer.")
 @click.option("--embedding", is_flag=True, help="Print the prompt's vector, of a model that makes vectors.")
 def chat(
@@ -42,6 +44,7 @@ def chat(
     model: str,
     prompt: str | None,
     variant: "Variant",
+    call: "CallOptions",
     max_tokens: int | None,
     embedding: bool,
 ) -> None:
@@ -52,7 +55,7 @@ def chat(
     Needs llama-cpp-python. The model's chat template is rendered, which came with the model from whoever made it:
     llama-cpp-python's sandbox bounds what it can reach, not how long it runs.
     """
-    talk(invocation, model, prompt, variant=variant, max_tokens=max_tokens, embedding=embedding)
+    talk(invocation, model, prompt, variant=variant, call=call, max_tokens=max_tokens, embedding=embedding)
 
 
 CONTEXT = 4096  # tokens, where the manifest says nothing: llama-cpp-python's 512 end a chat after two answers
@@ -66,6 +69,7 @@ def talk(
     prompt: str | None,
     *,
     variant: "Variant",
+    call: "CallOptions",
     max_tokens: int | None,
     embedding: bool,
 ) -> None:
@@ -81,7 +85,7 @@ def talk(
     overrides: dict[str, Any] = {"verbose": invocation.verbose > 0}
     if embedding:
         overrides["embedding"] = True
-    with invocation.context() as context:
+    with invocation.context(call) as context:
         llama = load.load(
             context,
             model,

@@ -205,7 +205,12 @@ def remove(invocation: Invocation, names: tuple[str, ...], no_sync: bool, frozen
     with invocation.context() as context:
         locked = edit.remove(context, project, names, frozen=frozen)
         gone = ", ".join(sorted(set(names)))
-        tell = partial(_tell, invocation, locked, edited=f"removed from {project.manifest_path.name}: {gone}")
+        tell = partial(
+            _tell,
+            invocation,
+            locked,
+            edited=f"removed from {project.manifest_path.name}: {gone}",
+        )
         synced = None if no_sync or locked is None else _sync(context, project, (), tell)
     tell(synced)
 

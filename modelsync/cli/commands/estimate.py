@@ -13,7 +13,7 @@ from modelsync.spec.names import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from modelsync.context import Context
+    from modelsync.context import CallOptions, Context
     from modelsync.fit.estimation import EstimateOptions, Estimation
     from modelsync.fit.profiles import LoadProfile, Outcome
     from modelsync.fit.quants import Quants
@@ -88,11 +88,13 @@ def _layers(_: click.Context, __: click.Parameter, text: str | None) -> "GpuLaye
     *sizes.MACHINE,
 )
 @options.variant
+@options.mirrors
 def estimate(
     invocation: Invocation,
     model: str,
     asked: "EstimateOptions",
     variant: "Variant",
+    call: "CallOptions",
 ) -> None:
     """Say what memory a model will need, and whether it fits this machine, or one that is described.
 
@@ -107,7 +109,7 @@ def estimate(
     A repo without a quant gives a table of all its quants, with 4096 tokens and as many layers on GPUs as fit, as
     `add --fit` chooses.
     """
-    show(invocation, model, asked, variant=variant)
+    show(invocation, model, asked, variant=variant, call=call)
 
 
 WIDTH = 40  # cells of a device's bar
@@ -120,13 +122,20 @@ PARTS = (
 SOURCES = {"llama.cpp": "llama.cpp's own numbers", "formula": "computed by formulas"}
 
 
-def show(invocation: Invocation, model: str, asked: "EstimateOptions", *, variant: "Variant") -> None:
+def show(
+    invocation: Invocation,
+    model: str,
+    asked: "EstimateOptions",
+    *,
+    variant: "Variant",
+    call: "CallOptions",
+) -> None:
     """Prints what a model needs; of a repo without a quant, what each of its quants does."""
     from modelsync.fit import quants
     from modelsync.ops import estimate as ops_estimate
 
     output = invocation.output
-    with invocation.context() as context:
+    with invocation.context(call) as context:
         whole = _repo(context, model)
         if whole is not None:
             table = quants.estimate_quants(context, whole, asked)

@@ -12,6 +12,7 @@ from modelsync.gguf.metadata import Array
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
+    from modelsync.context import CallOptions
     from modelsync.gguf.metadata import Scalar, Value
     from modelsync.ops.inspect import Inspection
     from modelsync.project.selection import Variant
@@ -36,15 +37,22 @@ from modelsync.cli.command import command
 @click.option("--tensors", is_flag=True, help="List each tensor.")
 @click.option("--full", is_flag=True, help="List every key.")
 @options.variant
+@options.mirrors
 def inspect(
-    invocation: Invocation, model: str, key: str | None, tensors: bool, full: bool, variant: "Variant"
+    invocation: Invocation,
+    model: str,
+    key: str | None,
+    tensors: bool,
+    full: bool,
+    variant: "Variant",
+    call: "CallOptions",
 ) -> None:
     """Show what the GGUF header says: the model's shape, its quant, its chat template, its tensors.
 
     Of a model that is not here only the header is fetched. A split model is shown as one. Of safetensors
     the header is shown too; of other files, and of each file in a folder model, the kind, size and sha256.
     """
-    show(invocation, model, key=key, tensors=tensors, full=full, variant=variant)
+    show(invocation, model, key=key, tensors=tensors, full=full, variant=variant, call=call)
 
 
 TEMPLATE = "tokenizer.chat_template"
@@ -57,7 +65,14 @@ _LONGEST_LIT = (
 
 
 def show(
-    invocation: Invocation, model: str, *, key: str | None, tensors: bool, full: bool, variant: "Variant"
+    invocation: Invocation,
+    model: str,
+    *,
+    key: str | None,
+    tensors: bool,
+    full: bool,
+    variant: "Variant",
+    call: "CallOptions",
 ) -> None:
     """Prints what a model's header says, or the value of one of its keys."""
     from modelsync.cli.commands import inspect_files
@@ -65,7 +80,7 @@ def show(
     from modelsync.ops.inspect_files import FilesInspection
     from modelsync.ops.inspect_values import sound
 
-    with invocation.context() as context:
+    with invocation.context(call) as context:
         found = inspect.inspect(context, model, invocation.project, variant=variant)
     output = invocation.output
     if key is not None:

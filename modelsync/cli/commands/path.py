@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @options.variant
 @click.option("--all", "every", is_flag=True, help="Print the paths of all its files, one a line.")
 @options.adopt
+@options.mirrors
 @options.hf_cache
 def path(invocation: Invocation, model: str, variant: "Variant", every: bool, call: CallOptions) -> None:
     """Print the path that llama.cpp loads the model from; fetch what is not here, as the lock says.

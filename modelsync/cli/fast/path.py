@@ -6,9 +6,12 @@ from modelsync.cli.invocation import Invocation
 from modelsync.spec.roles import COMPANIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from modelsync.context import CallOptions
     from modelsync.project.model_files import ModelFiles
     from modelsync.project.selection import Variant
+    from modelsync.store.brought import Brought
 
 
 def show(
@@ -27,7 +30,16 @@ def show(
         files = path.files(context, model, invocation.project, variant=variant)
     output = invocation.output
     output.paths([path for _, path in with_roles(files)] if every else [files.model])
-    output.result(path=str(files.model), files=value(files))
+    output.result(path=str(files.model), files=value(files), sources=_sources(context.brought))
+
+
+def _sources(brought: "Sequence[Brought]") -> list[dict[str, object]]:
+    """How much came from each place; of what was here already, nothing is imported to say so."""
+    if not brought:
+        return []
+    from modelsync.cli.report import source_values
+
+    return source_values(brought)
 
 
 def value(files: "ModelFiles") -> dict[str, object]:

@@ -1,0 +1,26 @@
+"""What came into the store in a call, and from where. A value."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Brought(NamedTuple):
+    """A file that came into the store, and from where.
+
+    Attributes:
+        label: What progress calls it.
+        path: Its path in its repo, or its name.
+        sha256: Its digest, in hex.
+        bytes: Its size.
+        place: The place in words; None: its source.
+        taken_from: The file of this machine that it was taken from, if it was.
+        way: How: `fetch`, `reflink`, `hardlink` or `copy`.
+    """
+
+    label: str
+    path: str
+    sha256: str
+    bytes: int
+    place: str | None = None
+    taken_from: Path | None = None
+    way: str = "fetch"
