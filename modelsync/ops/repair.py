@@ -13,7 +13,7 @@ from typing import NamedTuple
 from modelsync.context import OFFLINE_HINT, Context
 from modelsync.errors import CancelledError, ModelsyncError, OfflineError, StoreError
 from modelsync.fetch.blobs import FetchTotals
-from modelsync.fetch.places import Brought
+from modelsync.store.brought import Brought
 from modelsync.install import plan, present
 from modelsync.install import target as install_target
 from modelsync.install.execute import carry_out
