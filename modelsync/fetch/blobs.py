@@ -134,6 +134,7 @@ class _BlobFetcher:
         self.lost: list[WantedFile] = []  # another process took them over while this one was suspended
         self.lock = threading.Lock()  # files arrive in several threads
         self.fetched = 0
+        self.early: dict[str, int] = {}  # bytes of `fetched` of files that go on in the next place
         self.reused = 0
         self.notes: list[str] = []
         self.brought: list[Brought] = []
@@ -236,12 +237,16 @@ class _BlobFetcher:
             is_copy = job.segments[0].is_local
             with self.lock:
                 self.fetched += 0 if is_copy else fetched.fetched
-                self.reused += fetched.size if is_copy else fetched.resumed + fetched.reused
+                earlier = max(0, fetched.resumed - self.early.pop(key, 0))
+                self.reused += fetched.size if is_copy else earlier + fetched.reused
             self.notes += filter(None, (fetched.note, place.note(wanted)))
             self._doubt(wanted, fetched.doubtful)
 
-        def failed(job: "Job", error: ModelsyncError) -> None:
+        def failed(job: "Job", error: ModelsyncError, fetched: int) -> None:
             key = keys[id(job)]
+            with self.lock:
+                self.fetched += fetched
+                self.early[key] = self.early.get(key, 0) + fetched
             wanted, hold, stack = held[key]
             if not isinstance(error, CancelledError) and not place.is_final(error):
                 passed[key] = place.explain(wanted, error)  # the next place may have the file

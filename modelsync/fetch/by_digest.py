@@ -122,7 +122,12 @@ class NetworkMirror:
         """Tells what a failure means: a word where it lacks the file, else it is left alone from now on."""
         if lacks(error):
             self._context.detail(f"{label}: {self._mirror} does not have it")
-        elif not isinstance(error, (CancelledError, StoreError, LeftAloneError)):
+        else:
+            self.broke(error)
+
+    def broke(self, error: ModelsyncError) -> None:
+        """Leaves the mirror alone from now on, unless it only lacks a file."""
+        if not (lacks(error) or isinstance(error, (CancelledError, StoreError, LeftAloneError))):
             self._leave(error)
 
     def explain(self, wanted: WantedFile, error: ModelsyncError) -> ModelsyncError:

@@ -102,15 +102,17 @@ class NetworkMirrorPlace:
         if there is None:
             return None
         return self._source.download(there, folder)._replace(
-            admit=mirror.check, patience=None if mirror.last else self._context.settings.body_timeout
+            admit=mirror.check,
+            failed=mirror.broke,
+            patience=None if mirror.last else self._context.settings.body_timeout,
         )
 
     def carry_out(self, jobs: "Sequence[Job]", done: "Done", failed: "Failed") -> None:
         """Downloads the files side by side."""
 
-        def lost(job: "Job", error: ModelsyncError) -> None:
+        def lost(job: "Job", error: ModelsyncError, fetched: int) -> None:
             self._mirror.failed(job.label, error)
-            failed(job, error)
+            failed(job, error, fetched)
 
         self._context.downloader().run(jobs, done, lost)
 

@@ -30,7 +30,9 @@ TAKEN_AT_ONCE = 4  # files of this machine: each keeps two threads busy
 
 
 Done: TypeAlias = "Callable[[Job, Fetched], None]"
-Failed: TypeAlias = "Callable[[Job, ModelsyncError], None]"
+Failed: TypeAlias = (
+    "Callable[[Job, ModelsyncError, int], None]"  # with the bytes that were fetched in vain, or kept
+)
 
 
 class Place(Protocol):

@@ -58,7 +58,7 @@ class Downloader:
         self,
         jobs: Sequence[Job],
         on_done: Callable[[Job, Fetched], None],
-        on_error: Callable[[Job, ModelsyncError], None],
+        on_error: Callable[[Job, ModelsyncError, int], None],
     ) -> None:
         """Fetches all of `jobs`. When one fails, the others go on.
 
@@ -66,8 +66,8 @@ class Downloader:
             jobs: Each with a folder of its own.
             on_done: Called for each file that is whole and verified, in any thread, several calls at a time. It may
                 move the file, and is responsible for syncing it. A `ModelsyncError` that it raises fails the job.
-            on_error: Called in the same way for each failed job. Its partial is kept, unless it can never become the
-                file.
+            on_error: Called in the same way for each failed job, with the bytes that were fetched for it. Its partial is
+                kept, unless it can never become the file.
 
         Raises:
             DiskFullError: there is not enough room for all files; no request was made.

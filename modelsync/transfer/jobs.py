@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.spec.blocks import Blocks
+
+if TYPE_CHECKING:
+    from modelsync.errors import ModelsyncError
 
 HEAD = 64  # bytes that a check gets, or all of a shorter file: enough to tell what a wrong file is
 
@@ -69,6 +72,7 @@ class Job(NamedTuple):
             and a head.
         confirm: Called before each write; raises a `ModelsyncError` if another process has taken over the folder.
         admit: Called before each request for its bytes; raises a `ModelsyncError` where none is to be made any more.
+        failed: Called with the error that ends it, in the thread that met it, before that works for another job.
         patience: Set where another place is tried next: one attempt is made, nothing of it is fetched again, and of its
             bytes nothing is kept that turned out wrong. Seconds after which a connection that gives next to nothing is
             given up.
@@ -87,6 +91,7 @@ class Job(NamedTuple):
     prepare: "Callable[[Job], Job] | None" = None
     confirm: Callable[[], None] = lambda: None
     admit: Callable[[], None] = lambda: None
+    failed: "Callable[[ModelsyncError], None]" = lambda error: None  # noqa: ARG005
     patience: float | None = None
     watch: Callable[[memoryview, int], None] | None = None
 

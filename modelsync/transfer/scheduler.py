@@ -52,7 +52,7 @@ class Scheduler:
         limit: RateLimit | None,
         backoff: Callable[[], Backoff],
         on_done: Callable[[Job, Fetched], None],
-        on_error: Callable[[Job, ModelsyncError], None],
+        on_error: Callable[[Job, ModelsyncError, int], None],
     ) -> None:
         self.lock = threading.Lock()
         self.streams = streams
@@ -303,7 +303,7 @@ class Scheduler:
             raise
         except ModelsyncError as error:
             file.phase = "failed"
-            self._on_error(file.job, error)
+            self._on_error(file.job, error, file.fetched)
 
     def _fail(self, error: BaseException) -> None:
         with self.lock:

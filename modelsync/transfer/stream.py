@@ -63,6 +63,8 @@ class RangeDownload:
         finally:
             with self._lock:
                 self._file.release(self._segment, self._take, error)
+        if error is not None and self._file.error is error:
+            self._file.job.failed(error)
 
     def _fetch(self) -> None:
         claim, validator = self._take, self._track.validator

@@ -19,6 +19,7 @@ class WebMirror:
         url: What `--mirror` takes.
         asked: Method, digest and Range header of each request, in order.
         headers: Those of each request.
+        paths: Of each request.
         blobs: By digest.
         odd: Answers in place of it, where that is set.
     """
@@ -28,6 +29,7 @@ class WebMirror:
         self.odd = odd
         self.asked: list[tuple[str, str, str | None]] = []
         self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
         self.url = ""
         self._lock = threading.Lock()
 
@@ -37,6 +39,7 @@ class WebMirror:
         with self._lock:
             self.asked.append((request.method, digest, request.headers.get("range")))
             self.headers.append(dict(request.headers))
+            self.paths.append(request.path)
         data = self.blobs.get(digest)
         if self.odd is not None:
             return self.odd(request, data or b"")

@@ -6,13 +6,15 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urljoin
 
 import pytest
 
@@ -20,6 +22,7 @@ from modelsync.registry.repository import MANIFEST
 from tests.hub.server import Server
 from tests.hub.tls import _openssl, make_authority
 from tests.hub.wire import Reply, Request, text
+from tests.support.content import sha256
 from tests.support.servers import answering
 
 USER, PASSWORD = "me", "pw-of-the-test"
@@ -222,6 +225,28 @@ def log_in(home: Path, *hosts: str, **entry: str) -> Path:
     said = entry or {"auth": BASIC.partition(" ")[2]}
     path.write_text(json.dumps({"auths": dict.fromkeys(hosts, said)}))
     return path
+
+
+def put_blobs(
+    there: Registry, repository: str, blobs: Iterable[bytes], authorization: str | None = None
+) -> None:
+    """Puts blobs into a repository of a registry that is open, or takes this `Authorization`."""
+    headers = {"Authorization": authorization} if authorization else {}
+    trusted = None if there.ca is None else ssl.create_default_context(cafile=str(there.ca))
+    for data in blobs:
+        begun = urllib.request.Request(
+            f"{there.url}/v2/{repository}/blobs/uploads/", b"", headers, method="POST"
+        )
+        with urllib.request.urlopen(begun, context=trusted) as answer:
+            location = urljoin(there.url, answer.headers["Location"])
+        joint = "&" if "?" in location else "?"
+        whole = urllib.request.Request(
+            f"{location}{joint}digest=sha256:{sha256(data)}",
+            data,
+            {**headers, "Content-Type": "application/octet-stream"},
+            method="PUT",
+        )
+        urllib.request.urlopen(whole, context=trusted).close()
 
 
 def fetched(url: str, accept: str = "*/*", authorization: str | None = None) -> bytes:

@@ -42,7 +42,7 @@ class Outcome:
     def on_done(self, job: Job, fetched: Fetched) -> None:
         self.done[job.label] = fetched, fetched.path.read_bytes()
 
-    def on_error(self, job: Job, error: ModelsyncError) -> None:
+    def on_error(self, job: Job, error: ModelsyncError, fetched: int) -> None:
         self.errors[job.label] = error
 
     @property
