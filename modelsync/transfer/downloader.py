@@ -66,8 +66,8 @@ class Downloader:
             jobs: Each with a folder of its own.
             on_done: Called for each file that is whole and verified, in any thread, several calls at a time. It may
                 move the file, and is responsible for syncing it. A `ModelsyncError` that it raises fails the job.
-            on_error: Called in the same way for each failed job, with the bytes that were fetched for it. Its partial is
-                kept, unless it can never become the file.
+            on_error: Called in the same way for each failed job, with the bytes that were fetched for it. Its partial
+                is kept, unless it can never become the file.
 
         Raises:
             DiskFullError: there is not enough room for all files; no request was made.

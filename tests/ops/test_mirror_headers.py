@@ -13,7 +13,7 @@ from tests.hub.wire import Delivery, Reply
 from tests.support.any_files import safetensors
 from tests.support.content import sha256
 from tests.support.machines import HUGE, Sized
-from tests.support.mirrors import WebMirror, body, web_mirror
+from tests.support.mirrors import Odd, WebMirror, body, web_mirror
 from tests.support.project import REPO, Opened, Place, chosen_file, put, sync_options
 from tests.support.quant_files import WORDS, quant
 
@@ -35,10 +35,10 @@ def two(place: Place, opened: Opened) -> Project:
     return place.project
 
 
-def by(*mirrors: WebMirror | str, only: bool = True, **more: bool) -> CallOptions:
+def by(*mirrors: WebMirror | str, only: bool = True, offline: bool | None = None) -> CallOptions:
     """The options of a call that asks these mirrors."""
     return CallOptions(
-        mirrors=[str(getattr(each, "url", each)) for each in mirrors], mirror_only=only, **more
+        mirrors=[str(getattr(each, "url", each)) for each in mirrors], mirror_only=only, offline=offline
     )
 
 
@@ -116,7 +116,7 @@ def test_a_folder_answers_without_a_network(
 
 
 PAGE = body(b"<!DOCTYPE html><p>Log in")
-BAD = {
+BAD: dict[str, Odd] = {
     "a login page": lambda _, __: Reply(200, {"Content-Type": "text/html"}, PAGE),
     "no header": lambda _, data: Reply(200, body=body(b"GGUF" + bytes(len(data) - 4))),
     "a cut": lambda _, data: Reply(200, body=body(data), delivery=Delivery(stop=100)),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ def locked(place: Place, opened: Opened, data: bytes) -> Project:
     return place.project
 
 
-def synced(opened: Opened, project: Project, *mirrors: str, only: bool = True, **more: int) -> SyncReport:
+def synced(opened: Opened, project: Project, *mirrors: str, only: bool = True, **more: Any) -> SyncReport:
     """Syncs as the lock says, from mirrors."""
     return sync.sync(opened(CallOptions(mirrors=mirrors, mirror_only=only, **more)), project, FROZEN)
 
@@ -219,7 +220,7 @@ def test_a_416_with_a_lying_length_costs_a_try(place: Place, opened: Opened, siz
         416,
         {"Content-Range": f"bytes */{len(whole)}"},
         body(whole),
-        Delivery(stop=33, then="silent", silence=5.0),
+        delivery=Delivery(stop=33, then="silent", silence=5.0),
     )
     with web_mirror([data], cut) as first, web_mirror([data], lie) as liar, web_mirror([data]) as good:
         report = synced(opened, project, first.url, liar.url, good.url, only=False)

@@ -493,7 +493,7 @@ def then_full(self, size):
 Partial.allocate = then_full
 with Client() as client:
     Downloader(lambda: client).run(
-        [job], lambda *_: print("done"), lambda _, error: print(type(error).__name__, error.message)
+        [job], lambda *_: print("done"), lambda _, error, __: print(type(error).__name__, error.message)
     )
 """
 

@@ -109,7 +109,7 @@ def fill(event):
 
 with Client() as client:
     Downloader(lambda: client, listener=fill).run(
-        [job], lambda *_: print("done"), lambda _, error: print(type(error).__name__, error.message, error.hint)
+        [job], lambda *_: print("done"), lambda _, error, __: print(type(error).__name__, error.message, error.hint)
     )
 """
 

@@ -29,7 +29,7 @@ def jobs(hub: Hub, lab: Lab) -> list[Job]:
 
 
 def run(work: list[Job], on_done: Callable[[Job, Fetched], None], *, streams: int) -> None:
-    def failed(_: Job, error: ModelsyncError) -> None:
+    def failed(_: Job, error: ModelsyncError, __: int) -> None:
         raise error
 
     with client(5.0, None) as asker:
