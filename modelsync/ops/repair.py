@@ -13,7 +13,6 @@ from typing import NamedTuple
 from modelsync.context import OFFLINE_HINT, Context
 from modelsync.errors import CancelledError, ModelsyncError, OfflineError, StoreError
 from modelsync.fetch.blobs import FetchTotals
-from modelsync.store.brought import Brought
 from modelsync.install import plan, present
 from modelsync.install import target as install_target
 from modelsync.install.execute import carry_out
@@ -27,6 +26,7 @@ from modelsync.project.selection import Selection
 from modelsync.spec.lock.model import LockedModel
 from modelsync.spec.names import printable
 from modelsync.store import blobs, link_findings, link_folder, links, roots, swap
+from modelsync.store.brought import Brought
 from modelsync.store.checked import condemned
 from modelsync.store.verify import BlobCheck
 
