@@ -92,8 +92,10 @@ def is_index(data: bytes, media_type: str = "") -> bool:
 
 def _versioned(data: bytes, media_type: str) -> dict[str, Any]:
     manifest = read(data, "the manifest")
-    said = _said_type(manifest, media_type)
-    if said.startswith(_SCHEMA_1) or manifest.get("schemaVersion") == 1:
+    said, version = _said_type(manifest, media_type), manifest.get("schemaVersion")
+    if type(version) is not int:  # a bool is an int too
+        version = None
+    if said.startswith(_SCHEMA_1) or version == 1:
         raise NotFoundError(
             "the manifest is of schema 1, which no model has",
             hint="push the model again with a tool of today; registries no longer take this kind",
@@ -105,7 +107,7 @@ def _versioned(data: bytes, media_type: str) -> dict[str, Any]:
         )
     if said and said not in (*MANIFESTS, *INDEXES) and not ({"layers", "manifests"} & manifest.keys()):
         raise NotFoundError(f"the manifest is of the unknown type `{printable(said, 100)}`")
-    if type(manifest.get("schemaVersion")) is not int or manifest["schemaVersion"] != 2:
+    if version != 2:
         raise RefusedError("the manifest is broken: its schemaVersion is not 2")
     return manifest
 

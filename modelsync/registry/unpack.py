@@ -83,8 +83,7 @@ def members(layer: StoredFile, reader: Readable) -> Iterator[Member]:
             yield member
         source.drain()
     except (tars.TarError, zlib.error) as error:
-        what = "it is compressed and damaged" if isinstance(error, zlib.error) else str(error)
-        raise RefusedError(f"the layer {layer.digest} cannot be unpacked: {what}") from None
+        raise _refusal(layer, error) from None
 
 
 def merged(layers: Sequence[tuple[Sequence[StoredFile], Sequence[Removed]]]) -> tuple[StoredFile, ...]:
@@ -197,6 +196,11 @@ def _within_image(name: str) -> str:
     return name
 
 
+def _refusal(layer: StoredFile, error: Exception) -> RefusedError:
+    what = "it is compressed and damaged" if isinstance(error, zlib.error) else str(error)
+    return RefusedError(f"the layer {layer.digest} cannot be unpacked: {what}")
+
+
 class _Source:
     """The unpacked bytes of a layer, and how far the present member has been read."""
 
@@ -234,14 +238,12 @@ class _Source:
         """The bytes of the present member that have not been read.
 
         Raises:
-            RefusedError: the layer ends before them.
+            RefusedError: the layer is damaged, or ends before them.
         """
         try:
             yield from self._member_bytes()
-        except (tars.TarError, zlib.error):
-            raise RefusedError(
-                f"the layer {self._layer.digest} ends in the middle of a file, or is damaged"
-            ) from None
+        except (tars.TarError, zlib.error) as error:
+            raise _refusal(self._layer, error) from None
 
     def skip_to_end_of_member(self) -> None:
         """Passes over what is left of the present member."""
