@@ -59,11 +59,13 @@ def modelpack(model: LockedModel, texts: Sequence[Layer] = ()) -> Artifact:
 
 def media_type(layer: Layer) -> str:
     """What a layer holds. Projectors and adapters are weights too: the format has no other word for them."""
-    kind = "weight"
-    if layer.file.role == "file":
-        name = file_name(layer.path)
-        kind = next((kind for kind, pattern in _KINDS if re.fullmatch(pattern, name)), kind)
-    return _LAYER.format(kind)
+    return _LAYER.format(kind_of(layer.path) if layer.file.role == "file" else "weight")
+
+
+def kind_of(path: str) -> str:
+    """What a file of a folder model is, by its name: `doc`, `code`, `weight.config` or `weight`."""
+    name = file_name(path)
+    return next((kind for kind, pattern in _KINDS if re.fullmatch(pattern, name)), "weight")
 
 
 def _descriptor(layer: Layer) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from modelsync.errors import ModelsyncError, NotFoundError, RefusedError
 from modelsync.registry import documents, manifests, texts
 from modelsync.registry.arrange import chosen
-from modelsync.registry.artifact import LOCK_ANNOTATION, Artifact, Layer
+from modelsync.registry.artifact import LOCK_ANNOTATION, Artifact, Layer, text_layers
 from modelsync.registry.contents import Contents
 from modelsync.registry.formats.pushed import NOTE
 from modelsync.registry.image import image
@@ -276,6 +276,15 @@ def test_what_was_pushed_comes_back_whole(model: LockedModel, form: str) -> None
                 digest(f"tar {file.path}") for file in model.files
             ]
             assert all(file.packed and file.inside == "models" for file in found.files)
+
+
+def test_license_files_that_were_sent_along_are_no_files_of_the_entry() -> None:
+    """They are beside it in the registry, and not in a lock: of a model as of a folder model."""
+    for model in MODELS:
+        sent = modelpack(model, text_layers(model, {"LICENSE": b"MIT", "u/adapter/NOTICE.txt": b"x"}))
+        found = read(sent.manifest.data)
+        assert (found.entry, found.notes) == (model, ())
+        assert [file.path for file in found.files] == [file.path for file in model.files]
 
 
 @pytest.mark.parametrize("form", ["modelpack", "image"])
