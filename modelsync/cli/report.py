@@ -7,6 +7,7 @@ import click
 
 from modelsync.cli.output import table
 from modelsync.display import units
+from modelsync.spec.lock.keys import short
 
 if TYPE_CHECKING:
     from modelsync.install.plan import Plan
@@ -165,7 +166,7 @@ def _moved(before: "LockedModel | None", after: "LockedModel | None") -> str:
     if before is None or after is None:
         return ""
     for was, now in (
-        ((before.revision or "")[:7], (after.revision or "")[:7]),
+        (short(before.revision), short(after.revision)),
         (_kind(before), _kind(after)),
         (_digest(before), _digest(after)),
     ):

@@ -14,6 +14,7 @@ from modelsync.fetch.file_check import check_file, claim_of
 from modelsync.fetch.order import places
 from modelsync.fetch.places import Place
 from modelsync.fetch.wanted import WantedFile, blob_of
+from modelsync.spec import oci_url
 from modelsync.spec.names import printable
 from modelsync.store import blobs
 from modelsync.store.brought import Brought
@@ -332,6 +333,9 @@ def _host(wanted: WantedFile) -> str:
     from modelsync.net.origin import of, public_url
 
     segment = wanted.segments[0]
+    blob = oci_url.read(segment.url)
+    if blob is not None:
+        return blob.registry
     return public_url(segment.url) if segment.is_local else str(of(segment.url))
 
 

@@ -231,7 +231,7 @@ class SourcePlace:
 
     def job(self, wanted: WantedFile, folder: Path) -> "Job | None":
         """Fetches the file, where its origin may be asked."""
-        if self._context.mirror_only and not self.works_offline(wanted):
+        if wanted.segments[0].is_packed or (self._context.mirror_only and not self.works_offline(wanted)):
             return None
         return self.download(wanted, folder)
 

@@ -15,6 +15,7 @@ from modelsync.net.credentials import Credentials
 from modelsync.net.documents import JSON_LIMIT, read_document, read_json
 from modelsync.net.exchange import Exchange, FinalAnswer
 from modelsync.net.refusals import refusal
+from modelsync.net.registries import Registries
 from modelsync.net.retry import Backoff, retryable
 from modelsync.net.server_text import repeats_query
 from modelsync.net.tokens import LoginFinder
@@ -57,6 +58,7 @@ class Client:
         self._cancel = cancel or threading.Event()
         self._insecure_hosts = insecure_hosts
         self._credentials = credentials or Credentials()
+        self._registries = Registries(self.leads, insecure_hosts)
         timeout, body_timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         self._exchange = Exchange(
             Transport(
@@ -103,6 +105,15 @@ class Client:
         Such a word is not to be kept: a query may hold a signature.
         """
         return self._credentials.redact(text) != text or repeats_query(text, answer.asked)
+
+    def repository_url(self, registry: str, name: str) -> str:
+        """The address that those of a registry's blobs and manifests begin with.
+
+        Raises:
+            NetworkError: the registry of this machine, or of an insecure host, does not answer.
+            UriError: it cannot be a registry.
+        """
+        return self._registries.repository_url(registry, name)
 
     def close(self) -> None:
         """Closes every connection."""
@@ -176,13 +187,15 @@ class Client:
     def leads(self, url: str) -> str | None:
         """The address on another origin that a file's address redirects to, or None; in one attempt, no retry.
 
+        The address may be that of a registry's blob in a lock.
+
         Raises:
             HttpStatusError: the answer was an error.
             NetworkError: no answer.
             RefusedError: the address, or one that it redirects to, is not safe to ask.
             CancelledError: the cancel event was set.
         """
-        with self._exchange.ask("HEAD", url, elsewhere=False, bulk=True) as answer:
+        with self._exchange.ask("HEAD", self._http(url), elsewhere=False, bulk=True) as answer:
             if answer.redirect_to is None:
                 self._check(answer)
             return answer.redirect_to
@@ -201,9 +214,9 @@ class Client:
         """Asks for the bytes from `start` up to `end` (not included), in one attempt, no retry.
 
         No range is asked for when `start` is 0 and `end` is None. All redirects are followed; `url` may be
-        one that an earlier answer led to (`Body.url`). `if_range` is a strong validator, as the server wrote
-        it, quotes included. `unlabelled` takes a part of the right length that does not say which bytes it is: only
-        where a digest decides about them.
+        one that an earlier answer led to (`Body.url`), or that of a registry's blob in a lock. `if_range` is a strong
+        validator, as the server wrote it, quotes included. `unlabelled` takes a part of the right length that does not
+        say which bytes it is: only where a digest decides about them.
 
         Raises:
             HttpStatusError: the answer was an error, 416 included.
@@ -217,7 +230,7 @@ class Client:
             if if_range is not None:
                 range_headers["If-Range"] = if_range
         with self._exchange.ask(
-            "GET", url, headers=headers, range_headers=range_headers, bulk=True
+            "GET", self._http(url), headers=headers, range_headers=range_headers, bulk=True
         ) as answer:
             self._check(answer)
             server = str(answer.origin)
@@ -271,6 +284,9 @@ class Client:
                 self._check(answer)
             answer.drain()
             return answer.head()
+
+    def _http(self, url: str) -> str:
+        return self._registries.http_url(url)
 
     def _check(self, answer: FinalAnswer) -> None:
         """Raises HttpStatusError for an answer that is not 200 or 206."""

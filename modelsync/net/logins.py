@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from modelsync.errors import ConfigError
 from modelsync.net.server_text import server_text
 from modelsync.spec.names import printable
+from modelsync.spec.uri_forms import DOCKER_HUB_NAMES
 from modelsync.system import user_files
 
 DOCKER_HUB = "index.docker.io"
-DOCKER_HUB_NAMES = frozenset({"docker.io", DOCKER_HUB, "registry-1.docker.io"})
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"  # what docker and its helpers call it
 _IDENTITY = "<token>"  # the user in place of which a helper gives an identity token
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)

@@ -25,6 +25,7 @@ from modelsync.net.logins import Login
 from modelsync.net.origin import Origin, is_safe, of, public_url
 from modelsync.net.retry import FinalNetworkError
 from modelsync.net.transport import PUBLIC, PUBLIC_ONLY
+from modelsync.spec.uri_forms import DOCKER_HUB, DOCKER_HUB_NAMES
 
 # Extension of a request: an address of the same origin, whose token this request needs too.
 LIKE = "modelsync.like"
@@ -272,6 +273,7 @@ class Tokens:
 
 def login_hint(registry: str) -> str:
     """What mends a login that is missing or wrong."""
+    registry = DOCKER_HUB if registry in DOCKER_HUB_NAMES else registry
     return f"`docker login {registry}` or `podman login {registry}`; `modelsync doctor` shows which logins it sees"
 
 

@@ -221,7 +221,7 @@ def differences(model: LockedModel, upstream: LockedModel) -> list[str]:
 
     said: list[str] = []
     if model.revision != upstream.revision:
-        said.append(f"commit {model.revision} in the lock, {upstream.revision} upstream")
+        said.append(f"revision {model.revision} in the lock, {upstream.revision} upstream")
     if model.license != upstream.license:
         locked, published = (printable(one.license or "none") for one in (model, upstream))
         said.append(f"license {locked} in the lock, {published} upstream")
@@ -234,7 +234,7 @@ def differences(model: LockedModel, upstream: LockedModel) -> list[str]:
             said.append(f"{name} is only {'upstream' if mine is None else 'in the lock'}")
             continue
         if theirs.revision != mine.revision:
-            said.append(f"{name} is of commit {mine.revision} in the lock, {theirs.revision} upstream")
+            said.append(f"{name} is of revision {mine.revision} in the lock, {theirs.revision} upstream")
         if theirs.size != mine.size:
             said.append(f"{name} is {mine.size} bytes in the lock, {theirs.size} upstream")
         if theirs.sha256 != mine.sha256:

@@ -7,7 +7,7 @@ from modelsync.errors import UsageError
 from modelsync.spec import uri as uris
 from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.names import file_name, safe_path
-from modelsync.spec.uri import HfUri, WebUri
+from modelsync.spec.uri import HfUri, OciUri, WebUri
 
 
 def places(models: Sequence[LockedModel], filename: str | None) -> tuple[tuple[str, ...], ...]:
@@ -38,6 +38,10 @@ def _place_of(model: LockedModel, file: LockedFile) -> str:
         revision = model.request.get("revision")
         at = f"@{quote(revision, safe='/@+,=')}" if revision is not None else ""
         return safe_path(f"{file.repo or uri.repo}{at}/{file.path}")
+    if isinstance(uri, OciUri):
+        tag = uri.tag or (uri.digest or "").partition(":")[2]
+        at = f"@{tag}" if tag != "latest" else ""
+        return safe_path(f"{uri.repository}{at}/{file.path}")
     if isinstance(uri, WebUri):
         parts = urlsplit(file.url or uri.url)
         folder = unquote(parts.path).strip("/").rpartition("/")[0]

@@ -51,7 +51,10 @@ def roles(sizes: Mapping[str, int]) -> dict[str, Role]:
     kinds = by_kind(sizes, sizes)
     reps: dict[str, Role] = dict.fromkeys(kinds.heads, "draft")
     reps |= dict.fromkeys(kinds.projectors, "mmproj")
-    reps |= dict.fromkeys(kinds.models, "model")
+    adapters = {path for path in kinds.models if _is_adapter(path)}
+    if len(adapters) < len(kinds.models):  # beside a model; alone it may be one that has its adapter merged
+        reps |= dict.fromkeys(adapters, "lora")
+    reps |= {path: "model" for path in kinds.models if path not in reps}
     families = {_family(path): role for path, role in reps.items()}
     return {path: families.get(_family(path)) or _small_role(path) for path in sizes}
 
@@ -126,7 +129,12 @@ def _family(path: str) -> str:
 
 def _small_role(path: str) -> Role:
     """An adapter beside a model by its words, else a file."""
-    return "lora" if is_model_file(path) and _ADAPTER_WORDS & set(words_of(path)) else "file"
+    return "lora" if is_model_file(path) and _is_adapter(path) else "file"
+
+
+def _is_adapter(path: str) -> bool:
+    """Whether a name says that it is an adapter."""
+    return not _ADAPTER_WORDS.isdisjoint(words_of(path))
 
 
 def _place_in_order(file: StoredFile) -> tuple[int, bool, str]:

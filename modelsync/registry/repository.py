@@ -5,17 +5,16 @@ The protocol is that of opencontainers/distribution-spec (spec.md).
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
+from urllib.parse import urljoin
 
-from modelsync.errors import HashMismatchError, HttpStatusError, NetworkError, UriError
+from modelsync.errors import HashMismatchError, HttpStatusError, RefusedError
 from modelsync.net.body import content_length
 from modelsync.net.client import Client
-from modelsync.net.failures import UntrustedError
-from modelsync.net.logins import DOCKER_HUB_NAMES
-from modelsync.net.origin import is_loopback, of
 from modelsync.net.retry import FinalNetworkError
-from modelsync.spec.names import printable
+from modelsync.spec.uri_forms import registry_host
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -24,8 +23,12 @@ DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 # Without the stored type here, some registries say that there is no such manifest.
 ACCEPT = ", ".join((MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_INDEX))
 MANIFEST_LIMIT = 4 << 20  # bytes that a registry should take
+MAX_TAGS = 10_000
 _READ_LIMIT = 8 << 20
-_DOCKER_HUB = "registry-1.docker.io"
+_MAX_PAGES = 200
+_NO_HEAD = frozenset({405, 501})
+_DIGEST = r"(?a)sha256:[0-9a-f]{64}"
+_TAG = r"(?a)[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 
 
 class StoredManifest(NamedTuple):
@@ -58,9 +61,8 @@ class Repository:
 
     def __init__(self, client: Client, registry: str, name: str) -> None:
         self.client = client
-        self.registry = _DOCKER_HUB if registry in DOCKER_HUB_NAMES else registry
+        self.registry = registry_host(registry)
         self.name = name
-        self._base: str | None = None
 
     def __str__(self) -> str:
         return f"{self.registry}/{self.name}"
@@ -72,9 +74,7 @@ class Repository:
         Raises:
             NetworkError: the registry of this machine, or of an insecure host, does not answer.
         """
-        if self._base is None:
-            self._base = base_of(self.client, self.registry)
-        return f"{self._base}/v2/{self.name}"
+        return self.client.repository_url(self.registry, self.name)
 
     def blob_url(self, digest: str) -> str:
         """The address of a blob, which ranges may be asked of; the client answers the registry's challenge."""
@@ -117,6 +117,68 @@ class Repository:
             raise HashMismatchError(f"{self}: the manifest {reference} has come as {digest}")
         return StoredManifest(document.data, digest, _media_type(document.data, document.headers))
 
+    def digest(self, tag: str) -> str | None:
+        """The digest of the manifest that a tag names now; None where there is no such tag.
+
+        It is asked for by HEAD, which Docker Hub does not count as a pull; where the answer does not say it, the
+        manifest is read.
+
+        Raises:
+            NetworkError: there is no answer, or a refusal.
+        """
+        try:
+            head = self.client.head(self._manifest_url(tag), headers={"Accept": ACCEPT})
+        except HttpStatusError as error:
+            if error.status == 404:
+                return None
+            if error.status not in _NO_HEAD:
+                raise
+        else:
+            said = head.headers.get("docker-content-digest", "")
+            if re.fullmatch(_DIGEST, said):
+                return said
+        found = self.manifest(tag)
+        return found and found.digest
+
+    def small_blob(self, digest: str, size: int) -> bytes:
+        """The bytes of a blob that is a short text.
+
+        Raises:
+            RefusedError: it is too large for one.
+            HashMismatchError: other bytes have come.
+            NetworkError: there is no answer, or a refusal.
+        """
+        if size > MANIFEST_LIMIT:
+            raise RefusedError(f"{self}: {digest} should be a short text, and has {size} bytes")
+        data = self.client.get(self.blob_url(digest), limit=MANIFEST_LIMIT).data
+        if len(data) != size or digest_of(data) != digest:
+            raise HashMismatchError(
+                f"{self}: {digest} has come as other bytes ({len(data)} of {size})",
+                hint="run the command again; if it stays so, the registry's copy is damaged",
+            )
+        return data
+
+    def tags(self) -> tuple[str, ...]:
+        """The tags of the repository, in the order in which the registry lists them; at most `MAX_TAGS`.
+
+        Raises:
+            NetworkError: there is no answer, or a refusal.
+        """
+        found: dict[str, None] = {}
+        url, seen = f"{self.url}/tags/list", set[str]()
+        while url not in seen and len(seen) < _MAX_PAGES and len(found) < MAX_TAGS:
+            seen.add(url)
+            reply = self.client.get_json(url)
+            listed = reply.value.get("tags") if isinstance(reply.value, dict) else None
+            said = listed if isinstance(listed, list) else []
+            found.update((tag, None) for tag in said if isinstance(tag, str) and re.fullmatch(_TAG, tag))
+            after = re.search(r'<([^<>]+)>\s*;\s*rel="?next"?', reply.headers.get("link", ""))
+            following = urljoin(url, after[1]) if after else url
+            if not following.startswith(f"{self.url}/"):  # elsewhere nothing is asked
+                break
+            url = following
+        return tuple(found)[:MAX_TAGS]
+
     def put_manifest(self, reference: str, data: bytes, media_type: str) -> None:
         """Stores a manifest under a tag or its digest.
 
@@ -133,47 +195,6 @@ class Repository:
 
     def _manifest_url(self, reference: str) -> str:
         return f"{self.url}/manifests/{reference}"
-
-
-def base_of(client: Client, registry: str) -> str:
-    """Scheme, host and port of a registry: https; where http is allowed too, whichever of the two it speaks.
-
-    On this machine http is tried first: what speaks it may wait for long for the rest of a line when TLS begins, and
-    what speaks TLS says at once that this is none. Elsewhere https is.
-
-    Raises:
-        NetworkError: neither is answered.
-    """
-    https, http = f"https://{registry}", f"http://{registry}"
-    try:
-        origin = of(https)
-    except UriError:
-        raise UriError(f"`{printable(registry, 100)}` names no registry") from None
-    loopback = is_loopback(origin.host)
-    hosts = {origin.bare_host, f"{origin.bare_host}:{origin.port}"}
-    if not loopback and not (client.insecure_hosts & hosts):
-        return https
-    fault: NetworkError | None = None
-    for base in (http, https) if loopback else (https, http):
-        try:
-            if _answers(client, base):
-                return base
-        except UntrustedError:  # it speaks https
-            raise
-        except NetworkError as error:
-            fault = fault or error
-    if fault is not None:
-        raise fault
-    return https
-
-
-def _answers(client: Client, base: str) -> bool:
-    """Whether a registry answers there; 401 and 404 are usual, and to http a server of https says 400."""
-    try:
-        leads = client.leads(f"{base}/v2/")
-    except HttpStatusError as error:
-        return error.status != 400
-    return leads is None or not leads.startswith("https://")
 
 
 def _media_type(data: bytes, headers: Mapping[str, str]) -> str:

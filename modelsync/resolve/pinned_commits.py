@@ -8,7 +8,7 @@ from modelsync.sources.request import owners
 from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.request import Request
 from modelsync.spec.roles import COMPANIONS
-from modelsync.spec.uri import HfUri
+from modelsync.spec.uri import HfUri, OciUri
 
 
 def at_pinned_commits(request: Request, model: LockedModel) -> Request:
@@ -70,10 +70,12 @@ def confirms(answer: Resolution, model: LockedModel) -> bool:
 
 
 def _pinned(model: LockedModel, sources: Sequence[Source]) -> list[LockedFile]:
-    """The files that are of a commit."""
+    """The files that are of a commit, or of a registry's manifest."""
     owned = owners(model.request, model.files, sources)
     return [
-        file for file, own in zip(model.files, owned, strict=True) if isinstance(own.reference.uri, HfUri)
+        file
+        for file, own in zip(model.files, owned, strict=True)
+        if isinstance(own.reference.uri, (HfUri, OciUri))
     ]
 
 

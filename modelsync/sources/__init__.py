@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modelsync.errors import UsageError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -23,20 +21,11 @@ def sources(client_factory: Callable[[], Client]) -> tuple[Source, ...]:
     from modelsync.sources.direct import Direct
     from modelsync.sources.huggingface import HuggingFace
     from modelsync.sources.local import Local
+    from modelsync.sources.registry import Registry
 
-    return (HuggingFace(client_factory), Direct(client_factory), Local())
+    return (HuggingFace(client_factory), Direct(client_factory), Local(), Registry(client_factory))
 
 
 def source_for(uri: Uri, sources: Sequence[Source]) -> Source:
-    """The source of `uri`.
-
-    Raises:
-        UsageError: there is none.
-    """
-    for source in sources:
-        if source.accepts(uri):
-            return source
-    raise UsageError(
-        f"{uri}: this version of modelsync does not read OCI registries",
-        hint="name the model's files at Hugging Face (hf:user/model) or by URL (https://…)",
-    )
+    """The source of `uri`: there is one for each kind."""
+    return next(source for source in sources if source.accepts(uri))

@@ -6,13 +6,12 @@ The protocol is that of huggingface.co and its mirrors.
 from __future__ import annotations
 
 import re
-import threading
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from modelsync.errors import ModelsyncError, NetworkError, NotFoundError, RefusedError
 from modelsync.sources import hub_errors
+from modelsync.sources.answers import Answers
 from modelsync.sources.hub_answers import (
     RemoteFile,
     file_of_headers,
@@ -64,8 +63,7 @@ class Hubs:
 
     def __init__(self, client_factory: Callable[[], Client]) -> None:
         self._client = client_factory
-        self._guard = threading.Lock()
-        self._answers: dict[tuple[str, ...], Future[Any]] = {}
+        self._answers = Answers()
 
     def repo(self, endpoint: str, repo: str, revision: str | None) -> Repo:
         """Resolves a revision (None: `main`) to its commit.
@@ -74,11 +72,11 @@ class Hubs:
             NotFoundError, GatedError, RefusedError, NetworkError: see `hub_errors.explain`.
         """
         revision = revision or "main"
-        found: Repo = self._once(
+        found: Repo = self._answers.once(
             ("repo", endpoint, repo, revision), lambda: self._ask_repo(endpoint, repo, revision)
         )
         if found.commit != revision:  # a question for the commit needs no request then
-            self._remember(("repo", endpoint, repo, found.commit), found)
+            self._answers.remember(("repo", endpoint, repo, found.commit), found)
         return found
 
     def files(self, endpoint: str, repo: Repo) -> Mapping[str, RemoteFile]:
@@ -86,34 +84,10 @@ class Hubs:
 
         The paths are the hub's and may be unsafe.
         """
-        files: Mapping[str, RemoteFile] = self._once(
+        files: Mapping[str, RemoteFile] = self._answers.once(
             ("files", endpoint, repo.id, repo.commit), lambda: self._ask_files(endpoint, repo)
         )
         return files
-
-    def _once(self, key: tuple[str, ...], ask: Callable[[], object]) -> Any:
-        """Answers from memory, or asks; another thread with the same question waits. Failures are not kept."""
-        with self._guard:
-            future = self._answers.get(key)
-            mine = future is None
-            if future is None:
-                future = self._answers[key] = Future()
-        if mine:
-            try:
-                future.set_result(ask())
-            except BaseException as error:
-                with self._guard:
-                    del self._answers[key]
-                future.set_exception(error)
-                raise
-        return future.result()
-
-    def _remember(self, key: tuple[str, ...], answer: object) -> None:
-        """Keeps an answer that came with another one, unless a thread is asking for it already."""
-        future: Future[Any] = Future()
-        future.set_result(answer)
-        with self._guard:
-            self._answers.setdefault(key, future)
 
     def _ask_repo(self, endpoint: str, repo: str, revision: str) -> Repo:
         url = f"{endpoint}/api/models/{repo}/revision/{quote(revision, safe='')}"
@@ -130,8 +104,8 @@ class Hubs:
             raise hub_errors.disabled(endpoint, repo)
         files = siblings(value)
         if files is not None:
-            self._remember(("files", endpoint, repo, commit), files)
-        self._remember(("names", endpoint, repo, commit), names(value))
+            self._answers.remember(("files", endpoint, repo, commit), files)
+        self._answers.remember(("names", endpoint, repo, commit), names(value))
         called = value.get("id")
         known = isinstance(called, str) and _REPO.fullmatch(called)
         return Repo(repo, commit, license_of(value), called if known else repo)
@@ -161,7 +135,7 @@ class Hubs:
             try:
                 reply = self._get(url, endpoint, repo.id, repo.commit, params)
             except NotFoundError:
-                listed: tuple[str, ...] = self._once(("names", endpoint, repo.id, repo.commit), tuple)
+                listed: tuple[str, ...] = self._answers.once(("names", endpoint, repo.id, repo.commit), tuple)
                 if url == first and listed:  # a hub without trees: each file is asked for by itself
                     return dict.fromkeys(listed, RemoteFile(None, None, None))
                 raise

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modelsync.errors import HashMismatchError, UsageError
+from modelsync.errors import HashMismatchError, NotFoundError, UsageError
 from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.sources import source_for
 from modelsync.sources.base import Question, Resolution
 from modelsync.spec.names import did_you_mean, file_name, listed, printable
 from modelsync.spec.pins import Pin, pins_of
 from modelsync.spec.roles import BY_ROLE, COMPANIONS, OWN_ROLES
-from modelsync.spec.uri import HfUri, Reference, parse
+from modelsync.spec.uri import HfUri, OciUri, Reference, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,17 +74,26 @@ def resolve(
 
     model = ask(request.reference, "model" if globs is None else "file")
     answers = [model]
-    beside = tuple(file.path for file in model.files)
+    own = tuple(file for file in model.files if file.role in OWN_ROLES)
+    beside = tuple(file.path for file in own)
+    named: dict[Role, tuple[Found, ...]] = {}
     for role, reference in request.companions():
+        if isinstance(request.uri, OciUri):
+            _check_brings(request.uri, model, BY_ROLE[role], required=reference is True)
+            if reference is True:
+                continue
         if reference is True:
             reference = _beside(request.uri, model.revision, BY_ROLE[role])
         answers.append(ask(reference, role, beside if BY_ROLE[role].beside else ()))
+        named[role] = (*named.get(role, ()), *answers[-1].files)
+    # What a registry's model brings along is taken, unless the request names another in its place.
+    companions = {each.role: [file for file in model.files if file.role == each.role] for each in COMPANIONS}
+    companions |= {role: list(files) for role, files in named.items()}
 
     home = (_repo_of(request.uri), model.revision)
     files = tuple(
         file._replace(repo=None, revision=None) if (file.repo, file.revision) == home else file
-        for answer in answers
-        for file in answer.files
+        for file in (*own, *(file for each in COMPANIONS for file in companions[each.role]))
     )
     again = next((file for file, count in Counter(files).items() if count > 1), None)
     if again is not None:
@@ -116,6 +125,26 @@ def _beside(uri: Uri, commit: str | None, companion: Companion) -> Reference:
         f"`{key} = true` looks in a hub's repo, and {uri} is in none",
         hint=f'name the {noun} by its own URI: {key} = "file:{key}-F16.gguf"',
     )
+
+
+def _check_brings(uri: OciUri, model: Resolution, companion: Companion, *, required: bool) -> None:
+    """Checks that a registry's model may have a companion, and brings it along where that is required.
+
+    Raises:
+        UsageError: it is a folder of files.
+        NotFoundError: it brings none.
+    """
+    noun = companion.noun.partition(" ")[2]
+    if any(file.role == "file" for file in model.files):
+        raise UsageError(
+            f"{uri} is a folder of files, and {companion.noun} goes with a GGUF model",
+            hint="give it, or the GGUF model, a name of its own",
+        )
+    if required and all(file.role != companion.role for file in model.files):
+        raise NotFoundError(
+            f"{uri} has no {noun}",
+            hint=f'name it by its own URI: {companion.key} = "hf:user/model/{companion.key}-F16.gguf"',
+        )
 
 
 def check_pins(request: Request, files: Sequence[Found | LockedFile]) -> Mapping[str, str]:
@@ -192,7 +221,12 @@ def owners(
     home = parse(own)
     home = home._replace(revision=request.get("revision", home.revision))
     source = source_for(home.uri, sources)
-    texts = {each.role: iter(request.get(each.key, ())) for each in COMPANIONS if each.many}
+    brings = isinstance(home.uri, OciUri)  # what it brings along, no URI of its own asks for
+    texts = {
+        each.role: iter(request.get(each.key, ()))
+        for each in COMPANIONS
+        if each.many and not (brings and each.key not in request)
+    }
     owned = []
     for file in files:
         text = own

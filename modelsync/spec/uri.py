@@ -1,8 +1,8 @@
 """Parses model URIs: many forms become one canonical form.
 
 `hf:user/model`, `hf:user/model:QUANT`, `hf:user/model/path/file`, each with `#revision`; pages of
-huggingface.co; `https://…`; `file:…` and relative paths; `oci://…`, with `docker:` and `ollama:` as the two
-well-known registries.
+huggingface.co; `https://…`; `file:…` and relative paths; `oci://registry/repo[:tag|@digest]`, with `docker:` and
+`ollama:` as the two well-known registries. A tag may be held to the manifest that it was: `#sha256:…`.
 """
 
 import re
@@ -17,6 +17,7 @@ _HF = r"([^/:@#]+/[^/:@#]+)(?:@([^/:#]*))?(?::([^#]*)|/([^#]*))?(?:#(.*))?"
 _REPO_PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _REPO = f"{_REPO_PART}/{_REPO_PART}"
 _QUANT = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?"
+_MANIFEST = r"(?a)sha256:[0-9a-f]{64}"
 REVISION = r"[^\s~^:?*\[\]\\#]{1,255}"
 _BAD_REVISION = r"\.\.|//|@\{|/\.|^[./-]|[/.]$|\.lock$"
 
@@ -104,7 +105,7 @@ class FileUri(NamedTuple):
 
 
 class OciUri(NamedTuple):
-    """A model in an OCI registry; `reference` is `:tag` or `@sha256:…`."""
+    """A model in an OCI registry; `reference` is `:tag` or `@sha256:…`. Docker Hub is `docker.io`."""
 
     registry: str
     repository: str
@@ -116,7 +117,18 @@ class OciUri(NamedTuple):
     @property
     def short_name(self) -> str:
         """What messages call the model."""
-        return file_name(f"{self.repository}{self.reference}")
+        name = file_name(self.repository)
+        return name if self.digest is not None else f"{name}{self.reference}"
+
+    @property
+    def digest(self) -> str | None:
+        """`sha256:…` of the manifest that it names; None where it names a tag."""
+        return self.reference[1:] if self.reference[0] == "@" else None
+
+    @property
+    def tag(self) -> str:
+        """The tag; empty where it names a digest."""
+        return "" if self.digest is not None else self.reference[1:]
 
     @property
     def is_local(self) -> bool:
@@ -124,8 +136,8 @@ class OciUri(NamedTuple):
         return False
 
     def address(self, hub: str) -> str | None:  # noqa: ARG002
-        """None: no request is made for it yet."""
-        return None
+        """The registry's URL."""
+        return f"https://{forms.registry_host(self.registry)}"
 
 
 Uri: TypeAlias = HfUri | WebUri | FileUri | OciUri
@@ -170,7 +182,10 @@ def parse(text: str, hub: str | None = None) -> Reference:
     if scheme == "file":
         return Reference(FileUri(forms.file_url_path(text, rest)))
     if scheme in {"oci", *forms.WELL_KNOWN}:
-        return Reference(OciUri(*forms.registry_parts(text, scheme, rest)))
+        rest, mark, manifest = rest.partition("#")
+        if mark and not re.fullmatch(_MANIFEST, manifest):
+            raise forms.error(text, "has a `#`: a model of a registry has a tag behind a `:`, or `@sha256:…`")
+        return Reference(OciUri(*forms.registry_parts(text, scheme, rest)), manifest or None)
     raise _unknown(text)
 
 

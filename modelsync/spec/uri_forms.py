@@ -7,8 +7,14 @@ from modelsync.spec.names import file_name, nearest, path_fault, printable
 
 MAX_URI = 2048  # characters
 SCHEMES = ("hf", "huggingface", "https", "http", "file", "oci", "docker", "ollama")
-# The registry, and the folder of names that have none.
-WELL_KNOWN = {"docker": ("registry-1.docker.io", "library"), "ollama": ("registry.ollama.ai", "library")}
+DOCKER_HUB = "docker.io"
+_DOCKER_HUB_HOST = "registry-1.docker.io"
+DOCKER_HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io", _DOCKER_HUB_HOST})
+_OLLAMA = "registry.ollama.ai"
+# The registry, and the namespace of names that have none: `ai`, as Docker Model Runner and llama.cpp have it.
+WELL_KNOWN = {"docker": (DOCKER_HUB, "ai"), "ollama": (_OLLAMA, "library")}
+_HUB_REGISTRIES = frozenset({"hf.co", "huggingface.co", "registry.hf.co"})
+_HOST_PARTS = {"docker": 1, "ollama": 2}  # slashes from which on a name may begin with a registry
 OTHER_PAGES = frozenset(
     {"api", "blog", "collections", "datasets", "docs", "organizations", "papers", "spaces"}
 )
@@ -194,13 +200,39 @@ def registry_parts(text: str, scheme: str, rest: str) -> tuple[str, str, str]:
         raise error(text, "has no registry", near=f"oci://{rest.lstrip('/')}")
     rest = rest.removeprefix("//")
     if scheme in WELL_KNOWN:
-        registry, library = WELL_KNOWN[scheme]
-        rest = f"{registry}/{rest}" if "/" in rest else f"{registry}/{library}/{rest}"
+        rest = _with_registry(scheme, rest)
     match = re.fullmatch(_OCI, rest)
     if not match:
-        raise error(text, "names no model of a registry: oci://registry/repo[:tag|@sha256:…] is expected")
+        form = "oci://registry/repo" if scheme == "oci" else f"{scheme}:name"
+        raise error(text, f"names no model of a registry: {form}[:tag|@sha256:…] is expected")
     registry, repository, tag, digest = match.groups()
-    return registry.lower(), repository, digest.lower() if digest else tag or ":latest"
+    registry = registry.lower()
+    if registry in _HUB_REGISTRIES:
+        quant = tag if tag and tag.lower() != ":latest" else ""
+        raise error(
+            text, "names a repo of Hugging Face as a registry's model", near=f"hf:{repository}{quant}"
+        )
+    if registry in DOCKER_HUB_NAMES:
+        registry = DOCKER_HUB
+        repository = repository if "/" in repository else f"library/{repository}"
+    if registry != _OLLAMA and repository != repository.lower():
+        near = f"oci://{registry}/{repository.lower()}{tag or ''}"
+        raise error(text, "has capital letters, which a registry's repository cannot have", near=near)
+    return registry, repository, digest.lower() if digest else tag or ":latest"
+
+
+def registry_host(registry: str) -> str:
+    """The host that answers for a registry."""
+    return _DOCKER_HUB_HOST if registry in DOCKER_HUB_NAMES else registry
+
+
+def _with_registry(scheme: str, name: str) -> str:
+    """The name with the registry that it begins with, or that is meant where it begins with none."""
+    registry, namespace = WELL_KNOWN[scheme]
+    host = name.partition("/")[0]
+    if name.count("/") >= _HOST_PARTS[scheme] and ("." in host or ":" in host or host == "localhost"):
+        return name
+    return f"{registry}/{name}" if "/" in name else f"{registry}/{namespace}/{name}"
 
 
 # --- errors ------------------------------------------------------------------------------------------
@@ -216,7 +248,8 @@ def error(text: str, what: str, *, near: str | None = None) -> UriError:
     suggestion = f"; did you mean {_shown(near)}?" if near is not None else ""
     return UriError(
         f"`{_shown(text)}` {what}{suggestion}",
-        hint="a model URI is hf:user/model[:QUANT], hf:user/model/file.gguf, https://…, file:PATH or oci://…",
+        hint="a model URI is hf:user/model[:QUANT], hf:user/model/file.gguf, https://…, file:PATH, "
+        "oci://registry/repo[:tag], docker:NAME or ollama:NAME",
     )
 
 

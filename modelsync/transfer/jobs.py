@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.spec.blocks import Blocks
+from modelsync.spec.oci_url import is_packed
 
 if TYPE_CHECKING:
     from modelsync.errors import ModelsyncError
@@ -17,7 +18,8 @@ class Segment(NamedTuple):
     """Where the bytes of a file, or of one piece of it, come from.
 
     Attributes:
-        url: `https:`, `http:` or `file:` (an absolute path). The canonical one, never a signed one.
+        url: `https:`, `http:`, `file:` (an absolute path), or `oci:`, the blob of a registry as a lock has it. The
+            canonical one, never a signed one.
         size: Bytes that it must have; None: unknown.
         redirects: Whether the host most likely redirects to another one, such as a CDN.
         sha256: The digest of these bytes alone, where that is known: a wrong piece of a joined file is told by it.
@@ -32,6 +34,11 @@ class Segment(NamedTuple):
     def is_local(self) -> bool:
         """Whether it is a file of this machine."""
         return self.url.startswith("file:")
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is a file in a tar of a registry: no part of it can be asked for by itself."""
+        return is_packed(self.url)
 
 
 class Guess(NamedTuple):

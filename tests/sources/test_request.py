@@ -1,7 +1,5 @@
 """Whole requests: several sources at once, pinned hashes, and who owns which file."""
 
-from pathlib import Path
-
 import pytest
 
 from modelsync.errors import HashMismatchError, UsageError
@@ -95,11 +93,20 @@ def test_an_adapter_is_one_file(hub: Hub, ask: Asker) -> None:
         ask("hf:u/Base", loras=["hf:u/Split/s-00001-of-00002.gguf"])
 
 
-def test_registries_are_not_read_yet(tmp_path: Path) -> None:
-    """An OCI URI is understood, and said to be out of reach."""
-    for uri in ("oci://registry.example.com/team/model:1", "ollama:llama3.2:3b", "docker:ai/smollm2"):
-        with pytest.raises(UsageError, match="does not read OCI registries"):
-            source_for(parse(uri).uri, sources(lambda: pytest.fail("asked")))
+def test_each_kind_of_uri_has_its_source() -> None:
+    """Hubs, URLs, paths and registries are each read by one source."""
+    found = [
+        type(source_for(parse(text).uri, sources(lambda: pytest.fail("asked")))).__name__
+        for text in (
+            "hf:u/m",
+            "https://e.com/m.gguf",
+            "./m.gguf",
+            "oci://r.example/m",
+            "ollama:m",
+            "docker:m",
+        )
+    ]
+    assert found == ["HuggingFace", "Direct", "Local", "Registry", "Registry", "Registry"]
 
 
 def test_a_pinned_hash_is_held_against_the_source(hub: Hub, ask: Asker) -> None:

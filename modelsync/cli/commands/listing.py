@@ -10,6 +10,7 @@ from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import titled
 from modelsync.display import units
 from modelsync.errors import ModelsyncError
+from modelsync.spec.lock.keys import short
 
 if TYPE_CHECKING:
     from modelsync.ops.outdated import OutdatedModel
@@ -43,7 +44,7 @@ def list_(invocation: Invocation) -> None:
                 row.variant or "",
                 row.quant or "",
                 "" if row.size is None else units.size(row.size),
-                (row.revision or "")[:7],
+                short(row.revision),
                 ",".join(row.groups),
                 row.state,
                 row.uri if wide else "",

@@ -14,6 +14,7 @@ from modelsync.spec.lock.keys import (
     REQUEST_KEYS,
     VERSION,
     is_commit,
+    is_manifest,
 )
 from modelsync.spec.lock.model import (
     MAX_FILE_SIZE,
@@ -114,7 +115,7 @@ def _file(table: Mapping[str, Any], wanted: RequestReferences, revision: str | N
             _optional(table, "url"),
             _optional(table, "etag"),
             _optional(table, "repo"),
-            _commit(table),
+            _revision(table),
             pieces,
             _unknown(table, _FILE_KEYS),
         )
@@ -148,11 +149,15 @@ def _check_pieces(file: LockedFile) -> None:
 def _check_whole(files: tuple[LockedFile, ...], wanted: RequestReferences) -> None:
     """Checks that everything the request asks for is there once: one model with all its parts, each companion."""
     roles = [file.role for file in files]
-    if wanted.globs is not None:
+    if wanted.globs is not None or (wanted.brings_companions and "file" in roles):
         _check_folder(files, wanted.globs)
         return
     models = tuple(file.path for file in files if file.role == "model")
-    if not models or any(roles.count(role) != len(found) for role, found in wanted.companions.items()):
+    if not models or any(
+        roles.count(role) != len(found)
+        for role, found in wanted.companions.items()
+        if found or not wanted.brings_companions
+    ):
         raise LockfileError("files: not all, or not only, what the request asks for")
     if len({file[:2] + file[4:8] for file in files}) < len(files):
         raise LockfileError("files: one is there twice")
@@ -170,15 +175,15 @@ def _not_whole(path: str) -> LockfileError:
     return LockfileError(f"{printable(path)}: not all of its parts are there, in order, or more")
 
 
-def _check_folder(files: tuple[LockedFile, ...], globs: Globs) -> None:
-    """Checks that a folder model is of files that its globs take, each once, sorted by path."""
+def _check_folder(files: tuple[LockedFile, ...], globs: Globs | None) -> None:
+    """Checks that a folder model is of files that its globs take, if it has any, each once, sorted by path."""
     paths = [file.path for file in files]
     if not paths or any(file.role != "file" or file.pieces or file.repo or file.revision for file in files):
         raise LockfileError("files: not all, or not only, what the request asks for")
     if any(one >= two for one, two in pairwise(paths)):
         raise LockfileError("files: they are not sorted by path, each once")
     for path in paths:
-        if not globs.takes(path):
+        if globs is not None and not globs.takes(path):
             raise RefusedError(f"{printable(path)}: the globs of the request do not take it")
     twins = clash(paths)
     if twins is not None:
@@ -228,20 +233,14 @@ def _sha256(table: Mapping[str, Any]) -> str:
     return sha256
 
 
-def _commit(table: Mapping[str, Any]) -> str | None:
-    commit = table.get("revision")
-    if commit is not None and not (isinstance(commit, str) and is_commit(commit)):
-        raise LockfileError("revision: a commit of 40 lower-case hex digits is expected")
-    return commit
-
-
 def _revision(table: Mapping[str, Any]) -> str | None:
     """A commit; or, where a registry is asked, the digest of a manifest. Each source checks for its own kind."""
     revision = table.get("revision")
-    if isinstance(revision, str) and revision.startswith("sha256:"):
-        _sha256({"sha256": revision.removeprefix("sha256:")})
+    if revision is None or (isinstance(revision, str) and (is_commit(revision) or is_manifest(revision))):
         return revision
-    return _commit(table)
+    raise LockfileError(
+        "revision: a commit of 40 lower-case hex digits, or the digest of a manifest, is expected"
+    )
 
 
 def _unknown(table: Mapping[str, Any], known: frozenset[str]) -> UnknownKeys:

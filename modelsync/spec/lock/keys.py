@@ -34,6 +34,17 @@ def is_commit(revision: str) -> bool:
     return len(revision) == 40 and not revision.strip(_HEX)
 
 
+def is_manifest(revision: str) -> bool:
+    """Whether a revision is the digest of a registry's manifest: `sha256:` and 64 lower-case hex digits."""
+    kind, _, digits = revision.partition(":")
+    return kind == "sha256" and len(digits) == 64 and not digits.strip(_HEX)
+
+
+def short(revision: str | None) -> str:
+    """The beginning of a commit, or of a digest's digits, as people tell them apart; empty where there is none."""
+    return (revision or "").removeprefix("sha256:")[:7]
+
+
 def needed_version(lock: "Lock") -> int:
     """The version of a lock: that of the oldest reader which understands all of it."""
     return max(map(_needed, lock.models), default=1)
@@ -42,6 +53,6 @@ def needed_version(lock: "Lock") -> int:
 def _needed(model: "LockedModel") -> int:
     needed = [REQUEST_KEYS[key] for key in model.request if key in REQUEST_KEYS]
     needed += (ROLE_VERSIONS[file.role] for file in model.files)
-    if model.revision is not None and not is_commit(model.revision):
-        needed.append(2)
+    revisions = (model.revision, *(file.revision for file in model.files))
+    needed += (2 for revision in revisions if revision is not None and not is_commit(revision))
     return max(needed, default=1)

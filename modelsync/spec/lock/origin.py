@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 from modelsync.errors import LockfileError, RefusedError
 from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.spec.globs import MAX_GLOBS, Globs, check_glob
-from modelsync.spec.lock.keys import is_commit
+from modelsync.spec.lock.keys import is_commit, is_manifest
 from modelsync.spec.lock.model import LockedFile
-from modelsync.spec.names import printable
+from modelsync.spec.names import path_fault, printable
+from modelsync.spec.oci_url import BlobUrl
+from modelsync.spec.oci_url import read as read_blob_url
 from modelsync.spec.parts import joined_name, together
 from modelsync.spec.pins import pins_of
 from modelsync.spec.roles import COMPANIONS, OWN_ROLES, Companion, Role
@@ -34,14 +36,19 @@ class RequestReferences(NamedTuple):
 
     def of_role(self, role: Role) -> tuple[Reference, ...]:
         """The references that a file of that role may come from."""
-        if role not in OWN_ROLES:
+        if role not in OWN_ROLES and (self.companions[role] or not self.brings_companions):
             return self.companions[role]
-        return (self.model,) if role == self.own_role else ()
+        return (self.model,) if self.brings_companions or role == self.own_role else ()
 
     @property
     def own_role(self) -> Role:
-        """The role of the model's own files."""
+        """The role of the model's own files, but of a registry's, which may be a folder without globs."""
         return "model" if self.globs is None else "file"
+
+    @property
+    def brings_companions(self) -> bool:
+        """Whether what the URI names is a model with all that goes with it: a registry's."""
+        return isinstance(self.model.uri, OciUri)
 
 
 def asked(request: Mapping[str, Any]) -> RequestReferences:
@@ -132,11 +139,11 @@ def _fault(
     uri = reference.uri
     if isinstance(uri, HfUri):
         return _hub_fault(file, uri, reference.revision, wanted, revision)
+    if isinstance(uri, OciUri):
+        return _registry_fault(file, reference, wanted, revision)
     if file.repo is not None or file.revision is not None:
         return "it has a repo or a revision, but the request is of no hub"
     right = str(uri)
-    if isinstance(uri, OciUri):  # the blob with the digest that is the file's own
-        right = f"https://{uri.registry}/v2/{uri.repository}/blobs/sha256:{file.sha256}"
     for url in [piece.url for piece in file.pieces] or [file.url or ""]:
         if not _together(url, right) and not (url == "" and isinstance(uri, FileUri)):
             return _wrong_url(url, right)
@@ -161,6 +168,34 @@ def _hub_fault(
         right = hf_url(wanted.endpoint, repo, commit, path)
         if url != right:
             return _wrong_url(url, right)
+    return None
+
+
+def _registry_fault(
+    file: LockedFile, reference: Reference, wanted: RequestReferences, revision: str | None
+) -> str | None:
+    """The URL of a file names the blob that is the file; or, with a `#`, a tar and the file's name in it."""
+    uri = reference.uri
+    assert isinstance(uri, OciUri)
+    if file.repo is not None or file.pieces:
+        return "it has a repo or pieces, but the request is of a registry"
+    url = read_blob_url(file.url or "")
+    blob = BlobUrl(uri.registry, uri.repository, file.sha256)
+    if url is None or url._replace(sha256=blob.sha256, member=None) != blob:
+        return _wrong_url(file.url or "", str(blob))
+    if url.member is None and url != blob:
+        return _wrong_url(str(url), str(blob))
+    fault = path_fault(url.member) if url.member is not None else None
+    if fault is not None:
+        return f"its name in a layer is refused: {fault}"
+    if file.revision is not None and file.role in OWN_ROLES:
+        return "its manifest is another one than the model's"
+    manifest = file.revision or (revision if wanted.model.uri == uri else None)
+    if manifest is None or not is_manifest(manifest):
+        raise LockfileError("it has no digest of a manifest")
+    pin = reference.revision or uri.digest
+    if pin is not None and manifest != pin:
+        return f"its manifest is {manifest}, and the request says {printable(pin)}"
     return None
 
 

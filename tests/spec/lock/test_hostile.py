@@ -133,11 +133,65 @@ def test_a_direct_url_is_the_requests_own() -> None:
 
 
 def test_a_registrys_file_is_the_blob_of_its_digest() -> None:
-    """The URL of an OCI model follows from registry, repository and digest."""
-    good = f"https://r.example/v2/team/m/blobs/sha256:{A}"
-    lock = _locked("oci://r.example/team/m:1", [("m.gguf", good)])
+    """The URL of an OCI model follows from registry, repository and digest; its manifest is named by the model."""
+    good = f"oci://r.example/team/m@sha256:{A}"
+    lock = _of_registry("oci://r.example/team/m:1", ("m.gguf", good))
     assert parse(dumps(lock)) == lock
-    _refused(dumps(_locked("oci://r.example/team/m:1", [("m.gguf", good.replace(A, B))])))
+    for url in (
+        good.replace(A, B),
+        good.replace("/team", "/evil"),
+        good.replace("r.example", "r.example.evil"),
+        good.replace("oci:", "https:"),
+        f"https://r.example/v2/team/m/blobs/sha256:{A}",
+        good.replace("@", ":1@"),
+        f"{good}#",
+        f"{good}#a/../b",
+        f"{good}#%6d.gguf",
+        f"{good}#a#b",
+    ):
+        _refused(dumps(_of_registry("oci://r.example/team/m:1", ("m.gguf", url))))
+
+
+def test_a_file_in_a_tar_names_the_tar_and_its_place_in_it() -> None:
+    """Such a file has a digest of its own; the tar is of the same repository."""
+    packed = f"oci://r.example/team/m@sha256:{B}#models/a%20b.gguf"
+    lock = _of_registry("oci://r.example/team/m:1", ("a b.gguf", packed))
+    assert parse(dumps(lock)) == lock
+    _refused(dumps(_of_registry("oci://r.example/team/other:1", ("a b.gguf", packed))))
+
+
+def test_a_registrys_manifest_is_named_and_is_the_pinned_one() -> None:
+    """Without the digest of its manifest nothing says what was locked; a pinned one is that."""
+    url = f"oci://r.example/team/m@sha256:{A}"
+    lock = _of_registry("oci://r.example/team/m:1", ("m.gguf", url))
+    (model,) = lock.models
+    for wrong in (None, "0" * 40):
+        with pytest.raises(LockfileError, match="no digest of a manifest"):
+            parse(dumps(Lock((model._replace(revision=wrong),))))
+    pinned = _of_registry(f"oci://r.example/team/m@sha256:{C}", ("m.gguf", url))
+    assert parse(dumps(pinned)) == pinned
+    assert "the request says" in _refused(
+        dumps(_of_registry(f"oci://r.example/team/m@sha256:{B}", ("m.gguf", url)))
+    )
+
+
+def test_a_registrys_model_brings_its_companions_along() -> None:
+    """They need not be asked for; what is asked for from elsewhere comes from there, and a folder has none."""
+    blob = f"oci://r.example/team/m@sha256:{A}"
+    lock = _of_registry("oci://r.example/team/m:1", ("m.gguf", blob), ("eyes.gguf", blob))
+    (model,) = lock.models
+    files = (model.files[0], model.files[1]._replace(role="mmproj"))
+    with_eyes = Lock((model._replace(files=files),))
+    assert parse(dumps(with_eyes)) == with_eyes
+    named = {**model.request, "mmproj": "oci://r.example/team/eyes:1"}
+    _refused(dumps(Lock((model._replace(files=files, request=named),))))
+    there = files[1]._replace(url=f"oci://r.example/team/eyes@sha256:{A}", revision=f"sha256:{B}")
+    elsewhere = Lock((model._replace(files=(files[0], there), request=named),))
+    assert parse(dumps(elsewhere)) == elsewhere
+    folder = tuple(file._replace(role="file") for file in reversed(model.files))
+    assert parse(dumps(Lock((model._replace(files=folder),)))).models[0].is_folder
+    with pytest.raises(LockfileError, match="not all, or not only"):
+        parse(dumps(Lock((model._replace(files=(folder[0], model.files[0])),))))
 
 
 def test_other_roles_than_asked_for_are_refused() -> None:
@@ -145,6 +199,11 @@ def test_other_roles_than_asked_for_are_refused() -> None:
     assert "m.gguf: the request asks for no lora" in _refused(
         TEXT.replace('role = "model", path = "m.g', 'role = "lora", path = "m.g')
     )
+
+
+def _of_registry(uri: str, *files: tuple[str, str]) -> Lock:
+    (model,) = _locked(uri, list(files)).models
+    return Lock((model._replace(revision=f"sha256:{C}"),))
 
 
 def _locked(uri: str, files: list[tuple[str, str]]) -> Lock:

@@ -111,10 +111,10 @@ def test_what_a_later_version_asked_for_is_refused_with_a_hint(old: str, new: st
 
 def test_a_registrys_revision_needs_version_2() -> None:
     """A revision that is the digest of a manifest is written as version 2; a hub's is a commit as ever."""
-    url = f"https://r.example/v2/team/m/blobs/sha256:{A}"
-    model = LockedModel("m", {"uri": "oci://r.example/team/m:1"}, (LockedFile("model", "m.gguf", 1, A, url),))
-    assert "\nversion = 1\n" in dumps(Lock((model,)))
-    lock = Lock((model._replace(revision=f"sha256:{B}"), *LOCK.models))
+    url = f"oci://r.example/team/m@sha256:{A}"
+    file = LockedFile("model", "m.gguf", 1, A, url)
+    model = LockedModel("m", {"uri": "oci://r.example/team/m:1"}, (file,), revision=f"sha256:{B}")
+    lock = Lock((model, *LOCK.models))
     assert "\nversion = 2\n" in dumps(lock)
     assert parse(dumps(lock)).by_key == lock.by_key
     for wrong in ("main", "sha256:", f"sha256:{B.upper()}", B):
@@ -122,6 +122,16 @@ def test_a_registrys_revision_needs_version_2() -> None:
             parse(dumps(Lock((model._replace(revision=wrong),))))
     with pytest.raises(LockfileError, match="it has no commit"):
         parse(TEXT.replace(f'revision = "{ONE}"', f'revision = "sha256:{B}"', 1))
+
+
+def test_a_registrys_companion_needs_version_2() -> None:
+    """A projector out of a registry, beside a model of a hub, is pinned by its manifest."""
+    eyes = LockedFile("mmproj", "eyes.gguf", 1, A, f"oci://r.example/eyes@sha256:{A}", revision=f"sha256:{B}")
+    file = LockedFile("model", "m.gguf", 1, A, hf_url(HUB, "u/m", ONE, "m.gguf"))
+    request = {"uri": "hf:u/m/m.gguf", "mmproj": "oci://r.example/eyes:1"}
+    lock = Lock((LockedModel("m", request, (file, eyes), revision=ONE),))
+    assert "\nversion = 2\n" in dumps(lock)
+    assert parse(dumps(lock)) == lock
 
 
 def test_a_draft_head_needs_version_2() -> None:

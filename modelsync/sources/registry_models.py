@@ -1,0 +1,158 @@
+"""Asks registries about models: the manifest that a tag or an index names, and what of a model it has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from modelsync.errors import ModelsyncError, NotFoundError
+from modelsync.registry.arrange import chosen
+from modelsync.registry.documents import is_index
+from modelsync.registry.indexes import index_choice
+from modelsync.registry.manifests import config_of, contents
+from modelsync.registry.repository import Repository
+from modelsync.registry.texts import MAX_TEXT, with_texts
+from modelsync.sources import registry_errors
+from modelsync.sources.answers import Answers
+from modelsync.spec.names import file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modelsync.net.client import Client
+    from modelsync.registry.contents import Contents
+    from modelsync.registry.repository import StoredManifest
+    from modelsync.spec.uri import OciUri
+
+_MAX_TEXTS = 32  # short texts of one model that are read
+
+
+class RegistryModel(NamedTuple):
+    """A model of a registry.
+
+    Attributes:
+        digest: Of the manifest, or index, that the URI names: what a lock pins.
+        contents: Its files.
+        notes: What a person should know of choices that were made.
+    """
+
+    digest: str
+    contents: Contents
+    notes: tuple[str, ...] = ()
+
+
+class RegistryModels:
+    """Models of registries, each asked about once in a run.
+
+    Args:
+        client_factory: Returns the run's client, always the same.
+    """
+
+    def __init__(self, client_factory: Callable[[], Client]) -> None:
+        self._client = client_factory
+        self._answers = Answers()
+
+    def model(self, uri: OciUri, pinned: str | None = None) -> RegistryModel:
+        """What a URI names.
+
+        Args:
+            uri: The model.
+            pinned: The digest of the manifest that its tag was; None: what it is now.
+
+        Raises:
+            NotFoundError: there is none; the hint names what there is.
+            GatedError: the registry lets nobody read it without a login, or not with this one.
+            RefusedError, HashMismatchError: what is there is broken, or not what it says.
+            NetworkError: the registry could not be asked.
+        """
+        key = (uri.registry, uri.repository, pinned or uri.reference)
+        found: RegistryModel = self._answers.once(key, lambda: self._ask(uri, pinned or uri.digest))
+        pinned_key = (uri.registry, uri.repository, found.digest)
+        if pinned_key != key:  # a question for the digest needs no request then
+            self._answers.remember(pinned_key, found)
+        return found
+
+    def tags(self, uri: OciUri) -> tuple[str, ...]:
+        """The tags of a URI's repository. Errors as of `model`."""
+        repository = self.repository(uri)
+        try:
+            tags: tuple[str, ...] = self._answers.once(
+                ("tags", uri.registry, uri.repository), repository.tags
+            )
+        except ModelsyncError as error:
+            raise registry_errors.explain(error, uri) from error
+        return tags
+
+    def repository(self, uri: OciUri) -> Repository:
+        """Where a URI's model is."""
+        return Repository(self._client(), uri.registry, uri.repository)
+
+    def _ask(self, uri: OciUri, digest: str | None) -> RegistryModel:
+        repository = self.repository(uri)
+        try:
+            return self._read(repository, uri, digest)
+        except ModelsyncError as error:
+            told = registry_errors.explain(error, uri)
+            if told is error:
+                raise
+            raise told from error
+
+    def _read(self, repository: Repository, uri: OciUri, digest: str | None) -> RegistryModel:
+        wanted = digest or repository.digest(uri.tag)
+        if wanted is None:
+            raise self._no_tag(repository, uri)
+        first = manifest = self._manifest(repository, uri, wanted)
+        notes: list[str] = []
+        depth = 0
+        while is_index(manifest.data, manifest.media_type):
+            with registry_errors.about(uri):
+                choice = index_choice(manifest.data, manifest.media_type, depth)
+            notes += filter(None, (choice.note,))
+            found = repository.manifest(choice.manifest.digest)
+            if found is None:
+                raise NotFoundError(
+                    f"{uri}: its index names {choice.manifest.digest}, which the registry does not have",
+                    hint="it was pushed in part: its owner has to push it again",
+                )
+            manifest, depth = found, depth + 1
+        read = self._contents(repository, uri, manifest)
+        with registry_errors.about(uri):
+            meant = chosen(read.files)
+        notes += [*read.notes, *filter(None, (meant.note,))]
+        return RegistryModel(first.digest, read._replace(files=meant.files), tuple(notes))
+
+    def _manifest(self, repository: Repository, uri: OciUri, digest: str) -> StoredManifest:
+        """The manifest of that digest. Some registries give a manifest by its tag alone."""
+        found = repository.manifest(digest)
+        if found is None and uri.tag:
+            by_tag = repository.manifest(uri.tag)
+            found = by_tag if by_tag is not None and by_tag.digest == digest else None
+        if found is None:
+            raise registry_errors.no_manifest(uri, digest)
+        return found
+
+    def _contents(self, repository: Repository, uri: OciUri, manifest: StoredManifest) -> Contents:
+        with registry_errors.about(uri):
+            described = config_of(manifest.data, manifest.media_type)
+        config = repository.small_blob(described.digest, described.size) if described is not None else None
+        with registry_errors.about(uri):
+            name = file_name(uri.repository)
+            found = contents(manifest.data, manifest.media_type, config, name, uri.tag)
+        if any(file.packed for file in found.files):
+            raise NotFoundError(
+                f"{uri} has its files in tar layers, which this version does not read",
+                hint="push it again with raw layers: `modelsync push`, or `modctl` without tar",
+            )
+        texts = {
+            blob.digest: repository.small_blob(blob.digest, blob.size)
+            for blob in found.small[:_MAX_TEXTS]
+            if blob.size <= MAX_TEXT
+        }
+        return with_texts(found, texts) if texts else found
+
+    def _no_tag(self, repository: Repository, uri: OciUri) -> NotFoundError:
+        """The error about a tag that is not there; the hint names those that are."""
+        try:
+            tags = repository.tags()
+        except ModelsyncError:
+            tags = ()
+        return registry_errors.no_tag(uri, tags)
