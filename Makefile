@@ -11,10 +11,10 @@ NODE_LLAMA_CPP ?= $(abspath $(wildcard $(NODE)/node_modules/.bin/node-llama-cpp)
 export NODE_LLAMA_CPP
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench torture node dist clean
+.PHONY: docs docs-serve help demo test check lint format bench torture node dist clean
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## Show the whole story on a hub of its own, under a minute
 	$(BIN)/python -m tests.demo
@@ -40,6 +40,14 @@ format: $(VENV)/.test ## Put the code into its shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.docs ## Build the manual into build/site; a broken link or a warning is an error
+	$(BIN)/python tools/reference_pages.py docs/reference
+	$(BIN)/zensical build --strict --clean
+
+docs-serve: $(VENV)/.docs ## Show the manual at http://localhost:8000 while you write it
+	$(BIN)/python tools/reference_pages.py docs/reference
+	$(BIN)/zensical serve
+
 bench: $(VENV)/.test ## Time what the README claims, ratios in one run
 	$(BIN)/python -m bench
 
@@ -55,7 +63,7 @@ dist: $(VENV)/.test ## Build the sdist and the wheel into dist/
 	$(BIN)/python -m build --outdir dist .
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) .demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit("modelsync needs Python 3.11 or newer: make PYTHON=python3.13 ...") if sys.version_info < (3, 11) else None'
@@ -65,6 +73,10 @@ $(VENV)/.python:
 
 $(VENV)/.demo: $(VENV)/.python pyproject.toml
 	$(PIP) install --quiet --editable . --group demo
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.python pyproject.toml
+	$(PIP) install --quiet --editable . --group docs
 	@touch $@
 
 # Two steps: pip keeps the wheel it compiles in its cache, so only the first run on a machine takes minutes.

@@ -1,15 +1,4 @@
-"""The user's own `config.toml`: what a repository's manifest is not trusted with.
-
-insecure-hosts = ["files.lan"]
-extra-caches = ["/data/models"]
-mirrors = ["oci://registry.lan/team/models", "file:/srv/models"]
-trusted-mirrors = ["https://models.example.com/{sha256}"]
-deny-code = true
-link-into = ["hf-cache"]
-
-[hosts."files.corp.example"]
-headers = { Authorization = "Bearer ${TEAM_TOKEN}" }
-"""
+"""The user's own `config.toml`: what a repository's manifest is not trusted with."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -29,9 +18,27 @@ MAX_TEXT = 1 << 20  # characters
 
 CACHES = ("hf-cache",)  # what `link-into` may name
 
-_KEYS = (
-    *("insecure-hosts", "extra-caches", "link-into", "mirrors", "trusted-mirrors", "hosts", "deny-code"),
-)
+EXAMPLE = """\
+insecure-hosts = ["files.lan"]
+extra-caches = ["/data/models"]
+mirrors = ["oci://registry.lan/team/models", "file:/srv/models"]
+trusted-mirrors = ["https://models.example.com/{sha256}"]
+deny-code = true
+link-into = ["hf-cache"]
+
+[hosts."files.corp.example"]
+headers = { Authorization = "Bearer ${TEAM_TOKEN}" }
+"""
+# Each key with what it is, for people.
+KEYS: Mapping[str, str] = {
+    "insecure-hosts": "Hosts, or host:port, that may be asked over plain http. No credential goes to them.",
+    "extra-caches": "Folders of models that are looked through before a file is fetched, by name and size.",
+    "link-into": "`hf-cache`: what is synced is put into the Hugging Face cache too.",
+    "mirrors": "Places that are asked for a file by its digest before its origin, or where that is gone.",
+    "trusted-mirrors": "Mirrors that count as if they stood in `mirrors` where a manifest names them.",
+    "hosts": "By host or host:port, the headers that go to it; `${VAR}` is read from the environment when it is sent.",
+    "deny-code": "true: files that can run code are refused, whatever a manifest's `allow-code` says.",
+}
 _KINDS: Mapping[type, str] = {bool: "true or false", list: "a list", dict: "a table", str: "text in quotes"}
 
 
@@ -103,7 +110,7 @@ def default_place() -> Path | None:
 
 
 def _config(document: Mapping[str, Any]) -> UserConfig:
-    _check_keys(document, _KEYS, ())
+    _check_keys(document, tuple(KEYS), ())
     insecure = _typed(document.get("insecure-hosts", []), list, ("insecure-hosts",))
     hosts = _typed(document.get("hosts", {}), dict, ("hosts",))
     into = _typed(document.get("link-into", []), list, ("link-into",))
