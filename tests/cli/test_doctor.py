@@ -11,9 +11,13 @@ import pytest
 
 import modelsync
 from tests.hub import Headers, Status
+from tests.hub.wire import text
 from tests.support.command_line import Cli, Run
-from tests.support.project import MANIFEST, REPO
+from tests.support.content import sha256
+from tests.support.mirrors import Odd, registry_mirror, web_mirror
+from tests.support.project import MANIFEST, QUANTS, REPO
 
+REFUSES: Odd = lambda _, __: text(401, "who are you?")  # noqa: E731
 posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
 
 
@@ -371,3 +375,38 @@ def test_the_logins_of_registries_are_told(synced: Cli, home: Path) -> None:
     assert found["h.example"]["state"] == "warning"
     assert "docker-credential-nobody-has" in found["h.example"]["text"]
     assert "s3cret" not in str(found)
+
+
+def test_mirrors_are_asked_for_one_file_each(synced: Cli, tmp_path: Path) -> None:
+    """Who named each, whether it answers, and whether it has what is locked; without a network, folders alone."""
+    data = QUANTS["tiny-Q4_K_M.gguf"]
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / sha256(data)).write_bytes(data)
+    with web_mirror([data]) as mine, registry_mirror() as theirs, web_mirror([], REFUSES) as shut:
+        synced.write(f'[modelsync]\nmirrors = ["{theirs.url}"]\n{MANIFEST}')
+        named = f"{mine.url} {folder} {shut.url} http://127.0.0.1:9/x"
+        found = look(synced, MODELSYNC_MIRRORS=named)
+        assert found[mine.url]["text"].startswith("yours; answers in ")
+        assert found[mine.url]["text"].endswith(", has tiny-Q4_K_M.gguf")
+        assert found[theirs.url]["text"].startswith(
+            "the manifest's, used for what the hub lists; answers in "
+        )
+        assert found[theirs.url]["text"].endswith(", does not have tiny-Q4_K_M.gguf")
+        assert found[str(folder)]["text"] == "yours; a folder of this machine, has tiny-Q4_K_M.gguf"
+        assert found[shut.url]["state"] == "warning"
+        assert "401" in found[shut.url]["text"]
+        assert found["http://127.0.0.1:9/x"]["state"] == "warning"
+        assert [method for method, _, _ in mine.asked] == ["HEAD"]
+        found = look(synced, "--offline", MODELSYNC_MIRRORS=named)
+        assert "the network is ruled out" in found[mine.url]["text"]
+        assert found[str(folder)]["state"] == "fine"
+        assert len(mine.asked) == 1
+
+
+def test_mirrors_that_are_ruled_out_or_alone_are_told(synced: Cli) -> None:
+    """`MODELSYNC_NO_MIRRORS` asks none; with `MODELSYNC_MIRROR_ONLY` the hub is not asked."""
+    assert "MODELSYNC_NO_MIRRORS" in look(synced, MODELSYNC_NO_MIRRORS="1")["mirrors"]["text"]
+    found = look(synced, MODELSYNC_MIRROR_ONLY="1")
+    assert (found["mirrors"]["state"], found["request"]["state"]) == ("warning", "note")
+    assert [seen.path for seen in synced.hub.seen()] == ["/api/whoami-v2"]  # of the first

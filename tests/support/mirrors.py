@@ -1,4 +1,4 @@
-"""Web mirrors: static servers that have files by their digests, well and ill behaved."""
+"""Mirrors, well and ill behaved: static servers, and registries, that have files by their digests."""
 
 import contextlib
 import re
@@ -35,7 +35,9 @@ class WebMirror:
 
     def answer(self, request: Request) -> Reply:
         """Answers one request."""
-        digest = request.path.rpartition("/")[2]
+        if request.path == "/v2/":
+            return text(200, "{}")
+        digest = request.path.rpartition("/")[2].removeprefix("sha256:")
         with self._lock:
             self.asked.append((request.method, digest, request.headers.get("range")))
             self.headers.append(dict(request.headers))
@@ -70,4 +72,13 @@ def web_mirror(blobs: Iterable[bytes] = (), odd: Odd | None = None) -> Iterator[
     mirror = WebMirror(blobs, odd)
     with answering(mirror.answer) as server:
         mirror.url = f"{server.url}/blobs/{{sha256}}"
+        yield mirror
+
+
+@contextlib.contextmanager
+def registry_mirror(blobs: Iterable[bytes] = (), odd: Odd | None = None) -> Iterator[WebMirror]:
+    """A registry on loopback that knows nothing but blobs; no answer names their digests."""
+    mirror = WebMirror(blobs, odd)
+    with answering(mirror.answer) as server:
+        mirror.url = f"oci://{server.url.partition('://')[2]}/team/models"
         yield mirror

@@ -23,7 +23,7 @@ from modelsync.cli.command import command
     short_help="Say what modelsync sees here, and what is wrong with it.",
     examples=(
         ("modelsync doctor", "all that it looks at"),
-        ("modelsync doctor --offline", "without asking the hub"),
+        ("modelsync doctor --offline", "without asking the hub or a mirror"),
         ("modelsync doctor -q", "only what is wrong"),
     ),
 )
@@ -31,8 +31,8 @@ def doctor(invocation: Invocation) -> int:
     """Say what modelsync sees on this machine, and what is wrong with it.
 
     That is versions, memory and GPUs, the store, other tools' caches, the hub and where its token comes from (not the
-    token), variables that are not read, and the project. The hub is asked one thing; --offline spares that. Fails if
-    something is wrong.
+    token), mirrors, logins of registries, variables that are not read, and the project. The hub and each mirror are
+    asked one thing; --offline spares that. Fails if something is wrong.
     """
     return show(invocation)
 

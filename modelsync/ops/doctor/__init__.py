@@ -8,7 +8,7 @@ from pathlib import Path
 from modelsync import settings as environment
 from modelsync.context import Context
 from modelsync.errors import ConfigError, ModelsyncError
-from modelsync.ops.doctor import network, places, project, runtime, variables
+from modelsync.ops.doctor import mirrors, network, places, project, runtime, variables
 from modelsync.ops.doctor.findings import Finding, FindingGroup, Report, fault, group
 from modelsync.project.project import Project
 from modelsync.settings import Settings
@@ -26,8 +26,8 @@ def examine(
 ) -> Report:
     """Looks at all that a command depends on. Whatever cannot be looked at is a finding, and no error.
 
-    In the store and in the project's folder a file is made and removed again; the hub is asked one thing, unless the
-    network is ruled out.
+    In the store and in the project's folder a file is made and removed again; the hub and each mirror are asked one
+    thing, unless the network is ruled out.
 
     Args:
         context: What to work with.
@@ -54,6 +54,7 @@ def examine(
                 ),
             ),
         ),
+        group("mirrors", _guarded("mirrors", mirrors.mirrors(context, found, manifest))),
         group("registries", _guarded("logins", network.registries())),
         group("variables", (*faults, *odd)),
         group("project", (told, *_guarded("project", iter(about)))),

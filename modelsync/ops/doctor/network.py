@@ -41,6 +41,8 @@ def network(
         yield finding
     if context.offline:
         yield Finding("request", "none made: the network is ruled out", "note")
+    elif context.mirror_only:
+        yield Finding("request", "none made: only mirrors are to be asked", "note")
     elif sound:  # what is wrong already would only go wrong again
         yield _request(endpoint, settings)
 
