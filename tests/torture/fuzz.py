@@ -15,7 +15,7 @@ from tests.support.processes import TREE
 from tests.torture.lab import Lab
 from tests.torture.tally import Budget, Tally
 
-TARGETS = ("gguf", "content", "manifest", "lock", "uri", "hub", "store", "head")
+TARGETS = ("gguf", "content", "manifest", "lock", "uri", "hub", "store", "head", "registry", "layer")
 CORPUS = "TORTURE_CORPUS"
 
 

@@ -45,6 +45,7 @@ from tests.support import any_files
 from tests.support.locks import LOCK, TEXT
 from tests.support.processes import TREE
 from tests.support.raw_header import array, entry, header, info, string
+from tests.torture import fuzz_registry
 
 SHA = "ab" * 32
 ODD: tuple[object, ...] = (5, -1, 1e308, True, None, "", "../../x", [], [5], {}, {"x": 5}, 2**70)
@@ -198,6 +199,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "hub": hub,
     "store": store,
     "head": head,
+    **fuzz_registry.TARGETS,
 }
 # What a target may answer to bytes that are no text, no JSON, or nothing good.
 ALLOWED: dict[str, tuple[type[Exception], ...]] = {
@@ -312,6 +314,7 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         b"HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\nContent-Range: bytes 0-2/3\r\n\r\nabc",
         b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     ),
+    **fuzz_registry.SEEDS,
 }
 
 
