@@ -292,6 +292,7 @@ def blob_of(home: Path, size: int) -> Path:
 
 
 OPENSSL = "openssl dgst -sha256"
+TINY_GIFT = "a file of 4 KiB"
 
 
 def _adopt(setting: Setting) -> dict[str, list[Run]]:
@@ -332,6 +333,34 @@ def _adopt(setting: Setting) -> dict[str, list[Run]]:
         openssl = [tool("openssl") or "openssl", "dgst", "-sha256", str(file)]
         peers = [Contender(OPENSSL, lambda _: openssl, lambda _: None)] if installed("openssl") else []
         return setting.in_turn(adopt, peers)
+
+
+def _give(setting: Setting) -> dict[str, list[Run]]:
+    """A synced model of 1 GiB, and one of 4 KiB, into the Hugging Face cache of the same file system."""
+    with tempfile.TemporaryDirectory(prefix="give-", dir=setting.place) as homes, Serving() as hub:
+
+        def ours(build: Build, size: int) -> Contender:
+            home = Path(homes) / f"{build.name}-{size}"
+            hub.offer(REPO, {"m.gguf": source(setting.place, size)})
+            synced(hub, build, home)
+            stored = blob_of(home, size)
+            cache = home / ".cache" / "huggingface"
+
+            def check(_: Path) -> None:
+                """The cache has the store's own file by its commit: no byte was copied."""
+                (snapshot,) = (cache / "hub" / "models--bench--models" / "snapshots").iterdir()
+                if not (snapshot / "m.gguf").samefile(stored):
+                    raise RuntimeError("the file was copied, or is not there")
+
+            contender = ours_on(hub, build, check, "export", "--to", "hf-cache")
+            return contender._replace(
+                place=home,
+                prepare=lambda _: shutil.rmtree(cache, ignore_errors=True),
+                environment={**contender.environment, "XDG_CACHE_HOME": "{folder}/.cache"},
+            )
+
+        give = [ours(build, GiB) for build in setting.builds]
+        return setting.in_turn(give, [ours(setting.builds[0], TINY)._replace(name=TINY_GIFT)])
 
 
 def _hash(file: Path) -> Contender:
@@ -388,5 +417,6 @@ def rows() -> tuple[Row, ...]:
             _verify,
             {"b3sum": 1.15, "blake3 over mmap": 1.15},
         ),
+        Row("give", "1 GiB into the Hugging Face cache", _give, {TINY_GIFT: 1.15}),
         Row("adopt", "1 GiB from the Hugging Face cache, by a link, hashed", _adopt, {OPENSSL: 1.25}),
     )

@@ -193,7 +193,8 @@ class HubWriter:
     def _can_link(self, repo: RepoCache, entry: NewEntry) -> bool:
         if self._links is None:
             self._links = True
-            (repo.root / "blobs").mkdir(parents=True, exist_ok=True)
+            for name in ("snapshots", "blobs"):  # a repo without the first counts as broken
+                (repo.root / name).mkdir(parents=True, exist_ok=True)
             trial = _temporary(repo, entry)
             try:
                 trial.symlink_to(entry.etag)
@@ -217,7 +218,7 @@ class HubWriter:
 
     def _put_locked(self, repo: RepoCache, entry: NewEntry) -> PutEntry:
         place = repo.snapshot(entry.commit) / entry.path
-        for folder in (repo.root / "blobs", repo.root / "refs", place.parent):
+        for folder in (place.parent, repo.root / "blobs", repo.root / "refs"):
             folder.mkdir(parents=True, exist_ok=True)
         copied = False
         if self._can_link(repo, entry):

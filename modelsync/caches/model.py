@@ -14,6 +14,7 @@ class Sought(NamedTuple):
         path: Its path in its repo, or its name.
         repo: Its repo on the hub, `user/model`; None: it is from elsewhere.
         git_id: The git blob id of its bytes, 40 hex digits, where that is known.
+        pieces: The digest in hex and the size of each piece that it is joined from; empty: it is one file.
     """
 
     sha256: str | None
@@ -21,6 +22,7 @@ class Sought(NamedTuple):
     path: str
     repo: str | None = None
     git_id: str | None = None
+    pieces: tuple[tuple[str, int], ...] = ()
 
     @property
     def name(self) -> str:
@@ -77,8 +79,10 @@ class Candidate(NamedTuple):
         path: The file itself, with all links followed.
         place: What people call the place where it is.
         linkable: Whether it may get one more name.
+        rest: The files whose bytes follow, where they are the sought bytes together.
     """
 
     path: Path
     place: str
     linkable: bool = False
+    rest: tuple[Path, ...] = ()

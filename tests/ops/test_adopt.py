@@ -155,6 +155,14 @@ def unfinished(home: Path) -> str:
     return ""
 
 
+def incomplete(home: Path) -> str:
+    """A link of the Hugging Face cache whose file is still on its way."""
+    file = neighbours.hugging_face(home, WANTED)
+    file.rename(f"{file}.0123abcd.incomplete")
+    file.symlink_to(f"{file.name}.0123abcd.incomplete")
+    return "not finished"
+
+
 def preallocated(home: Path) -> str:
     put(neighbours.ollama(home, WANTED), bytes(len(WANTED.data)))
     return "its bytes are others"
@@ -181,7 +189,7 @@ def pipe(home: Path) -> str:
     return "no regular file"
 
 
-@pytest.mark.parametrize("spoil", [rotten, short, unfinished, preallocated, circle, out, pipe])
+@pytest.mark.parametrize("spoil", [rotten, short, unfinished, incomplete, preallocated, circle, out, pipe])
 def test_a_bad_neighbour_costs_nothing_but_time(
     spoil: Callable[[Path], str], place: Place, opened: Opened, home: Path
 ) -> None:
@@ -198,22 +206,65 @@ def test_a_bad_neighbour_costs_nothing_but_time(
     assert seen_of(home) == before
 
 
-def test_a_file_that_cannot_be_read_or_vanishes_is_fetched(
-    place: Place, opened: Opened, home: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "refusal", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")]
+)
+def test_a_file_that_cannot_be_read_is_fetched(
+    refusal: OSError, place: Place, opened: Opened, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another user's file, or one that its tool removes in that moment."""
+    """Another user's file, or a disk that fails: the network has it, a detail says why."""
     file, real = neighbours.hugging_face(home, WANTED), os.open
+    before = seen_of(home)
 
     def refused(path: str, *arguments: int, **named: int) -> int:
         if str(path) == str(file):
-            raise PermissionError(13, "Permission denied", str(path))
+            raise refusal
         return real(path, *arguments, **named)
 
     told: list[str] = []
     monkeypatch.setattr(os, "open", refused)
     report = sync.sync(opened(detail=told.append), place.write(MANIFEST))
     assert report.bytes_fetched == len(WANTED.data)
-    assert "Permission denied" in " ".join(told)
+    assert str(refusal.strerror) in " ".join(told)
+    assert seen_of(home) == before
+
+
+@pytest.mark.parametrize("moment", ["before it is opened", "before it is linked", "while it is hashed"])
+def test_a_file_that_vanishes_or_changes_meanwhile_is_fetched(
+    moment: str, place: Place, opened: Opened, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tool removes it, or writes to it, in that moment; nothing of it is published, and a detail says so."""
+    from modelsync.store import clone
+
+    file, real_open, real_link = neighbours.ollama(home, WANTED), os.open, os.link
+
+    def vanishing(path: str, *arguments: int, **named: int) -> int:
+        if str(path) == str(file) and moment == "before it is opened":
+            file.unlink(missing_ok=True)
+        return real_open(path, *arguments, **named)
+
+    def linking(source: Path, target: Path, **named: bool) -> None:
+        if str(source) == str(file) and moment == "before it is linked":
+            file.unlink()
+        real_link(source, target, **named)
+        if str(source) == str(file) and moment == "while it is hashed":
+            file.write_bytes(WANTED.data[:-1] + b"?")
+
+    def no_reflink(source: Path, target: Path) -> None:
+        raise OSError(95, "Operation not supported", str(target))
+
+    told: list[str] = []
+    monkeypatch.setattr(clone, "reflink", no_reflink)
+    monkeypatch.setattr(os, "open", vanishing)
+    monkeypatch.setattr(os, "link", linking)
+    report = sync.sync(opened(detail=told.append), place.write(MANIFEST))
+    assert report.bytes_fetched == len(WANTED.data)
+    assert blob(opened())
+    assert any("is not taken" in line for line in told)
+    assert not list((home / "store" / "partials-v1").glob("*"))
+    if file.exists():
+        assert file.read_bytes() == WANTED.data[:-1] + b"?"
+        assert file.stat().st_nlink == 1
 
 
 def test_one_bad_neighbour_does_not_hide_a_good_one(place: Place, context: Context, home: Path) -> None:
@@ -293,6 +344,58 @@ def test_a_folder_of_the_users_config_is_looked_through(
     (one,) = sync.sync(opened(), place.write(MANIFEST)).brought
     assert (one.taken_from, one.place) == (file, str(tmp_path / "data"))
     assert file.stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("lacking", [None, "a piece", "its bytes"])
+def test_pieces_of_a_joined_file_are_taken_and_joined(
+    lacking: str | None, place: Place, opened: Opened, home: Path
+) -> None:
+    """`.part1of2`: pieces from two caches make the file, at lock and from a lock; without one the network has all."""
+    whole = gguf("joined", 5000)
+    names = ("big.Q8_0.gguf.part1of2", "big.Q8_0.gguf.part2of2")
+    pieces = [
+        Wanted(data, name, REPO) for name, data in zip(names, (whole[:3000], whole[3000:]), strict=True)
+    ]
+    place.repo.commit({one.path: one.data for one in pieces})
+    first, second = neighbours.ollama(home, pieces[0]), neighbours.hugging_face(home, pieces[1])
+    if lacking == "a piece":
+        second.unlink()
+    elif lacking == "its bytes":
+        damage(second, 1000)
+    before = seen_of(home)
+    project = place.write(f'[models]\nbig = "hf:{REPO}/{names[0]}"\n')
+    told: list[str] = []
+    for _ in range(2):
+        place.hub.clear()
+        sync.sync(opened(detail=told.append), project)
+        assert blob(opened(), whole)
+        sent = brought(place, "*part*")
+        assert (sent >= len(whole)) if lacking else (sent == 0)
+        shutil.rmtree(home / "store")
+    assert any("taken from" not in line for line in told)
+    assert any("its bytes are others" in line for line in told) is (lacking == "its bytes")
+    report = sync.sync(opened(), project)
+    assert [one.taken_from for one in report.brought] == [None if lacking else first]
+    if not lacking:
+        assert [one.place for one in report.brought] == ["Ollama's store and the Hugging Face cache"]
+    assert seen_of(home) == before
+
+
+def test_a_joined_file_is_taken_whole_where_a_tool_has_joined_it(
+    place: Place, opened: Opened, home: Path
+) -> None:
+    """node-llama-cpp joins the pieces, under the whole's name."""
+    whole = gguf("joined", 5000)
+    names = ("big.Q8_0.gguf.part1of2", "big.Q8_0.gguf.part2of2")
+    place.repo.commit({names[0]: whole[:3000], names[1]: whole[3000:]})
+    project = place.write(f'[models]\nbig = "hf:{REPO}/{names[0]}"\n')
+    sync.sync(opened(), project)
+    shutil.rmtree(home / "store")
+    file = put(home / ".node-llama-cpp" / "models" / "hf_user_big.Q8_0.gguf", whole)
+    place.hub.clear()
+    (one,) = sync.sync(opened(), project).brought
+    assert one.taken_from == file
+    assert place.hub.seen() == []
 
 
 # --- the project's own folder -----------------------------------------------------------------------

@@ -19,7 +19,8 @@ from modelsync.install.report import SyncReport
 from modelsync.ops import hf_cache, pull, repair, sync, verify
 from modelsync.ops import path as ops_path
 from modelsync.ops import prune as pruning
-from modelsync.store import prune
+from modelsync.ops.options import SyncOptions, Upgrade
+from modelsync.store import blobs, prune
 from tests.support.content import gguf
 from tests.support.neighbours import git_id, snapshot
 from tests.support.project import MANIFEST, QUANTS, REPO, Opened, Place, put
@@ -234,6 +235,25 @@ def test_an_edited_lock_gives_no_other_bytes(
     assert any("publishes other bytes" in note for note in done.notes)
 
 
+def test_a_mirrors_word_gives_no_other_bytes(
+    synced: Callable[..., SyncReport], place: Place, hub_folder: Path, opened: Opened, tmp_path: Path
+) -> None:
+    """A lock calls a mirror's file by the path of another: its digest is the lock's, so it is synced, and not given."""
+    evil = gguf("evil", len(QUANTS[FILE]))
+    digest = hashlib.sha256(evil).hexdigest()
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / digest).write_bytes(evil)
+    synced(options=CallOptions())
+    lock = place.folder / "models.lock"
+    lock.write_text(lock.read_text().replace(hashlib.sha256(QUANTS[FILE]).hexdigest(), digest))
+    options = CallOptions(hf_cache=True, mirrors=(str(tmp_path / "mirror"),))
+    done = sync.sync(opened(options), place.project, SyncOptions(frozen=True))
+    assert done.given == 0
+    assert any("publishes other bytes" in note for note in done.notes)
+    assert blobs.find(opened().store, digest) is not None
+    assert not list(hub_folder.rglob(FILE))
+
+
 def test_a_commit_that_is_not_the_branch_is_found_by_its_commit_alone(
     synced: Callable[..., SyncReport], place: Place, hub_folder: Path, store_root: Path
 ) -> None:
@@ -252,7 +272,6 @@ def test_a_branch_of_others_stays_and_our_own_moves(
     synced: Callable[..., SyncReport], place: Place, hub_folder: Path, opened: Opened
 ) -> None:
     """To move `main` would lead other programs to another commit; what we alone wrote follows the lock."""
-    from modelsync.ops.options import SyncOptions, Upgrade
 
     def upgraded(data: bytes) -> SyncReport:
         put(place, {FILE: data})
@@ -274,8 +293,6 @@ def test_updates_and_repairs_never_touch_what_was_given(
     synced: Callable[..., SyncReport], place: Place, hub_folder: Path, opened: Opened, store_root: Path
 ) -> None:
     """A repair replaces the store's name, and not the bytes under it; the next sync gives the new ones."""
-    from modelsync.ops.options import SyncOptions, Upgrade
-
     synced()
     (given,) = (repo_of(hub_folder) / "blobs").iterdir()
     before = (given.stat().st_ino, given.stat().st_mtime_ns, given.read_bytes())
