@@ -21,6 +21,7 @@ from modelsync.resolve.licenses import Licenses
 from modelsync.sizes import size as size_text
 from modelsync.spec.names import printable
 from modelsync.spec.uri import OciUri
+from modelsync.system.parallel import run_all
 
 _LATE = 5_000_000  # bytes a second; what needs more to be done in time is told
 _LONGEST_TAG = 128  # characters
@@ -180,15 +181,18 @@ def _here(
 def _find_licenses(context: Context, jobs: Sequence[PushJob]) -> tuple[str, ...]:
     """Finds the license files that go along; notes of the models whose are not known."""
     licenses = Licenses(context)
-    notes = []
-    for job in jobs:
+
+    def find(job: PushJob) -> str | None:
         try:
             job.texts = {text.path: text.data for text in licenses.of(job.model)}
         except CancelledError:
             raise
         except ModelsyncError as error:
-            notes.append(f"{job.model.title} goes without its license file, if it has one: {error.message}")
-    return tuple(notes)
+            return f"{job.model.title} goes without its license file, if it has one: {error.message}"
+        return None
+
+    notes = run_all(find, jobs, name="licenses", cancel=context.cancel)
+    return tuple(note for note in notes if note is not None)
 
 
 def _check_tags(jobs: Sequence[PushJob]) -> None:

@@ -324,7 +324,10 @@ def test_the_command(project: Place, target: str, capfd: pytest.CaptureFixture[s
     assert one["bytes"] == sum(map(len, SPLIT.values()))
     assert value["bytes_sent"] == one["bytes_sent"]
     assert said("big", "-q") == one["reference"] + "\n"
-    value = json.loads(said("big", "--as", "image", "--dry-run", "--format", "json"))
+    events = project.folder / "events"
+    value = json.loads(said("big", "--as", "image", "--dry-run", "--format", "json", "--events", str(events)))
+    phases = {json.loads(line)["phase"] for line in events.read_text().splitlines()}
+    assert phases == {"checking", "done"}  # an image's layers are hashed to know what is there
     assert value["pushed"][0]["action"] == "added"
     assert value["bytes_sent"] > one["bytes"]
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import modelsync
+from modelsync.errors import NotFoundError
 from modelsync.registry.artifact import LOCK_ANNOTATION
 from modelsync.spec.lock.read import parse
 from tests.hub import Hub, Replaced
@@ -102,6 +103,16 @@ def test_empty_files_are_sent_once(whole: Place, target: str, running: Registry)
     [tag] = modelsync.push(target, "folder").pushed[0].tags
     assert [layer["size"] for layer in manifest(target, tag)["layers"]].count(0) == 2
     assert fetched(url(target, "blobs", empty)) == b""
+
+
+def test_an_image_is_no_mirror(
+    whole: Place, target: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its layers have other digests than the files, so a sync finds nothing there."""
+    modelsync.push(target, "big", form="image")
+    monkeypatch.setenv("MODELSYNC_STORE", str(tmp_path / "another machine"))
+    with pytest.raises(NotFoundError, match="does not have it"):
+        modelsync.sync("big", frozen=True, mirrors=[target], mirror_only=True)
 
 
 class TestLicense:
