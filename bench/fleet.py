@@ -21,8 +21,8 @@ from modelsync import sizes
 from tests.hub import Hub
 
 CLIENTS = (1, 4, 16, 64)
-SIZE = 64 * MiB
-RATE = 10**6  # bytes a second
+SIZE = 32 * MiB
+RATE = 500_000  # bytes a second
 MANIFEST = f'[models]\nm = "hf:{REPO}/m.gguf"\n'
 
 
@@ -168,8 +168,8 @@ def main() -> None:
     parser.add_argument(
         "--clients", type=int, nargs="+", default=CLIENTS, metavar="N", help="how many at once"
     )
-    parser.add_argument("--size", type=sizes.parse, default=SIZE, help="of the model: 64MiB")
-    parser.add_argument("--rate", type=sizes.parse_rate, default=RATE, help="of each client: 1MB")
+    parser.add_argument("--size", type=sizes.parse, default=SIZE, help="of the model: 32MiB")
+    parser.add_argument("--rate", type=sizes.parse_rate, default=RATE, help="of each client: 500K")
     parser.add_argument("--place", type=Path, help="where files are made: one and a client's each")
     options = parser.parse_args()
     found = tables(options.place, options.size, options.rate, options.clients)

@@ -2,18 +2,22 @@
 
 import os
 import random
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from bench import builds, pairs, report
-from bench.__main__ import apart, chosen, measured
+from bench import builds, fleet, pairs, registries, report
+from bench.__main__ import apart, chosen, main, measured
 from bench.builds import INSTALLED, NEW, OLD, OURS, Build, NoSuchCommitError, make_pair, pair
+from bench.line import Line
 from bench.ratio import ratio_of_medians
 from bench.rows import Row
 from bench.timing import Contender, Run, Setting
+from tests.hub.wire import text
+from tests.support.servers import answering
 
 
 def _breaks(_: Setting) -> dict[str, list[Run]]:
@@ -182,3 +186,64 @@ def test_the_table_of_pairs_names_what_is_worse_and_leaves_out_what_failed() -> 
     lines = pairs.table([worse, good, lost], "v1")
     assert [line.rsplit("|", 2)[1].strip() for line in lines[2:] if "work" in line] == ["worse", "not worse"]
     assert [pairs.is_worse(each) for each in (worse, good, lost)] == [True, False, False]
+
+
+def test_a_line_counts_both_ways() -> None:
+    """What a server was sent, and what it sent, heads among them; with no limit while it is free."""
+    with answering(lambda request: text(200, "a" * 5000)) as server:
+        line = Line(server.port, 1)
+        line.free = True
+        try:
+            with socket.create_connection(("127.0.0.1", line.port)) as client:
+                client.sendall(
+                    b"PUT /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3000\r\n\r\n"
+                )
+                client.sendall(b"b" * 3000)
+                answer = b"".join(iter(lambda: client.recv(65536), b""))
+        finally:
+            line.close()
+    assert answer.endswith(b"a" * 5000)
+    assert line.sent == len(answer)
+    assert 3000 < line.received < 3200
+
+
+def test_the_table_of_a_fleet_says_what_each_client_cost() -> None:
+    """Bytes by the file's, requests by client, and how the time grows."""
+    steps = [
+        fleet.Step(1, 1000, 1000, 3, [2.0]),
+        fleet.Step(4, 1000, 4000, 16, [2.0, 3.0, 2.5, 2.5]),
+        fleet.Step(16, 3000, 14000, 64, [4.0] * 16),
+    ]
+    found = [line.split(" | ") for line in fleet.lines(steps, 1000, 500) if line.startswith("| ")][1:]
+    assert [cells[1:4] for cells in found] == [
+        ["1.000x", "1.000", "3.0"],
+        ["1.000x", "1.000", "4.0"],
+        ["3.000x", "0.875", "4.0"],
+    ]
+    assert [cells[4:6] for cells in found] == [["2.0", "1.00"], ["3.0", "1.50"], ["4.0", "2.00"]]
+
+
+def test_smaller_rows_are_measured_by_their_own_size() -> None:
+    """What may go over the line is a share of the smaller files, and each row says how large they are."""
+    for row, small in zip(registries.rows(), registries.rows(16), strict=True):
+        assert row.key == small.key
+        assert small.whole == row.whole // 16
+    titles = " ".join(row.title for row in registries.rows(16))
+    assert not registries.rows() or "64 MiB" in titles
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--smaller", "4"], "--smaller needs --row"),
+        (["--smaller", "0", "--row", "plain"], "--smaller is from 1"),
+    ],
+)
+def test_smaller_files_make_no_page(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A page of figures is of the files that it names."""
+    monkeypatch.setattr("sys.argv", ["bench", *words])
+    with pytest.raises(SystemExit):
+        main()
+    assert said in capsys.readouterr().err
