@@ -1,7 +1,8 @@
 """Many machines that sync one model from one registry at once: `python -m bench.fleet`.
 
 One machine takes the model from the hub and pushes it. Then N processes with empty stores, each with `--max-rate`, so
-that this machine is not what limits them, sync it from the registry; the hub may be asked, and its bytes are counted.
+that this machine is not what limits them, sync it from the registry, as docs/fleet.md says; the bytes of the hub are
+counted.
 """
 
 import argparse
@@ -70,7 +71,16 @@ def measure(place: Path, size: int, rate: int, clients: Sequence[int]) -> list[S
         seed = fresh.keep("seed")
         for count in clients:
             there = fresh.renew(seed)
-            mine = _client(hub, "sync", "--frozen", "--mirror", target(fresh.host), "--max-rate", str(rate))
+            mine = _client(
+                hub,
+                "sync",
+                "--frozen",
+                "--mirror-only",
+                "--mirror",
+                target(fresh.host),
+                "--max-rate",
+                str(rate),
+            )
             with tempfile.TemporaryDirectory(prefix="clients-", dir=homes) as folder:
                 folders = [Path(folder) / str(number) for number in range(count)]
                 for each in folders:

@@ -12,11 +12,12 @@ class LeastRate:
 
     Args:
         window: Seconds.
+        waited: Seconds that the connection had waited before the body began: for the head, and for earlier responses.
     """
 
-    def __init__(self, window: float) -> None:
+    def __init__(self, window: float, waited: float = 0.0) -> None:
         self._window = window
-        self._since = 0.0
+        self._since = waited
         self._count = 0
 
     def count(self, size: int, waited: float, server: object) -> None:
@@ -24,7 +25,7 @@ class LeastRate:
 
         Args:
             size: How many.
-            waited: Seconds in which the response was waited for so far.
+            waited: Seconds that the connection has waited so far.
             server: Who sent them, for the error.
 
         Raises:

@@ -137,7 +137,7 @@ class RangeDownload:
         started = False
         filled = 0
         patience = file.job.patience
-        least = LeastRate(patience) if patience is not None else None
+        least = LeastRate(patience, waited) if patience is not None else None
         self._written_back = position
         with self._lock:
             self._digests = file.borrow_digests(segment.base + position)
