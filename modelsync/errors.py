@@ -1,6 +1,6 @@
 """Every error that modelsync raises: one tree, each with a message, a hint and an exit code."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class ModelsyncError(Exception):
         hint: The command or setting that mends it, or None.
         code: A stable kebab-case name for programs (`--format json`).
         exit_code: The exit status of a command that this error ends.
+        details: Lines that belong below the message: what differs, one thing a line; the place in a file.
         model: The title of the model that it is about, where others went on without it.
         errors: All errors of a call that went on with the other models, this one among them; empty elsewhere.
         report: What such a call came to apart from them.
@@ -35,6 +36,7 @@ class ModelsyncError(Exception):
 
     code: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
+    details: tuple[str, ...] = ()
     model: str | None = None
     errors: "tuple[ModelsyncError, ...]" = ()
     report: object = None
@@ -56,6 +58,13 @@ class ModelsyncError(Exception):
         own.message = ": ".join(filter(None, (place, model, self.message)))
         own.args = (own.message, *self.args[1:])
         return own
+
+    def detailed(self, lines: Iterable[str]) -> "Self":
+        """Puts lines below the message, and gives the error back. A traceback shows them too."""
+        self.details = tuple(lines)
+        for line in self.details:
+            self.add_note(line)
+        return self
 
     def advise(self, hint: str) -> None:
         """Adds to the hint. A traceback shows it too."""

@@ -80,7 +80,7 @@ class Output:
         self.result(**fields, error=_error_value(error))
         if self.quiet < 2:
             for each in error.errors or (error,):
-                self._write(sys.stderr, error_lines(each.message, each.hint))
+                self._write(sys.stderr, error_lines(each.message, each.hint, each.details))
 
     def _write(self, stream: TextIO | None, lines: Iterable[str]) -> None:
         text = "".join(f"{line}\n" for line in lines)
@@ -150,14 +150,16 @@ def write_bytes(data: bytes) -> None:
 
 
 def _error_value(error: "ModelsyncError") -> dict[str, Any]:
-    return {"code": error.code, "message": error.message, "hint": error.hint}
+    value: dict[str, Any] = {"code": error.code, "message": error.message, "hint": error.hint}
+    return value | {"details": list(error.details)} if error.details else value
 
 
-def error_lines(message: str, hint: str | None) -> list[str]:
-    """`error: …`, then `hint: …`."""
+def error_lines(message: str, hint: str | None, details: Sequence[str] = ()) -> list[str]:
+    """`error: …`, the lines below it, then `hint: …`."""
     import click
 
     lines = [click.style("error", fg="red", bold=True) + f": {safe(message)}"]
+    lines += [f"   {safe(line)}" for line in details]
     if hint:
         lines.append(click.style("hint", fg="cyan", bold=True) + f": {safe(hint)}")
     return lines

@@ -4,6 +4,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -158,7 +159,7 @@ class _BlobFetcher:
                         wanted.key,
                         blocking=patient and not held and not missed,
                         cancel=self.context.cancel,
-                        on_wait=lambda wanted=wanted: self._tell(wanted, "waiting"),  # type: ignore[misc]
+                        on_wait=partial(self._wait, wanted, len(files)),
                     )
                 )
                 if hold is None:
@@ -175,6 +176,12 @@ class _BlobFetcher:
                 stack.close()
         lost, self.lost = self.lost, []
         return missed + lost
+
+    def _wait(self, wanted: WantedFile, others: int) -> None:
+        """Tells that another process is fetching what is wanted."""
+        self._tell(wanted, "waiting")
+        more = f" and {others - 1} more" if others > 1 else ""
+        self.context.warn(f"another process is fetching {wanted.label}{more}: waiting for it")
 
     def _try_places(self, held: "dict[str, tuple[WantedFile, Held, ExitStack]]") -> None:
         """Takes each file from the first place that gives it; the error of the last that was tried counts."""

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from modelsync.spec.names import printable
+
 if TYPE_CHECKING:
     from modelsync.spec.lock.model import LockedFile, LockedModel
 
@@ -181,6 +183,42 @@ def summary(steps: "Iterable[Step]") -> list[tuple[str, int | None]]:
         else:
             told.append((_together(group), sum(step.bytes for step in group) if sized else None))
     return told
+
+
+def lacking(steps: "Iterable[Step]", folder: str) -> str:
+    """What is not as the lock says, in a line: `2 models are not here, 1 is not in models/`.
+
+    Args:
+        steps: What there is to do; at least one step.
+        folder: What the project's folder is called.
+    """
+    steps = list(steps)
+    lost = {step.target for step in steps if step.verb in ("fetch", "adopt")}
+    models: dict[Verb, set[str]] = {}
+    for step in steps:
+        if step.model is not None:
+            shares = any(
+                file.sha256 in lost for file in step.model.files
+            )  # one step fetches what several models have
+            models.setdefault("fetch" if shares else step.verb, set()).add(step.model.title)
+    stray = sum(step.verb == "unlink" for step in steps)
+    told: set[str] = set()
+    words = []
+    states: tuple[tuple[tuple[Verb, ...], str], ...] = (
+        (("fetch", "adopt"), "not here"),
+        (("check",), "to be checked: files changed since they were stored"),
+        (("view",), "not ready to be used"),
+        (("link",), f"not in {printable(folder)}"),
+    )
+    for verbs, state in states:
+        titles = {title for verb in verbs for title in models.get(verb, ())} - told
+        told |= titles
+        if titles:
+            noun = "" if words else " model" if len(titles) == 1 else " models"
+            words.append(f"{len(titles)}{noun} {'is' if len(titles) == 1 else 'are'} {state}")
+    if stray:
+        words.append(f"{stray} {'file is' if stray == 1 else 'files are'} not wanted any more")
+    return ", ".join(words)
 
 
 def _together(steps: "Sequence[Step]") -> str:

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import DiskFullError, DriftError, ModelsyncError, StaleLockError, UsageError
+from modelsync.errors import DiskFullError, ModelsyncError, StaleLockError, UsageError
 from modelsync.fit import variants
 from modelsync.install import plan
 from modelsync.install.plan import Here, Plan, Step
@@ -63,7 +63,7 @@ def prepare(context: Context, project: LoadedProject, options: SyncOptions, fail
         current = lookup.require_lock(project, current)
     elif upgrade.wanted or not (fresh := freshness.compare(project.manifest, current)).fresh:
         if options.check:
-            raise DriftError("; ".join(fresh.reasons), hint="run `modelsync sync`")
+            raise lookup.drifted(project, fresh)
         if options.locked or (project.package and not upgrade.wanted):
             lookup.require_fresh(project, fresh)
         from modelsync.ops import lock

@@ -40,12 +40,13 @@ def reconcile(
     exact = options.exact and options.directory is None
     left = left_behind(context, project, target) if exact and not failures else ()
     todo, steps = steps, Plan((*steps.steps, *stale_links.steps(left, project.root)))
-    if options.check and steps.steps:
-        raise DriftError(
-            "not as the lock says: " + "; ".join(words for words, _ in plan.summary(steps.steps)),
-            hint="run `modelsync sync`",
-        )
     done = SyncReport(changes, steps.steps, notes=notes, lock_written=False)
+    if options.check and steps.steps:
+        drift = DriftError(
+            plan.lacking(steps.steps, _folder_name(target, project)), hint="run `modelsync sync`"
+        )
+        drift.report = done
+        raise drift
     if not options.writes:
         failures.raise_first(done)
         return done
@@ -106,6 +107,14 @@ def reconcile(
         done = _given(context, [model for model in models if model.name not in lost], done)
     failures.raise_first(done)
     return done
+
+
+def _folder_name(target: Target | None, project: Project) -> str:
+    """The project's folder for people: `models/`."""
+    if target is None:
+        return "the project's folder"
+    inside = target.folder.is_relative_to(project.root)
+    return f"{target.folder.relative_to(project.root) if inside else target.folder}/"
 
 
 def _check_shown(

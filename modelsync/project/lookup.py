@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from modelsync.errors import StaleLockError
+from modelsync.errors import DriftError, StaleLockError
 from modelsync.project import freshness
 from modelsync.project.freshness import Freshness
 from modelsync.project.project import Project
 from modelsync.spec.lock.model import Lock, LockedModel
 from modelsync.spec.manifest.model import Entry, Manifest
-
-SHOWN = 3  # reasons that an error names
 
 
 class LockedEntry(NamedTuple):
@@ -80,6 +78,20 @@ def answered(project: Project, manifest: Manifest, lock: Lock | None, entry: Ent
     return LockedEntry(manifest, lock, entry, model)
 
 
+def drifted(project: Project, fresh: Freshness) -> DriftError:
+    """The error of a check that found a lock which does not answer the manifest."""
+    message, details = _told(project, fresh.reasons)
+    return DriftError(message, hint="run `modelsync sync`").detailed(details)
+
+
 def _stale(project: Project, reasons: Sequence[str], hint: str) -> StaleLockError:
-    more = f"; and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
-    return StaleLockError(f"{project.lock_path.name} is stale: {'; '.join(reasons[:SHOWN])}{more}", hint=hint)
+    message, details = _told(project, reasons)
+    return StaleLockError(message, hint=hint).detailed(details)
+
+
+def _told(project: Project, reasons: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """Why a lock is stale: the message, and what belongs below it; one reason alone is in the message."""
+    stale = f"{project.lock_path.name} is stale"
+    if len(reasons) == 1:
+        return f"{stale}: {reasons[0]}", ()
+    return f"{stale}: {len(reasons)} models differ from {project.manifest_path.name}", reasons

@@ -311,7 +311,7 @@ def test_the_states_of_a_project(cli: Cli) -> None:
     """Not locked and stale are wrong, not synced is a warning, and a bad manifest is told with its line."""
     assert look(cli, status=1)["lock"]["text"] == "there is no models.lock"
     cli("lock")
-    assert look(cli)["models here"]["text"] == "0 of 1; missing: tiny"
+    assert look(cli)["models here"]["text"] == "0 of 1; not as the lock says: tiny"
     cli.write(f'[models]\ntiny = "hf:{REPO}:Q8_0"\n')
     assert "is stale" in look(cli, status=1)["lock"]["text"]
     cli.write("[models]\ntiny = 5\n")

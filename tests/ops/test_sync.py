@@ -8,10 +8,12 @@ import pytest
 from modelsync.context import CallOptions, Context
 from modelsync.errors import (
     DriftError,
+    ModelsyncError,
     OfflineError,
     StaleLockError,
     UsageError,
 )
+from modelsync.install.report import SyncReport
 from modelsync.ops import sync
 from modelsync.store import blobs
 from tests.support.content import gguf, sha256
@@ -84,12 +86,39 @@ def test_check_changes_nothing_and_says_what_differs(
     sync.sync(context, project)
     sync.sync(context, project, sync_options(check=True))
     (place.folder / "models/tiny/tiny-Q4_K_M.gguf").unlink()
-    with pytest.raises(DriftError, match=r"link tiny/tiny-Q4_K_M\.gguf"):
+    with pytest.raises(DriftError) as drift:
         sync.sync(context, project, sync_options(check=True))
+    assert drift.value.message == "1 model is not in models/"
+    assert steps(drift.value) == [("link", "tiny/tiny-Q4_K_M.gguf")]
     shutil.rmtree(store_root)
-    with pytest.raises(DriftError, match=r"fetch tiny: tiny-Q4_K_M\.gguf"):
+    with pytest.raises(DriftError) as drift:
         sync.sync(context, project, sync_options(check=True))
+    assert drift.value.message == "1 model is not here"
+    assert steps(drift.value)[0] == ("fetch", sha256(gguf("q4")))
     assert not store_root.exists()
+
+
+def steps(error: ModelsyncError) -> list[tuple[str, str]]:
+    """The plan that an error has: what there is to do."""
+    assert isinstance(error.report, SyncReport)
+    return [(step.verb, step.target) for step in error.report.plan.steps]
+
+
+def test_what_makes_a_lock_stale_is_told_line_by_line(place: Place, context: Context) -> None:
+    """However many models differ, the message stays short; all of them are below it, in a traceback too."""
+    place.write(MANIFEST)
+    sync.sync(context, place.project)
+    names = [f"model-{number}" for number in range(40)]
+    project = place.write("[models]\n" + "".join(f'{name} = "hf:{REPO}:Q8_0"\n' for name in names))
+    for options in (sync_options(check=True), sync_options(locked=True)):
+        with pytest.raises(ModelsyncError) as stale:
+            sync.sync(context, project, options)
+        assert stale.value.message == "models.lock is stale: 41 models differ from models.toml"
+        assert stale.value.details == (
+            *(f"{name} is not in the lock" for name in names),
+            "tiny is no longer in the manifest",
+        )
+        assert set(stale.value.details) <= set(stale.value.__notes__)
 
 
 def test_a_dry_run_is_a_plan(place: Place, context: Context, store_root: Path) -> None:

@@ -13,6 +13,7 @@ from modelsync.errors import ModelsyncError
 from modelsync.spec.lock.keys import short
 
 if TYPE_CHECKING:
+    from modelsync.ops.listing import ModelStatus
     from modelsync.ops.outdated import OutdatedModel
 
 
@@ -26,7 +27,17 @@ if TYPE_CHECKING:
     ),
 )
 def list_(invocation: Invocation) -> None:
-    """Show what the manifest wants, what the lock says of it, and what is on this machine."""
+    """Show what the manifest wants, what the lock says of it, and what is on this machine.
+
+    \b
+    here         as the lock says; a percentage: a sync broke off, and the next goes on from there
+    missing      not on this machine
+    not linked   on this machine, and not in the project's folder
+    old          the project's folder has what an earlier lock said
+    damaged      found so: `modelsync sync` mends it
+    stale        the manifest asks for something else than the lock has
+    unlocked     the lock does not have it yet
+    """
     from modelsync.ops import listing
 
     project = invocation.project()
@@ -46,7 +57,7 @@ def list_(invocation: Invocation) -> None:
                 "" if row.size is None else units.size(row.size),
                 short(row.revision),
                 ",".join(row.groups),
-                row.state,
+                _state(row),
                 row.uri if wide else "",
                 str(row.path or "") if wide else "",
             )
@@ -68,10 +79,18 @@ def list_(invocation: Invocation) -> None:
                 "state": row.state,
                 "path": None if row.path is None else str(row.path),
                 "files": row.files,
+                "bytes_here": row.arrived,
             }
             for row in rows
         ]
     )
+
+
+def _state(row: "ModelStatus") -> str:
+    """The state in a word; of a model that is here in part, how much of it."""
+    if row.state == "partial" and row.size and row.arrived is not None:
+        return f"{100 * row.arrived // row.size} %"
+    return {"unlinked": "not linked"}.get(row.state, row.state)
 
 
 @command(

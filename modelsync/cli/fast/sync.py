@@ -27,7 +27,8 @@ def perform(
             done = sync.sync(context, project, options)
     except ModelsyncError as error:
         if error.report is not None:
-            tell(invocation, cast("SyncReport", error.report), dry_run=options.dry_run, failed=True)
+            planned = options.dry_run or options.check
+            tell(invocation, cast("SyncReport", error.report), dry_run=planned, failed=True)
         raise
     tell(invocation, done, dry_run=options.dry_run)
 
@@ -63,11 +64,9 @@ def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False, f
 
     changes = report.changed(done.changes)
     output.words(*report.change_lines(changes))
-    if failed and not changes:
-        pass
-    elif dry_run:
+    if dry_run and done.steps:
         output.words(*report.plan_lines(done.plan), f"would fetch {units.size(done.plan.bytes_to_fetch)}")
-    else:
+    elif changes or not failed:
         output.words(report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds))
         output.words(*report.given_lines(done.given))
     fields = {

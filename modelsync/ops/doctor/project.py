@@ -79,7 +79,10 @@ def project(context: Context, project: LoadedProject, manifest: Manifest) -> Ite
     if missing := sorted(names - here):
         shown = printable(", ".join(missing[:5])) + (", …" if len(missing) > 5 else "")
         yield Finding(
-            "models here", f"{len(here)} of {len(names)}; missing: {shown}", "warning", "`modelsync sync`"
+            "models here",
+            f"{len(here)} of {len(names)}; not as the lock says: {shown}",
+            "warning",
+            "`modelsync sync`",
         )
     elif names:
         yield Finding("models here", "all" if len(names) > 1 else "yes")
