@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import OFFLINE_HINT, Context
-from modelsync.errors import CancelledError, ModelsyncError, NotSyncedError, OfflineError, StoreError
+from modelsync.errors import (
+    CancelledError,
+    ModelsyncError,
+    NetworkError,
+    NotSyncedError,
+    OfflineError,
+    StoreError,
+)
 from modelsync.fetch import disk_space
 from modelsync.fetch.file_check import check_file, claim_of
 from modelsync.fetch.order import places
@@ -280,9 +287,18 @@ class _BlobFetcher:
     def _failed(self, wanted: WantedFile, hold: "Held", error: ModelsyncError) -> None:
         """Notes an error, unless another process has taken the file over: it is waited for."""
         if isinstance(error, CancelledError) or hold.claim.touch():
+            self._tell_kept(error, hold.folder)
             self.errors.append((wanted, error))
         else:
             self.lost.append(wanted)
+
+    def _tell_kept(self, error: ModelsyncError, folder: Path) -> None:
+        """Tells how much of a file has arrived, where the network broke off: the next run goes on from there."""
+        from modelsync.sizes import size
+        from modelsync.transfer.received import received
+
+        if isinstance(error, NetworkError) and (count := received(folder)):
+            error.advise(f"{size(count)} are kept; run it again")
 
     def _doubt(self, wanted: WantedFile, others: Iterable[Path]) -> None:
         """Marks blobs that gave wrong bytes as possibly damaged, except the one that was just replaced."""

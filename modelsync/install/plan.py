@@ -203,7 +203,7 @@ def lacking(steps: "Iterable[Step]", folder: str) -> str:
             models.setdefault("fetch" if shares else step.verb, set()).add(step.model.title)
     stray = sum(step.verb == "unlink" for step in steps)
     told: set[str] = set()
-    words = []
+    words: list[str] = []
     states: tuple[tuple[tuple[Verb, ...], str], ...] = (
         (("fetch", "adopt"), "not here"),
         (("check",), "to be checked: files changed since they were stored"),

@@ -17,6 +17,8 @@ from modelsync.spec.names import listed, nearest, printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+# What names a hub, the first that is there.
+_SETTINGS = "--endpoint, MODEL_ENDPOINT, HF_ENDPOINT or `endpoint` in the manifest"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _BAD_CREDENTIALS = re.compile(
     r"invalid (credentials|(user )?(access )?token)|token .*(expired|revoked)", re.IGNORECASE
@@ -84,7 +86,7 @@ def explain(
     if status in (404, 410):
         return NotFoundError(
             f"{_host(endpoint)} has no repo {repo}, or is not a model hub",
-            hint=f"look for {page}; the hub is set by HF_ENDPOINT or `endpoint` in the manifest",
+            hint=f"look for {page}; the hub is set by {_SETTINGS}",
         )
     return error
 
@@ -93,7 +95,7 @@ def not_a_hub(endpoint: str, why: str) -> NetworkError:
     """The error for an endpoint whose answers are not a hub's."""
     return NetworkError(
         f"{_host(endpoint)} does not answer like a model hub: {why}",
-        hint="is that the right address? It is set by HF_ENDPOINT or `endpoint` in the manifest; "
+        hint=f"is that the right address? It is set by {_SETTINGS}; "
         "a proxy's login page answers like this too",
     )
 
@@ -109,7 +111,7 @@ def disabled(endpoint: str, repo: str) -> NotFoundError:
 def _unreachable(error: ModelsyncError, endpoint: str) -> ModelsyncError:
     """Adds to a connection error which setting names the hub, if it is not the default."""
     if isinstance(error, NetworkError) and endpoint != DEFAULT_ENDPOINT:
-        setting = f"the hub {_host(endpoint)} is set by HF_ENDPOINT or `endpoint` in the manifest"
+        setting = f"the hub {_host(endpoint)} is set by {_SETTINGS}"
         error.advise(setting)
     return error
 

@@ -15,6 +15,11 @@ _OLLAMA = "registry.ollama.ai"
 WELL_KNOWN = {"docker": (DOCKER_HUB, "ai"), "ollama": (_OLLAMA, "library")}
 _HUB_REGISTRIES = frozenset({"hf.co", "huggingface.co", "registry.hf.co"})
 _HOST_PARTS = {"docker": 1, "ollama": 2}  # slashes from which on a name may begin with a registry
+# What is offered where a text is no URI.
+FORMS = (
+    "a model URI is hf:user/model[:QUANT][#REVISION], hf:user/model/FILE[#REVISION], https://…/FILE, file:PATH, "
+    "oci://registry/repo[:tag], docker:NAME or ollama:NAME"
+)
 OTHER_PAGES = frozenset(
     {"api", "blog", "collections", "datasets", "docs", "organizations", "papers", "spaces"}
 )
@@ -248,8 +253,7 @@ def error(text: str, what: str, *, near: str | None = None) -> UriError:
     suggestion = f"; did you mean {_shown(near)}?" if near is not None else ""
     return UriError(
         f"`{_shown(text)}` {what}{suggestion}",
-        hint="a model URI is hf:user/model[:QUANT], hf:user/model/file.gguf, https://…, file:PATH, "
-        "oci://registry/repo[:tag], docker:NAME or ollama:NAME",
+        hint=FORMS,
     )
 
 

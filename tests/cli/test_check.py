@@ -116,3 +116,35 @@ def test_a_sync_that_waits_for_another_says_so_at_once(cli: Cli, store_root: Pat
         "warning: another process is fetching tiny: tiny-Q4_K_M.gguf: waiting for it\n"
     )
     assert " + tiny" in said[0].err
+
+
+def test_a_quiet_verify_shows_what_is_wrong_alone(synced: Cli, store_root: Path) -> None:
+    """Nothing where all is well; the damaged file where one is; all of them without `-q`, and for programs."""
+    done = synced("-q", "verify")
+    assert (done.out, done.err) == ("", "")
+    assert synced("verify", "-q", "--full").out == ""
+    synced.write(f'{LINKED}other = "hf:{REPO}:Q8_0"\n')
+    synced("-q", "sync")
+    (blob,) = (store_root / "blobs-v1").glob(f"*/{sha256(gguf('q4'))}")
+    blob.chmod(0o644)
+    blob.write_bytes(gguf("rotten"))
+    bad = synced("-q", "verify", status=1)
+    assert [line.split()[0] for line in bad.out.splitlines()] == ["NAME", "tiny"]
+    assert bad.err.startswith("error: 1 file is damaged\n")
+    assert len(synced("verify", status=1).out.splitlines()) == 3
+    assert len(synced("-q", "verify", "--format", "json", status=1).json["rows"]) == 2
+
+
+def test_an_endpoint_that_fails_is_blamed_by_the_flag_that_named_it(cli: Cli) -> None:
+    """First of what may name a hub."""
+    done = cli("lock", "--endpoint", "http://127.0.0.1:9", status=3)
+    assert "127.0.0.1:9 is set by --endpoint, " in done.err
+
+
+def test_a_word_that_is_no_uri_is_told_what_is_taken(cli: Cli) -> None:
+    """Forms that this version reads, with a revision; none that it refuses."""
+    hint = cli("inspect", "hf:nothing", status=2).err.partition("\nhint: ")[2]
+    assert "[#REVISION]" in hint
+    for form in ("hf:user/model:Q4_K_M#main", "hf:user/model/file.gguf#main", "https://files.example/x.gguf"):
+        assert "is no" not in cli("add", "x", form, "--frozen").err
+        cli("remove", "x", "--frozen")

@@ -9,13 +9,15 @@ from modelsync.context import CallOptions, Context
 from modelsync.errors import (
     DriftError,
     ModelsyncError,
+    NetworkError,
     OfflineError,
     StaleLockError,
     UsageError,
 )
 from modelsync.install.report import SyncReport
-from modelsync.ops import sync
+from modelsync.ops import lock, sync
 from modelsync.store import blobs
+from tests.hub.faults import Cut, Drop
 from tests.support.content import gguf, sha256
 from tests.support.project import LINKED, MANIFEST, REPO, Opened, Place, actions, sync_options
 
@@ -119,6 +121,26 @@ def test_what_makes_a_lock_stale_is_told_line_by_line(place: Place, context: Con
             "tiny is no longer in the manifest",
         )
         assert set(stale.value.details) <= set(stale.value.__notes__)
+
+
+def test_a_server_that_breaks_off_is_told_with_what_is_kept(place: Place, opened: Opened) -> None:
+    """How much has arrived, and that the same command goes on from there; nothing is said where nothing came."""
+    data = gguf("long", 300_000)
+    place.repo.commit({"tiny-Q4_K_M.gguf": data})
+    project = place.write(MANIFEST)
+    lock.lock(opened(), project)
+    place.hub.misbehave(Drop(), where="cdn", times=None)
+    with pytest.raises(NetworkError) as broken:
+        sync.sync(opened(), project)
+    assert "are kept" not in str(broken.value.hint)
+    place.hub.behave()
+    place.hub.misbehave(Cut(100_000), where="cdn")
+    place.hub.misbehave(Drop(), where="cdn", times=None, skip=1)
+    with pytest.raises(NetworkError) as broken:
+        sync.sync(opened(), project)
+    assert str(broken.value.hint).endswith("97.7 KiB are kept; run it again")
+    place.hub.behave()
+    assert sync.sync(opened(), project).bytes_fetched == 200_000
 
 
 def test_a_dry_run_is_a_plan(place: Place, context: Context, store_root: Path) -> None:

@@ -119,6 +119,7 @@ PARTS = (
     ("compute", "▒", "magenta"),
     ("other", "░", "yellow"),
 )
+SCORE = "score: 0 to 100, to compare by; `modelsync help estimate` says what it counts"
 SOURCES = {"llama.cpp": "llama.cpp's own numbers", "formula": "computed by formulas"}
 
 
@@ -173,6 +174,7 @@ def _report(found: "Estimation") -> Iterator[str]:
         yield f"    {_needs(best.outcome.estimate)}, with {_settings(best)}"
     yield ""
     yield from (f"  {line}" for line in _compared(found))
+    yield f"  {SCORE}"
     yield ""
     yield f"  {SOURCES[estimate.source]}, for {estimate.settings.profile}"
     for title, uses in _drawn(found):
@@ -301,6 +303,7 @@ def _table(found: "Quants") -> Iterator[str]:
     if len(contexts) == 1:
         yield f"with a context of {contexts.pop():,} tokens:"
     yield from titled(["quant", "size", "needs", "max context", "score", "verdict"], rows, right=[1, 2, 3, 4])
+    yield SCORE
     if found.best is not None:
         on_gpus = found.best.estimate.gpu_layers == found.best.estimate.layers
         which = "the largest that is all on the GPU" if on_gpus else "the largest that fits"

@@ -40,7 +40,7 @@ def perform(
 
             rows = verify.verify(context, project, selection, full=full)
             failed, totals = complaint(rows), {}
-    output.lines(_lines(rows))
+    output.lines(_lines(rows if not output.quiet else [row for row in rows if row.status in WRONG]))
     values = [_value(row) for row in rows]
     if failed is not None:
         output.error(failed, rows=values, **totals)
@@ -67,6 +67,9 @@ def _totals(done: "Repaired") -> dict[str, Any]:
         "brought": report.brought_values(done.brought),
         "sources": report.source_values(done.brought),
     }
+
+
+WRONG = ("damaged", "missing")
 
 
 def complaint(rows: "Sequence[VerifiedFile]") -> ModelsyncError | None:
@@ -129,6 +132,8 @@ def _together(rows: "Sequence[VerifiedFile]") -> list[_Shown]:
 
 
 def _lines(rows: "Sequence[VerifiedFile]") -> list[str]:
+    if not rows:
+        return []
     titles = ["name", "variant", "file", "size", "status", "damaged"]
     return titled(
         titles,
