@@ -47,6 +47,8 @@ def refusal(answer: FinalAnswer, credentials: Credentials, data: bytes = b"") ->
     hint = _HINTS.get(answer.status)
     if registry and answer.status in {401, 403}:
         hint = login_hint(answer.origin.authority)
+    if registry and answer.status == 429:
+        hint = _limit_hint(answer)
     hub = str(answer.origin) if (code and not registry) or _HUB_PATH.search(answer.url) else None
     if answer.redirected and hub is None and answer.status in {401, 403}:
         hint = "the address that the hub redirected to may have expired: try again"
@@ -60,6 +62,13 @@ def refusal(answer: FinalAnswer, credentials: Credentials, data: bytes = b"") ->
         error_message=words,
         hint=hint,
     )
+
+
+def _limit_hint(answer: FinalAnswer) -> str:
+    """What helps where a registry counts pulls. Docker Hub says how many it allows: `100;w=21600`."""
+    said = re.fullmatch(r"(?a)([0-9]{1,9});w=([0-9]{1,9})", answer.headers.get("ratelimit-limit", ""))
+    count = f"it allows {said[1]} pulls in {int(said[2]) / 3600:g} hours; " if said else ""
+    return f"{count}with a login it may allow more ({login_hint(answer.origin.authority)}); a mirror needs no pull"
 
 
 def _phrase(status: int) -> str:

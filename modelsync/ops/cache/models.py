@@ -172,6 +172,8 @@ def _repo(uri: str) -> str | None:
 
     with suppress(ModelsyncError):
         asked = uris.parse(uri).uri
+        if isinstance(asked, uris.OciUri):
+            return f"{asked.registry}/{asked.repository}"
         return asked.repo if isinstance(asked, uris.HfUri) else None
     return None
 

@@ -128,6 +128,14 @@ def _of_uri(found: StoredModels, word: str, _: Path | None) -> frozenset[str]:
         if isinstance(asked.uri, uris.HfUri):
             return _of_hub(found, asked.uri)
         address = str(asked.uri)
+        if isinstance(asked.uri, uris.OciUri):
+            return frozenset(
+                file.sha256
+                for models in found.locks.values()
+                for model in models
+                if model.request.get("uri") == address
+                for file in model.files
+            )
         return frozenset(digest for digest, file in found.known.items() if file.url == address)
     return frozenset()
 
