@@ -22,7 +22,7 @@ from modelsync.net.drain import finish
 from modelsync.net.headers import header_fault
 from modelsync.net.host_limits import retry_after
 from modelsync.net.logins import Login
-from modelsync.net.origin import Origin, is_safe, of, public_url
+from modelsync.net.origin import Origin, is_local, is_safe, of, public_url
 from modelsync.net.retry import FinalNetworkError
 from modelsync.net.transport import PUBLIC, PUBLIC_ONLY
 from modelsync.spec.uri_forms import DOCKER_HUB, DOCKER_HUB_NAMES
@@ -57,12 +57,13 @@ class _Area(NamedTuple):
 class _Grant(NamedTuple):
     """What a registry was last satisfied with, or may be. Its repr shows no secret.
 
-    `renew_at` is by `time.monotonic`; None: it does not expire.
+    `renew_at` is by `time.monotonic`; None: it does not expire. `public`: the registry is one of the open Internet.
     """
 
     authorization: str
     challenge: BearerChallenge | None = None
     renew_at: float | None = None
+    public: bool = False
 
     def __repr__(self) -> str:
         return f"<grant for {self.challenge}>"
@@ -96,8 +97,7 @@ class Tokens:
             with self._lock(area):
                 grant = self._grants.get(area) or grant
                 if _stale(grant) and grant.challenge is not None:
-                    public = bool(request.extensions.get(PUBLIC_ONLY))
-                    grant = (yield from self._ask(area, grant.challenge, public=public)) or grant
+                    grant = (yield from self._ask(area, grant.challenge, public=grant.public)) or grant
                     self._grants[area] = grant
         request.headers["Authorization"] = grant.authorization
 
@@ -177,8 +177,8 @@ class Tokens:
         """
         login = self._login(area)
         if login is not None and login.bearer:
-            return _Grant(f"Bearer {login.bearer}", challenge)
-        realm = _checked_realm(area.origin, challenge.realm)
+            return _Grant(f"Bearer {login.bearer}", challenge, public=public)
+        realm = _checked_realm(area.origin, challenge.realm, public=public)
         if not is_safe(realm):
             login = None
         extensions = {PUBLIC_ONLY: public and realm != area.origin}
@@ -190,7 +190,7 @@ class Tokens:
                 break
         if status != 200:
             raise self._refused(area, challenge, login, status, headers)
-        return self._granted(challenge, data)
+        return self._granted(challenge, data)._replace(public=public)
 
     def _requests(
         self, challenge: BearerChallenge, login: Login | None, extensions: Mapping[str, object]
@@ -308,11 +308,12 @@ def _basic(login: Login) -> str:
     return "Basic " + base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
 
 
-def _checked_realm(origin: Origin, realm: str) -> Origin:
+def _checked_realm(origin: Origin, realm: str, *, public: bool) -> Origin:
     """The origin of a realm that may be asked.
 
     Raises:
-        RefusedError: it is no address, or plain http elsewhere than on loopback or at the registry itself.
+        RefusedError: it is no address, plain http elsewhere than on loopback or at the registry itself, or an address
+            of this network while the registry is a public one.
     """
     try:
         there = of(realm)
@@ -320,6 +321,8 @@ def _checked_realm(origin: Origin, realm: str) -> Origin:
         raise RefusedError(
             f"{origin} asks for a token of `{public_url(realm)}`, which is no address"
         ) from None
+    if public and there != origin and is_local(there.host):
+        raise RefusedError(f"{origin} asks for a token of {public_url(realm)}, an address of this network")
     if is_safe(there) or there == origin:
         return there
     raise RefusedError(

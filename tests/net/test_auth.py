@@ -18,7 +18,7 @@ from tests.hub import Hub, Redirect
 from tests.hub.wire import Reply, Request, text
 from tests.support.servers import Proxy, answering
 from tests.support.strategies import ORIGINS
-from tests.support.token_server import PATH, OneLogin, registry
+from tests.support.token_server import BASIC, PATH, OneLogin, registry
 
 REALM = "https://auth.example/token"
 
@@ -252,6 +252,36 @@ def test_a_realm_over_plain_http_is_told_nothing(proxy: Proxy) -> None:
     ):
         client.get_json(server.url + PATH)
     assert proxy.asked == []
+
+
+@pytest.mark.parametrize("realm", ["http://127.0.0.1:{port}/token", "https://10.0.0.1/token"])
+def test_a_public_registry_sends_for_no_token_into_this_network(realm: str, proxy: Proxy) -> None:
+    """A realm that is an address of this machine or network is refused, and not asked: the registry is elsewhere."""
+    seen: list[str] = []
+
+    def serve(request: Request) -> Reply:
+        seen.append(request.path)
+        there = realm.format(port=server.port)
+        return text(401, "", {"WWW-Authenticate": f'Bearer realm="{there}",scope="repository:a/b:pull"'})
+
+    with answering(serve) as server:
+        host = f"registry.example:{server.port}"
+        with (
+            Client(logins=OneLogin(), insecure_hosts=frozenset({host}), timeout=0.5) as client,
+            pytest.raises(RefusedError, match="an address of this network"),
+        ):
+            client.get_json(f"http://{host}{PATH}")
+    assert seen == [PATH]
+    assert not [line for line in proxy.asked if "10.0.0.1" in line]
+
+
+def test_a_user_s_own_basic_header_is_a_login(hub: Hub) -> None:
+    """`headers` of the user's config for a registry's host get its token: docker's files are not needed."""
+    with answering(registry) as server:
+        origin = of(server.url)
+        rule = Rule(origin.host, origin.port, origin.scheme, {"Authorization": BASIC}, "config.toml")
+        with Client(credentials=Credentials([rule])) as client:
+            assert client.get_json(server.url + PATH).value == {"a": 1}
 
 
 def test_a_caller_s_own_header_comes_first(hub: Hub) -> None:
