@@ -300,6 +300,24 @@ def test_an_artifact_of_oras(config: str) -> None:
     assert found.notes == ("left out: a layer without a name",)
 
 
+def test_a_folder_of_oras_is_told_from_an_archive() -> None:
+    """By its annotation, else by its type, as oras-py has it; an archive by its name stays one."""
+    tar, unpack = "application/vnd.oci.image.layer.v1.tar+gzip", "io.deis.oras.content.unpack"
+    made = manifest(
+        EMPTY,
+        layer(tar, "a"),
+        layer(tar, "b.tar.gz"),
+        layer(tar, "c", annotations={unpack: "false"}),
+        layer(ANY, "d.tgz", annotations={unpack: "true"}),
+    )
+    assert {file.path: file.packed for file in contents(made).files} == {
+        "a": True,
+        "b.tar.gz": False,
+        "c": False,
+        "d.tgz": True,
+    }
+
+
 def test_an_artifact_without_names() -> None:
     """Nothing tells which file it is."""
     with pytest.raises(NotFoundError, match="no layer of this artifact has a name"):

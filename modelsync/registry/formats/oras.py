@@ -15,6 +15,7 @@ EMPTY = "application/vnd.oci.empty.v1+json"
 # Of an artifact without a configuration of its own: the second is of the time before OCI 1.1, and of oras-py.
 CONFIG_TYPES = (EMPTY, "application/vnd.unknown.config.v1+json")
 _UNPACK = "io.deis.oras.content.unpack"
+_FOLDER = "application/vnd.oci.image.layer.v1.tar+gzip"  # what oras-py calls a folder, and nothing else
 
 
 def read(layers: Sequence[Descriptor], config: Table, names: Names) -> Contents:  # noqa: ARG001
@@ -30,7 +31,7 @@ def read(layers: Sequence[Descriptor], config: Table, names: Names) -> Contents:
         if not layer.name:
             if layer.blob.media_type != EMPTY:
                 others.append("a layer without a name")
-        elif layer.annotations.get(_UNPACK) == "true":
+        elif _is_folder(layer):
             files.append(layer.packed(layer.name))
         else:
             files.append(layer.file(layer.name))
@@ -40,3 +41,11 @@ def read(layers: Sequence[Descriptor], config: Table, names: Names) -> Contents:
             hint="oras names files by the annotation org.opencontainers.image.title",
         )
     return Contents("oras", tuple(files), notes=left_out(others))
+
+
+def _is_folder(layer: Descriptor) -> bool:
+    """Whether a layer is a tar of a folder; an archive that is called so is a file."""
+    said = layer.annotations.get(_UNPACK)
+    if said is None:
+        return layer.blob.media_type == _FOLDER and not layer.name.lower().endswith((".gz", ".tgz"))
+    return said == "true"
