@@ -68,6 +68,7 @@ def bare(made: Place, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def check(made: Place, place: str) -> None:
     """Syncs as the lock says from one mirror alone, and looks at every file."""
+    lock = made.lock_text
     report = modelsync.sync(frozen=True, mirror_only=True, mirrors=[place], all_variants=True)
     assert {one.place for one in report.brought} == {place}
     assert {one.sha256 for one in report.brought} == {sha256(data) for data in FILES.values()}
@@ -89,6 +90,7 @@ def check(made: Place, place: str) -> None:
     assert made.hub.seen() == []
     again = modelsync.sync(frozen=True, mirror_only=True, mirrors=[place], all_variants=True)
     assert (again.brought, again.bytes_fetched) == ((), 0)
+    assert made.lock_text == lock
 
 
 @needs_registry
@@ -111,6 +113,9 @@ def test_everything_comes_from_nginx(
     with nginx(served, tmp_path / "nginx") as there:
         bare()
         check(made, there.url)
+        before = len(there.requests)
+        modelsync.sync(frozen=True, mirror_only=True, mirrors=[there.url], all_variants=True)
+        assert len(there.requests) == before  # with nothing to do, no mirror is asked
         assert {path.strip("/") for method, path, *_ in there.requests if method == "GET"} == {
             sha256(data) for data in FILES.values()
         }

@@ -193,17 +193,6 @@ class TestManifest:
         assert places_of(report) == [mirror.url]
         assert brought(place, "*Q4_K_M*") == 0
 
-    def test_gets_no_edited_lock_past_the_hub(self, place: Place, locked: Project, opened: Opened) -> None:
-        """A digest that the hub does not list is not asked of it, and so the sync fails."""
-        forged = gguf("evil", len(DATA) * 2)[: len(DATA)]
-        assert len(forged) == len(DATA)
-        lock = place.folder / "models.lock"
-        lock.write_text(lock.read_text().replace(sha256(DATA), sha256(forged)))
-        with web_mirror([forged]) as mirror:
-            with pytest.raises(ModelsyncError):
-                sync.sync(opened(), self.write(place, mirror.url), FROZEN)
-            assert mirror.asked == []
-
     def test_that_the_user_trusts_is_asked_at_once(
         self, place: Place, locked: Project, opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -221,6 +210,29 @@ class TestManifest:
         """A repository names no folder of this machine."""
         with pytest.raises(UsageError, match="no mirror that a manifest may name"):
             sync.sync(opened(), self.write(place, "file:///srv/models"), FROZEN)
+
+
+def test_a_mirror_of_the_manifest_gets_no_edited_lock_past_the_hub(
+    place: Place, locked: Project, opened: Opened
+) -> None:
+    """A digest that the hub does not list is not asked of it, and so the sync fails."""
+    forged = gguf("evil", len(DATA) * 2)[: len(DATA)]
+    assert len(forged) == len(DATA)
+    lock = place.folder / "models.lock"
+    lock.write_text(lock.read_text().replace(sha256(DATA), sha256(forged)))
+    with web_mirror([forged]) as mirror:
+        with pytest.raises(ModelsyncError):
+            sync.sync(opened(), TestManifest().write(place, mirror.url), FROZEN)
+        assert mirror.asked == []
+
+
+def test_a_mirror_over_plain_http_is_not_asked(locked: Project, opened: Opened) -> None:
+    """But on loopback, and where the user's config allows it: a word says why, and the origin gives the file."""
+    said: list[str] = []
+    report = synced(opened, locked, "http://models.example/{sha256}", warn=said.append)
+    assert places_of(report) == [None]
+    assert len(said) == 1
+    assert "plain http" in said[0]
 
 
 @pytest.mark.parametrize("way", ["variable", "config"])
@@ -351,6 +363,37 @@ class TestExport:
         done = mirror.write(opened(), project, Selection(), folder)
         assert done.removed == (sha256(DATA),)
         assert {path.name for path in folder.iterdir()} == {sha256(gguf("new")), "0" * 64, mirror.RECORD}
+
+    def test_one_that_breaks_off_leaves_nothing_half(
+        self, place: Place, opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each file appears whole or not at all; the next export does the rest."""
+        from modelsync.errors import StoreError
+        from modelsync.ops.export import mirror
+        from modelsync.store import atomic
+
+        folder = tmp_path / "served"
+        files = {f"part/{number}.json": b'{"n": %d}' % number for number in range(3)}
+        place.repo.commit(files)
+        project = place.write(f'[models.folder]\nuri = "hf:{REPO}"\ninclude = ["part/*"]\n')
+        sync.sync(opened(), project)
+        rename, done = atomic.rename, list[Path]()
+
+        def breaks(here: Path, there: Path) -> None:
+            if len(done) == 1 and there.name != mirror.RECORD:
+                raise OSError(28, "No space left on device")
+            if there.name != mirror.RECORD:
+                done.append(there)
+            rename(here, there)
+
+        monkeypatch.setattr(atomic, "rename", breaks)
+        with pytest.raises(StoreError, match="cannot write the mirror"):
+            mirror.write(opened(), project, Selection(), folder)
+        left = [path for path in folder.iterdir() if path.name != mirror.RECORD]
+        assert left == done
+        assert left[0].read_bytes() in files.values()
+        monkeypatch.setattr(atomic, "rename", rename)
+        assert len(mirror.write(opened(), place.project, Selection(), folder).put) == 2
 
     def test_two_projects_share_a_folder(self, place: Place, opened: Opened, tmp_path: Path) -> None:
         """What another lock needs is not removed."""
