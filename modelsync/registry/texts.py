@@ -22,7 +22,6 @@ _LICENSES = (  # as hubs name them; the first that the head of the text has
     ("apache-2.0", r"apache license,?\s+version 2\.0"),
     ("mit", r"(?:the )?mit license|permission is hereby granted, free of charge"),
     (r"llama\1", r"llama ([0-9](?:\.[0-9])?) community license"),
-    ("llama2", r"llama 2 community license"),
     ("gemma", r"gemma terms of use"),
     ("mpl-2.0", r"mozilla public license,?\s+version 2\.0"),
     ("agpl-3.0", r"gnu affero general public license\s+version 3"),
