@@ -3,7 +3,7 @@
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +27,7 @@ from modelsync.spec.names import printable
 from modelsync.store import blobs
 from modelsync.store.brought import Brought
 from modelsync.store.receipts import BlobOrigin
+from modelsync.store.small_blobs import SmallBlob, SmallBlobs
 
 if TYPE_CHECKING:
     from modelsync.sources.base import Found, FoundPiece
@@ -86,14 +87,15 @@ def fetch(
                 waiting.remove(wanted)
     linked = {each.key for each in waiting if not all(place.needs_room(each) for place in tried)}
     disk_space.require(context.store, (each for each in waiting if each.key not in linked), copies)
-    fetcher = _BlobFetcher(context, tried, on_read)
-    patient = False
-    while waiting:
-        batch, waiting = waiting[:BATCH], waiting[BATCH:]
-        # A process that waits for a lock holds no other: two processes never wait for each other.
-        missed = fetcher.fetch(batch, patient=patient)
-        waiting = missed + waiting
-        patient = bool(missed) and len(missed) == len(batch)
+    with SmallBlobs(context.store) as small:
+        fetcher = _BlobFetcher(context, tried, small, on_read)
+        patient = False
+        while waiting:
+            batch, waiting = waiting[:BATCH], waiting[BATCH:]
+            # A process that waits for a lock holds no other: two processes never wait for each other.
+            missed = fetcher.fetch(batch, patient=patient)
+            waiting = missed + waiting
+            patient = bool(missed) and len(missed) == len(batch)
     interrupted = next((error for _, error in fetcher.errors if isinstance(error, CancelledError)), None)
     if interrupted is not None and on_error is not None:
         raise interrupted
@@ -127,6 +129,16 @@ def _taken_notes(brought: Sequence[Brought]) -> tuple[str, ...]:
     )
 
 
+class _Arrival(NamedTuple):
+    """A file that has arrived, and the right to publish it."""
+
+    job: "Job"
+    fetched: "Fetched"
+    wanted: WantedFile
+    hold: "Held"
+    stack: ExitStack
+
+
 class _BlobFetcher:
     """Shared state of one call of `fetch`."""
 
@@ -134,10 +146,12 @@ class _BlobFetcher:
         self,
         context: Context,
         tried: Sequence[Place],
+        small: SmallBlobs,
         on_read: "Callable[[WantedFile, Fetched], None] | None",
     ) -> None:
         self.context = context
         self.places = tried
+        self.small = small
         self.on_read = on_read
         self.errors: list[tuple[WantedFile, ModelsyncError]] = []
         self.lost: list[WantedFile] = []  # another process took them over while this one was suspended
@@ -229,33 +243,26 @@ class _BlobFetcher:
             return passed
         keys = {id(job): key for key, job in jobs.items()}
 
-        def done(job: "Job", fetched: "Fetched") -> None:
-            key = keys[id(job)]
-            wanted, hold, stack = held[key]
-            try:
-                hold.confirm()
-                self._check(wanted, fetched)
-                if self.on_read is None:
-                    self._publish(wanted, fetched)
+        def done(arrived: "Sequence[tuple[Job, Fetched]]") -> None:
+            taken = [_Arrival(job, fetched, *held[keys[id(job)]]) for job, fetched in arrived]
+            errors = self._take(taken)
+            for one in taken:
+                wanted, fetched = one.wanted, one.fetched
+                if (error := errors.get(wanted.key)) is None:
+                    if one.job.folder != one.hold.folder:  # what the network had brought of it is not needed
+                        shutil.rmtree(one.hold.folder, ignore_errors=True)
+                    self._came(wanted, place.brought(wanted, fetched))
                 else:
-                    with self.lock:  # two of them may turn out to be the same file
-                        self.on_read(wanted, fetched)
-                        self._publish(wanted, fetched)
-                if job.folder != hold.folder:  # what the network had brought of it is not needed
-                    shutil.rmtree(hold.folder, ignore_errors=True)
-                self._came(wanted, place.brought(wanted, fetched))
-            except ModelsyncError as error:
-                self._failed(wanted, hold, error)
-            finally:
-                del held[key]
-                stack.close()
-            is_copy = job.segments[0].is_local
-            with self.lock:
-                self.fetched += 0 if is_copy else fetched.fetched
-                earlier = max(0, fetched.resumed - self.early.pop(key, 0))
-                self.reused += fetched.size if is_copy else earlier + fetched.reused
-            self.notes += filter(None, (fetched.note, place.note(wanted)))
-            self._doubt(wanted, fetched.doubtful)
+                    self._failed(wanted, one.hold, error)
+                del held[wanted.key]
+                one.stack.close()
+                is_copy = one.job.segments[0].is_local
+                with self.lock:
+                    self.fetched += 0 if is_copy else fetched.fetched
+                    earlier = max(0, fetched.resumed - self.early.pop(wanted.key, 0))
+                    self.reused += fetched.size if is_copy else earlier + fetched.reused
+                self.notes += filter(None, (fetched.note, place.note(wanted)))
+                self._doubt(wanted, fetched.doubtful)
 
         def failed(job: "Job", error: ModelsyncError, fetched: int) -> None:
             key = keys[id(job)]
@@ -315,26 +322,52 @@ class _BlobFetcher:
                     "checked before it is used again"
                 )
 
+    def _take(self, arrived: "Sequence[_Arrival]") -> dict[str, ModelsyncError]:
+        """Checks and publishes files; returns the errors, by key."""
+        errors: dict[str, ModelsyncError] = {}
+        with self.lock if self.on_read is not None else nullcontext():  # two may turn out to be the same file
+            ready = []
+            for one in arrived:
+                try:
+                    one.hold.confirm()
+                    self._check(one.wanted, one.fetched)
+                    if self.on_read is not None:
+                        self.on_read(one.wanted, one.fetched)
+                    ready.append(one)
+                except ModelsyncError as error:
+                    errors[one.wanted.key] = error
+            try:
+                self._publish(ready)
+            except ModelsyncError as error:
+                errors |= {one.wanted.key: error for one in ready}
+        return errors
+
     def _check(self, wanted: WantedFile, fetched: "Fetched") -> None:
         """Refuses what must not be published, wherever it came from and whatever a lock says; nothing of it stays."""
         try:
-            check_file(self.context, claim_of(wanted), fetched.path, wanted.allow_code)
+            data = fetched.path if fetched.data is None else fetched.data
+            check_file(self.context, claim_of(wanted), data, wanted.allow_code)
         except StoreError:
             raise
         except ModelsyncError:
             shutil.rmtree(fetched.path.parent, ignore_errors=True)
             raise
 
-    def _publish(self, wanted: WantedFile, fetched: "Fetched") -> None:
-        file = wanted.file
-        blobs.publish(
-            self.context.store,
-            fetched.path,
-            sha256=fetched.sha256,
-            blocks=fetched.blocks,
-            origin=BlobOrigin(file.path, file.repo, file.revision, file.url, _said(file, fetched)),
-            shared=fetched.shared,
-        )
+    def _publish(self, arrived: "Sequence[_Arrival]") -> None:
+        """Publishes files: each that is on the disk by itself, those in memory together."""
+        store, small = self.context.store, []
+        for one in arrived:
+            file, fetched = one.wanted.file, one.fetched
+            origin = BlobOrigin(file.path, file.repo, file.revision, file.url, _said(file, fetched))
+            sha256, blocks = fetched.sha256, fetched.blocks
+            if fetched.data is not None:
+                small.append(SmallBlob(sha256, fetched.data, blocks, origin))
+            else:
+                blobs.publish(
+                    store, fetched.path, sha256=sha256, blocks=blocks, origin=origin, shared=fetched.shared
+                )
+        if small:
+            self.small.publish(small)
 
     def _tell(
         self,

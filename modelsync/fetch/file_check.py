@@ -30,13 +30,13 @@ def permission_of(context: Context, allow_code: tuple[str, ...]) -> Permission:
     return Permission(lambda path: any_takes(allow_code, path), context.denies_code)
 
 
-def check_file(context: Context, claim: Claim, path: Path, allow_code: tuple[str, ...]) -> None:
+def check_file(context: Context, claim: Claim, data: Path | bytes, allow_code: tuple[str, ...]) -> None:
     """Refuses a file that is not what it should be, or can run code and is not permitted to.
 
     Args:
         context: What to work with.
         claim: What the file is to be.
-        path: Where it is.
+        data: Where it is, or its bytes.
         allow_code: Globs of files that may run code when they are loaded.
 
     Raises:
@@ -44,7 +44,7 @@ def check_file(context: Context, claim: Claim, path: Path, allow_code: tuple[str
         CodeRefusedError: it can run code, or cannot be looked into.
         StoreError: it cannot be read.
     """
-    found = objection(claim, content_of(path, claim.path), permission_of(context, allow_code))
+    found = objection(claim, content_of(data, claim.path), permission_of(context, allow_code))
     if found is not None:
         raise found
 
@@ -79,12 +79,15 @@ def check_blobs(
         raise combined(refused)
 
 
-def content_of(path: Path, name: str) -> Content:
-    """What a file of this machine is; `name` is its path in its repo.
+def content_of(path: Path | bytes, name: str) -> Content:
+    """What a file of this machine is, or some bytes are; `name` is its path in its repo.
 
     Raises:
         StoreError: it cannot be read.
     """
+    if isinstance(path, bytes):
+        data = path
+        return look(View(lambda start, end: data[start:end], len(data)), name)
     try:
         with path.open("rb", buffering=0) as file:
 

@@ -11,7 +11,7 @@ from modelsync.context import Context
 from modelsync.errors import CancelledError, ModelsyncError, StoreError
 from modelsync.fetch import by_digest
 from modelsync.fetch.by_digest import NetworkMirror
-from modelsync.fetch.places import LocalPlace, SourcePlace
+from modelsync.fetch.places import LocalPlace, SourcePlace, download
 from modelsync.fetch.wanted import WantedFile
 from modelsync.store.brought import Brought
 
@@ -114,7 +114,7 @@ class NetworkMirrorPlace:
             self._mirror.failed(job.label, error)
             failed(job, error, fetched)
 
-        self._context.downloader().run(jobs, done, lost)
+        download(self._context, jobs, done, lost)
 
     def brought(self, wanted: WantedFile, fetched: "Fetched") -> Brought:
         """The mirror."""

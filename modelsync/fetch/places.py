@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TAKEN_AT_ONCE = 4  # files of this machine: each keeps two threads busy
 
 
-Done: TypeAlias = "Callable[[Job, Fetched], None]"
+Done: TypeAlias = "Callable[[Sequence[tuple[Job, Fetched]]], None]"  # several small files come together
 Failed: TypeAlias = (
     "Callable[[Job, ModelsyncError, int], None]"  # with the bytes that were fetched in vain, or kept
 )
@@ -62,7 +62,13 @@ class Place(Protocol):
         """
 
     def carry_out(self, jobs: "Sequence[Job]", done: Done, failed: Failed) -> None:
-        """Does jobs that were made here; see `Downloader.run`. A job that is neither done nor failed goes on."""
+        """Does jobs that were made here; see `Downloader.run`. A job that is neither done nor failed goes on.
+
+        Args:
+            jobs: Which.
+            done: Called with those that are done, in any thread.
+            failed: Called for each that failed, likewise.
+        """
 
     def brought(self, wanted: WantedFile, fetched: "Fetched") -> Brought:
         """What is to be said of a file that came from here."""
@@ -163,7 +169,7 @@ class LocalPlace(ABC):
                 shutil.rmtree(job.folder, ignore_errors=True)
                 continue
             self._taken[taken.fetched.path] = candidate, taken.way
-            done(job, taken.fetched)
+            done([(job, taken.fetched)])
             return
 
 
@@ -223,7 +229,7 @@ class SourcePlace:
 
     def carry_out(self, jobs: "Sequence[Job]", done: Done, failed: Failed) -> None:
         """Downloads the files side by side."""
-        self._context.downloader().run(jobs, done, failed)
+        download(self._context, jobs, done, failed)
 
     def brought(self, wanted: WantedFile, fetched: "Fetched") -> Brought:
         """Its own source."""
@@ -293,6 +299,11 @@ class RequestedRevision:
             return None
         self._moved[wanted.key] = moved
         return self._source.job(wanted._replace(segments=moved.segments), folder)
+
+
+def download(context: Context, jobs: "Sequence[Job]", done: Done, failed: Failed) -> None:
+    """Downloads files side by side."""
+    context.downloader().run(jobs, lambda job, fetched: done([(job, fetched)]), failed, done)
 
 
 def _job(context: Context, wanted: WantedFile, folder: Path) -> "Job":

@@ -29,7 +29,7 @@ def check_git_ids(need: "WantedFile", fetched: "Fetched") -> None:
         HashMismatchError: they are not those of the commit.
     """
     parts: Sequence[LockedFile | Piece | FoundPiece] = need.file.pieces or (need.file,)  # type: ignore[assignment]
-    with fetched.path.open("rb") as file:
+    with fetched.open() as file:
         for part in parts:
             size = fetched.size if not need.file.pieces else part.size
             if size is None:

@@ -150,6 +150,28 @@ def put(store: Store, target: Path, data: bytes) -> None:
         _put(temporary(store), target, data)
 
 
+def begin(target: Path, data: bytes) -> bool:
+    """Writes a small file that nobody looks for yet, under its own name; says whether none was there.
+
+    A kill may leave half of it: as with `put`, the reader must notice.
+    """
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return begin(target, data)
+    try:
+        written = os.write(descriptor, data)
+    finally:
+        os.close(descriptor)
+    if written < len(data):
+        unlink(target)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+    return True
+
+
 def _put(temp: Path, target: Path, data: bytes) -> None:
     try:
         descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)

@@ -177,6 +177,12 @@ def write(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" =
     atomic.put(store, store.receipt_path(sha256), dumps(receipt, hashes))
 
 
+def begin(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" = None) -> None:
+    """Writes the receipt of a blob that is about to appear; one that is there already is replaced."""
+    if not atomic.begin(store.receipt_path(sha256), dumps(receipt, hashes)):
+        replace(store, sha256, receipt, hashes)
+
+
 def replace(store: Store, sha256: str, receipt: Receipt, hashes: "Blocks | None" = None) -> None:
     """Writes a receipt of a file that takes the place of what was there; what was bad stays known."""
     write(store, sha256, _with_bad(read(store.root, sha256), receipt), hashes)

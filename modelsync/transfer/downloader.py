@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelsync.errors import CancelledError, ModelsyncError
@@ -14,6 +15,7 @@ from modelsync.transfer.partial import data_path
 from modelsync.transfer.progress import Event, Listener
 from modelsync.transfer.rate_limit import RateLimit
 from modelsync.transfer.scheduler import Scheduler
+from modelsync.transfer.small_files import is_direct
 
 if TYPE_CHECKING:
     from modelsync.net.client import Client
@@ -59,6 +61,7 @@ class Downloader:
         jobs: Sequence[Job],
         on_done: Callable[[Job, Fetched], None],
         on_error: Callable[[Job, ModelsyncError, int], None],
+        on_small: Callable[[Sequence[tuple[Job, Fetched]]], None] | None = None,
     ) -> None:
         """Fetches all of `jobs`. When one fails, the others go on.
 
@@ -68,27 +71,34 @@ class Downloader:
                 move the file, and is responsible for syncing it. A `ModelsyncError` that it raises fails the job.
             on_error: Called in the same way for each failed job, with the bytes that were fetched for it. Its partial
                 is kept, unless it can never become the file.
+            on_small: Called in one thread with small files that are whole and verified, and in memory alone
+                (`Fetched.data`), as many as have arrived meanwhile. A `ModelsyncError` that it raises fails them all.
+                None: they come as all others do.
 
         Raises:
             DiskFullError: there is not enough room for all files; no request was made.
             CancelledError: `cancel` was set. What has arrived is kept.
             ValueError: a job contradicts itself.
         """
-        require_space(
-            (
-                job.folder,
-                max(0, sum(size or 0 for size in segment_sizes(job)) - allocated(data_path(job.folder))),
-            )
-            for job in jobs
-        )
+        direct: list[Job] = []
+        others: list[Job] = []
+        needs: list[tuple[Path, int]] = []
+        for job in jobs:
+            size, here = sum(size or 0 for size in segment_sizes(job)), allocated(data_path(job.folder))
+            needs.append((job.folder.parent, max(0, size - here)))
+            alone = on_small is not None and is_direct(job) and not job.folder.exists()
+            (direct if alone else others).append(job)
+        require_space(needs)
         scheduler = Scheduler(
             self._client,
-            jobs,
+            others,
+            direct,
             streams=self._streams,
             limit=self._limit,
             backoff=self._backoff,
             on_done=on_done,
             on_error=on_error,
+            on_small=on_small,
         )
         try:
             if self._listener is not None:

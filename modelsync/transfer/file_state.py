@@ -19,6 +19,7 @@ from modelsync.transfer.partial import Partial
 from modelsync.transfer.progress import Event, Phase
 from modelsync.transfer.ranges import Ranges
 from modelsync.transfer.responses import ByteSource, ChangedError, OtherSizeError, RangesRefusedError
+from modelsync.transfer.small_files import Attempt
 from modelsync.transfer.track import MANY, Claim, Track
 
 CROWDED = frozenset({429, 503})  # statuses of an overloaded server
@@ -89,11 +90,13 @@ class FileState:
         changed: Notified when any of this changes.
         prefix_digests: The digests of the first bytes, while its own thread waits and a stream may continue them.
         lent: Whether a stream does.
+        in_memory: Bytes that have arrived and are in memory alone.
+        attempt: What came of an earlier request for all of it, whose bytes are nowhere yet; or None.
     """
 
     partial: Partial
 
-    def __init__(self, job: Job, scheduler: SchedulerLike) -> None:
+    def __init__(self, job: Job, scheduler: SchedulerLike, attempt: Attempt | None = None) -> None:
         self.job = job
         self.scheduler = scheduler
         self.label = printable(job.label)
@@ -111,6 +114,8 @@ class FileState:
         self.changed = Condition(scheduler.lock)
         self.prefix_digests: Digests | None = None
         self.lent = False
+        self.in_memory = 0
+        self.attempt = attempt
 
     @property
     def over(self) -> bool:
@@ -125,7 +130,7 @@ class FileState:
     @property
     def here(self) -> int:
         """Bytes that have arrived, in this run and earlier ones."""
-        return sum(segment.track.done.covered for segment in self.segments)
+        return self.in_memory + sum(segment.track.done.covered for segment in self.segments)
 
     def prefix(self) -> tuple[int, bool]:
         """How many bytes there are from the start without a gap, and whether that is the whole file."""

@@ -132,19 +132,32 @@ class FileWorker:
                 (each.base + start, each.base + end) for each in segments for start, end in each.track.done
             )
             self._refetch.resumed = done.without(here.without(file.partial.ranges))
+            if file.attempt is not None and file.attempt.error is not None:
+                self._fail_first(file.attempt.error)
             if self._small and len(segments) == 1 and (self._sizes[0] or 0) <= OWN:
                 self._own = file.scheduler.claim(file)
             if self._own is None:
                 file.scheduler.offer(file)
         self._delta.start()
 
+    def _fail_first(self, error: ModelsyncError) -> None:
+        """Counts the error of the request that was made before, as one of a stream. Needs the lock."""
+        claimed = self._file.claim(time.monotonic(), 0.0, 1)
+        if claimed is not None:
+            self._file.release(*claimed, error)
+            if self._file.error is error:
+                self._job.failed(error)
+
     def _write_head(self) -> Ranges:
-        """Writes the job's `head` to the partial; returns which bytes are there then."""
+        """Writes the bytes that came before the file was opened to the partial; returns which are there then."""
         file, here = self._file, self._file.partial.ranges
-        head = self._job.head[: sum(size or 0 for size in self._sizes)]
+        head, server = self._job.head, "its source, with the header"
+        if file.attempt is not None:
+            head, server = file.attempt.data, file.attempt.server
+        head = head[: sum(size or 0 for size in self._sizes)]
         for start, end in here.within(0, len(head)).missing(len(head)):
             file.partial.write(head[start:end], start)
-            file.partial.record(start, end, "its source, with the header")
+            file.partial.record(start, end, server)
             file.fetched += end - start
             here = here.add(start, end)
         return here

@@ -1,9 +1,10 @@
 """The jobs and results of a transfer. Values only."""
 
+import io
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from modelsync.spec.blocks import Blocks
 from modelsync.spec.oci_url import is_packed
@@ -107,7 +108,7 @@ class Fetched(NamedTuple):
     """A file that has arrived whole and verified.
 
     Attributes:
-        path: The file, inside the job's folder. The receiver may move it.
+        path: The file, inside the job's folder. The receiver may move it. Nothing is there where `data` has the bytes.
         size: Bytes.
         sha256: Of the whole, 64 lower-case hex digits.
         blocks: The BLAKE3 of each of its blocks.
@@ -119,6 +120,7 @@ class Fetched(NamedTuple):
         note: What went wrong and was mended, in a sentence; or None.
         doubtful: The other files from which bytes were copied in this run, if any copied byte was wrong.
         shared: Whether the file is one more name of another program's: its bytes, mode and times are not to be changed.
+        data: The bytes of a small file, which are in memory alone; None: they are at `path`.
     """
 
     path: Path
@@ -133,6 +135,11 @@ class Fetched(NamedTuple):
     note: str | None = None
     doubtful: tuple[Path, ...] = ()
     shared: bool = False
+    data: bytes | None = None
+
+    def open(self) -> BinaryIO:
+        """Opens the bytes for reading."""
+        return self.path.open("rb") if self.data is None else io.BytesIO(self.data)
 
 
 def segment_sizes(job: Job) -> list[int | None]:

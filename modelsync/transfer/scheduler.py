@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from modelsync.errors import CancelledError, ModelsyncError
@@ -17,6 +18,8 @@ from modelsync.transfer.progress import Event
 from modelsync.transfer.rate_limit import RateLimit
 from modelsync.transfer.remote import RemoteSource
 from modelsync.transfer.responses import ByteSource
+from modelsync.transfer.small_files import Attempt, receive
+from modelsync.transfer.small_queue import SmallQueue
 from modelsync.transfer.stream import BUFFER, RangeDownload
 from modelsync.transfer.track import SMALLEST, Claim
 
@@ -47,12 +50,14 @@ class Scheduler:
         self,
         client: Callable[[], "Client"],
         jobs: Sequence[Job],
+        direct: Sequence[Job],
         *,
         streams: int,
         limit: RateLimit | None,
         backoff: Callable[[], Backoff],
         on_done: Callable[[Job, Fetched], None],
         on_error: Callable[[Job, ModelsyncError, int], None],
+        on_small: Callable[[Sequence[tuple[Job, Fetched]]], None] | None,
     ) -> None:
         self.lock = threading.Lock()
         self.streams = streams
@@ -69,6 +74,8 @@ class Scheduler:
         self._surplus = threading.Condition(self.lock)  # streams above the limit wait to be needed
         # The largest first: the small ones fill the time in which its last ranges arrive.
         self._waiting = deque(sorted(jobs, key=_largest_first))
+        self._small = SmallQueue(self, direct, on_small, on_error)
+        self._attempts: dict[int, Attempt] = {}  # by the id of the job: what came of small ones
         self._redirecting: dict[str, bool] = {}
         self._files: list[FileState] = []
         self._opening: set[FileState] = set()  # large ones of which nothing can be claimed yet
@@ -79,12 +86,12 @@ class Scheduler:
         self._busy = 0  # streams that have a claim
         self._received = 0  # bytes so far
         self._worked = 0.0  # seconds so far, over all streams
-        small = sum(_is_small(job) for job in jobs) if limit is None else 0
+        small = sum(_is_small(job) for job in (*jobs, *direct)) if limit is None else 0
         self._tuner = Tuner(streams, max(FIRST_STREAMS, small))
 
     def start(self) -> None:
         """Starts the streams, which open the files. The thread of a file that has ended opens the next small one."""
-        if not self._waiting:
+        if not (self._waiting or self._small):
             self.over.set()
             return
         with self.lock:
@@ -115,31 +122,30 @@ class Scheduler:
             self.stopped = True
             self._work.notify_all()
             self._surplus.notify_all()
+            self._small.stop()
             for file in self._files:
                 file.notify()
         # only streams start the threads of files: once those have ended, the list does not grow
         for thread in self._threads:
             thread.join()
-        self.incomplete = self.incomplete or bool(self._waiting)
+        self.incomplete = self.incomplete or bool(self._waiting or self._small)
 
     def source(self, segment: Segment) -> ByteSource:
         """The source of a segment's bytes."""
         if segment.url[:5].lower() == "file:":
             return LocalSource(segment.url)
-        source = RemoteSource(
-            self._client,
-            segment.url,
-            lambda: self.stopped,
-            self._limit,
-            self._redirecting,
-            unlabelled=True,
-        )
+        source = self._remote(segment.url)
         source.locate(likely=segment.redirects)
         return source
 
+    def _remote(self, url: str) -> RemoteSource:
+        return RemoteSource(
+            self._client, url, lambda: self.stopped, self._limit, self._redirecting, unlabelled=True
+        )
+
     def wake(self) -> None:
         """Wakes a free stream, if there may be work for it. Needs the lock."""
-        if self._offered or (self._waiting and self._room):
+        if self._offered or self._small.has_next or (self._waiting and self._room):
             self._work.notify()
 
     def offer(self, file: FileState) -> None:
@@ -174,7 +180,7 @@ class Scheduler:
         """Progress of the files that have changed since the last call; a file's first event says what it began with."""
         events = []
         with self.lock:
-            for file in (*self._ended, *(file for file in self._files if file.segments)):
+            for file in (*self._ended, *(file for file in self._files if file.segments or file.in_memory)):
                 event = file.event()
                 if event != file.last_event:
                     if event.phase != "waiting" and (
@@ -199,18 +205,18 @@ class Scheduler:
     def _stream(self, number: int) -> None:
         buffer = memoryview(bytearray(BUFFER))
         try:
-            while (work := self._next(number)) is not None:
-                file, segment, claim = work
-                RangeDownload(file, segment, claim, buffer).run()
-                with self.lock:
-                    self._busy -= 1
+            work = self._next(number)
+            while work is not None:
+                work(buffer)
+                work = self._next(number, was_busy=True)
         except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for the run
             self._fail(error)
 
-    def _next(self, number: int) -> tuple[FileState, OpenSegment, Claim] | None:
-        """Waits for the next claim of a free stream; None when no work is left."""
+    def _next(self, number: int, *, was_busy: bool = False) -> Callable[[memoryview], None] | None:
+        """Waits for the next work of a free stream, which is done with a buffer; None when none is left."""
         with self.lock:
-            while not self.stopped and (self._waiting or self._files):
+            self._busy -= was_busy
+            while not self.stopped and (self._waiting or self._small or self._files):
                 if number >= self._tuner.limit:
                     self._work.notify()
                     self._surplus.wait()
@@ -221,16 +227,24 @@ class Scheduler:
                     continue
                 large = sum(not (file.closed or _is_small(file.job)) for file in self._offered)
                 share = max(1, self._tuner.limit // max(1, large))
+                if (
+                    self._small.has_next
+                    and self._small.receiving < self._tuner.limit // 2
+                    and not self._opening
+                ):
+                    return self._take_small()
                 for file in self._offered:
                     claimed = file.claim(now, self._tuner.stream_rate, 1 if _is_small(file.job) else share)
                     if claimed is not None:
                         self._busy += 1
                         self._work.notify()
-                        return file, *claimed
+                        return partial(_download, file, *claimed)
                 if self._waiting and self._room:
                     self._spawn_for(self._open(self._waiting.popleft()))
                     while (small := self._open_small()) is not None:
                         self._spawn_for(small)
+                elif self._small.has_next and not self._opening:
+                    return self._take_small()
                 else:
                     self._work.wait(self._seconds_to_retry(now))
             return None
@@ -243,7 +257,7 @@ class Scheduler:
     # --- the files -----------------------------------------------------------------------------------
 
     def _open(self, job: Job) -> FileState:
-        file = FileState(job, self)
+        file = FileState(job, self, self._attempts.pop(id(job), None))
         self._files.append(file)
         if not _is_small(job):
             self._opening.add(file)
@@ -280,14 +294,18 @@ class Scheduler:
     def _finish(self, file: FileState) -> FileState | None:
         """Removes a file that has ended; returns the next one for its thread, or None."""
         with self.lock:
-            self._files.remove(file)
-            self._ended.append(file)
-            self.wake()
-            if not (self._files or self._waiting):
-                self.over.set()
-                self._work.notify_all()
-                self._surplus.notify_all()
+            self.end(file)
             return self._open_small()
+
+    def end(self, file: FileState) -> None:
+        """Removes a file that has ended. Needs the lock."""
+        self._files.remove(file)
+        self._ended.append(file)
+        self.wake()
+        if not (self._files or self._waiting or self._small):
+            self.over.set()
+            self._work.notify_all()
+            self._surplus.notify_all()
 
     def _run_file(self, file: FileState) -> None:
         try:
@@ -305,6 +323,45 @@ class Scheduler:
             file.phase = "failed"
             self._on_error(file.job, error, file.fetched)
 
+    # --- small files ---------------------------------------------------------------------------------
+
+    def _take_small(self) -> Callable[[memoryview], None]:
+        """Takes the next small file for a stream. Needs the lock."""
+        file = FileState(self._small.take(), self)
+        self._files.append(file)
+        self._busy += 1
+        self._work.notify()
+        return partial(self._receive, file)
+
+    def _receive(self, file: FileState, _: memoryview) -> None:
+        """Receives a small file into memory; what that does not settle, a thread of the file's own does."""
+        source = self._remote(file.job.segments[0].url)
+        came = receive(file.job, source, lambda: self.stopped, partial(self._count, file))
+        with self.lock:
+            if isinstance(came, Attempt):
+                self._small.left()
+                self._files.remove(file)
+                self._attempts[id(file.job)] = came
+                self._waiting.append(file.job)
+                self.wake()
+                return
+            self._small.arrived(file, came)
+            if not self._small.thread:
+                self._small.thread = True
+                self._spawn("small", self._hand_on)
+
+    def _hand_on(self) -> None:
+        try:
+            self._small.hand_on()
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for the run
+            self._fail(error)
+
+    def _count(self, file: FileState, count: int, worked: float) -> None:
+        with self.lock:
+            file.in_memory += count
+            file.fetched += count
+            self.received(count, worked)
+
     def _fail(self, error: BaseException) -> None:
         with self.lock:
             self.crash = self.crash or error
@@ -316,6 +373,10 @@ class Scheduler:
         thread = threading.Thread(target=target, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
+
+
+def _download(file: FileState, segment: OpenSegment, claim: Claim, buffer: memoryview) -> None:
+    RangeDownload(file, segment, claim, buffer).run()
 
 
 def _is_small(job: Job) -> bool:

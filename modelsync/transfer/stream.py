@@ -3,12 +3,12 @@
 import time
 
 from modelsync.errors import ModelsyncError, NetworkError
-from modelsync.gguf.magic import not_the_file
 from modelsync.spec.digest import etag as bare_etag
 from modelsync.system.disks import require_space
 from modelsync.transfer.digests import Digests
 from modelsync.transfer.file_state import FileState, OpenSegment
 from modelsync.transfer.least_rate import LeastRate
+from modelsync.transfer.other_size import no_file, other_size
 from modelsync.transfer.responses import (
     ChangedError,
     Expectation,
@@ -77,7 +77,7 @@ class RangeDownload:
                 with self._lock:
                     self._accept(response)
             except OtherSizeError as error:
-                raise self._instead(response) or error from None
+                raise no_file(self._file.label, response) or error from None
             if self._track.size not in (None, size):
                 self._file.partial.allocate(self._segment.base + (self._track.size or 0))
             self._copy_body(response)
@@ -97,7 +97,7 @@ class RangeDownload:
         version = validator_of(response)
         verdict = judge(response, Expectation(track.promised, track.size, track.digest, track.validator))
         if verdict == "other-size":
-            raise self._other_size(response.total)
+            raise other_size(file.label, track.promised, response.total)
         if verdict == "plain" or (verdict == "whole" and track.reserved and not track.ranged):
             raise RangesRefusedError(f"{file.label}: nothing proves that its ranges belong together")
         if verdict == "whole" and (track.ranged or len(track.active) > 1):
@@ -150,7 +150,7 @@ class RangeDownload:
                     least.count(count, response.waited, response.origin)
                 if limit is not None and position > limit:
                     filled = 0  # discards the rest: the body is not the promised file
-                    raise self._other_size(None)
+                    raise other_size(file.label, segment.track.promised, None)
                 if not started:
                     started = True
                     self._first_bytes(response)
@@ -214,24 +214,3 @@ class RangeDownload:
                 self._digests = file.borrow_digests(base + position)
             if self._digests is None or not file.checked:
                 file.notify()
-
-    def _instead(self, response: SourceResponse) -> OtherSizeError | None:
-        """The error for a response that is no file at all; it may hold what another one says of itself."""
-        if response.start:
-            return None
-        what = not_the_file(bytes(self._buffer[: response.read_into(self._buffer[:512])]))
-        if what is None:
-            return None
-        return OtherSizeError(
-            f"{self._file.label}: {response.origin} sent {what} in place of the file",
-            hint="a proxy, a mirror or the network's login page stands in between: open the address in a browser, "
-            "or name another hub with HF_ENDPOINT",
-        )
-
-    def _other_size(self, total: int | None) -> OtherSizeError:
-        promised = self._track.promised
-        has = "more" if total is None else str(total)
-        return OtherSizeError(
-            f"{self._file.label} is another file at its source: {has} bytes instead of {promised}",
-            hint="if it has changed upstream, `modelsync lock --upgrade` locks the new version",
-        )

@@ -42,6 +42,12 @@ class Outcome:
     def on_done(self, job: Job, fetched: Fetched) -> None:
         self.done[job.label] = fetched, fetched.path.read_bytes()
 
+    def on_small(self, batch: Sequence[tuple[Job, Fetched]]) -> None:
+        for job, fetched in batch:
+            assert fetched.data is not None
+            assert not fetched.path.exists()
+            self.done[job.label] = fetched, fetched.data
+
     def on_error(self, job: Job, error: ModelsyncError, fetched: int) -> None:
         self.errors[job.label] = error
 
@@ -99,8 +105,9 @@ class Lab:
         listener: Listener | None = None,
         cancel: threading.Event | None = None,
         tries: int = 4,
+        in_memory: bool = False,
     ) -> Outcome:
-        """Runs them to the end."""
+        """Runs them to the end; small ones come into memory where that is asked for."""
         outcome = Outcome()
         with client(timeout, cancel) as asker:
             downloader = Downloader(
@@ -112,7 +119,8 @@ class Lab:
                 backoff=lambda: Hasty(tries),
             )
             try:
-                downloader.run(jobs, outcome.on_done, outcome.on_error)
+                on_small = outcome.on_small if in_memory else None
+                downloader.run(jobs, outcome.on_done, outcome.on_error, on_small)
             finally:
                 assert running_threads() == []
         return outcome
