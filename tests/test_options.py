@@ -2,7 +2,7 @@
 
 import ast
 import inspect
-import subprocess
+import os
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -14,6 +14,7 @@ import modelsync
 from modelsync.cli.app import program
 from modelsync.cli.commands.cache import cache
 from tests.hub import Hub
+from tests.support.command_line import python
 from tests.support.project import REPO
 
 MOST = 9  # arguments of a function
@@ -107,11 +108,9 @@ def project(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, tiny_gguf
 
 def reads(folder: Path, *words: str) -> dict[str, int]:
     """How often a command opens the manifest and the lock."""
-    done = subprocess.run(
-        [sys.executable, "-c", COUNTED, *words], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stderr.splitlines() if line.startswith("models.")]
+    done = python("-c", COUNTED, *words, folder=folder, variables=os.environ)
+    assert done.status == 0, done.err
+    lines = [line.split() for line in done.err.splitlines() if line.startswith("models.")]
     return {name: int(count) for name, count in lines}
 
 

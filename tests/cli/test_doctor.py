@@ -14,6 +14,7 @@ from tests.hub import Headers, Status
 from tests.hub.wire import text
 from tests.support.command_line import Cli, Run
 from tests.support.content import sha256
+from tests.support.fork_server import WITHOUT
 from tests.support.mirrors import Odd, registry_mirror, web_mirror
 from tests.support.project import MANIFEST, QUANTS, REPO
 
@@ -27,6 +28,8 @@ def findings(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def look(cli: Cli, *words: str, status: int = 0, **variables: str) -> dict[str, dict[str, Any]]:
+    """The findings; without llama-cpp-python, which two processes would import to inspect it."""
+    variables[WITHOUT] = "llama_cpp"
     return findings(cli("doctor", "--format", "json", *words, status=status, variables=variables))
 
 

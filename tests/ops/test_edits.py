@@ -1,7 +1,7 @@
 """Several edits of one project at once: none is lost."""
 
-import subprocess
-import sys
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,6 +13,7 @@ from modelsync.spec import uri
 from modelsync.spec.manifest import edit as manifest_edit
 from modelsync.spec.manifest.edit import NewModel
 from modelsync.store import digest_lock
+from tests.support.command_line import Run, python
 from tests.support.project import MANIFEST, REPO, Place
 
 NAMES = [f"model-{number}" for number in range(6)]
@@ -26,17 +27,14 @@ def new(name: str) -> NewModel:
 def test_six_adds_at_once_are_all_kept(place: Place) -> None:
     """Each waits for the others, sees their edits, and succeeds."""
     place.write(MANIFEST)
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-m", "modelsync", "add", "--no-sync", name, f"hf:{REPO}:Q8_0"],
-            cwd=place.folder,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for name in NAMES
-    ]
-    told = [process.communicate(timeout=120)[1] for process in running]
-    assert [process.returncode for process in running] == [0] * len(NAMES), told
+    words = ("-m", "modelsync", "add", "--no-sync")
+
+    def add(name: str) -> Run:
+        return python(*words, name, f"hf:{REPO}:Q8_0", folder=place.folder, variables=os.environ)
+
+    with ThreadPoolExecutor(len(NAMES)) as pool:
+        done = list(pool.map(add, NAMES))
+    assert [run.status for run in done] == [0] * len(NAMES), done
     assert {entry.name for entry in place.project.loaded().manifest.entries} == {"tiny", *NAMES}
     assert lock.check(place.project)
 

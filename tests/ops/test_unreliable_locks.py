@@ -1,9 +1,9 @@
 """Commands at once where the file system's locks exclude nobody, or there are none: all of them succeed."""
 
+import os
 import random
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,8 @@ from modelsync.store import blobs, verify
 from modelsync.store.layout import Store
 from tests.hub import Slow
 from tests.support import shims
+from tests.support.command_line import Run, python
+from tests.support.fork_server import ForkServer
 from tests.support.project import REPO, Place
 
 MiB = 1 << 20
@@ -26,25 +28,29 @@ MANIFEST = '[modelsync]\ndir = "models"\n[models]\n' + "".join(
     f'{name} = "hf:{REPO}/{name}-Q4_K_M.gguf"\n' for name in NAMES
 )
 
-locks = pytest.mark.parametrize("answer", shims.ANSWERS.values(), ids=shims.ANSWERS.keys())
+Commands = Callable[..., None]
 
 
-def start(environment: Mapping[str, str], folder: Path, *words: str) -> subprocess.Popen[str]:
-    """A command of this project, in a folder."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "modelsync", "--no-progress", *words],
-        cwd=folder,
-        env=environment,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture(params=shims.ANSWERS, scope="module")
+def at_once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """Runs commands at once, each in its folder, in processes whose locks are answered so; all have to end well."""
+    shim = shims.environment(tmp_path_factory.mktemp("shim"), shims.ANSWERS[request.param])["LD_PRELOAD"]
+    server = ForkServer({**os.environ, "LD_PRELOAD": shim})
 
+    def run(command: tuple[Path, str]) -> Run:
+        folder, line = command
+        words = ("-m", "modelsync", "--no-progress", *line.split())
+        variables = {**os.environ, "LD_PRELOAD": shim}
+        assert server.serves(variables)
+        return python(*words, folder=folder, variables=variables, server=server)
 
-def finish(processes: list[subprocess.Popen[str]]) -> None:
-    """Waits for all; each has to end well."""
-    told = [process.communicate(timeout=120)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), told
+    def work(*commands: tuple[Path, str]) -> None:
+        with ThreadPoolExecutor(len(commands)) as pool:
+            done = list(pool.map(run, commands))
+        assert [each.status for each in done] == [0] * len(commands), done
+
+    yield work
+    server.close()
 
 
 def projects(place: Place, count: int) -> list[Path]:
@@ -76,39 +82,29 @@ def right(folders: list[Path], store_root: Path) -> None:
         assert list((store_root / name).iterdir()) == []
 
 
-@locks
-def test_syncs_at_once_fetch_each_file_once(
-    place: Place, tmp_path: Path, store_root: Path, answer: int
-) -> None:
+def test_syncs_at_once_fetch_each_file_once(place: Place, store_root: Path, at_once: Commands) -> None:
     """Three projects that want the same files, synced at once: every byte comes from the origin once."""
-    environment = shims.environment(tmp_path / "shim", answer)
     folders = projects(place, 3)
     place.hub.misbehave(Slow(4 * MiB), where="cdn", times=None)
-    finish([start(environment, folder, "sync") for folder in folders])
+    at_once(*((folder, "sync") for folder in folders))
     right(folders, store_root)
     assert sum(request.sent for request in place.hub.requests if request.server == "cdn") == SIZE
 
 
-@locks
-def test_syncs_of_one_project_at_once(place: Place, tmp_path: Path, store_root: Path, answer: int) -> None:
+def test_syncs_of_one_project_at_once(place: Place, store_root: Path, at_once: Commands) -> None:
     """One project synced four times at once: all succeed, and its folder's record loses nothing."""
-    environment = shims.environment(tmp_path / "shim", answer)
     (folder,) = projects(place, 1)
-    finish([start(environment, folder, "sync") for _ in range(4)])
+    at_once(*[(folder, "sync")] * 4)
     right([folder], store_root)
-    finish([start(environment, folder, "sync", "--check")])
+    at_once((folder, "sync --check"))
     assert sum(request.sent for request in place.hub.requests if request.server == "cdn") == SIZE
 
 
-@locks
-def test_prunes_and_syncs_at_once(place: Place, tmp_path: Path, store_root: Path, answer: int) -> None:
+def test_prunes_and_syncs_at_once(place: Place, tmp_path: Path, store_root: Path, at_once: Commands) -> None:
     """Prunes beside each other and beside syncs: nothing fails, and what is needed is here afterwards."""
-    environment = shims.environment(tmp_path / "shim", answer)
     folders = projects(place, 2)
     for wanted in (MANIFEST, MANIFEST.replace('"models"', '"other"'), MANIFEST):
         for folder in folders:
             (folder / "models.toml").write_text(wanted)
-        work = [start(environment, folder, "sync") for folder in folders]
-        work += [start(environment, tmp_path, "cache", "prune", "--now") for _ in range(3)]
-        finish(work)
+        at_once(*((folder, "sync") for folder in folders), *[(tmp_path, "cache prune --now")] * 3)
     right(folders, store_root)

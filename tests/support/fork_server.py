@@ -1,4 +1,4 @@
-"""Runs command lines in children of a process that has modelsync imported: processes without the wait for imports.
+"""Runs Python in children of a process that has modelsync imported: processes without the wait for imports.
 
 A child is a process of its own: environment, folder, streams, signals and the state of modules are those of a new
 one, and it ends as an interpreter does. What an interpreter reads at its start (`PYTHON…`, the locale) is the server's.
@@ -24,6 +24,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 TREE = Path(__file__).parents[2]
@@ -45,22 +46,31 @@ _IMPORTED = (  # by functions
 )  # fmt: skip
 
 
-class ForkServer:
-    """Starts the server, and asks it for processes."""
+WITHOUT = "TESTS_WITHOUT"  # a variable: packages that the process shall not find, separated by spaces
 
-    def __init__(self) -> None:
+
+class ForkServer:
+    """Starts the server, and asks it for processes.
+
+    Args:
+        variables: The server's environment; None: that of this process.
+    """
+
+    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
+        variables = dict(os.environ if variables is None else variables)
         ours, theirs = socket.socketpair()
         with theirs:
             words = [sys.executable, "-m", "tests.support.fork_server", str(theirs.fileno())]
             self._process = subprocess.Popen(
                 words,
                 cwd=TREE,
+                env=variables,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
         self._connection = ours
-        self._start = _read_at_start(os.environ)
+        self._start = _read_at_start(variables)
         self._asking = threading.Lock()
 
     def serves(self, variables: Mapping[str, str]) -> bool:
@@ -76,10 +86,10 @@ class ForkServer:
         streams: tuple[int, int, int],
         seconds: float = 60,
     ) -> int:
-        """Runs `python -m modelsync` with these words; returns its status, below 0 for a signal.
+        """Runs Python with these words; returns its status, below 0 for a signal.
 
         Args:
-            words: Its arguments.
+            words: The interpreter's, without options of its own: `-m MODULE …` or `-c CODE …`.
             folder: Where it runs.
             variables: Its environment.
             streams: The descriptors of its stdin, stdout and stderr.
@@ -192,11 +202,18 @@ def _become(request: Any, descriptors: Sequence[int]) -> NoReturn:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(variables)
-    sys.path[0] = folder
-    sys.argv[1:] = words
+    for name in os.environ.pop(WITHOUT, "").split():
+        sys.modules[name] = None  # type: ignore[assignment]  # as the import system reads it
+    kind, code, *sys.argv[1:] = words
+    sys.path[0] = folder if kind == "-m" else ""
     status = 1
     try:
-        runpy.run_module("modelsync", run_name="__main__", alter_sys=True)
+        if kind == "-m":
+            runpy.run_module(code, run_name="__main__", alter_sys=True)
+        else:
+            sys.argv[0] = "-c"
+            sys.modules["__main__"] = main = ModuleType("__main__")
+            exec(compile(code, "<string>", "exec"), main.__dict__)
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1  # as `main` exits
