@@ -9,9 +9,11 @@ JOBS ?= auto
 BUDGET ?= 90
 NODE_LLAMA_CPP ?= $(abspath $(wildcard $(NODE)/node_modules/.bin/node-llama-cpp))
 export NODE_LLAMA_CPP
+LINTS := lint-types lint-layers lint-workflows lint-style
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)# the words of each lint together
 
 .DEFAULT_GOAL := help
-.PHONY: docs docs-serve help demo test check lint format bench torture node dist clean
+.PHONY: docs docs-serve help demo test check lint $(LINTS) format bench torture node dist clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,10 +29,19 @@ check: $(VENV)/.test ## The tests alone
 	$(BIN)/python -m pytest -n $(JOBS)
 
 lint: $(VENV)/.test ## Style, types, the layers of the house, CI's workflows and recipes
+	@$(MAKE) --no-print-directory --jobs=4 --keep-going $(SYNC) $(LINTS)
+
+lint-style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint-types:
 	$(BIN)/mypy
+
+lint-layers:
 	$(BIN)/lint-imports
+
+lint-workflows:
 	$(BIN)/zizmor --offline --quiet .github recipes/github
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml recipes/github/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec recipes/docker/compose.yaml
