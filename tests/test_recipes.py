@@ -51,7 +51,7 @@ pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="there are no recipe
 
 def recipe(name: str) -> str:
     """The text of one."""
-    return (FOLDER / name).read_text()
+    return (FOLDER / name).read_text("utf-8")
 
 
 def parsed(name: str) -> Any:
@@ -301,7 +301,7 @@ class TestGitHub:
         ours = ROOT / ".github" / "workflows"
         if not ours.is_dir():
             pytest.skip("an sdist has no workflows")
-        known = {used for path in ours.glob("*.yml") for used in uses.findall(path.read_text())}
+        known = {used for path in ours.glob("*.yml") for used in uses.findall(path.read_text("utf-8"))}
         assert set(uses.findall(recipe("github/models.yml"))) <= known
 
 
@@ -322,5 +322,5 @@ def test_has_the_form_that_its_schema_says(schema: str, name: str) -> None:
 def test_every_file_is_named_on_the_page() -> None:
     """And the page names no other."""
     named = set(re.findall(r"\]\(((?:kubernetes|docker|github)/[\w.-]+)\)", recipe("README.md")))
-    there = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file()}
+    there = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.is_file()}
     assert named == there - {"README.md"}
