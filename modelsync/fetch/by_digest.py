@@ -104,10 +104,16 @@ class NetworkMirror:
         if self.left_alone:
             raise LeftAloneError(f"{self._mirror} is left alone")
 
-    def locate(self, wanted: WantedFile) -> WantedFile | None:
-        """The file as it is here; pieces that are joined are whole. None: the mirror is not asked for this one."""
+    def locate(self, wanted: WantedFile, *, any_size: bool = False) -> WantedFile | None:
+        """The file as it is here; pieces that are joined are whole. None: the mirror is not asked for this one.
+
+        Args:
+            wanted: The file.
+            any_size: Whether it is asked for though its size is not known.
+        """
         context, sha256 = self._context, wanted.file.sha256
-        if sha256 is None or wanted.file.size is None or context.offline or self.left_alone:
+        unsized = wanted.file.size is None and not any_size
+        if sha256 is None or unsized or context.offline or self.left_alone:
             return None
         if not self._mirror.trusted and not wanted.confirmed():
             context.detail(

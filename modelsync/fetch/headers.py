@@ -69,6 +69,11 @@ def read(context: Context, wanted: WantedFile) -> Header:
     local = all(segment.is_local for segment in wanted.segments)
     if local:
         return _download_of(context, wanted).run()
+    if any(segment.is_packed for segment in wanted.segments):
+        raise NotSyncedError(
+            f"{wanted.label} is in a tar layer, of which no part can be read by itself",
+            hint="`modelsync sync` or `modelsync pull` brings it here",
+        )
     context.tell(Event("resolving", wanted.label, 0, None))
     try:
         found, error = by_digest.read_part(context, wanted, partial(_at_mirror, context))

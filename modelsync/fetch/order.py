@@ -1,6 +1,7 @@
 """The order in which the places are tried that a file's bytes may come from."""
 
 from modelsync.context import Context
+from modelsync.fetch.layers import LayerPlace
 from modelsync.fetch.mirrors import mirror_places
 from modelsync.fetch.places import NeighbourPlace, Place, ProjectCopy, RequestedRevision, SourcePlace
 
@@ -13,5 +14,6 @@ def places(context: Context) -> tuple[Place, ...]:
         NeighbourPlace(context),
         *mirror_places(context, source),
         source,
+        LayerPlace(context),
         RequestedRevision(source),
     )

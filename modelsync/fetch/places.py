@@ -125,7 +125,7 @@ class LocalPlace(ABC):
             return None
         mine = folder / self.own  # a file with other bytes must not cost what the network has brought
         self._offers[mine] = what, found
-        return _job(self._context, wanted, mine)._replace(
+        return job_of(self._context, wanted, mine)._replace(
             segments=(Segment(found[0].path.as_uri(), wanted.file.size),)
         )
 
@@ -243,7 +243,7 @@ class SourcePlace:
 
     def download(self, wanted: WantedFile, folder: Path) -> "Job":
         """Fetches the file from its segments; what the store has of it in older files is copied."""
-        job = _job(self._context, wanted, folder)._replace(guesses=wanted.guesses)
+        job = job_of(self._context, wanted, folder)._replace(guesses=wanted.guesses)
         known = wanted.file.sha256 and wanted.file.size
         if wanted.guesses or self.works_offline(wanted) or not known:
             return job
@@ -306,7 +306,8 @@ def download(context: Context, jobs: "Sequence[Job]", done: Done, failed: Failed
     context.downloader().run(jobs, lambda job, fetched: done([(job, fetched)]), failed, done)
 
 
-def _job(context: Context, wanted: WantedFile, folder: Path) -> "Job":
+def job_of(context: Context, wanted: WantedFile, folder: Path) -> "Job":
+    """The job that fetches a file from its segments into a partial's folder."""
     from modelsync.transfer.jobs import Job
 
     watch = Watch(context, wanted)

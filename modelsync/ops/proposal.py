@@ -11,6 +11,7 @@ from modelsync.ops.options import Upgrade
 from modelsync.project import freshness
 from modelsync.project.lock_diff import Change, compare_locks
 from modelsync.project.project import LoadedProject
+from modelsync.resolve.layers import with_manifest
 from modelsync.resolve.pin import PinnedFiles, ResolvedRequest, settle
 from modelsync.resolve.pinned_commits import at_pinned_commits, confirms, unmoved
 from modelsync.resolve.published import learn
@@ -256,7 +257,7 @@ def _settle(
                 entry.name,
                 entry.request.to_dict(),
                 answer,
-                before.files if before else (),
+                with_manifest(before),
                 entry.allow_code,
             )
         )

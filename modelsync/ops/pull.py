@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import ModelsyncError, UsageError
@@ -23,6 +23,9 @@ from modelsync.store import link_folder, views
 from modelsync.store import pulled as store_pulled
 from modelsync.store.brought import Brought
 from modelsync.store.links import LinkMode
+
+if TYPE_CHECKING:
+    from modelsync.sources.base import Resolution
 
 _NO_LOAD: Mapping[str, Any] = {}  # what is pulled has no load settings
 
@@ -259,11 +262,19 @@ def _resolve(
     )
     notes = tuple(f"{asked.name}: {note}" for _, asked in resolved for note in asked.answer.notes)
     models = {
-        request: _model(request, files)._replace(revision=asked.answer.revision, license=asked.answer.license)
+        request: _pulled_model(request, files, asked.answer)
         for (request, asked), files in zip(resolved, reading.files, strict=True)
         if _title(request) not in failures
     }
     return _Meant(list(models), tuple(models.values()), notes + reading.notes, reading.fetched)
+
+
+def _pulled_model(request: Request, files: Sequence[LockedFile], answer: "Resolution") -> LockedModel:
+    """What a pull has found; files out of layers remember the manifest, which spares reading them again."""
+    from modelsync.resolve.layers import with_manifest
+
+    model = _model(request, files)._replace(revision=answer.revision, license=answer.license)
+    return model._replace(files=with_manifest(model))
 
 
 def _remembered(context: Context, requests: Sequence[Request], failures: Failures) -> _Meant:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from modelsync.context import Context
-from modelsync.errors import ManifestError, NotFoundError, StaleLockError
+from modelsync.errors import ManifestError, NotFoundError, NotSyncedError, StaleLockError
 from modelsync.fetch.wanted import WantedFile, wanted_file
 from modelsync.fit import variants
 from modelsync.install import present
@@ -28,6 +28,7 @@ from modelsync.store import pulled
 
 if TYPE_CHECKING:
     from modelsync.project.selection import Variant
+    from modelsync.sources.base import Resolution
 
 
 class Subject(NamedTuple):
@@ -121,8 +122,27 @@ def _by_uri(context: Context, reference: Reference) -> Subject:
         from modelsync.resolve.resolver import Query, resolve_all
 
         (answer,) = resolve_all(context, [Query(request)], Path.cwd())
-        files, license_, notes = answer.files, answer.license, answer.notes
+        files, license_, notes = _unpacked(context, reference, answer), answer.license, answer.notes
     return Subject(str(reference), tuple(_located(context, request, files)), license_, notes)
+
+
+def _unpacked(context: Context, reference: Reference, answer: "Resolution") -> "Sequence[Found]":
+    """The files of an answer; those of tar layers as a pull has read them.
+
+    Raises:
+        NotSyncedError: no pull has.
+    """
+    from modelsync.resolve import layers
+
+    if not layers.has_layers(answer):
+        return answer.files
+    known = layers.known(answer, pulled.recall(context.store, str(reference)) or ())
+    if known is None:
+        raise NotSyncedError(
+            f"{reference} has its files in tar layers, of which no part can be read by itself",
+            hint=f"`modelsync pull {reference}` brings them here",
+        )
+    return known.files
 
 
 def _located(context: Context, request: Request, files: Sequence[Found | LockedFile]) -> Iterable[WantedFile]:

@@ -6,7 +6,7 @@ gzip.
 """
 
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Container, Generator, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 from modelsync.content import heads, tars
@@ -38,11 +38,13 @@ class PackedFile(NamedTuple):
         path: Where it is in the model.
         size: Its bytes.
         chunks: Its bytes, which are there until the next member is asked for.
+        name: Its name in the layer, from the root: `named` finds it by that.
     """
 
     path: str
     size: int
     chunks: Iterator[bytes]
+    name: str
 
 
 class Removed(NamedTuple):
@@ -84,6 +86,37 @@ def members(layer: StoredFile, reader: Readable) -> Iterator[Member]:
         source.drain()
     except (tars.TarError, zlib.error) as error:
         raise _refusal(layer, error) from None
+
+
+def named(digest: str, names: Container[str], reader: Readable) -> Iterator[PackedFile]:
+    """The files of those names in a tar layer, whatever else is in it.
+
+    Args:
+        digest: `sha256:<hex>` of the layer, for messages.
+        names: As `PackedFile.name` has them.
+        reader: The layer's bytes.
+
+    Raises:
+        RefusedError: it is no tar, or damaged.
+        NotFoundError: it is compressed with what is not read.
+    """
+    source = _Source(StoredFile("", digest, 0, "file", True, ""), reader)
+    try:
+        walk = tars.walk(lambda _: None)
+        step: tars.Step | None = next(walk)
+        while step is not None:
+            if isinstance(step, tars.Need):
+                step = _send(walk, source.take(step.size))
+                continue
+            source.begin_member(step.size)
+            name = _within_image(step.name)
+            if name in names:
+                yield PackedFile(name, step.size, source.chunks(), name)
+            source.skip_to_end_of_member()
+            step = _send(walk, b"")
+    except (tars.TarError, zlib.error) as error:
+        what = "it is compressed and damaged" if isinstance(error, zlib.error) else str(error)
+        raise RefusedError(f"the layer {digest} cannot be unpacked: {what}") from None
 
 
 def merged(layers: Sequence[tuple[Sequence[StoredFile], Sequence[Removed]]]) -> tuple[StoredFile, ...]:
@@ -150,7 +183,8 @@ def _member(layer: StoredFile, member: tars.Member, source: "_Source") -> Member
     if member.name.endswith("/"):  # how old tars name a folder
         return None
     path = _placed(layer, member.name)
-    return PackedFile(path, member.size, source.chunks()) if path else None
+    name = _within_image(member.name)
+    return PackedFile(path, member.size, source.chunks(), name) if path else None
 
 
 def _whiteout(layer: StoredFile, name: str) -> Removed | None:

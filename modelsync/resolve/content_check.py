@@ -97,7 +97,7 @@ def _objection(context: Context, wanted: WantedFile, known: frozenset[str]) -> M
 def _remote(context: Context, wanted: WantedFile) -> Content | None:
     """What a file at its source is; None where that shows itself only when it is fetched."""
     (segment,) = wanted.segments
-    if segment.is_local or not context.asks_origin:
+    if segment.is_local or segment.is_packed or not context.asks_origin:
         return None
     reader = WindowReader(context, wanted)
     left = [MAX_RANGES, MAX_BYTES]

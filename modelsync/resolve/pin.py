@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.content.policy import named_data
 from modelsync.context import Context
-from modelsync.errors import HashMismatchError, ModelsyncError, NotSyncedError
+from modelsync.errors import CancelledError, HashMismatchError, ModelsyncError, NotSyncedError
 from modelsync.fetch import disk_space
 from modelsync.fetch.blobs import fetch
 from modelsync.fetch.wanted import WantedFile, blob_of, label, wanted_file
@@ -82,8 +82,10 @@ def settle(
             raise error
         failed[index] = joined([failed[index], error]) if index in failed else error
 
+    asked, layer_notes, layer_bytes = _without_layers(context, asked, read=read, keep=keep, fail=fail)
     settled_before = _confirmed(context, asked) if confirm else {}
     needs, in_git = _unknown(context, asked, folder) if read else ((), frozenset())
+    needs = tuple((index, need) for index, need in needs if index not in failed)
     needs = tuple((index, need) for index, need in needs if (index, need.file) not in settled_before)
     learnt: dict[str, Fetched] = {}
 
@@ -172,7 +174,45 @@ def settle(
         () if index in failed else tuple(settled(index, file) for file in ask.answer.files)
         for index, ask in enumerate(asked)
     )
-    return PinnedFiles(files, notes + _index_notes(context, asked, files), totals.fetched)
+    notes = layer_notes + notes + _index_notes(context, asked, files)
+    return PinnedFiles(files, notes, totals.fetched + layer_bytes)
+
+
+def _without_layers(
+    context: Context,
+    asked: Sequence[ResolvedRequest],
+    *,
+    read: bool,
+    keep: Callable[[str], None] | None,
+    fail: Callable[[int, ModelsyncError], None],
+) -> tuple[Sequence[ResolvedRequest], tuple[str, ...], int]:
+    """The requests with the files of tar layers in the place of the layers; notes, and the bytes that it took."""
+    if not any(file.layer is not None for ask in asked for file in ask.answer.files):
+        return asked, (), 0
+    from modelsync.resolve import layers
+    from modelsync.sources.request import owners
+
+    done: list[ResolvedRequest] = []
+    notes: tuple[str, ...] = ()
+    total = 0
+    for index, ask in enumerate(asked):
+        answer = ask.answer
+        if layers.has_layers(answer):
+            try:
+                same = layers.known(answer, ask.previous)
+                if same is not None:
+                    answer = same
+                elif read:
+                    source = owners(ask.request, answer.files, context.sources())[0].source
+                    found = layers.read(context, ask.name, answer, source, ask.allow_code, keep)
+                    answer, notes, total = found.answer, notes + found.notes, total + found.fetched
+            except CancelledError:
+                raise
+            except ModelsyncError as error:
+                fail(index, error)
+                answer = answer._replace(files=())
+        done.append(ask._replace(answer=answer))
+    return done, notes, total
 
 
 def _read_notes(

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelsync.errors import ModelsyncError
+    from modelsync.registry.contents import StoredFile
     from modelsync.spec.globs import Globs
     from modelsync.spec.lock.model import LockedFile
     from modelsync.spec.roles import Role
@@ -66,6 +67,7 @@ class Found(NamedTuple):
         repo: Its repo on the hub; in the resolution of a request only where it is not the model's.
         revision: Its commit; goes with `repo`.
         pieces: What the file is joined from, in order.
+        layer: The tar of a registry that has files of the model: this stands for all of them until it is read.
     """
 
     role: Role
@@ -77,6 +79,7 @@ class Found(NamedTuple):
     repo: str | None = None
     revision: str | None = None
     pieces: tuple[FoundPiece, ...] = ()
+    layer: StoredFile | None = None
 
 
 class Resolution(NamedTuple):

@@ -100,6 +100,8 @@ class Registry:
 def _found(uri: OciUri, manifest: str, file: StoredFile) -> Found:
     sha256 = file.digest.removeprefix("sha256:")
     url = str(BlobUrl(uri.registry, uri.repository, sha256))
+    if file.packed:
+        return Found(file.role, file.path or "layer", url, file.size, None, revision=manifest, layer=file)
     return Found(file.role, file.path, url, file.size, sha256, revision=manifest)
 
 
@@ -110,8 +112,13 @@ def _companion(uri: OciUri, role: str, files: Sequence[StoredFile]) -> StoredFil
         NotFoundError: there is none, or there are several.
     """
     own = [file for file in files if file.role == role] or list(files)
-    if len(own) == 1:
+    if len(own) == 1 and not own[0].packed:
         return own[0]
+    if any(file.packed for file in own):
+        raise NotFoundError(
+            f"{uri} has its files in tar layers, and {BY_ROLE[role].noun} is one layer",  # type: ignore[index]
+            hint="push it with raw layers, as `modelsync push` does",
+        )
     noun = BY_ROLE[role].noun  # type: ignore[index]
     raise NotFoundError(
         f"{uri} has {len(own)} files, and {noun} is one file: {listed([file.path for file in own])}",

@@ -115,10 +115,13 @@ class RegistryModels:
                 )
             manifest, depth = found, depth + 1
         read = self._contents(repository, uri, manifest)
-        with registry_errors.about(uri):
-            meant = chosen(read.files)
-        notes += [*read.notes, *filter(None, (meant.note,))]
-        return RegistryModel(first.digest, read._replace(files=meant.files), tuple(notes))
+        notes += read.notes
+        if not any(file.packed for file in read.files):  # what is in tars shows itself when they are read
+            with registry_errors.about(uri):
+                meant = chosen(read.files)
+            notes += filter(None, (meant.note,))
+            read = read._replace(files=meant.files)
+        return RegistryModel(first.digest, read, tuple(notes))
 
     def _manifest(self, repository: Repository, uri: OciUri, digest: str) -> StoredManifest:
         """The manifest of that digest. Some registries give a manifest by its tag alone."""
@@ -137,11 +140,6 @@ class RegistryModels:
         with registry_errors.about(uri):
             name = file_name(uri.repository)
             found = contents(manifest.data, manifest.media_type, config, name, uri.tag)
-        if any(file.packed for file in found.files):
-            raise NotFoundError(
-                f"{uri} has its files in tar layers, which this version does not read",
-                hint="push it again with raw layers: `modelsync push`, or `modctl` without tar",
-            )
         texts = {
             blob.digest: repository.small_blob(blob.digest, blob.size)
             for blob in found.small[:_MAX_TEXTS]

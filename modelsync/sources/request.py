@@ -135,6 +135,8 @@ def _check_brings(uri: OciUri, model: Resolution, companion: Companion, *, requi
         NotFoundError: it brings none.
     """
     noun = companion.noun.partition(" ")[2]
+    if any(file.layer is not None for file in model.files):
+        return  # what is in it shows itself when it is read
     if any(file.role == "file" for file in model.files):
         raise UsageError(
             f"{uri} is a folder of files, and {companion.noun} goes with a GGUF model",

@@ -1,0 +1,222 @@
+"""Models in tar layers: read into their files when they are locked, and taken out again on another machine."""
+
+from pathlib import Path
+
+import pytest
+
+import modelsync
+from modelsync.errors import CodeRefusedError, HashMismatchError, ModelsyncError, NotFoundError, RefusedError
+from modelsync.ops import lock, outdated
+from modelsync.spec import oci_url
+from modelsync.spec.lock.read import parse
+from tests.support import artifacts
+from tests.support.any_files import safetensors
+from tests.support.artifacts import Layer, Stored, artifact, sha256, store, tar
+from tests.support.content import gguf, noise
+from tests.support.project import REPO, Opened, Place
+from tests.support.registries import Registry, needs_registry
+
+pytestmark = needs_registry
+
+IMAGE_CONFIG = "application/vnd.oci.image.config.v1+json"
+IMAGE_TAR = "application/vnd.oci.image.layer.v1.tar"
+KIT_CONFIG = "application/vnd.kitops.modelkit.config.v1+json"
+KIT_MODEL = "application/vnd.kitops.modelkit.model.v1.tar+gzip"
+
+
+@pytest.fixture
+def project(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A project without a manifest; calls find it."""
+    monkeypatch.chdir(place.folder)
+    return place
+
+
+def image(*layers: bytes, media_type: str = IMAGE_TAR) -> Stored:
+    """A container image of these layers."""
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": []},
+    }
+    return artifact(IMAGE_CONFIG, config, [Layer(media_type, data) for data in layers])
+
+
+def blobs_asked(running: Registry, since: int) -> list[str]:
+    """The digests of blobs that were asked for since then."""
+    return [
+        target.rpartition("/")[2]
+        for method, target, _ in running.requests[since:]
+        if "/blobs/" in target and method == "GET"
+    ]
+
+
+def test_an_image_that_was_pushed_comes_back(
+    project: Place,
+    target: str,
+    running: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    opened: Opened,
+) -> None:
+    """Each file has its own digest in the lock; another machine takes it out of its layer, a second sync nothing."""
+    project.hub.repo("user/extra").commit({"mmproj-F16.gguf": gguf("eyes")})
+    project.write(f'[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\nmmproj = "hf:user/extra/mmproj-F16.gguf"\n')
+    modelsync.sync()
+    (entry,) = parse(project.lock_text).models
+    modelsync.push(target, form="image", tag=True)
+    (project.folder / "models.lock").unlink()
+    project.write(f'[models]\ntiny = "{target}:tiny"\n')
+    monkeypatch.setenv("MODELSYNC_STORE", str(tmp_path / "locking"))
+    report = modelsync.sync()
+    assert any("tar layers" in note for note in report.notes)
+    (model,) = parse(project.lock_text).models
+    assert [(f.role, f.path, f.size, f.sha256) for f in model.files] == [
+        (f.role, f.path, f.size, f.sha256) for f in entry.files
+    ]
+    assert all(oci_url.is_packed(f.url or "") for f in model.files)
+    assert not list((tmp_path / "locking").rglob("unpacked"))
+
+    before = len(running.requests)
+    modelsync.lock()
+    assert not outdated.outdated(opened(), project.project).models
+    modelsync.lock(upgrade=True)
+    packed = {url.digest for f in model.files if (url := oci_url.read(f.url or "")) is not None}
+    assert packed.isdisjoint(blobs_asked(running, before))
+
+    monkeypatch.setenv("MODELSYNC_STORE", str(tmp_path / "another"))
+    before = len(running.requests)
+    modelsync.sync(frozen=True)
+    assert sha256(modelsync.path("tiny").read_bytes()) == model.files[0].sha256
+    assert len(set(blobs_asked(running, before))) == 2
+    lock.verify(opened(), project.project)
+    before = len(running.requests)
+    modelsync.sync()
+    assert len(running.requests) == before
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_modelcar_of_others(project: Place, target: str, mode: str) -> None:
+    """Files under /models, of all layers: a later one replaces and removes; what else is in the image is nothing."""
+    base = tar({"etc/passwd": b"root", "bin/sh": b"\x7fELF", "models/old.gguf": gguf("old")}, mode)
+    middle = tar({"models/m.gguf": gguf("first"), "models/tokenizer.json": b"{}"}, mode)
+    last = tar({"./models/m.gguf": gguf("second"), "models/.wh.old.gguf": b""}, mode)
+    kind = IMAGE_TAR if mode == "w" else f"{IMAGE_TAR}+gzip"
+    store(target, image(base, middle, last, media_type=kind), "v1")
+    project.write(f'[models]\nm = "{target}:v1"\n')
+    modelsync.sync()
+    assert modelsync.path("m").read_bytes() == gguf("second")
+    (file,) = parse(project.lock_text).models[0].files
+    assert file.url == f"{target}@sha256:{sha256(last)}#models/m.gguf"
+
+
+def test_a_kit_and_a_folder_in_a_tar(project: Place, target: str) -> None:
+    """A ModelKit's tars, and a folder of safetensors with what it needs: a folder model with its paths."""
+    files = {"config.json": b'{"model_type": "bert"}', "model.safetensors": safetensors()}
+    kitfile = {"manifestVersion": "1.0.0", "package": {"name": "m"}, "model": {"name": "m", "path": "."}}
+    layers = [Layer(KIT_MODEL, tar(files, "w:gz"))]
+    store(target, artifact(KIT_CONFIG, kitfile, layers), "v1")
+    project.write(f'[models]\nkit = "{target}:v1"\n')
+    modelsync.sync()
+    there = modelsync.files("kit")
+    assert there.folder is not None
+    assert {path.name: path.read_bytes() for path in there.files} == files
+    modelsync.lock()
+    assert not modelsync.sync().changes
+
+
+def test_a_mirror_alone_gives_layers(
+    project: Place, target: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A copy of the image is a mirror of its layers, though it has no blob with a file's own digest."""
+    stored = image(tar({"models/m.gguf": gguf("m")}))
+    store(target, stored, "v1")
+    store(f"{target}-mirror", stored, "v1")
+    project.write(f'[models]\nm = "{target}:v1"\n')
+    modelsync.lock()
+    monkeypatch.setenv("MODELSYNC_STORE", str(tmp_path / "another"))
+    modelsync.sync(mirrors=[f"{target}-mirror"], mirror_only=True)
+    assert modelsync.path("m").read_bytes() == gguf("m")
+
+
+def test_a_layer_is_read_once_for_pulls(project: Place, target: str, running: Registry) -> None:
+    """What a URI meant is remembered with its manifest: a second pull asks for no layer."""
+    layer = tar({"models/m.gguf": noise(2_000_000, 7)})
+    store(target, image(layer), "v1")
+    before = len(running.requests)
+    (one,) = modelsync.pull(f"{target}:v1")
+    assert one.model.read_bytes() == noise(2_000_000, 7)
+    assert f"sha256:{sha256(layer)}" in blobs_asked(running, before)
+    before = len(running.requests)
+    assert modelsync.pull(f"{target}:v1") == [one]
+    assert f"sha256:{sha256(layer)}" not in blobs_asked(running, before)
+
+
+@pytest.mark.parametrize(
+    ("layer", "kind", "words"),
+    [
+        (tar({"models/../../evil.gguf": gguf("x")}), RefusedError, "refused"),
+        (b"no tar at all" * 100, RefusedError, "tar"),
+        (tar({"models/m.gguf": gguf("x")})[:2000], RefusedError, "ends"),
+        (tar({"models/a.gguf": gguf("a"), "models/b.gguf": gguf("b")}), NotFoundError, "2 models"),
+        (tar({"etc/passwd": b"root"}), NotFoundError, "no file"),
+        (tar({"models/m.gguf": b"<html>log in</html>" * 20}), ModelsyncError, "GGUF|page"),
+        (
+            tar({"models/run.py": b"import os", "models/model.safetensors": safetensors()}),
+            CodeRefusedError,
+            "py",
+        ),
+    ],
+)
+def test_a_layer_that_is_not_safe_to_take(
+    project: Place, target: str, layer: bytes, kind: type[ModelsyncError], words: str, home: Path
+) -> None:
+    """A clear error, no lock, and nothing in the store."""
+    store(target, image(layer), "v1")
+    project.write(f'[models]\nm = "{target}:v1"\n')
+    with pytest.raises(kind, match=words):
+        modelsync.sync()
+    assert not (project.folder / "models.lock").exists()
+    left = [path for path in (home / "store").rglob("*") if path.is_file() and path.stat().st_size >= 300]
+    assert not left
+
+
+def test_a_lock_that_says_otherwise_than_its_layer(
+    project: Place, target: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A forged digest or name of a file in a layer is found when it is taken out; nothing is published."""
+    store(target, image(tar({"models/m.gguf": gguf("m")})), "v1")
+    project.write(f'[models]\nm = "{target}:v1"\n')
+    modelsync.lock()
+    text = project.lock_text
+    monkeypatch.setenv("MODELSYNC_STORE", str(tmp_path / "another"))
+    own = f'sha256 = "{sha256(gguf("m"))}"'
+    for forged, kind in (
+        (text.replace(own, f'sha256 = "{"0" * 64}"'), HashMismatchError),
+        (text.replace("#models/m.gguf", "#models/n.gguf"), NotFoundError),
+    ):
+        assert forged != text
+        (project.folder / "models.lock").write_text(forged)
+        with pytest.raises(kind):
+            modelsync.sync(frozen=True)
+    assert not list((tmp_path / "another").rglob("blobs-v1/*/*"))
+
+
+def test_headers_in_a_layer_cannot_be_read_from_afar(project: Place, target: str) -> None:
+    """`inspect` of what is packed says what brings it here; then it reads it."""
+    store(target, image(tar({"models/m.gguf": gguf("m")})), "v1")
+    with pytest.raises(ModelsyncError, match="tar layer") as caught:
+        modelsync.inspect(f"{target}:v1")
+    assert "modelsync pull" in str(caught.value.hint)
+    modelsync.pull(f"{target}:v1")
+    with pytest.raises(ModelsyncError, match="GGUF"):  # the test's file is none but in its first bytes
+        modelsync.inspect(f"{target}:v1")
+
+
+def test_a_companion_in_a_layer_is_refused(project: Place, target: str) -> None:
+    """A projector's URI means a layer that is the file."""
+    store(target, image(tar({"models/mmproj.gguf": gguf("m")})), "eyes")
+    store(target, artifacts.modelpack({"m.gguf": gguf("m")}), "m")
+    project.write(f'[models.m]\nuri = "{target}:m"\nmmproj = "{target}:eyes"\n')
+    with pytest.raises(NotFoundError, match="tar layers"):
+        modelsync.lock()
