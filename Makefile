@@ -64,6 +64,7 @@ bench: $(VENV)/.test ## Time what the README claims, ratios in one run
 
 torture: $(VENV)/.test ## Let machines look for broken promises for BUDGET minutes; docs/reliability.md says how
 	-$(PIP) install --quiet --only-binary :all: --group torture
+	$(BIN)/python -m pytest -q -n $(JOBS) --hypothesis-profile=whole --ignore=tests/torture
 	$(BIN)/python -m tests.torture --minutes $(BUDGET) --whole $(TORTURE)
 
 node: $(VENV)/.python ## Install node-llama-cpp from npm (56 MB); the tests then run it against their hub

@@ -33,9 +33,10 @@ _LEAK_NAMES = {
 }
 
 settings.register_profile(  # a busy machine is no failure
-    "no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "short", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50
 )
-settings.load_profile("no clock")
+settings.register_profile("whole", settings.get_profile("short"), max_examples=300)
+settings.load_profile("short")
 
 
 def pytest_configure() -> None:
