@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from modelsync import settings as environment
-from modelsync.errors import CancelledError, OfflineError, UsageError
+from modelsync.errors import CancelledError, ModelsyncError, OfflineError, UsageError
 from modelsync.settings import DEFAULT_ENDPOINT, Settings
 from modelsync.store.layout import Store, open_store
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx2
 
     from modelsync.caches.neighbours import Neighbours
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from modelsync.spec.mirror import Mirror
     from modelsync.spec.uri import Reference
     from modelsync.store.brought import Brought
+    from modelsync.system.log_file import LogFile
     from modelsync.transfer.downloader import Downloader
     from modelsync.transfer.progress import Event, Listener, Phase
     from modelsync.transfer.rate_limit import RateLimit
@@ -81,6 +84,8 @@ class Context:
         listener: Called with each progress event.
         warn: Called with what a person should know before the call goes on; None: it goes to the log `modelsync`.
         detail: Called with what only a person who asked for details wants to know; None: as with `warn`.
+        trace: Called with lines about requests, each with how much must be asked for to see it (1, or 2 for headers);
+            None: they go to the log `modelsync`, where that takes what is for debugging.
         cancel: Set by another thread to interrupt the work.
     """
 
@@ -92,6 +97,7 @@ class Context:
         listener: "Listener | None" = None,
         warn: Callable[[str], None] | None = None,
         detail: Callable[[str], None] | None = None,
+        trace: Callable[[int, str], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> None:
         self.settings = said = environment.from_environment() if settings is None else settings
@@ -112,6 +118,8 @@ class Context:
         self._user: UserConfig | None = None
         self._warn = warn
         self._detail = detail
+        self._trace = trace
+        self._log = _begun(said.log) if said.log is not None else None
         self._neighbours: Neighbours | None = None
         self._warned: set[str] = set()
         self.cancel = cancel or threading.Event()
@@ -127,16 +135,20 @@ class Context:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            self._write_down(f"error: {error or type(error).__name__}")
         self.close()
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Closes the connections, and the log."""
         with self._guard:
             client, self._client = self._client, None
             self._repositories.clear()
         if client is not None:
             client.close()
+        if self._log is not None:
+            self._log.close()
 
     @property
     def store(self) -> Store:
@@ -156,6 +168,7 @@ class Context:
         if words in self._warned:
             return
         self._warned.add(words)
+        self._write_down(f"warning: {words}")
         if self._warn is not None:
             self._warn(words)
             return
@@ -165,12 +178,43 @@ class Context:
 
     def detail(self, words: str) -> None:
         """Tells a detail that explains what is done, and needs no attention."""
+        self._write_down(words)
         if self._detail is not None:
             self._detail(words)
             return
         import logging
 
         logging.getLogger("modelsync").info("%s", words)
+
+    def _write_down(self, line: str) -> None:
+        """Writes a line into the log of `MODELSYNC_LOG`, without the secrets that are known."""
+        if self._log is not None:
+            client = self._client
+            self._log.line(client.credentials.redact(line) if client is not None else line)
+
+    def _tell_request(self, level: int, line: str) -> None:
+        """Tells a line about a request to whoever wants to see it."""
+        self._write_down(line)
+        if self._trace is not None:
+            self._trace(level, line)
+        elif self._debug:
+            import logging
+
+            logging.getLogger("modelsync").debug("%s", line)
+
+    @property
+    def _debug(self) -> bool:
+        """Whether the log `modelsync` takes what is for debugging; a program that never imported logging has none."""
+        import sys
+
+        if "logging" not in sys.modules:
+            return False
+        import logging
+
+        return logging.getLogger("modelsync").isEnabledFor(logging.DEBUG)
+
+    def _tell_retry(self, label: str, error: ModelsyncError) -> None:
+        self._tell_request(1, f"{label}: asked again: {error.message}")
 
     @property
     def neighbours(self) -> "Neighbours":
@@ -269,20 +313,27 @@ class Context:
                 from modelsync.net.logins import Logins
 
                 user = self.user
+                known = credentials.gather(
+                    self.settings,
+                    user,
+                    token=self.options.token,
+                    endpoint=self._endpoint,
+                    headers=self.options.headers,
+                )
+                tracer = None
+                if self._log is not None or self._trace is not None or self._debug:
+                    from modelsync.net.trace import Tracer
+
+                    tracer = Tracer(self._tell_request, known.redact)
                 self._client = Client(
-                    credentials=credentials.gather(
-                        self.settings,
-                        user,
-                        token=self.options.token,
-                        endpoint=self._endpoint,
-                        headers=self.options.headers,
-                    ),
+                    credentials=known,
                     insecure_hosts=user.insecure_hosts,
                     timeout=(self.settings.http_timeout, self.settings.body_timeout),
                     cancel=self.cancel,
                     transport=self.options.transport,
                     auth=self.options.auth,
                     logins=Logins(),
+                    tracer=tracer,
                 )
             return self._client
 
@@ -395,7 +446,12 @@ class Context:
 
         streams = self.options.jobs or STREAMS
         return Downloader(
-            self.client, streams=streams, limit=self.limit, listener=self.listener, cancel=self.cancel
+            self.client,
+            streams=streams,
+            limit=self.limit,
+            listener=self.listener,
+            cancel=self.cancel,
+            on_retry=self._tell_retry,
         )
 
     def remote(self, url: str, *, mirrored: bool = False) -> "RemoteSource":
@@ -423,3 +479,13 @@ class Context:
         from modelsync import sources
 
         return sources.sources(self.origin_client)
+
+
+def _begun(path: "Path") -> "LogFile":
+    """The log of `MODELSYNC_LOG`, with a line that says what begins."""
+    from modelsync.system.log_file import LogFile
+    from modelsync.version import __version__
+
+    log = LogFile(path)
+    log.line(f"modelsync {__version__}")
+    return log

@@ -43,6 +43,7 @@ class Settings(NamedTuple):
     mirror_only: bool = False  # ask nothing but mirrors
     trust_size: bool = False  # a file of the right size is returned without hashing, whatever its time
     config_file: Path | None = None  # MODELSYNC_CONFIG; None: the platform's user config folder
+    log: Path | None = None  # where requests, warnings and errors are written down
 
 
 def truth(word: str) -> bool:
@@ -201,6 +202,11 @@ VARIABLES_OF: Mapping[str, Variable] = {
     ),
     "config_file": Variable(
         ("MODELSYNC_CONFIG",), _path, "The user's config.toml; else in the user's config folder."
+    ),
+    "log": Variable(
+        ("MODELSYNC_LOG",),
+        _path,
+        "A file to write down what -vv shows, without secrets, for its owner alone.",
     ),
     "manifest": Variable(("MODELSYNC_MANIFEST",), _path, option=True),
     "variant": Variable(("MODELSYNC_VARIANT",), _text, option=True),

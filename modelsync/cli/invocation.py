@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -124,7 +124,9 @@ class Invocation:
         with (
             self._display(progress) as shown,
             self._events(events, shown) as tell,
-            Context(options=options, listener=tell, warn=self._warn, detail=self._tell_detail) as context,
+            Context(
+                options=options, listener=tell, warn=self._warn, detail=self._tell_detail, trace=self.trace
+            ) as context,
         ):
             self._shown = shown
             try:
@@ -174,6 +176,19 @@ class Invocation:
             from modelsync.cli.output import safe
 
             self.say(safe(words))
+
+    @property
+    def trace(self) -> Callable[[int, str], None] | None:
+        """Shows lines about requests, as far as `-v` asks for them; None where it does not."""
+        return self._tell_request if self.verbose and not self.quiet else None
+
+    def _tell_request(self, level: int, line: str) -> None:
+        if level <= self.verbose:
+            import click
+
+            from modelsync.cli.output import safe
+
+            self.say(click.style(safe(line), dim=True))
 
     def enter(self) -> None:
         """Enters the folder of `--directory`; called when the command begins."""

@@ -101,7 +101,13 @@ GLOBAL: tuple[click.Option, ...] = (
     _global(
         "-q", "--quiet", count=True, envvar="MODELSYNC_QUIET", help="Say only what went wrong; -qq: nothing."
     ),
-    _global("-v", "--verbose", count=True, envvar="MODELSYNC_VERBOSE", help="Say more."),
+    _global(
+        "-v",
+        "--verbose",
+        count=True,
+        envvar="MODELSYNC_VERBOSE",
+        help="Say more, and show each request; -vv: its headers too.",
+    ),
     _global("--no-progress", is_flag=True, envvar="MODELSYNC_NO_PROGRESS", help="Show no progress."),
     _global(
         "--color",

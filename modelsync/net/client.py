@@ -19,6 +19,7 @@ from modelsync.net.registries import Registries
 from modelsync.net.retry import Backoff, retryable
 from modelsync.net.server_text import repeats_query
 from modelsync.net.tokens import LoginFinder
+from modelsync.net.trace import Tracer
 from modelsync.net.transport import Transport
 from modelsync.net.upload import UploadBody
 from modelsync.version import __version__
@@ -36,9 +37,9 @@ class Client:
             files. A server that says nothing at all in that time is waited for longer by the next try.
         cancel: Once set, every call and every read ends with CancelledError within about a second.
         max_connections: Requests at one time to one origin.
-        on_wait: Called with an origin and the seconds that its rate limit makes requests wait.
         transport: Sends the requests in place of connections of ours; as of `net.transport.Transport`, `instead`.
         auth: An `httpx2.Auth` by origin, for hosts that sign requests.
+        tracer: Is told of each request, why one is made again, and of waits for a rate limit; None: nothing is.
         logins: Where the logins of container registries come from; None: they are asked without.
     """
 
@@ -50,11 +51,12 @@ class Client:
         timeout: float | tuple[float, float] = 10.0,
         cancel: threading.Event | None = None,
         max_connections: int = 16,
-        on_wait: Callable[[str, float], None] | None = None,
         transport: httpx2.BaseTransport | None = None,
         auth: Mapping[str, httpx2.Auth] | None = None,
         logins: LoginFinder | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer
         self._cancel = cancel or threading.Event()
         self._insecure_hosts = insecure_hosts
         self._credentials = credentials or Credentials()
@@ -66,7 +68,8 @@ class Client:
                 timeout=timeout,
                 cancel=self._cancel,
                 max_connections=max_connections,
-                on_wait=on_wait,
+                on_wait=tracer.waits if tracer is not None else None,
+                tracer=tracer,
                 instead=transport,
             ),
             credentials=self._credentials,
@@ -303,6 +306,8 @@ class Client:
                 wait = backoff.failed(getattr(error, "retry_after", None)) if retryable(error) else None
                 if wait is None:
                     raise
+                if self._tracer is not None:
+                    self._tracer.retry(error, wait)
             self.wait(wait)
 
     def wait(self, seconds: float) -> None:

@@ -18,6 +18,7 @@ from modelsync.net.patience import Patience, Wait
 from modelsync.net.pool import ConnectionPool
 from modelsync.net.redirects import check_scheme
 from modelsync.net.retry import LONGEST_ASKED_WAIT
+from modelsync.net.trace import TracedRequest, Tracer
 
 _PIECE = 64 * 1024  # bytes
 
@@ -43,6 +44,7 @@ class ResponseBody(httpx2.SyncByteStream):
         reader: The bytes.
         channel: What they come over, where that is a connection of ours; else None.
         wait: The wait for the answer.
+        traced: Is told how many bytes came, and when the answer is not needed any more; or None.
         held: What is let go when the answer is not needed any more: its connection, its turn.
     """
 
@@ -52,10 +54,12 @@ class ResponseBody(httpx2.SyncByteStream):
         channel: ByteChannel | None,
         wait: Wait,
         held: contextlib.ExitStack,
+        traced: TracedRequest | None = None,
     ) -> None:
         self._reader = reader
         self._channel = channel
         self._wait = wait
+        self._traced = traced
         self._held = held
         self._floor: Floor | None = None
 
@@ -83,6 +87,8 @@ class ResponseBody(httpx2.SyncByteStream):
         try:
             count = self._reader.read_into(buffer)
             self._wait.begin(self._reader)
+            if self._traced is not None:
+                self._traced.bytes += count
             if self._floor is not None:
                 self._floor.count(count)
                 if self._channel is None:
@@ -98,6 +104,9 @@ class ResponseBody(httpx2.SyncByteStream):
 
     def close(self) -> None:
         """Lets the connection go."""
+        traced, self._traced = self._traced, None
+        if traced is not None:
+            traced.ended()
         self._held.close()
 
 
@@ -145,6 +154,7 @@ class Transport(httpx2.BaseTransport):
         cancel: Once set, every wait ends with CancelledError within about a second.
         max_connections: Requests at one time to one origin.
         on_wait: Told of the host and the seconds when a server's rate limit makes all requests to it wait.
+        tracer: Is told of each request; None: nothing is.
         instead: A transport that is used in place of connections of ours. Names, addresses, proxies and certificates
             are its own business then; which URLs are asked, and how many at a time, is not. It is not closed here.
     """
@@ -157,8 +167,10 @@ class Transport(httpx2.BaseTransport):
         cancel: threading.Event,
         max_connections: int,
         on_wait: Callable[[str, float], None] | None = None,
+        tracer: Tracer | None = None,
         instead: httpx2.BaseTransport | None = None,
     ) -> None:
+        self._tracer = tracer
         self._insecure_hosts = insecure_hosts
         self._timeout = timeout
         self._cancel = cancel
@@ -195,6 +207,9 @@ class Transport(httpx2.BaseTransport):
         request.extensions = {**request.extensions, "timeout": wait.timeouts}
         with contextlib.ExitStack() as held:
             held.enter_context(self._pacing.slot(origin))
+            traced = None
+            if self._tracer is not None:
+                traced = self._tracer.begin(request.method, str(request.url), request.headers.items())
             try:
                 sent = (
                     self._send(request, route, held) if route else self._send_instead(request, origin, held)
@@ -202,11 +217,16 @@ class Transport(httpx2.BaseTransport):
                 if sent.status == 407 and proxy and origin.scheme == "http":
                     raise httpx2.ProxyError("407 Proxy Authentication Required")
             except TRANSPORT_ERRORS as error:
-                raise wait.fault(error) from None
+                fault = wait.fault(error)
+                if traced is not None:
+                    traced.failed(fault)
+                raise fault from None
+            if traced is not None:
+                traced.answered(sent.status, sent.headers)
             if wanted_public:
                 self._from_public.add(origin)
             kept = contextlib.ExitStack()
-            body = ResponseBody(sent.reader, sent.channel, wait, kept)
+            body = ResponseBody(sent.reader, sent.channel, wait, kept, traced)
             extensions = {PUBLIC: sent.public, BODY: body}
             response = httpx2.Response(sent.status, headers=sent.headers, stream=body, extensions=extensions)
             response.headers.encoding = "latin-1"

@@ -37,6 +37,7 @@ class Downloader:
         cancel: Once set, `run` ends soon. It should be the client's own event, so that waits for a server end too;
             `run` sets it when it is interrupted.
         backoff: Makes the retry counter of one segment.
+        on_retry: Called with a file's label and the error after which bytes of it are asked for again.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class Downloader:
         listener: Listener | None = None,
         cancel: threading.Event | None = None,
         backoff: Callable[[], Backoff] = Backoff,
+        on_retry: Callable[[str, ModelsyncError], None] | None = None,
     ) -> None:
+        self._on_retry = on_retry
         self._client = client
         self._streams = streams
         self._limit = limit
@@ -100,6 +103,7 @@ class Downloader:
             on_error=on_error,
             on_small=on_small,
         )
+        scheduler.on_retry = self._on_retry
         try:
             if self._listener is not None:
                 for job in jobs:

@@ -43,6 +43,7 @@ class SchedulerLike(Protocol):
     streams: int
     stopped: bool
     backoff: Callable[[], Backoff]
+    on_retry: Callable[[str, ModelsyncError], None] | None
 
     def source(self, segment: Segment) -> ByteSource:
         """The source of a segment's bytes."""
@@ -177,8 +178,11 @@ class FileState:
         if isinstance(error, HttpStatusError) and error.status in CROWDED:
             self.scheduler.crowded()
         once = self.job.patience is not None
-        if error is not None and not self.over and _is_final(error, track, claim, once=once):
-            self.error = error
+        if error is not None and not self.over:
+            if _is_final(error, track, claim, once=once):
+                self.error = error
+            elif self.scheduler.on_retry is not None:
+                self.scheduler.on_retry(self.label, error)
         self.drain(segment)
         self.notify()
         self.scheduler.wake()

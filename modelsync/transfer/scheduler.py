@@ -59,6 +59,7 @@ class Scheduler:
         on_error: Callable[[Job, ModelsyncError, int], None],
         on_small: Callable[[Sequence[tuple[Job, Fetched]]], None] | None,
     ) -> None:
+        self.on_retry: Callable[[str, ModelsyncError], None] | None = None
         self.lock = threading.Lock()
         self.streams = streams
         self.backoff = backoff

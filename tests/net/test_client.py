@@ -16,6 +16,7 @@ from modelsync.net.origin import of
 from tests.hub import Delay, Drop, Fault, Gzipped, Headers, Hub, Stall, Status, TooMany
 from tests.hub.wire import Reply, Request, text
 from tests.support.servers import answering, saying
+from tests.support.tracers import Waits
 
 TOKEN = "hf_abcdefghijkl"
 
@@ -178,7 +179,7 @@ def test_a_rate_limit_holds_all_threads(
         told.append(host)
         held.set()
 
-    with Client(on_wait=on_wait) as client, ThreadPoolExecutor(4) as threads:
+    with Client(tracer=Waits(on_wait)) as client, ThreadPoolExecutor(4) as threads:
         first = threads.submit(client.get_json, url)
         assert held.wait(60)
         others = [threads.submit(client.head, url) for _ in range(3)]

@@ -25,6 +25,7 @@ from modelsync.net.transport import BODY, Transport
 from tests.hub import Hub
 from tests.hub.wire import text
 from tests.support.servers import answering, silent
+from tests.support.tracers import Waits
 
 DATA = bytes(range(256)) * 1024
 HUB = "https://hub.example"
@@ -277,7 +278,9 @@ def test_a_rate_limit_holds_another_transport_too() -> None:
     """The pace is kept whoever sends: after a 429 nothing is asked before the time that it names."""
     answers = [httpx2.Response(429, headers={"Retry-After": "1"}), httpx2.Response(200, json={})]
     told: list[tuple[str, float]] = []
-    with Client(transport=mock(lambda _: answers.pop(0)), on_wait=lambda *said: told.append(said)) as client:
+    with Client(
+        transport=mock(lambda _: answers.pop(0)), tracer=Waits(lambda *said: told.append(said))
+    ) as client:
         assert client.get_json(f"{HUB}/x").value == {}
     assert told == [("hub.example", 1.0)]
 

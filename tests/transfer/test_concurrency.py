@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsync.errors import HttpStatusError
+from modelsync.errors import HttpStatusError, ModelsyncError
 from modelsync.net.retry import Backoff
 from modelsync.transfer.concurrency import StreamStats, Tuner
 from modelsync.transfer.file_state import FileState, OpenSegment
@@ -146,6 +146,7 @@ class CrowdedCounter:
     lock = threading.Lock()
     streams = 4
     stopped = False
+    on_retry: Callable[[str, ModelsyncError], None] | None = None
     backoff: Callable[[], Backoff] = Backoff
 
     def __init__(self) -> None:

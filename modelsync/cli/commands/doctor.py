@@ -50,7 +50,7 @@ def show(invocation: Invocation) -> int:
 
     settings, faults = doctor.sound_settings(os.environ)
     asked = CallOptions(endpoint=invocation.endpoint, offline=invocation.offline)
-    with Context(settings, asked) as context:
+    with Context(settings, asked, trace=invocation.trace) as context:
         report = doctor.examine(
             context, invocation.project, options=_options(), endpoint=invocation.endpoint, faults=faults
         )

@@ -12,7 +12,10 @@ from modelsync.cli.output_file import write_to
 @command(
     "schema",
     short_help="Print the JSON Schema of models.toml, for editors.",
-    examples=(("modelsync schema -o models.schema.json", "after an upgrade of modelsync"),),
+    examples=(
+        ("modelsync schema", "on stdout"),
+        ("modelsync schema -o models.schema.json", "after an upgrade of modelsync"),
+    ),
 )
 @click.option(
     "-o",
