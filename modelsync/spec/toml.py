@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from modelsync.errors import ModelsyncError
+from modelsync.errors import ConfigError, ModelsyncError
 from modelsync.spec.names import printable
 
 _BARE_KEY = r"(?a)[A-Za-z0-9_-]+"
-_AT = r" \(at (?:line (\d+), column \d+|end of document)\)$"
+_AT = r" \(at (?:line (\d+), column (\d+)|end of document)\)$"
 
 
 class Fault(Exception):  # noqa: N818 - stays inside spec/: becomes an error with file and line
@@ -26,11 +26,16 @@ class Fault(Exception):  # noqa: N818 - stays inside spec/: becomes an error wit
 
     def located(self, text: str, where: str, error: type[ModelsyncError]) -> ModelsyncError:
         """The error for people: file, line, key and what is wrong."""
+        from modelsync.spec.excerpt import column_of
         from modelsync.spec.locate import line_of
 
         line = line_of(text, self.path)
         place = f"{where}:{line}" if line else where
-        return error(f"{place}: {dotted(self.path)}: {self.message}", hint=self.hint)
+        found = error(f"{place}: {dotted(self.path)}: {self.message}", hint=self.hint)
+        if line is None:
+            return found
+        key = next((key for key in reversed(self.path) if isinstance(key, str)), None)
+        return _shown(found, text, line, column_of(text, line, key))
 
 
 def loads(text: str, where: str, error: type[ModelsyncError], *, limit: int) -> dict[str, Any]:
@@ -74,7 +79,15 @@ def _worded(text: str, where: str, error: type[ModelsyncError], fault: str) -> M
         if here is not None:
             return error(f"{where}:{line}: {dotted(here.path)}: it is defined twice; keep one of the two")
     hint = "text stands in double quotes" if what == "Invalid value" else None
-    return error(f"{where}:{line}: not TOML: {printable(what[:1].lower() + what[1:])}", hint=hint)
+    found = error(f"{where}:{line}: not TOML: {printable(what[:1].lower() + what[1:])}", hint=hint)
+    return _shown(found, text, line, int(at[2]) if at[2] else len(text.split("\n")[line - 1]) + 1)
+
+
+def _shown(error: ModelsyncError, text: str, line: int, column: int) -> ModelsyncError:
+    """The error with its line and a caret below it; not one about the user's config, which may hold secrets."""
+    from modelsync.spec.excerpt import excerpt
+
+    return error if isinstance(error, ConfigError) else error.detailed(excerpt(text, line, column))
 
 
 def dotted(path: tuple[str | int, ...]) -> str:
