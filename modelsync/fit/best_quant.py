@@ -4,12 +4,13 @@ from typing import Any, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import MisfitError, OfflineError, UsageError
+from modelsync.fit.candidates import repo_of, shown_repo
 from modelsync.fit.estimation import EstimateOptions, Estimation
 from modelsync.fit.quants import estimate_quants
 from modelsync.sizes import size
 from modelsync.spec.names import printable
 from modelsync.spec.request import NO_COMPANIONS, Companions
-from modelsync.spec.uri import HfUri, Reference, parse
+from modelsync.spec.uri import HfUri, OciUri, Reference, Uri, parse
 
 
 class Chosen(NamedTuple):
@@ -53,7 +54,7 @@ def best_quant(
 
     Args:
         context: What to work with.
-        reference: An `hf:` URI without a quant.
+        reference: An `hf:` URI without a quant, or that of a registry without a tag.
         asked: What is asked over llama-cpp-python's defaults; a context of 4096 tokens and as many layers on GPUs as
             fit, if nothing else is said.
         companions: What is loaded with the model.
@@ -65,20 +66,22 @@ def best_quant(
         ModelsyncError: whatever `quants.estimate_quants` raises.
     """
     uri = reference.uri
-    if not isinstance(uri, HfUri):
+    repo = repo_of(uri)
+    if repo is None:
         raise UsageError(
             f"--fit chooses among the quants of a repo, and {reference} is none",
             hint="give it a URI like hf:user/model",
         )
-    if uri.quant is not None or uri.path is not None:
-        what = f"the quant {uri.quant}" if uri.quant is not None else f"the file {printable(str(uri.path))}"
+    shown = shown_repo(repo)
+    what = _chosen_already(uri)
+    if what is not None:
         raise UsageError(
             f"--fit chooses the quant, and the URI names {what}",
-            hint=f"leave one of them out: --fit hf:{uri.repo}, or the URI alone",
+            hint=f"leave one of them out: --fit {shown}, or the URI alone",
         )
     if not context.asks_origin:
         raise OfflineError(
-            f"--fit asks which quants hf:{uri.repo} has, and the network is ruled out",
+            f"--fit asks which quants {shown} has, and the network is ruled out",
             hint="leave out --offline, or name a quant",
         )
     table = estimate_quants(context, reference, asked, steady=True, companions=companions)
@@ -86,9 +89,9 @@ def best_quant(
     if best is None:
         least = table.rows[0]
         raise MisfitError(
-            f"no quant of hf:{uri.repo} fits: the smallest, {least.quant}, needs {size(least.estimate.need)}"
+            f"no quant of {shown} fits: the smallest, {least.quant}, needs {size(least.estimate.need)}"
             f" with a context of {least.estimate.context:,} tokens, and {least.verdict.text}",
-            hint=f"`modelsync estimate hf:{uri.repo}` says what each needs; a smaller --ctx needs less",
+            hint=f"`modelsync estimate {shown}` says what each needs; a smaller --ctx needs less",
         )
     larger = table.rows[table.rows.index(best) + 1 :]
     return Chosen(
@@ -98,6 +101,15 @@ def best_quant(
         len(table.rows),
         table.notes,
     )
+
+
+def _chosen_already(uri: Uri) -> str | None:
+    """What of a repo a URI names, in words; None: nothing."""
+    if isinstance(uri, OciUri):
+        return f"the tag {uri.tag}" if uri.tag != "latest" else None
+    if isinstance(uri, HfUri) and uri.quant is not None:
+        return f"the quant {uri.quant}"
+    return f"the file {printable(str(uri.path))}" if isinstance(uri, HfUri) and uri.path is not None else None
 
 
 def reasons(chosen: Chosen) -> tuple[str, ...]:

@@ -1,25 +1,35 @@
-"""The quants of a repo, and where their files are."""
+"""The quants of a repo, and where their files are. Those of a registry's repository are its tags that name quants."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import NotFoundError, RefusedError
+from modelsync.errors import CancelledError, ModelsyncError, NotFoundError, RefusedError
 from modelsync.fetch.wanted import WantedFile, wanted_file
 from modelsync.spec import choose
-from modelsync.spec.names import file_name, printable, safe_path
+from modelsync.spec.labels import quant_of
+from modelsync.spec.names import file_name, listed, printable, safe_path
 from modelsync.spec.request import NO_COMPANIONS, Companions, Request
-from modelsync.spec.uri import HfUri, Reference
+from modelsync.spec.uri import HfUri, OciUri, Reference, Uri
+from modelsync.system.parallel import run_all
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from modelsync.sources.base import Resolution, Source
     from modelsync.sources.huggingface import HuggingFace
+    from modelsync.sources.registry import Registry
+
+
+_MOST_TAGS = 48  # of a repository that are looked at; each is a request
+_DOCKER_HUB = "docker.io"
 
 
 class RepoQuant(NamedTuple):
     """A model of a repo, and where its files are; `name` is its label, which no other has."""
 
     name: str
-    uri: HfUri
+    uri: Uri
     files: tuple[WantedFile, ...]
     beside: tuple[WantedFile, ...] = ()  # its projector and adapters
 
@@ -38,7 +48,7 @@ class Candidates(NamedTuple):
     """The models of a repo that can be had.
 
     Attributes:
-        commit: The repo's.
+        commit: The repo's; empty for tags, of which each has a manifest of its own.
         quants: From small to large, each by a URI that names it alone.
         notes: What is wrong with those that were left out.
     """
@@ -59,6 +69,8 @@ def list_quants(context: Context, reference: Reference, companions: Companions =
     from modelsync.sources import source_for
     from modelsync.sources.huggingface import check_owner
 
+    if isinstance(reference.uri, OciUri):
+        return _of_tags(context, reference.uri, companions)
     assert isinstance(reference.uri, HfUri)
     repo, sources, endpoint = reference.uri.repo, context.sources(), context.endpoint()
     source: HuggingFace = source_for(reference.uri, sources)  # type: ignore[assignment]
@@ -79,15 +91,90 @@ def list_quants(context: Context, reference: Reference, companions: Companions =
         except (NotFoundError, RefusedError) as error:
             errors.append(error)
             continue
-        files = tuple(
-            wanted_file(
-                printable(file_name(file.path)), file, owner, owner.locate(file, endpoint, Path.cwd())
-            )
-            for file, _, owner in requests.owners(request.to_dict(), answer.files, sources)
-        )
-        model = tuple(wanted for wanted in files if wanted.file.role == "model")
-        found.append(RepoQuant(each.label, uri, model, files[len(model) :]))
+        found.append(_quant(each.label, request, answer, sources, endpoint))
     if not found:
         raise errors[0]
     quants = tuple(sorted(found, key=lambda quant: quant.size))
     return Candidates(at.commit, quants, tuple(error.message for error in errors))
+
+
+def repo_of(uri: Uri) -> Uri | None:
+    """The repo that a URI is of, or the registry's repository; None where there is nothing to choose among."""
+    if isinstance(uri, HfUri):
+        return HfUri(uri.repo)
+    if isinstance(uri, OciUri) and uri.digest is None:
+        return uri._replace(reference=":latest")
+    return None
+
+
+def shown_repo(uri: Uri) -> str:
+    """What messages call a repo."""
+    return f"oci://{uri.registry}/{uri.repository}" if isinstance(uri, OciUri) else str(uri)
+
+
+def quant_tags(context: Context, uri: OciUri) -> tuple[str, ...]:
+    """The tags of a repository that name quants, in the registry's order.
+
+    Raises:
+        ModelsyncError: the registry does not list its tags.
+    """
+    from modelsync.sources import source_for
+
+    source: Registry = source_for(uri, context.sources())  # type: ignore[assignment]
+    return tuple(tag for tag in source.models.tags(uri) if quant_of(tag) is not None)
+
+
+def _of_tags(context: Context, uri: OciUri, companions: Companions) -> Candidates:
+    """The models that a repository's tags name; several tags of one manifest are one."""
+    from modelsync.sources import request as requests
+
+    tags = quant_tags(context, uri)
+    if not tags:
+        raise NotFoundError(
+            f"{shown_repo(uri)} has no tags that name quants", hint="name one of its tags behind a `:`"
+        )
+    sources = context.sources()
+
+    def ask(tag: str) -> RepoQuant | ModelsyncError:
+        request = Request(uri._replace(reference=f":{tag}"), **companions._asdict())
+        try:
+            answer = requests.resolve(request, sources, folder=Path.cwd(), endpoint=context.endpoint())
+        except CancelledError:
+            raise
+        except ModelsyncError as error:
+            return error
+        if any(file.layer is not None or file.role == "file" for file in answer.files):
+            return RefusedError(f"{request.uri}: it is no GGUF model in layers of its own")
+        return _quant(tag, request, answer, sources, context.endpoint())
+
+    found: dict[tuple[str | None, ...], RepoQuant] = {}
+    errors: list[ModelsyncError] = []
+    for each in run_all(ask, tags[:_MOST_TAGS], name="tags", cancel=context.cancel):
+        if isinstance(each, ModelsyncError):
+            errors.append(each)
+        else:
+            found.setdefault(tuple(wanted.file.sha256 for wanted in each.files), each)
+    if not found:
+        raise errors[0]
+    notes = [error.message for error in errors]
+    if len(tags) > _MOST_TAGS:
+        notes.append(
+            f"of {len(tags)} tags the first {_MOST_TAGS} were looked at, not {listed(tags[_MOST_TAGS:])}"
+        )
+    if uri.registry == _DOCKER_HUB:
+        notes.append(f"Docker Hub counts this as {min(len(tags), _MOST_TAGS)} pulls")
+    return Candidates("", tuple(sorted(found.values(), key=lambda quant: quant.size)), tuple(notes))
+
+
+def _quant(
+    name: str, request: Request, answer: "Resolution", sources: "Sequence[Source]", endpoint: str
+) -> RepoQuant:
+    """A model, and where its files are."""
+    from modelsync.sources.request import owners
+
+    files = tuple(
+        wanted_file(printable(file_name(file.path)), file, owner, owner.locate(file, endpoint, Path.cwd()))
+        for file, _, owner in owners(request.to_dict(), answer.files, sources)
+    )
+    model = tuple(wanted for wanted in files if wanted.file.role == "model")
+    return RepoQuant(name, request.uri, model, files[len(model) :])

@@ -13,7 +13,7 @@ from modelsync.fetch import headers
 from modelsync.fetch.range_reader import WindowReader
 from modelsync.fetch.wanted import WantedFile
 from modelsync.fit import machine as fit_machine
-from modelsync.fit.candidates import RepoQuant, list_quants
+from modelsync.fit.candidates import RepoQuant, list_quants, repo_of, shown_repo
 from modelsync.fit.estimation import EstimateOptions, Estimation, estimated, estimators_of, profile_of
 from modelsync.fit.machine import Machine, machine
 from modelsync.fit.model import model_header, with_companions
@@ -84,23 +84,24 @@ def estimate_quants(
 
     Args:
         context: What to work with.
-        reference: An `hf:` URI; a quant or a path in it is passed over.
+        reference: An `hf:` URI, or that of a registry; a quant, a path or a tag in it is passed over.
         asked: What is asked over the defaults of a profile; see `choosing`.
         steady: Whether this machine counts with what it has, not with what is free now.
         companions: What is loaded with the model.
 
     Raises:
-        UsageError: it is no `hf:` URI, or llama.cpp would refuse the settings.
+        UsageError: it is of no repo, or llama.cpp would refuse the settings.
         NotFoundError: there is no such repo or revision, or it has no quants.
         NotAModelError: none of its quants is a valid GGUF file; of those that are not, or lack parts, the notes tell.
         ModelsyncError: a header cannot be read.
     """
     uri = reference.uri
-    if not isinstance(uri, HfUri):
+    repo = repo_of(uri)
+    if repo is None:
         raise UsageError(f"{reference} is no repo: it has no quants to choose among")
     asked = choosing(asked or EstimateOptions())
     settings = asked.over(profile_of(asked.profile))
-    commit, found, left_out = list_quants(context, Reference(HfUri(uri.repo), reference.revision), companions)
+    commit, found, left_out = list_quants(context, Reference(repo, reference.revision), companions)
     read = _read(context, found)
     beside = _beside(context, found)
     with machine(settings.profile, ram=asked.ram, gpus=asked.gpus) as here:
@@ -118,7 +119,7 @@ def estimate_quants(
         context.known_to_fit.update(
             wanted.file.sha256 or "" for quant in found if quant.name in names for wanted in quant.all
         )
-    return Quants(f"hf:{uri.repo}", commit, rows, best_of(rows), (*here.notes, *left_out, *bad))
+    return Quants(shown_repo(repo), commit, rows, best_of(rows), (*here.notes, *left_out, *bad))
 
 
 def best_of(rows: Sequence[Estimation]) -> Estimation | None:

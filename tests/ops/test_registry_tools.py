@@ -19,6 +19,7 @@ from tests.support.command_line import Cli
 from tests.support.content import gguf
 from tests.support.ollama_registry import OllamaRegistry
 from tests.support.project import REPO, Opened, Place
+from tests.support.quant_files import quant
 from tests.support.registries import (
     TokenServer,
     htpasswd,
@@ -309,3 +310,30 @@ def test_a_missing_projector_is_no_gguf(project: Place, target: str) -> None:
     project.write(f'[models.m]\nuri = "{target}:m"\nmmproj = "{target}/two:v"\n')
     with pytest.raises(NotFoundError, match="projector is one file"):
         modelsync.lock()
+
+
+def test_tags_that_name_quants_are_a_table(target: str, empty: Cli) -> None:
+    """`estimate` of a repository without a tag has a row for each; `add --fit` writes the best tag."""
+    for name in ("Q4_K_M", "Q8_0"):
+        store(target, docker_model([Layer(artifacts.DOCKER_GGUF, quant(name))]), f"1B-{name}")
+    store(target, docker_model([Layer(artifacts.DOCKER_GGUF, quant("Q4_K_M"))]), "latest")
+    store(target, artifacts.artifact("application/vnd.x+json", {}, [Layer("text/x", b"x")]), "1B-Q5_0")
+    value = empty("estimate", target, "--format", "json").json
+    assert [row["title"] for row in value["rows"]] == [f"{target}:1B-Q4_K_M", f"{target}:1B-Q8_0"]
+    assert value["best"] == "1B-Q8_0"
+    assert any("no model has" in note for note in value["notes"])
+    one = empty("estimate", f"{target}:latest", "--format", "json").json
+    assert one["title"] == f"{target}:latest"
+    empty.write("[modelsync]\n")
+    done = empty("add", "tiny", target, "--fit")
+    assert "chose 1B-Q8_0, the largest of 2 quants" in done.err
+    assert f"{target}:1B-Q8_0" in (empty.folder / "models.toml").read_text()
+    assert "names the tag" in empty("add", "more", f"{target}:1B-Q8_0", "--fit", status=2).err
+
+
+def test_a_repository_without_quants_is_its_latest(target: str, empty: Cli) -> None:
+    """Where no tag names a quant, `estimate` is of the one model, and `--fit` says that there is no choice."""
+    store(target, docker_model([Layer(artifacts.DOCKER_GGUF, quant("Q4_K_M"))]), "latest", "v1")
+    assert empty("estimate", target, "--format", "json").json["title"] == f"{target}:latest"
+    empty.write("[modelsync]\n")
+    assert "no tags that name quants" in empty("add", "tiny", target, "--fit", status=1).err

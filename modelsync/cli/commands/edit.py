@@ -133,10 +133,13 @@ def add(
       hf:user/model/path/x.gguf    one file of it, of any type
       https://…                    any web page of those, or a direct URL
       ./x.gguf                     a file of this project
+      docker:ai/smollm2, ollama:llama3.2:3b, oci://registry/repo:tag
+                                   a model of a registry
 
     With --include, URI is `hf:user/model`, and the files that match are one folder, of any type.
 
-    With --fit, URI is `hf:user/model`, and the best quant that fits is written into the manifest.
+    With --fit, URI is `hf:user/model`, or a registry's repository without a tag, and the best quant that fits is
+    written into the manifest.
 
     --endpoint is written into the manifest, for this model.
     """

@@ -152,13 +152,22 @@ def show(
 
 def _repo(context: "Context", model: str) -> "Reference | None":
     """The repo that a URI names whole, without a quant or a file; None for anything else."""
+    from modelsync.errors import CancelledError, ModelsyncError
+    from modelsync.fit.candidates import quant_tags
     from modelsync.project import model_files
-    from modelsync.spec.uri import HfUri
+    from modelsync.spec.uri import HfUri, OciUri
 
     if model_files.is_name(model):
         return None
     reference = context.reference(model)
     uri = reference.uri
+    if isinstance(uri, OciUri) and uri.tag == "latest" and not model.endswith(":latest"):
+        try:
+            return reference if quant_tags(context, uri) else None
+        except CancelledError:
+            raise
+        except ModelsyncError:
+            return None  # a registry that lists no tags has a `latest` all the same
     return reference if isinstance(uri, HfUri) and uri.quant is None and uri.path is None else None
 
 
