@@ -12,7 +12,6 @@ from modelsync.context import OFFLINE_HINT, Context
 from modelsync.errors import (
     CancelledError,
     ModelsyncError,
-    NetworkError,
     NotSyncedError,
     OfflineError,
     StoreError,
@@ -91,7 +90,7 @@ def fetch(
         fetcher = _BlobFetcher(context, tried, small, on_read)
         patient = False
         while waiting:
-            batch, waiting = waiting[:BATCH], waiting[BATCH:]
+            batch, waiting = _first_of(waiting)
             # A process that waits for a lock holds no other: two processes never wait for each other.
             missed = fetcher.fetch(batch, patient=patient)
             waiting = missed + waiting
@@ -112,6 +111,21 @@ def fetch(
     brought = tuple(sorted(fetcher.brought, key=lambda one: (one.label, one.path)))
     notes = (*fetcher.notes, *_taken_notes(brought))
     return FetchTotals(fetcher.fetched, fetcher.reused, notes, brought)
+
+
+def _first_of(waiting: list[WantedFile]) -> tuple[list[WantedFile], list[WantedFile]]:
+    """The files that are fetched next, and the others; what is in one layer stays together, so that it comes once."""
+    batch, rest = waiting[:BATCH], waiting[BATCH:]
+    if rest and (layers := {_layer(each) for each in batch} - {None}):
+        batch += [each for each in rest if _layer(each) in layers]
+        rest = [each for each in rest if _layer(each) not in layers]
+    return batch, rest
+
+
+def _layer(wanted: WantedFile) -> str | None:
+    """The address of the layer that a file is in, or None."""
+    segment = wanted.segments[0]
+    return segment.url.partition("#")[0] if segment.is_packed else None
 
 
 def _taken_notes(brought: Sequence[Brought]) -> tuple[str, ...]:
@@ -293,19 +307,13 @@ class _BlobFetcher:
 
     def _failed(self, wanted: WantedFile, hold: "Held", error: ModelsyncError) -> None:
         """Notes an error, unless another process has taken the file over: it is waited for."""
+        from modelsync.transfer.received import tell_kept
+
         if isinstance(error, CancelledError) or hold.claim.touch():
-            self._tell_kept(error, hold.folder)
+            tell_kept(error, hold.folder)
             self.errors.append((wanted, error))
         else:
             self.lost.append(wanted)
-
-    def _tell_kept(self, error: ModelsyncError, folder: Path) -> None:
-        """Tells how much of a file has arrived, where the network broke off: the next run goes on from there."""
-        from modelsync.sizes import size
-        from modelsync.transfer.received import received
-
-        if isinstance(error, NetworkError) and (count := received(folder)):
-            error.advise(f"{size(count)} are kept; run it again")
 
     def _doubt(self, wanted: WantedFile, others: Iterable[Path]) -> None:
         """Marks blobs that gave wrong bytes as possibly damaged, except the one that was just replaced."""

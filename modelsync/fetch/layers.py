@@ -1,31 +1,31 @@
-"""Tar layers of registries: fetched whole, their files taken out, and dropped again.
+"""Tar layers of registries: fetched whole for the files that are in them, and dropped again.
 
 A layer comes as any file does, by ranges, in parts that an interruption leaves, from mirrors first; its own digest
-decides about it. A file in it has no address of its own, so it is a place of its own too.
+decides about it. Its partial has a key of its own, so that it is in nobody's way who wants a file of that digest.
 """
 
+import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import CancelledError, HashMismatchError, ModelsyncError, NotFoundError, StoreError
+from modelsync.errors import CancelledError, ModelsyncError, StoreError
 from modelsync.fetch import by_digest
 from modelsync.fetch.by_digest import NetworkMirror
-from modelsync.fetch.places import job_of
 from modelsync.fetch.wanted import WantedFile
-from modelsync.spec import oci_url
+from modelsync.spec.names import printable
 from modelsync.spec.oci_url import BlobUrl
-from modelsync.store.brought import Brought
+from modelsync.store import layout
 
 if TYPE_CHECKING:
-    from modelsync.fetch.places import Done, Failed
+    from modelsync.spec.mirror import Mirror
     from modelsync.transfer.digests import Digests
     from modelsync.transfer.jobs import Fetched, Job, Segment
 
-_UNPACKED = "unpacked"  # beside the layer's bytes
+UNPACKED = "unpacked"  # a folder beside a layer's bytes, for what comes out of it
 
 
 class Layer(NamedTuple):
@@ -36,22 +36,41 @@ class Layer(NamedTuple):
         url: Where it is.
         size: Its bytes; None where a lock does not say.
         explain: Puts its registry's errors into words that say what to do.
-        confirmed: Tells whether its registry has it, for mirrors that a manifest alone names.
     """
 
     label: str
     url: BlobUrl
     size: int | None
     explain: Callable[[ModelsyncError], ModelsyncError]
-    confirmed: Callable[[], bool] = lambda: False
+
+    @property
+    def key(self) -> str:
+        """What its partial and its lock are called."""
+        return layout.url_key(f"layer {self.url.digest}")
+
+
+class FetchedLayer(NamedTuple):
+    """A layer that has come.
+
+    Attributes:
+        path: The verified file.
+        place: The mirror that gave it, in words; None: its registry.
+        fetched: Bytes that came over the network in this run.
+        resumed: Bytes of earlier runs, or of a folder of this machine.
+    """
+
+    path: Path
+    place: str | None
+    fetched: int
+    resumed: int
 
 
 @contextmanager
-def fetched(context: Context, layer: Layer) -> Iterator[Path]:
-    """Fetches a layer, and removes it at the end.
+def fetched(context: Context, layer: Layer) -> Iterator[FetchedLayer]:
+    """Fetches a layer, and removes it at the end; after an interruption, or on a full disk, it stays for the next run.
 
     Yields:
-        The verified file; what is put beside it, into its folder, goes with it.
+        The layer. A folder `UNPACKED` beside it is removed at the end in any case.
 
     Raises:
         ModelsyncError: it cannot be had.
@@ -59,17 +78,30 @@ def fetched(context: Context, layer: Layer) -> Iterator[Path]:
     """
     from modelsync.store import digest_lock
 
-    with digest_lock.hold(context.store, layer.url.sha256, cancel=context.cancel) as held:
+    waiting = f"another process is reading {layer.label}: waiting for it"
+    with digest_lock.hold(
+        context.store, layer.key, cancel=context.cancel, on_wait=lambda: context.warn(waiting)
+    ) as held:
         assert held is not None
-        path = _bring(context, layer, held.folder)
+        found = _bring(context, layer, held.folder, held.confirm)
         try:
-            yield path
-        finally:
-            shutil.rmtree(path.parent, ignore_errors=True)
+            yield found
+        except (CancelledError, StoreError, KeyboardInterrupt):
+            shutil.rmtree(held.folder / UNPACKED, ignore_errors=True)
+            raise
+        except BaseException:
+            shutil.rmtree(held.folder, ignore_errors=True)
+            raise
+        shutil.rmtree(held.folder, ignore_errors=True)
 
 
-def write(chunks: Iterator[bytes], path: Path) -> "Digests":
+def write(chunks: Iterator[bytes], path: Path, told: Callable[[int], None]) -> "Digests":
     """Writes a file out of a layer; returns its digests.
+
+    Args:
+        chunks: Its bytes.
+        path: Where it is written.
+        told: Is told how many more bytes were written; what it raises ends the work.
 
     Raises:
         StoreError: it cannot be written.
@@ -79,157 +111,117 @@ def write(chunks: Iterator[bytes], path: Path) -> "Digests":
     from modelsync.transfer.digests import Digests
 
     digests = Digests()
-    with atomic.told(f"cannot write {path.name} in the store"):
+    with atomic.told("cannot write a file out of a layer into the store"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as out:
             for chunk in chunks:
                 out.write(chunk)
                 digests.update(memoryview(chunk))
+                told(len(chunk))
     return digests
 
 
-def _bring(context: Context, layer: Layer, folder: Path) -> Path:
+def layer_in_folder(mirror: "Mirror", url: BlobUrl) -> Path | None:
+    """A layer in a folder of this machine, if there is a file of that name."""
+    path = Path(os.path.realpath(mirror.place_of(url.sha256)))
+    return path if path.is_file() else None
+
+
+class _Attempt(NamedTuple):
+    """One place that may have a layer: a mirror, or its registry, which is None."""
+
+    segment: "Segment"
+    mirror: "NetworkMirror | None" = None
+    folder: str | None = None  # the mirror that is a folder of this machine
+
+
+def _bring(context: Context, layer: Layer, folder: Path, confirm: Callable[[], None]) -> FetchedLayer:
     """Fetches a layer from the first place that has it, the mirrors first."""
-    from modelsync.transfer.jobs import Job, Segment
+    from modelsync.transfer.jobs import Job
+    from modelsync.transfer.received import tell_kept
 
     last: ModelsyncError | None = None
-    for segment, mirror in _places(context, layer):
+    in_vain = 0
+    wanted = _wanted(context, layer)
+    for segment, mirror, local in _attempts(context, layer, wanted):
+        job = Job(layer.label, folder, layer.size, layer.url.sha256, (segment,), confirm=confirm)
+        if mirror is not None:
+            patience = None if mirror.last else context.settings.body_timeout
+            job = job._replace(admit=mirror.check, failed=mirror.broke, patience=patience)
         arrived: list[Fetched] = []
-        failed: list[ModelsyncError] = []
-        job = Job(
-            label=layer.label,
-            folder=folder,
-            size=layer.size,
-            sha256=layer.url.sha256,
-            segments=(segment or Segment(str(layer.url), layer.size, sha256=layer.url.sha256),),
-            patience=context.settings.body_timeout if mirror is not None and not mirror.last else None,
-        )
-        context.downloader().run(
-            (job,),
-            lambda _, done, arrived=arrived: arrived.append(done),  # type: ignore[misc]
-            lambda _, error, __, failed=failed: failed.append(error),  # type: ignore[misc]
-        )
+        failed: list[tuple[ModelsyncError, int]] = []
+        _run(context, job, arrived, failed)
         if arrived:
-            return arrived[0].path
-        error = failed[0] if failed else CancelledError("interrupted")
+            (found,) = arrived
+            place = local or (str(mirror) if mirror is not None else None)
+            came = 0 if local else found.fetched
+            return FetchedLayer(found.path, place, came + in_vain, max(0, found.size - came - in_vain))
+        error, count = failed[0]
+        in_vain += count
         if isinstance(error, (CancelledError, StoreError)):
             raise error
         if mirror is not None:
             mirror.failed(layer.label, error)
-        last = error if segment is not None else layer.explain(error)
-    raise last or by_digest.ruled_out(context, f"{layer.label} is not on this machine")
+            last = mirror.explain(wanted, error)
+        elif local is not None:
+            context.detail(f"{layer.label}: {local}: {printable(error.message, 300)}")
+        else:
+            last = layer.explain(error)
+    if last is None:
+        raise by_digest.ruled_out(context, f"{layer.label} is not on this machine")
+    tell_kept(last, folder)
+    raise last
 
 
-def _places(context: Context, layer: Layer) -> "Iterator[tuple[Segment | None, NetworkMirror | None]]":
-    """Where to ask for a layer, in order: mirrors, then its registry, which is None."""
+def _run(
+    context: Context, job: "Job", arrived: "list[Fetched]", failed: list[tuple[ModelsyncError, int]]
+) -> None:
+    context.downloader().run(
+        (job,),
+        lambda _, fetched: arrived.append(fetched),
+        lambda _, error, count: failed.append((error, count)),
+    )
+
+
+def _wanted(context: Context, layer: Layer) -> WantedFile:
+    """The layer as a file, for mirrors; its registry confirms that it has a layer of that digest."""
     from modelsync.sources.base import Found
+
+    url = layer.url
+
+    def confirmed() -> bool:
+        if not context.asks_origin:
+            return False
+        try:
+            return context.repository(url.registry, url.repository).has_blob(url.digest, layer.size)
+        except CancelledError:
+            raise
+        except ModelsyncError:
+            return False
+
+    file = Found("file", layer.label, str(url), layer.size, url.sha256)
+    return WantedFile(layer.label, file, (), layer.explain, confirmed=confirmed)
+
+
+def _attempts(context: Context, layer: Layer, wanted: WantedFile) -> Iterator[_Attempt]:
+    """Where to ask for a layer, in order."""
     from modelsync.transfer.jobs import Segment
 
-    file = Found("file", layer.label, str(layer.url), layer.size, layer.url.sha256)
-    wanted = WantedFile(layer.label, file, (), layer.explain, confirmed=layer.confirmed)
     for each in by_digest.tries(context):
         if each.mirror.kind == "folder":
-            path = Path(each.mirror.place_of(layer.url.sha256)).resolve()
-            if path.is_file():
-                yield Segment(path.as_uri(), layer.size), None
-        else:
-            mirror = NetworkMirror(context, each)
+            path = layer_in_folder(each.mirror, layer.url)
+            if path is not None:
+                yield _Attempt(Segment(path.as_uri(), layer.size), folder=str(each.mirror))
+            continue
+        mirror = NetworkMirror(context, each)
+        try:
             found = mirror.locate(wanted, any_size=True)
-            if found is not None:
-                yield found.segments[0], mirror
+        except CancelledError:
+            raise
+        except ModelsyncError as error:
+            mirror.failed(layer.label, error)
+            continue
+        if found is not None:
+            yield _Attempt(found.segments[0], mirror)
     if context.asks_origin:
-        yield None, None
-
-
-class LayerPlace:
-    """The tar layer that a file of a registry is in.
-
-    Args:
-        context: What to work with.
-    """
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._wanted: dict[Path, WantedFile] = {}  # by the job's folder
-
-    def is_final(self, error: ModelsyncError) -> bool:  # noqa: ARG002
-        """Yes: such a file has no other source."""
-        return True
-
-    def note(self, wanted: WantedFile) -> None:
-        """Nothing."""
-
-    def explain(self, wanted: WantedFile, error: ModelsyncError) -> ModelsyncError:
-        """As its registry does."""
-        return wanted.explain(error)
-
-    def works_offline(self, wanted: WantedFile) -> bool:  # noqa: ARG002
-        """No."""
-        return False
-
-    def needs_room(self, wanted: WantedFile) -> bool:  # noqa: ARG002
-        """Yes."""
-        return True
-
-    def job(self, wanted: WantedFile, folder: Path) -> "Job | None":
-        """Takes the file out of its layer."""
-        if not wanted.segments[0].is_packed or self._context.offline:
-            return None
-        self._wanted[folder] = wanted
-        return job_of(self._context, wanted, folder)
-
-    def carry_out(self, jobs: "Sequence[Job]", done: "Done", failed: "Failed") -> None:
-        """Fetches each layer once, and takes all wanted files out of it."""
-        by_layer: dict[BlobUrl, dict[str, list[Job]]] = {}
-        for job in jobs:
-            url = oci_url.read(job.segments[0].url)
-            assert url is not None
-            assert url.member is not None
-            by_layer.setdefault(url._replace(member=None), {}).setdefault(url.member, []).append(job)
-        for url, members in by_layer.items():
-            left = {id(job): job for each in members.values() for job in each}
-            try:
-                self._take(url, members, left, done)
-                for job in left.values():
-                    failed(
-                        job,
-                        NotFoundError(
-                            f"{job.label}: its layer {url.digest} has no such file",
-                            hint="models.lock was edited, or made by a faulty program; `modelsync lock --verify` tells",
-                        ),
-                        0,
-                    )
-            except ModelsyncError as error:
-                for job in left.values():
-                    failed(job, error, 0)
-
-    def brought(self, wanted: WantedFile, fetched: "Fetched") -> Brought:
-        """Its own source."""
-        return Brought(wanted.label, wanted.file.path, fetched.sha256, fetched.size)
-
-    def _take(
-        self, url: BlobUrl, members: "dict[str, list[Job]]", left: "dict[int, Job]", done: "Done"
-    ) -> None:
-        from modelsync.registry.unpack import named
-        from modelsync.transfer.jobs import Fetched
-        from modelsync.transfer.partial import data_path
-
-        first = next(iter(left.values()))
-        wanted = self._wanted[first.folder]
-        layer = Layer(f"layer {url.sha256[:12]}", url, None, wanted.explain)
-        with fetched(self._context, layer) as path, path.open("rb") as source:
-            for member in named(url.digest, members, source):
-                job = next((job for job in members[member.name] if id(job) in left), None)
-                if job is None or member.size != job.size:
-                    continue  # a tar may have a name twice
-                digests = write(member.chunks, data_path(job.folder))
-                if digests.sha256 != job.sha256:
-                    shutil.rmtree(job.folder, ignore_errors=True)
-                    raise HashMismatchError(
-                        f"{job.label}: expected sha256 {job.sha256}, got {digests.sha256} out of {url.digest}",
-                        hint="models.lock does not say what its layer holds; `modelsync lock --verify` tells",
-                    )
-                del left[id(job)]
-                size = digests.position
-                place = data_path(job.folder)
-                done([(job, Fetched(place, size, digests.sha256, digests.blocks, size, 0))])
+        yield _Attempt(Segment(str(layer.url), layer.size, sha256=layer.url.sha256))

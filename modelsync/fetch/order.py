@@ -1,8 +1,8 @@
 """The order in which the places are tried that a file's bytes may come from."""
 
 from modelsync.context import Context
-from modelsync.fetch.layers import LayerPlace
 from modelsync.fetch.mirrors import mirror_places
+from modelsync.fetch.packed import LayerPlace
 from modelsync.fetch.places import NeighbourPlace, Place, ProjectCopy, RequestedRevision, SourcePlace
 
 

@@ -199,7 +199,10 @@ def _misfits(context: Context, ready: Prepared) -> list[tuple[LockedModel, DiskF
             if target is not None and links
             else ()
         )
-        error = room.take(files, copies) if files or copies else None
+        passing = disk_space.largest_layer(
+            (step.file.url, step.room) for step in steps if step.verb != "link" and step.file is not None
+        )
+        error = room.take(files, copies, passing) if files or copies else None
         if error is not None:
             misfits.append((model, error))
     return misfits

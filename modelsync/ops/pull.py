@@ -136,8 +136,14 @@ def pull(
         for index, model in enumerate(models):
             if id(model) in lost:
                 continue
-            sizes = [(step.target, step.room) for step in steps.of("fetch", "adopt") if step.model is model]
-            full = room.take(sizes, _copies(context, models[index : index + 1], places[index:][:1], target))
+            coming = [step for step in steps.of("fetch", "adopt") if step.model is model]
+            full = room.take(
+                [(step.target, step.room) for step in coming],
+                _copies(context, models[index : index + 1], places[index:][:1], target),
+                disk_space.largest_layer(
+                    (step.file.url, step.room) for step in coming if step.file is not None
+                ),
+            )
             if full is not None:
                 on_error(model, full)
         steps = plan.Plan(tuple(step for step in steps.steps if id(step.model) not in lost))

@@ -27,7 +27,8 @@ class StoredFile(NamedTuple):
 
     Attributes:
         path: Where it is in the model: a safe relative path, which no other has whatever the case. Of a tar: the
-            folder of its files, or nothing where they name their places themselves.
+            folder of its files, or nothing where they name their places themselves; beside `inside`, the one file of
+            it that counts.
         digest: `sha256:<hex>` of the blob. It is the file's own unless that is packed.
         size: Bytes of the blob.
         role: What it is. The files in a tar get theirs when their names are known: `manifests.roles`.

@@ -80,8 +80,8 @@ class Repository:
         """The address of a blob, which ranges may be asked of; the client answers the registry's challenge."""
         return f"{self.url}/blobs/{digest}"
 
-    def has_blob(self, digest: str, size: int) -> bool:
-        """Whether the registry says that this repository has a blob of that size.
+    def has_blob(self, digest: str, size: int | None) -> bool:
+        """Whether the registry says that this repository has a blob of that size; None: of any.
 
         Raises:
             NetworkError: there is no answer, or a refusal.
@@ -95,7 +95,7 @@ class Repository:
         if head.redirect_to is not None:  # to where the bytes are; a signed address may refuse a HEAD
             return True
         length = content_length(head.headers)
-        return length is None or length == size
+        return length is None or size is None or length == size
 
     def manifest(self, reference: str) -> StoredManifest | None:
         """A manifest by its tag or digest; None where there is none.

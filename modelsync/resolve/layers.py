@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from modelsync.content.policy import Claim, leads_out, named_data
 from modelsync.context import Context
-from modelsync.errors import NotFoundError, RefusedError
+from modelsync.errors import ModelsyncError, NotFoundError, RefusedError
+from modelsync.fetch import disk_space
 from modelsync.fetch.file_check import check_file
-from modelsync.fetch.layers import Layer, fetched, write
+from modelsync.fetch.layers import UNPACKED, Layer, fetched, write
 from modelsync.fetch.wanted import blob_of, label
 from modelsync.registry import unpack
 from modelsync.registry.arrange import arranged, chosen
@@ -18,6 +20,7 @@ from modelsync.sources.base import Found, Resolution, Source
 from modelsync.spec import oci_url
 from modelsync.spec.blocks import Blocks
 from modelsync.spec.lock.model import LockedFile, LockedModel
+from modelsync.spec.names import printable
 from modelsync.spec.roles import COMPANIONS, OWN_ROLES
 from modelsync.store import blobs
 from modelsync.store.receipts import BlobOrigin
@@ -101,23 +104,28 @@ def read(
         CodeRefusedError, NotAModelError: a file is not one that may be taken.
         ModelsyncError: a layer cannot be had.
     """
+    own = _own(answer)
     merging: list[tuple[Sequence[StoredFile], Sequence[unpack.Removed]]] = []
-    found: dict[tuple[str, str], UnpackedFile] = {}
     raw: dict[tuple[str, str], Found] = {}
-    total = 0
     with ExitStack() as held:
-        for file in _own(answer):
+        reading = _Reading(context, name)
+        for layer in _layers(name, own, source):
+            reading.bring(layer, held)
+        for file in own:
             if file.layer is None:
                 stored = _stored(file)
                 raw[stored.path, stored.digest] = file
                 merging.append(((stored,), ()))
-                continue
-            files, removed = _unpack(context, name, file, source, held, found)
-            total += file.layer.size
-            merging.append((files, removed))
-        layered = any(file.layer is not None and file.layer.inside for file in answer.files)
+            else:
+                merging.append(reading.files_of(file.layer))
+        found = reading.found
         flat = tuple(each for files, _ in merging for each in files)
-        meant = chosen(arranged(unpack.merged(merging) if layered else flat))
+        layers = [file.layer for file in own if file.layer is not None]
+        if any(layer.inside for layer in layers):
+            flat = unpack.merged(merging)
+        if not all(map(_is_told, layers)):  # else roles and order are those of the entry that was pushed
+            flat = arranged(flat)
+        meant = chosen(flat)
         rows = []
         data = named_data([each.path for each in meant.files])
         for each in meant.files:
@@ -135,52 +143,105 @@ def read(
                 _publish(context, row, unpacked_file, keep)
     notes: tuple[str, ...] = (f"{name}: its files were read out of tar layers, to learn their sha256",)
     notes += (f"{name}: {meant.note}",) if meant.note is not None else ()
-    return UnpackedModel(answer._replace(files=_in_order(tuple(rows), answer)), notes, total)
+    return UnpackedModel(answer._replace(files=_in_order(tuple(rows), answer)), notes, reading.fetched)
 
 
-def _unpack(
-    context: Context,
-    name: str,
-    file: Found,
-    source: Source,
-    held: ExitStack,
-    found: dict[tuple[str, str], UnpackedFile],
-) -> tuple[list[StoredFile], list[unpack.Removed]]:
-    """The files of one layer, written beside it: they are there until `held` ends."""
-    layer = file.layer
-    url = oci_url.read(file.url or "")
-    assert layer is not None
-    assert url is not None
-    wanted = Layer(
-        f"{name}: layer {url.sha256[:12]}",
-        url,
-        layer.size,
-        lambda error: source.explain(error, str(url)),
-        lambda: source.publishes(file._replace(sha256=url.sha256), ""),
-    )
-    path = held.enter_context(fetched(context, wanted))
-    files: list[StoredFile] = []
-    removed: list[unpack.Removed] = []
-    with path.open("rb") as data:
-        for number, member in enumerate(unpack.members(layer, data)):
-            if isinstance(member, unpack.Removed):
-                removed.append(member)
-            elif isinstance(member, unpack.PackedFile):
-                place = path.parent / "unpacked" / str(number)
-                digests = write(member.chunks, place)
-                stored = layer._replace(
-                    path=member.path,
-                    digest=f"sha256:{digests.sha256}",
-                    size=digests.position,
-                    packed=False,
-                    inside="",
-                )
-                own = str(url._replace(member=member.name))
-                if oci_url.read(own) is None:
-                    raise RefusedError(f"{name}: a name in {url.digest} cannot be written down")
-                found[stored.path, stored.digest] = UnpackedFile(stored, own, place, digests.blocks)
-                files.append(stored)
-    return files, removed
+def _layers(name: str, files: Sequence[Found], source: Source) -> list[Layer]:
+    """The layers that have to be read, each once; always in one order, so that no two processes wait for each other."""
+    found: dict[str, Layer] = {}
+    for file in files:
+        url = oci_url.read(file.url or "")
+        if file.layer is not None and url is not None:
+            explain = partial(_explained, source, str(url))
+            found[url.digest] = Layer(f"{name}: layer {url.sha256[:12]}", url, file.layer.size, explain)
+    return [found[digest] for digest in sorted(found)]
+
+
+def _explained(source: Source, url: str, error: ModelsyncError) -> ModelsyncError:
+    return source.explain(error, url)
+
+
+class _Reading:
+    """The layers of one model as they are read.
+
+    Args:
+        context: What to work with.
+        name: The model's, for messages.
+
+    Attributes:
+        found: What came out of them, by path and digest: there until the layers go.
+        fetched: Bytes that came over the network.
+    """
+
+    def __init__(self, context: Context, name: str) -> None:
+        self._context = context
+        self._name = name
+        self._here: dict[str, tuple[Layer, Path]] = {}
+        self._done: dict[StoredFile, tuple[list[StoredFile], list[unpack.Removed]]] = {}
+        self._room = disk_space.Room(context.store)
+        self._count = 0
+        self.found: dict[tuple[str, str], UnpackedFile] = {}
+        self.fetched = 0
+
+    def bring(self, layer: Layer, held: ExitStack) -> None:
+        """Fetches a layer, which is here until `held` ends.
+
+        Raises:
+            DiskFullError: there is no room for it, or for as many bytes as it has at least when it is unpacked.
+        """
+        size = layer.size or 0
+        full = self._room.take([(layer.key, size), (f"{layer.key} unpacked", size)])
+        if full is not None:
+            raise full
+        came = held.enter_context(fetched(self._context, layer))
+        self._here[layer.url.digest] = layer, came.path
+        self.fetched += came.fetched
+
+    def files_of(self, file: StoredFile) -> tuple[list[StoredFile], list[unpack.Removed]]:
+        """The files of one layer, and what it removes of those before it; an image may have a layer twice."""
+        if file not in self._done:
+            layer, path = self._here[file.digest]
+            self._done[file] = self._unpack(file, layer, path)
+        return self._done[file]
+
+    def _unpack(
+        self, file: StoredFile, layer: Layer, path: Path
+    ) -> tuple[list[StoredFile], list[unpack.Removed]]:
+        files: list[StoredFile] = []
+        removed: list[unpack.Removed] = []
+        with path.open("rb") as data:
+            for member in unpack.members(file, data):
+                if isinstance(member, unpack.Removed):
+                    removed.append(member)
+                elif isinstance(member, unpack.PackedFile) and not (
+                    _is_told(file) and member.path != file.path
+                ):
+                    files.append(self._written(file, layer, path, member))
+        if _is_told(file) and not files:
+            raise RefusedError(f"the layer {file.digest} should hold {printable(file.path)}, and does not")
+        return files, removed
+
+    def _written(self, file: StoredFile, layer: Layer, path: Path, member: unpack.PackedFile) -> StoredFile:
+        """A file out of a layer, written beside it."""
+        from modelsync.system.disks import require_space
+
+        own = str(layer.url._replace(member=member.name))
+        if oci_url.read(own) is None:
+            raise RefusedError(f"{self._name}: a name in {file.digest} cannot be written down")
+        self._count += 1
+        place = path.parent / UNPACKED / str(self._count)
+        require_space([(path.parent, member.size)])
+        told = self._context.teller(f"{self._name}: {printable(member.path)}", member.size, "checking")
+        digests = write(member.chunks, place, told)
+        stored = file._replace(
+            path=member.path,
+            digest=f"sha256:{digests.sha256}",
+            size=digests.position,
+            packed=False,
+            inside="",
+        )
+        self.found[stored.path, stored.digest] = UnpackedFile(stored, own, place, digests.blocks)
+        return stored
 
 
 def _publish(
@@ -196,6 +257,11 @@ def _publish(
         blocks=unpacked.blocks,
         origin=BlobOrigin(row.path, row.repo, row.revision, row.url),
     )
+
+
+def _is_told(layer: StoredFile) -> bool:
+    """Whether the manifest says which file is in a layer, and what it is: of an image that was pushed by us."""
+    return bool(layer.inside and layer.path)
 
 
 def _row(file: StoredFile, unpacked: UnpackedFile) -> Found:

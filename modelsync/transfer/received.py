@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from modelsync.errors import ModelsyncError, NetworkError
+from modelsync.sizes import size
 from modelsync.store import small_files
 from modelsync.system.disks import boot_id
 from modelsync.transfer import journal
@@ -26,3 +28,14 @@ def received(folder: Path) -> int:
         return 0
     state = journal.read(data, first.removeprefix(f"{journal.MAGIC} "), boot_id())
     return state.ranges.covered if state is not None else 0
+
+
+def tell_kept(error: ModelsyncError, folder: Path) -> None:
+    """Adds to an error how much of a file has arrived, where the network broke off: the next run goes on from there.
+
+    Args:
+        error: What went wrong.
+        folder: The folder of the partial.
+    """
+    if isinstance(error, NetworkError) and (count := received(folder)):
+        error.advise(f"{size(count)} are kept; run it again")

@@ -65,7 +65,7 @@ def _packed(entry: LockedModel, layers: Sequence[Descriptor]) -> tuple[StoredFil
     if not found.keys() >= set(wanted) or not _are_texts(entry, [path for path, _ in more]):
         return ()
     return tuple(
-        found[key].packed(inside=FOLDER)._replace(role=file.role)
+        found[key].packed(inside=FOLDER)._replace(path=key[0], role=file.role)
         for key, file in zip(wanted, entry.files, strict=True)
     )
 
