@@ -21,6 +21,7 @@ from modelsync.spec.oci_url import BlobUrl
 from modelsync.store import layout
 
 if TYPE_CHECKING:
+    from modelsync.registry.unpack import PackedFile
     from modelsync.spec.mirror import Mirror
     from modelsync.transfer.digests import Digests
     from modelsync.transfer.jobs import Fetched, Job, Segment
@@ -95,26 +96,29 @@ def fetched(context: Context, layer: Layer) -> Iterator[FetchedLayer]:
         shutil.rmtree(held.folder, ignore_errors=True)
 
 
-def write(chunks: Iterator[bytes], path: Path, told: Callable[[int], None]) -> "Digests":
+def write(member: "PackedFile", path: Path, told: Callable[[int], None]) -> "Digests":
     """Writes a file out of a layer; returns its digests.
 
     Args:
-        chunks: Its bytes.
+        member: The file.
         path: Where it is written.
         told: Is told how many more bytes were written; what it raises ends the work.
 
     Raises:
+        DiskFullError: the disk has no room for it.
         StoreError: it cannot be written.
         RefusedError: the layer ends before the file does.
     """
     from modelsync.store import atomic
+    from modelsync.system.disks import require_space
     from modelsync.transfer.digests import Digests
 
     digests = Digests()
+    require_space([(path.parent, member.size)])
     with atomic.told("cannot write a file out of a layer into the store"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as out:
-            for chunk in chunks:
+            for chunk in member.chunks:
                 out.write(chunk)
                 digests.update(memoryview(chunk))
                 told(len(chunk))

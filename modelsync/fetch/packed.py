@@ -163,7 +163,7 @@ class _Taking:
                 place = data_path(fitting[0].folder)
                 fitting[0].confirm()
                 told = self._context.teller(fitting[0].label, member.size, "checking")
-                digests = write(member.chunks, place, told)
+                digests = write(member, place, told)
                 job = next((job for job in fitting if job.sha256 == digests.sha256), None)
                 if job is None:
                     self._other |= {job.label: digests.sha256 for job in fitting}

@@ -223,16 +223,13 @@ class _Reading:
 
     def _written(self, file: StoredFile, layer: Layer, path: Path, member: unpack.PackedFile) -> StoredFile:
         """A file out of a layer, written beside it."""
-        from modelsync.system.disks import require_space
-
         own = str(layer.url._replace(member=member.name))
         if oci_url.read(own) is None:
             raise RefusedError(f"{self._name}: a name in {file.digest} cannot be written down")
         self._count += 1
         place = path.parent / UNPACKED / str(self._count)
-        require_space([(path.parent, member.size)])
         told = self._context.teller(f"{self._name}: {printable(member.path)}", member.size, "checking")
-        digests = write(member.chunks, place, told)
+        digests = write(member, place, told)
         stored = file._replace(
             path=member.path,
             digest=f"sha256:{digests.sha256}",
