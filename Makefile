@@ -62,7 +62,7 @@ docs-serve: $(VENV)/.docs ## Show the manual at http://localhost:8000 while you 
 bench: $(VENV)/.test ## Time what the README claims, ratios in one run
 	$(BIN)/python -m bench
 
-torture: $(VENV)/.test ## Let machines look for broken promises for BUDGET minutes; docs/reliability.md says how
+torture: $(VENV)/.test ## Let machines look for broken promises for BUDGET minutes; docs/explained/reliability.md says how
 	-$(PIP) install --quiet --only-binary :all: --group torture
 	$(BIN)/python -m pytest -q -n $(JOBS) --hypothesis-profile=whole --ignore=tests/torture
 	$(BIN)/python -m tests.torture --minutes $(BUDGET) --whole $(TORTURE)

@@ -41,7 +41,7 @@ def test_a_machine_that_is_well_is_told_so(synced: Cli, store_root: Path) -> Non
     for words in ("modelsync", "Python", "RAM", "llama-cpp-python", "endpoint", "models.lock answers it"):
         assert words in done.out
     assert f"{store_root} (MODELSYNC_STORE)" in " ".join(done.out.split())
-    paths = (str(store_root), str(synced.folder), sys.executable)
+    paths = (str(store_root.parent), str(synced.folder), sys.executable)
     assert all(len(line) <= 80 for line in done.out.splitlines() if not any(path in line for path in paths))
     assert "\033" not in done.out
     assert [seen.path for seen in synced.hub.seen()] == ["/api/whoami-v2"]
@@ -413,3 +413,10 @@ def test_mirrors_that_are_ruled_out_or_alone_are_told(synced: Cli) -> None:
     found = look(synced, MODELSYNC_MIRROR_ONLY="1")
     assert (found["mirrors"]["state"], found["request"]["state"]) == ("warning", "note")
     assert [seen.path for seen in synced.hub.seen()] == ["/api/whoami-v2"]  # of the first
+
+
+def test_where_the_users_file_would_be_is_told(synced: Cli, tmp_path: Path) -> None:
+    """Where there is none yet, its place is what a person looks for."""
+    text = look(synced, XDG_CONFIG_HOME=str(tmp_path / "config"))["config.toml"]["text"]
+    assert text.startswith("none; it would be ")
+    assert text.endswith("config.toml")

@@ -134,7 +134,8 @@ def _config(settings: Settings) -> Finding:
     except ModelsyncError as error:
         return fault("config.toml", error)
     if user.path is None:
-        return Finding("config.toml", "none")
+        place = config.default_place()
+        return Finding("config.toml", f"none; it would be {printable(str(place), 1000)}" if place else "none")
     hosts = f"{len(user.headers)} host{'' if len(user.headers) == 1 else 's'} with headers"
     insecure = f", {len(user.insecure_hosts)} over plain http" if user.insecure_hosts else ""
     return Finding("config.toml", f"{printable(str(user.path), 1000)}: {hosts}{insecure}")
