@@ -14,7 +14,7 @@ from tests.support.content import gguf
 from tests.support.project import REPO
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
-RUNS = {
+RUNS: dict[str, list[tuple[str, ...]]] = {
     "An error": [("cache", "rm", "nothing")],
     "sync, add, remove": [("sync",), ("add", "other", f"hf:{REPO}:Q8_0"), ("remove", "other")],
     "lock": [("lock",), ("lock", "-U"), ("lock", "--check")],
