@@ -144,6 +144,7 @@ def _bring(context: Context, layer: Layer, folder: Path, confirm: Callable[[], N
     from modelsync.transfer.jobs import Job
     from modelsync.transfer.received import tell_kept
 
+    layer = layer._replace(size=_size_here(folder) if layer.size is None else layer.size)
     last: ModelsyncError | None = None
     in_vain = 0
     wanted = _wanted(context, layer)
@@ -175,6 +176,21 @@ def _bring(context: Context, layer: Layer, folder: Path, confirm: Callable[[], N
         raise by_digest.ruled_out(context, f"{layer.label} is not on this machine")
     tell_kept(last, folder)
     raise last
+
+
+def _size_here(folder: Path) -> int | None:
+    """The size of a layer that an interruption left whole; None where that cannot be told.
+
+    Without it its server would be asked for more, and answers that there is nothing as for a wrong request.
+    """
+    from modelsync.transfer.partial import data_path
+    from modelsync.transfer.received import received
+
+    try:
+        size = data_path(folder).stat().st_size
+    except OSError:
+        return None
+    return size if size and received(folder) == size else None
 
 
 def _run(

@@ -175,6 +175,8 @@ def _member(layer: StoredFile, member: tars.Member, source: "_Source") -> Member
     """What a member means for the model; None: nothing."""
     if member.size > MAX_FILE_SIZE:
         raise tars.TarError("a size in it makes no sense")
+    if layer.size and member.size > most_unpacked(layer.size):
+        raise tars.TarError("it unpacks to far more than its size")
     source.begin_member(member.size)
     if layer.inside:
         removed = _whiteout(layer, member.name)

@@ -95,7 +95,9 @@ def resolve(
         file._replace(repo=None, revision=None) if (file.repo, file.revision) == home else file
         for file in (*own, *(file for each in COMPANIONS for file in companions[each.role]))
     )
-    again = next((file for file, count in Counter(files).items() if count > 1), None)
+    # an image may well have a layer twice
+    counts = Counter(file for file in files if file.layer is None)
+    again = next((file for file, count in counts.items() if count > 1), None)
     if again is not None:
         raise UsageError(
             f"{request.uri} asks for {printable(again.path)} twice", hint="leave one of them out"

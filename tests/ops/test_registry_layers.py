@@ -11,17 +11,22 @@ from modelsync.spec import oci_url
 from modelsync.spec.lock.read import parse
 from tests.support import artifacts
 from tests.support.any_files import safetensors
-from tests.support.artifacts import Layer, Stored, artifact, sha256, store, tar
+from tests.support.artifacts import (
+    IMAGE_TAR,
+    KIT_CONFIG,
+    KIT_MODEL,
+    Layer,
+    artifact,
+    image,
+    sha256,
+    store,
+    tar,
+)
 from tests.support.content import gguf, noise
 from tests.support.project import REPO, Opened, Place
-from tests.support.registries import Registry, needs_registry
+from tests.support.registries import Registry, blobs_asked, needs_registry
 
 pytestmark = needs_registry
-
-IMAGE_CONFIG = "application/vnd.oci.image.config.v1+json"
-IMAGE_TAR = "application/vnd.oci.image.layer.v1.tar"
-KIT_CONFIG = "application/vnd.kitops.modelkit.config.v1+json"
-KIT_MODEL = "application/vnd.kitops.modelkit.model.v1.tar+gzip"
 
 
 @pytest.fixture
@@ -29,26 +34,6 @@ def project(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A project without a manifest; calls find it."""
     monkeypatch.chdir(place.folder)
     return place
-
-
-def image(*layers: bytes, media_type: str = IMAGE_TAR) -> Stored:
-    """A container image of these layers."""
-    config = {
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {},
-        "rootfs": {"type": "layers", "diff_ids": []},
-    }
-    return artifact(IMAGE_CONFIG, config, [Layer(media_type, data) for data in layers])
-
-
-def blobs_asked(running: Registry, since: int) -> list[str]:
-    """The digests of blobs that were asked for since then."""
-    return [
-        target.rpartition("/")[2]
-        for method, target, _ in running.requests[since:]
-        if "/blobs/" in target and method == "GET"
-    ]
 
 
 def test_an_image_that_was_pushed_comes_back(

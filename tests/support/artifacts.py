@@ -24,6 +24,10 @@ DOCKER_MMPROJ = "application/vnd.docker.ai.mmproj"
 DOCKER_LICENSE = "application/vnd.docker.ai.license"
 OLLAMA_CONFIG = "application/vnd.docker.container.image.v1+json"
 OLLAMA = "application/vnd.ollama.image."
+IMAGE_CONFIG = "application/vnd.oci.image.config.v1+json"
+IMAGE_TAR = "application/vnd.oci.image.layer.v1.tar"
+KIT_CONFIG = "application/vnd.kitops.modelkit.config.v1+json"
+KIT_MODEL = "application/vnd.kitops.modelkit.model.v1.tar+gzip"
 
 
 class Layer(NamedTuple):
@@ -124,6 +128,17 @@ def ollama_model(layers: Mapping[str, bytes], **config: Any) -> Stored:
     }
     stored = [Layer(f"{OLLAMA}{kind}", data) for kind, data in layers.items()]
     return artifact(OLLAMA_CONFIG, said, stored, media_type=DOCKER_MANIFEST)
+
+
+def image(*layers: bytes, media_type: str = IMAGE_TAR) -> Stored:
+    """A container image of these layers."""
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": []},
+    }
+    return artifact(IMAGE_CONFIG, config, [Layer(media_type, data) for data in layers])
 
 
 def tar(files: Mapping[str, bytes], mode: str = "w") -> bytes:

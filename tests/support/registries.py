@@ -271,3 +271,12 @@ def manifest(target: str, tag: str, accept: str = MANIFEST) -> dict[str, Any]:
 def asked(running: Registry, since: int) -> list[tuple[str, str, int]]:
     """The requests since then, but for the one that finds out whether the registry speaks https."""
     return [each for each in running.requests[since:] if each[1] != "/v2/"]
+
+
+def blobs_asked(running: Registry, since: int) -> list[str]:
+    """The digests of blobs that were asked for since then."""
+    return [
+        target.rpartition("/")[2]
+        for method, target, _ in running.requests[since:]
+        if "/blobs/" in target and method == "GET"
+    ]
