@@ -161,7 +161,10 @@ class Invocation:
             return
         import click
 
-        for line in lines:
+        from modelsync.cli.layout import wrapped
+        from modelsync.display.terminal import width
+
+        for line in (part for each in lines for part in wrapped(each, width(sys.stderr))):
             self._shown.say(line if wants_color(sys.stderr, self.color) else click.unstyle(line))
 
     def _warn(self, words: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
-from modelsync.display.terminal import encodable, wants_color
+from modelsync.display.terminal import encodable, wants_color, width
 from modelsync.errors import StoreError
 
 if TYPE_CHECKING:
@@ -83,8 +83,14 @@ class Output:
                 self._write(sys.stderr, error_lines(each.message, each.hint, each.details))
 
     def _write(self, stream: TextIO | None, lines: Iterable[str]) -> None:
+        if stream is None:  # closed by the parent process
+            return
+        if stream is sys.stderr and (columns := width(stream)):
+            from modelsync.cli.layout import wrapped
+
+            lines = (part for line in lines for each in line.split("\n") for part in wrapped(each, columns))
         text = "".join(f"{line}\n" for line in lines)
-        if not text or stream is None:  # None: closed by the parent process
+        if not text:
             return
         with to_stdout(stream):
             self._print(stream, encodable(text, stream))
@@ -196,10 +202,44 @@ def table(rows: Sequence[Sequence[str]], *, right: Iterable[int] = (), indent: s
     return [line(row) for row in rows]
 
 
-def titled(titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> list[str]:
-    """A table under its titles; a column without any text is left out with its title."""
+def titled(
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Iterable[int] = (),
+    give: Sequence[str] = (),
+    below: Sequence[str] = (),
+    indent: str = "",
+) -> list[str]:
+    """A table for stdout under its titles; a column without any text is left out with its title.
+
+    On a terminal that is too narrow cells lose their middles; in a pipe they are whole.
+
+    Args:
+        titles: Of the columns.
+        rows: Their texts.
+        right: The columns whose texts end together.
+        give: Titles of columns that are shortened first, in this order.
+        below: Titles of columns that stand on lines of their own, whole, where the table would be too wide.
+        indent: What each line begins with.
+    """
+    from modelsync.cli.layout import fitted
+
+    columns = width(sys.stdout)
+    columns = columns - len(indent) if columns is not None else None
     used = [index for index in range(len(titles)) if any(row[index] for row in rows)]
+    widest = [max(len(titles[index]), *(len(row[index]) for row in rows)) for index in used]
+    under = [
+        index
+        for index in used
+        if titles[index] in below and columns is not None and sum(widest) + 2 * len(used) - 2 > columns
+    ]
+    used = [index for index in used if index not in under]
     ends = {position for position, index in enumerate(used) if index in set(right)}
+    first = [used.index(index) for title in give if (index := titles.index(title)) in used]
     picked = [[row[index] for index in used] for row in ([t.upper() for t in titles], *rows)]
-    head, *body = table(picked, right=ends)
-    return [f"\033[1m{head}\033[0m", *body]
+    head, *body = table(fitted(picked, columns, right=ends, give=first), right=ends, indent=indent)
+    lines = [f"\033[1m{head}\033[0m"]
+    for line, row in zip(body, rows, strict=True):
+        lines += [line, *(f"{indent}  {row[index]}" for index in under if row[index])]
+    return lines

@@ -1,4 +1,4 @@
-"""Tells whether a stream is a terminal, and takes colours. Imports nothing heavy."""
+"""Tells whether a stream is a terminal, how wide, and whether it takes colours. Imports nothing heavy."""
 
 import os
 from typing import Literal, TextIO
@@ -10,6 +10,16 @@ def is_terminal(stream: TextIO) -> bool:
         return stream.isatty()
     except (AttributeError, ValueError):  # replaced by another object, or closed
         return False
+
+
+def width(stream: TextIO | None) -> int | None:
+    """The columns of the terminal that a stream leads to; None for a pipe or a file."""
+    if stream is None or not is_terminal(stream):
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def moves_cursor(stream: TextIO) -> bool:

@@ -205,11 +205,11 @@ def verify(context: Context, project: Project) -> LockReport:
         there = model._replace(revision=answer.revision, license=answer.license, files=files)
         if wrong := differences(model, there):
             error = DriftError(
-                "; ".join(wrong),
+                wrong[0] if len(wrong) == 1 else f"{len(wrong)} things differ from upstream",
                 hint=f"{project.lock_path.name} does not say what upstream says: find out who changed it; "
                 "`modelsync lock --upgrade` writes what upstream says now",
             )
-            failures.add(entry.title, error, entry)
+            failures.add(entry.title, error.detailed(wrong if len(wrong) > 1 else ()), entry)
     report = LockReport(current, (), False, reading.notes, reading.fetched)
     failures.raise_first(report)
     return report

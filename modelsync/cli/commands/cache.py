@@ -261,6 +261,8 @@ def adopt(invocation: Invocation, locks: tuple[Path, ...], dry_run: bool) -> Non
             for row in offered
         ],
         right=[2],
+        give=["file"],
+        below=["where"],
     )
     if dry_run and offered:
         output.lines(lines)

@@ -182,7 +182,7 @@ def _report(found: "Estimation") -> Iterator[str]:
         yield f"  at its best here: {_verdict(best.outcome.verdict)}"
         yield f"    {_needs(best.outcome.estimate)}, with {_settings(best)}"
     yield ""
-    yield from (f"  {line}" for line in _compared(found))
+    yield from _compared(found)
     yield f"  {SCORE}"
     yield ""
     yield f"  {SOURCES[estimate.source]}, for {estimate.settings.profile}"
@@ -263,7 +263,7 @@ def _compared(found: "Estimation") -> Iterator[str]:
         )
         before = profile.name
     titles = ["", "flash", "on GPU", "context", "max ctx", "needs", "score", "verdict"]
-    return iter(titled(titles, rows, right=[2, 3, 4, 5, 6]))
+    return iter(titled(titles, rows, right=[2, 3, 4, 5, 6], indent="  "))
 
 
 def _fits(outcome: "Outcome") -> str:

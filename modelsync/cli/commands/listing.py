@@ -64,6 +64,8 @@ def list_(invocation: Invocation) -> None:
             for row in rows
         ],
         right=[3],
+        give=["groups", "quant", "variant"],
+        below=["uri", "path"],
     )
     output.lines(lines if rows else [])
     output.result(
