@@ -342,3 +342,67 @@ def test_offline_says_what_it_cannot_do(project: Place, target: str) -> None:
     modelsync.sync()
     modelsync.sync(offline=True)
     assert modelsync.path("m").read_bytes() == SMALL
+
+
+def test_a_mirror_that_a_manifest_names_needs_the_registrys_word(
+    project: Place, target: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is used for layers that the registry itself has, and for no others that an edited lock brings along."""
+    store(target, modelpack({"m.gguf": SMALL}), "v1")
+    store(f"{target}-mirror", modelpack({"m.gguf": SMALL}), "v1")
+    store(f"{target}-mirror", modelpack({"evil.gguf": OTHER}), "evil")
+    named = f'[modelsync]\nmirrors = ["{target}-mirror"]\n[models]\nm = "{target}:v1"\n'
+    project.write(named)
+    modelsync.lock()
+    monkeypatch.setenv("MODELSYNC_STORE", str(tmp_path / "another"))
+    report = modelsync.sync()
+    assert [one.place for one in report.brought] == [f"{target}-mirror"]
+    forged = project.lock_text.replace(sha256(SMALL), sha256(OTHER))
+    forged = forged.replace(f"size = {len(SMALL)}", f"size = {len(OTHER)}")
+    (project.folder / "models.lock").write_text(forged)
+    with pytest.raises(NotFoundError, match="does not have the layer"):
+        modelsync.sync(frozen=True)
+
+
+def test_a_manifest_is_held_against_its_digest(project: Place, target: str, running: Registry) -> None:
+    """Other bytes under the digest that was asked for: an error, and no lock. So it is with a configuration."""
+    stored = modelpack({"m.gguf": SMALL})
+    digest = store(target, stored, "v1")
+    project.write(f'[models]\nm = "{target}:v1"\n')
+    config = next(each for each, data in stored.blobs.items() if data.startswith(b"{"))
+    for wrong in (config, digest):
+        path = running.blob(wrong)
+        right = path.read_bytes()
+        path.write_bytes(
+            right.replace(b'"mit"', b'"MIT"') if wrong == config else right.replace(b"m.gguf", b"n.gguf")
+        )
+        try:
+            with pytest.raises(HashMismatchError):
+                modelsync.lock()
+        finally:
+            path.write_bytes(right)
+    assert not (project.folder / "models.lock").exists()
+    modelsync.lock()
+
+
+def test_an_interrupted_layer_goes_on(
+    project: Place, target: str, running: Registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What has come of a layer before a sync was cancelled is not asked for again."""
+    import threading
+
+    big = noise(24_000_000, 3)
+    store(target, modelpack({"big.gguf": big}), "v1")
+    project.write(f'[models]\nbig = "{target}:v1"\n')
+    modelsync.lock()
+    cancel = threading.Event()
+
+    def stop(event: object) -> None:
+        if getattr(event, "phase", "") == "fetching" and getattr(event, "done", 0) > 4_000_000:
+            cancel.set()
+
+    with pytest.raises(ModelsyncError, match="interrupted"):
+        modelsync.sync(on_progress=stop, cancel=cancel, max_rate="20MB")
+    report = modelsync.sync()
+    assert report.bytes_reused >= 4_000_000
+    assert modelsync.path("big").read_bytes() == big
