@@ -213,9 +213,14 @@ def sync_file(path: Path, *, writable: bool = True) -> None:
     descriptor = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | _BINARY)
     try:
         with nullcontext() if writable else suppress(OSError):
-            os.fsync(descriptor)
+            sync_bytes(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_bytes(descriptor: int) -> None:
+    """Waits until the bytes of an open file are on the disk."""
+    os.fsync(descriptor)
 
 
 def sync_folder(path: Path) -> None:

@@ -107,7 +107,7 @@ class SmallBlobs:
                 data = new[sha256].data
                 if os.write(descriptors[sha256], data) < len(data):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-            self._at_once(os.fsync, list(descriptors.values()))
+            self._at_once(atomic.sync_bytes, list(descriptors.values()))
             for sha256, blob in new.items():
                 seen = os.fstat(descriptors[sha256])
                 if stat.S_IMODE(seen.st_mode) != _READ_ONLY:  # what the umask took away

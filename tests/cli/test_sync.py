@@ -174,11 +174,11 @@ def test_check_and_dry_run_change_nothing_and_say_what_would_be_done(synced: Cli
     ],
 )
 def test_errors_say_what_and_how_to_mend_it(cli: Cli, manifest: str, status: int, code: str | None) -> None:
-    """`error: …`, then `hint: …` on stderr, and the status of the error; the same as an object."""
+    """`error: …`, perhaps the line, then `hint: …` on stderr, and the error's status; the same as an object."""
     cli.write(manifest)
     text = cli("sync", status=status)
     assert text.out == ""
-    assert re.match(r"error: .+\nhint: .+\n\Z", text.err)
+    assert re.match(r"error: .+\n( +\d+ \| .+\n +\| +\^+\n)?hint: .+\n\Z", text.err)
     value = cli("sync", "--format", "json", status=status).json
     assert value["error"]["code"] == code or code is None
     assert value["error"]["message"] in text.err

@@ -26,7 +26,7 @@ CLAIMS: tuple[tuple[str, str, object], ...] = (
 )
 # Faults to plant, so that a test sees the machines find one.
 PLANTED: dict[str, tuple[str, str, object]] = {
-    "unsynced": ("modelsync.store.atomic", "sync_file", lambda path, **_: None),
+    "unsynced": ("modelsync.store.atomic", "sync_bytes", lambda _: None),
     "kept": ("modelsync.store.atomic", "unlink", lambda path: False),
 }
 RACES = "TORTURE_FLOCK"  # set where `races` runs

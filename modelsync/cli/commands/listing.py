@@ -30,7 +30,7 @@ def list_(invocation: Invocation) -> None:
     """Show what the manifest wants, what the lock says of it, and what is on this machine.
 
     \b
-    here         as the lock says; a percentage: a sync broke off, and the next goes on from there
+    here         as the lock says; a percentage: how far a sync came
     missing      not on this machine
     not linked   on this machine, and not in the project's folder
     old          the project's folder has what an earlier lock said
