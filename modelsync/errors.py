@@ -214,6 +214,12 @@ class CodeRefusedError(RefusedError):
     denied: bool = False
 
 
+class LicenseRefusedError(RefusedError):
+    """A model whose license the project does not allow. It was neither locked nor fetched."""
+
+    code = "license-refused"
+
+
 class MisfitError(ModelsyncError):
     """A model needs more memory than this machine has."""
 

@@ -188,6 +188,7 @@ def files(
         offered: Whether it is put into the Hugging Face cache too, if that is wanted.
 
     Raises:
+        LicenseRefusedError: it is not here, and the project does not allow its license.
         NotSyncedError: it is not here, and was not to be fetched.
         HashMismatchError: what is here is damaged, and nothing was to be fetched.
     """
@@ -200,6 +201,11 @@ def files(
         came = True
         roots.write(context.store, project.lock_path, known.lock.digests, named=known.lock.digests)
 
+    def permit() -> None:
+        from modelsync.project import license_check
+
+        license_check.require(known)
+
     def answer(paths: Sequence[Path]) -> ModelFiles:
         if offered:
             offer(context, known.model, came=came)
@@ -207,6 +213,8 @@ def files(
 
     if directory is not None:
         target = Target(directory.absolute(), "auto", None, project.called_in(directory.absolute()))
+        if download:
+            permit()
         found = in_folder(
             context,
             known.model,
@@ -224,6 +232,8 @@ def files(
     if ready is not None:
         roots.use(context.store, project.lock_path, known.lock.digests)
     else:
+        if download:
+            permit()
         ready = obtain(
             context,
             known.model,

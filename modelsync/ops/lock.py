@@ -9,7 +9,7 @@ from modelsync.errors import DriftError, ModelsyncError, StoreError
 from modelsync.ops.failures import Failures
 from modelsync.ops.options import Merging, Upgrade
 from modelsync.ops.proposal import NO_UPGRADE, LockReport, propose, write
-from modelsync.project import freshness, lookup
+from modelsync.project import freshness, license_check, lookup
 from modelsync.project.project import LoadedProject, Project
 from modelsync.resolve.pin import ResolvedRequest, settle
 from modelsync.resolve.pinned_commits import at_pinned_commits
@@ -93,6 +93,8 @@ def update(
             proposal = proposal._replace(old=both.ours, merged=True)
         if strict:
             failures.raise_first()
+        else:
+            _refuse(project, proposal.lock, failures)
         report = proposal.report(written=not dry_run and write(project, proposal))
         failures.raise_first(report)
         return report
@@ -156,11 +158,23 @@ def check(project: Project) -> Lock:
 
     Raises:
         StaleLockError: it does not, with the first reasons.
+        LicenseRefusedError: the first by name of the models that the project does not allow, with all errors.
     """
     project = project.loaded()
     old = project.lock
     lookup.require_fresh(project, freshness.compare(project.manifest, old))
+    failures = Failures(project)
+    _refuse(project, old or Lock(), failures)
+    failures.raise_first()
     return old or Lock()
+
+
+def _refuse(project: LoadedProject, current: Lock, failures: Failures) -> None:
+    """Makes failures of the locked models that the project does not allow."""
+    for entry, model in freshness.compare(project.manifest, current).answered:
+        error = license_check.of_model(project.manifest, entry, model)
+        if error is not None:
+            failures.add(entry.title, error, entry)
 
 
 def verify(context: Context, project: Project) -> LockReport:
@@ -237,6 +251,9 @@ def differences(model: LockedModel, upstream: LockedModel) -> list[str]:
             said.append(f"{name} is of revision {mine.revision} in the lock, {theirs.revision} upstream")
         if theirs.size != mine.size:
             said.append(f"{name} is {mine.size} bytes in the lock, {theirs.size} upstream")
+        if mine.license not in (None, theirs.license):  # None: a lock from before it had them
+            other = printable(theirs.license or "none")
+            said.append(f"{name} has license {printable(mine.license)} in the lock, {other} upstream")
         if theirs.sha256 != mine.sha256:
             said.append(f"{name} has sha256 {mine.sha256} in the lock, {theirs.sha256} upstream")
         if [(p.path, p.size, p.sha256) for p in mine.pieces] != [

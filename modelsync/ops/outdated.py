@@ -57,7 +57,9 @@ def outdated(context: Context, project: Project, names: Sequence[str] = ()) -> O
     project = project.loaded()
     failures = Failures(project)
     only = names or None
-    proposal = propose(context, project, failures, Upgrade(every_model=True), dry_run=True, only=only)
+    proposal = propose(
+        context, project, failures, Upgrade(every_model=True), dry_run=True, only=only, allowed=False
+    )
     # A model that cannot be had leaves the lock unwritten; what the others came to is told all the same.
     moved = [change for change in compare_locks(proposal.old, proposal.new) if change.action != "unchanged"]
     changes = [change for change in (*moved, *proposal.unmoved) if not names or change.name in names]

@@ -16,7 +16,7 @@ from modelsync.install.snapshot import look
 from modelsync.install.target import Target, target_of
 from modelsync.ops.failures import Failures
 from modelsync.ops.options import SyncOptions
-from modelsync.project import freshness, lookup
+from modelsync.project import freshness, license_check, lookup
 from modelsync.project.project import LoadedProject
 from modelsync.spec.lock.model import Lock, LockedModel
 from modelsync.spec.manifest.model import Entry
@@ -142,8 +142,8 @@ def _planned(
         options: What was asked.
         current: The lock.
         lost: Names and variants that are left as they are on this machine.
-        failures: Gets models of which no variant can be chosen. If there is any yet, a model that the lock lacks is
-            left out too.
+        failures: Gets models of which no variant can be chosen, and those that the project does not allow. If there is
+            any yet, a model that the lock lacks is left out too.
     """
     selection, lenient = options.selection, bool(failures)
     otherwise: variants.Otherwise = "synced" if options.as_synced else "entry"
@@ -163,6 +163,12 @@ def _planned(
         known = {(model.name, model.variant) for model in current.models}
         wanted = [entry for entry in wanted if (entry.name, entry.variant) in known]
     models = lookup.locked_models(project, current, wanted)
+    for entry, model in zip(tuple(wanted), models, strict=True):
+        refused = license_check.of_model(project.manifest, entry, model)
+        if refused is not None:
+            failures.add(entry.title, refused, entry)
+            wanted.remove(entry)
+    models = tuple(model for model in models if model.key in {entry.key for entry in wanted})
     target = target_of(project, project.manifest, options.directory, options.link_mode)
     if target is not None and (clash := plan.clash(models)) is not None:
         one, other, path = clash

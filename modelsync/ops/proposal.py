@@ -8,12 +8,12 @@ from modelsync.context import Context
 from modelsync.errors import ModelsyncError, NotFoundError, UsageError
 from modelsync.ops.failures import Failures
 from modelsync.ops.options import Upgrade
-from modelsync.project import freshness
+from modelsync.project import freshness, license_check
 from modelsync.project.lock_diff import Change, compare_locks
 from modelsync.project.project import LoadedProject
 from modelsync.resolve.layers import with_manifest
 from modelsync.resolve.pin import PinnedFiles, ResolvedRequest, settle
-from modelsync.resolve.pinned_commits import at_pinned_commits, confirms, unmoved
+from modelsync.resolve.pinned_commits import at_pinned_commits, confirms, unmoved, with_licenses
 from modelsync.resolve.published import learn
 from modelsync.resolve.resolver import Query, resolve_each
 from modelsync.spec.lock import text as lock_text
@@ -85,6 +85,7 @@ def propose(
     dry_run: bool = False,
     target: "Target | None" = None,
     only: Collection[str] | None = None,
+    allowed: bool = True,
 ) -> Proposal:
     """Makes the lock that answers the manifest, and writes nothing.
 
@@ -96,6 +97,7 @@ def propose(
         dry_run: See `lock`.
         target: Where the models will be linked: its disk must have room for what is read, if it is copied.
         only: The names that are asked about; None: all. Others stay as they are.
+        allowed: Whether what the project does not allow, by its license, becomes a failure.
 
     Raises:
         UsageError: the lock belongs to a package.
@@ -130,6 +132,10 @@ def propose(
     for entry, answer in zip(moving, answers, strict=True):
         if isinstance(answer, ModelsyncError):
             failures.add(entry.title, answer, entry)
+            continue
+        refused = license_check.of_answer(manifest, entry, answer.files, answer.license) if allowed else None
+        if refused is not None and entry.key not in kept:  # of a kept one the pin may stay
+            failures.add(entry.title, refused, entry)
         else:
             resolved.append((entry, answer))
     notes = tuple(f"{entry.title}: {note}" for entry, answer in resolved for note in answer.notes)
@@ -137,6 +143,12 @@ def propose(
     upstream = dict(settled)
     if not upgrade.repin:
         _leave_pins(context, project, [entry for entry, _ in resolved], kept, settled, failures)
+    for entry, _ in resolved if allowed else ():
+        model = settled.get(entry.key)
+        refused = license_check.of_model(manifest, entry, model) if model is not None else None
+        if refused is not None:
+            failures.add(entry.title, refused, entry)
+            del settled[entry.key]
     stayed = tuple(
         Change(key[0], key[1], "unchanged", kept[key], model)
         for key, model in upstream.items()
@@ -212,7 +224,7 @@ def _leave_pins(
             failures.add(entry.title, answer, entry)
             del settled[entry.key]
         elif confirms(answer, model):
-            settled[entry.key] = model
+            settled[entry.key] = with_licenses(model, answer)
 
 
 def _query(entry: Entry, known: dict[tuple[str, str | None], LockedModel]) -> Query:

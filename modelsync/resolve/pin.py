@@ -321,6 +321,7 @@ def _locked(file: "Found", size: int, sha256: str, pieces: Sequence[str]) -> Loc
             Piece(path=piece.path, url=piece.url, size=piece.size or 0, sha256=digest, etag=piece.etag)
             for piece, digest in zip(file.pieces, pieces, strict=True)
         ),
+        license=file.license,
     )
 
 
@@ -340,7 +341,15 @@ def _unread(file: "Found", previous: Sequence[LockedFile]) -> LockedFile:
     )
     known = next(same, None)
     if known is not None:
-        return known
+        return known._replace(license=file.license)
     return LockedFile(
-        role=file.role, path=file.path, size=file.size or 0, sha256="", url=file.url, etag=file.etag
+        role=file.role,
+        path=file.path,
+        size=file.size or 0,
+        sha256="",
+        url=file.url,
+        etag=file.etag,
+        repo=file.repo,
+        revision=file.revision,
+        license=file.license,
     )

@@ -69,6 +69,19 @@ def confirms(answer: Resolution, model: LockedModel) -> bool:
     )
 
 
+def with_licenses(model: LockedModel, answer: Resolution) -> LockedModel:
+    """The model with the licenses of its companions' repos, where a lock from before has none.
+
+    Args:
+        model: What the lock says.
+        answer: What a source says at the lock's commits, and which confirms the model.
+    """
+    rows = zip(model.files, answer.files, strict=True)
+    return model._replace(
+        files=tuple(file._replace(license=file.license or found.license) for file, found in rows)
+    )
+
+
 def _pinned(model: LockedModel, sources: Sequence[Source]) -> list[LockedFile]:
     """The files that are of a commit, or of a registry's manifest."""
     owned = owners(model.request, model.files, sources)

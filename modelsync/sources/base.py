@@ -68,6 +68,7 @@ class Found(NamedTuple):
         revision: Its commit; goes with `repo`.
         pieces: What the file is joined from, in order.
         layer: The tar of a registry that has files of the model: this stands for all of them until it is read.
+        license: Of a companion from elsewhere in the resolution of a request: that of its repo.
     """
 
     role: Role
@@ -80,6 +81,7 @@ class Found(NamedTuple):
     revision: str | None = None
     pieces: tuple[FoundPiece, ...] = ()
     layer: StoredFile | None = None
+    license: str | None = None
 
 
 class Resolution(NamedTuple):

@@ -123,4 +123,4 @@ def license_of(info: Mapping[str, Any]) -> str | None:
     own = card.get("license_name")
     if names == ["other"] and isinstance(own, str) and own:
         names = [own]
-    return printable(", ".join(names[:8]), limit=200) if names else None
+    return printable(", ".join(names), limit=200) if names else None

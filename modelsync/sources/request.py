@@ -84,15 +84,19 @@ def resolve(
                 continue
         if reference is True:
             reference = _beside(request.uri, model.revision, BY_ROLE[role])
-        answers.append(ask(reference, role, beside if BY_ROLE[role].beside else ()))
-        named[role] = (*named.get(role, ()), *answers[-1].files)
+        answer = ask(reference, role, beside if BY_ROLE[role].beside else ())
+        answers.append(answer)
+        named[role] = (
+            *named.get(role, ()),
+            *(file._replace(license=answer.license if file.revision else None) for file in answer.files),
+        )
     # What a registry's model brings along is taken, unless the request names another in its place.
     companions = {each.role: [file for file in model.files if file.role == each.role] for each in COMPANIONS}
     companions |= {role: list(files) for role, files in named.items()}
 
     home = (_repo_of(request.uri), model.revision)
     files = tuple(
-        file._replace(repo=None, revision=None) if (file.repo, file.revision) == home else file
+        file._replace(repo=None, revision=None, license=None) if (file.repo, file.revision) == home else file
         for file in (*own, *(file for each in COMPANIONS for file in companions[each.role]))
     )
     # an image may well have a layer twice

@@ -11,6 +11,7 @@ dir = "./models/"
 default-groups = ["chat"]
 endpoint = "https://huggingface.co"
 mirrors = ["oci://registry.example.com/team/models", "https://mirror.example/hf/"]
+allowed-licenses = ["apache-2.0", "Llama3.1", "MIT"]
 
 [models]
 embed = "hf:nomic-ai/nomic-embed-text-v1.5-GGUF:Q8_0"
@@ -23,6 +24,7 @@ loras = ["hf:user/adapter/adapter.gguf", "./lora.gguf"]
 sha256 = "sha256:{hash}"
 endpoint = "https://HF.corp.example/"
 groups = ["chat", "big", "chat"]
+license = "LicenseRef-ours"
 [models.llama3.load]
 n_ctx = 8192
 tensor_split = [0.5, 1]

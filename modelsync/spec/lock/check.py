@@ -118,6 +118,7 @@ def _file(table: Mapping[str, Any], wanted: RequestReferences, revision: str | N
             _revision(table),
             pieces,
             _unknown(table, _FILE_KEYS),
+            _optional(table, "license"),
         )
         if pieces:
             _check_pieces(file)

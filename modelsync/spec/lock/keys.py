@@ -22,7 +22,13 @@ REQUEST_KEYS = {
 ROLE_VERSIONS = {"model": 1, "file": 2, **{each.role: each.since for each in COMPANIONS}}
 
 PIECE_KEYS = ("path", "url", "etag", "size", "sha256")
-FILE_KEYS = ("role", "repo", "revision", *PIECE_KEYS)
+FILE_KEYS = (
+    "role",
+    "repo",
+    "revision",
+    *PIECE_KEYS,
+    "license",
+)  # an older reader writes what it does not know last
 MODEL_KEYS = ("name", "variant", "request", "revision", "license", "files")
 LOCK_KEYS = ("version", "model")
 

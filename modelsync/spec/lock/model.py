@@ -26,8 +26,8 @@ class Piece(NamedTuple):
 class LockedFile(NamedTuple):
     """One file, down to its bytes.
 
-    `repo` and `revision` (a commit) are given where they are not those of the model itself: for a projector or an
-    adapter from elsewhere. A file with `pieces` is what these make when joined; it has neither url nor etag.
+    `repo`, `revision` (a commit) and `license` are given where they are not those of the model itself: for a projector
+    or an adapter from elsewhere. A file with `pieces` is what these make when joined; it has neither url nor etag.
     """
 
     role: Role
@@ -40,6 +40,7 @@ class LockedFile(NamedTuple):
     revision: str | None = None
     pieces: tuple[Piece, ...] = ()
     unknown: UnknownKeys = ()
+    license: str | None = None
 
 
 class LockedModel(NamedTuple):

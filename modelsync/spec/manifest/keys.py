@@ -3,9 +3,9 @@
 from modelsync.spec.roles import KEYS as COMPANION_KEYS
 
 TOP_KEYS = ("modelsync", "models")
-PROJECT_KEYS = ("dir", "default-groups", "endpoint", "mirrors", "required-version")
+PROJECT_KEYS = ("dir", "default-groups", "endpoint", "mirrors", "required-version", "allowed-licenses")
 GLOB_KEYS = ("include", "exclude", "allow-code")
-VARIANT_KEYS = ("uri", "revision", *GLOB_KEYS, *COMPANION_KEYS, "sha256", "endpoint", "load")
+VARIANT_KEYS = ("uri", "revision", *GLOB_KEYS, *COMPANION_KEYS, "sha256", "endpoint", "license", "load")
 ENTRY_KEYS = (*VARIANT_KEYS, "groups", "variants")
 
 AUTO = "auto"  # what no variant may be called: it means the largest one that fits

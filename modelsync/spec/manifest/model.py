@@ -18,6 +18,7 @@ class Entry(NamedTuple):
     """One name, or one variant of it, with its request.
 
     `load` holds arguments of `llama_cpp.Llama`. `allow_code` are globs of files that may run code when they are loaded.
+    `license` is what a person states where the source publishes none; like `groups` it decides no bytes.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Entry(NamedTuple):
     groups: tuple[str, ...] = ()
     load: Mapping[str, LoadValue] = {}
     allow_code: tuple[str, ...] = ()
+    license: str | None = None
 
     @property
     def title(self) -> str:
@@ -46,6 +48,7 @@ class Manifest(NamedTuple):
     endpoint: str | None = None
     mirrors: tuple[str, ...] = ()
     entries: tuple[Entry, ...] = ()
+    allowed_licenses: tuple[str, ...] | None = None  # None: all
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from modelsync.spec.globs import MAX_GLOBS
+from modelsync.spec.licenses import ALLOWED, MAX_LICENSE, NO_LICENSE, STATED
 from modelsync.spec.load_values import KEY, MAX_NUMBERS, MAX_WORD, REFUSED_KEY
 from modelsync.spec.manifest.keys import (
     AUTO,
@@ -117,6 +118,11 @@ def _project() -> Schema:
             description="Which versions of modelsync may read this, as for Python packages; checked before all else.",
             examples=[">=0.3"],
         ),
+        "allowed-licenses": _list(
+            _license(ALLOWED),
+            description="The licenses that models may have, as hubs name them; others and unknown ones are refused.",
+            examples=[["apache-2.0", "mit"]],
+        ),
     }
     return _table(PROJECT_KEYS, shapes, description="Settings of the project.")
 
@@ -202,6 +208,11 @@ def _shapes() -> dict[str, Schema]:
         "endpoint": _text(
             pattern=_URL, description="The hub of this model. HF_TOKEN never goes to one named here."
         ),
+        "license": {
+            **_license(STATED),
+            "description": "What you state where the hub names no license: an id, or LicenseRef-NAME for own terms.",
+            "examples": ["LicenseRef-our-contract"],
+        },
         "load": _load(),
     }
 
@@ -217,6 +228,12 @@ def _companion(noun: str, many: bool, beside: bool) -> Schema:
             "anyOf": [{"type": "boolean"}, _A_URI],
         }
     return {"allOf": [_A_URI], "description": f"The URI of {noun} that goes with the model."}
+
+
+def _license(pattern: str) -> Schema:
+    """A license that names terms, whatever the case."""
+    none = "|".join("".join(f"[{letter.upper()}{letter}]" for letter in each) for each in NO_LICENSE)
+    return _text(pattern=f"^{pattern}$", maxLength=MAX_LICENSE, **{"not": {"pattern": f"^({none})$"}})
 
 
 def _load() -> Schema:

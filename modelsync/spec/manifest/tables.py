@@ -8,6 +8,7 @@ from modelsync.settings import DEFAULT_ENDPOINT
 from modelsync.spec import mirror
 from modelsync.spec.digest import sha256_hex
 from modelsync.spec.globs import MAX_GLOBS, check_glob
+from modelsync.spec.licenses import check_allowed, check_stated
 from modelsync.spec.load_values import LoadValue, load_value
 from modelsync.spec.manifest.keys import (
     AUTO,
@@ -23,7 +24,7 @@ from modelsync.spec.names import check_name, path_fault, printable, safe_path
 from modelsync.spec.request import Request
 from modelsync.spec.roles import COMPANIONS, Companion
 from modelsync.spec.toml import Fault
-from modelsync.spec.uri import FileUri, HfUri, Reference, WebUri, check_revision, parse
+from modelsync.spec.uri import FileUri, HfUri, Reference, Uri, WebUri, check_revision, parse
 from modelsync.spec.uri_forms import check_endpoint, is_model_file
 
 
@@ -48,6 +49,7 @@ def manifest(document: Mapping[str, Any]) -> Manifest:
             _mirror(text, where) for text, where in texts(project.get("mirrors", []), (*at, "mirrors"))
         ),
         entries=_entries(typed(document.get("models", {}), dict, ("models",)), endpoint),
+        allowed_licenses=_licenses(project, at),
     )
 
 
@@ -94,7 +96,8 @@ def _table(name: str, table: Mapping[str, Any], endpoint: str | None, at: Path) 
     groups = _names(table["groups"], (*at, "groups")) if "groups" in table else ()
     load = _load(table["load"], {}, (*at, "load")) if "load" in table else {}
     code = _globs(table, "allow-code", at)
-    entries = [Entry(name, None, _finished(request, endpoint, at), groups, load, code)]
+    stated = _stated(table, at)
+    entries = [Entry(name, None, _finished(request, endpoint, at), groups, load, code, stated)]
     for variant, value in typed(table.get("variants", {}), dict, (*at, "variants")).items():
         here = (*at, "variants", variant)
         checked(here, check_name, variant)
@@ -106,7 +109,9 @@ def _table(name: str, table: Mapping[str, Any], endpoint: str | None, at: Path) 
         own_request = _finished(_request(own, request, here), endpoint, here)
         # What a person permits of one repo is not permitted of another.
         own_code = _globs(own, "allow-code", here) if "uri" in own or "allow-code" in own else code
-        entries.append(Entry(name, variant, own_request, groups, own_load, own_code))
+        inherits = "license" not in own and _same_repo(own_request.uri, request.uri)
+        own_stated = stated if inherits else _stated(own, here)
+        entries.append(Entry(name, variant, own_request, groups, own_load, own_code, own_stated))
     return entries
 
 
@@ -232,6 +237,24 @@ def _globs(table: Mapping[str, Any], key: str, at: Path) -> tuple[str, ...]:
     return tuple(
         checked(where, check_glob, text) for text, where in texts(table.get(key, []), here, MAX_GLOBS)
     )
+
+
+def _licenses(project: Mapping[str, Any], at: Path) -> tuple[str, ...] | None:
+    """The licenses that a project allows; None: all."""
+    key = "allowed-licenses"
+    if key not in project:
+        return None
+    return tuple(checked(where, check_allowed, text) for text, where in texts(project[key], (*at, key)))
+
+
+def _stated(table: Mapping[str, Any], at: Path) -> str | None:
+    here = (*at, "license")
+    return checked(here, check_stated, typed(table["license"], str, here)) if "license" in table else None
+
+
+def _same_repo(one: Uri, other: Uri) -> bool:
+    """Whether two URIs are of one repo: what a person states of it holds for both."""
+    return one == other or (isinstance(one, HfUri) and isinstance(other, HfUri) and one.repo == other.repo)
 
 
 def _load(value: Any, base: Mapping[str, LoadValue], at: Path) -> Mapping[str, LoadValue]:

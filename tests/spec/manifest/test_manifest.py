@@ -24,7 +24,7 @@ def test_a_full_manifest_is_read() -> None:
     load: dict[str, LoadValue] = {"n_ctx": 8192, "tensor_split": (0.5, 1), "chat_format": "llama-3"}
     base = Request(HfUri(LLAMA, quant="Q4_K_M"), "main", True, loras, "ab" * 32, ENDPOINT)
     server = base._replace(uri=HfUri(LLAMA, quant="Q8_0"), sha256=None)
-    groups = ("chat", "big")
+    groups, own = ("chat", "big"), "LicenseRef-ours"
     assert parse(FULL) == Manifest(
         dir="models",
         default_groups=("chat",),
@@ -32,10 +32,15 @@ def test_a_full_manifest_is_read() -> None:
         mirrors=("oci://registry.example.com/team/models", "https://mirror.example/hf"),
         entries=(
             Entry("embed", None, Request(HfUri("nomic-ai/nomic-embed-text-v1.5-GGUF", quant="Q8_0"))),
-            Entry("llama3", None, base, groups, load),
-            Entry("llama3", "server", server, groups, {**load, "n_gpu_layers": -1, "n_ctx": 32768}),
-            Entry("llama3", "text", base._replace(mmproj=None, loras=(), draft=True), groups, load),
+            Entry("llama3", None, base, groups, load, license=own),
+            Entry(
+                "llama3", "server", server, groups, {**load, "n_gpu_layers": -1, "n_ctx": 32768}, license=own
+            ),
+            Entry(
+                "llama3", "text", base._replace(mmproj=None, loras=(), draft=True), groups, load, license=own
+            ),
         ),
+        allowed_licenses=("apache-2.0", "Llama3.1", "MIT"),
     )
 
 

@@ -55,6 +55,9 @@ VARIANT = {
         SHA256S, st.dictionaries(st.sampled_from(["a.gguf", "b/c.bin"]), SHA256S, max_size=2)
     ),
     "endpoint": ENDPOINTS,
+    "license": mostly(
+        ["apache-2.0", "LicenseRef-ours", "x" * 200], ["Other", "unknown", "", "a b", "a,b", "x" * 201]
+    ),
     "load": LOADS,
 }
 PROJECT = {
@@ -63,6 +66,10 @@ PROJECT = {
     "endpoint": ENDPOINTS,
     "mirrors": st.lists(
         mostly(["oci://r.example/a/b", "https://h.example/{sha256}"], ["file:///srv", "/srv", ""]), max_size=2
+    ),
+    "allowed-licenses": st.lists(
+        mostly(["apache-2.0", "MIT", "some terms, 2nd"], ["other", "UNKNOWN", "", " mit", "x" * 201, "a\nb"]),
+        max_size=2,
     ),
     "required-version": mostly([f">={__version__}", ">= 0, <99"], ["~=0", "latest", ""]),
 }

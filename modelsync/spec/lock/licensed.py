@@ -1,0 +1,92 @@
+"""The parts of a model that have a license each. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from modelsync.spec.lock.origin import asked
+from modelsync.spec.roles import COMPANIONS, Role
+from modelsync.spec.uri import HfUri, Uri
+
+
+class LicensedFile(Protocol):
+    """A file of a model, as its source describes it or as it is locked."""
+
+    @property
+    def role(self) -> Role:
+        """Its role."""
+
+    @property
+    def path(self) -> str:
+        """Its path."""
+
+    @property
+    def repo(self) -> str | None:
+        """Its repo, where that is not the model's."""
+
+    @property
+    def revision(self) -> str | None:
+        """Its commit, where that is not the model's."""
+
+    @property
+    def license(self) -> str | None:
+        """Its license, where it is of another repo."""
+
+
+class LicensedPart(NamedTuple):
+    """The files of a model that come from one place, and so have one license.
+
+    Attributes:
+        role: None: the model itself, with all that comes with it.
+        path: Of a companion from elsewhere: its file; else None.
+        license: As the source publishes it.
+        page: Where a person reads about it.
+        repo: Its repo on a hub, or None.
+        revision: The commit there.
+    """
+
+    role: Role | None
+    path: str | None
+    license: str | None
+    page: str
+    repo: str | None = None
+    revision: str | None = None
+
+
+def parts(
+    request: Mapping[str, Any],
+    files: Iterable[LicensedFile],
+    license: str | None,
+    revision: str | None = None,
+) -> tuple[LicensedPart, ...]:
+    """The parts of a model that have a license each: itself first, then each companion from elsewhere.
+
+    Args:
+        request: As `Request.to_dict` gives it and a lock has it.
+        files: In the lock's order.
+        license: The model's own.
+        revision: The model's commit.
+    """
+    wanted = asked(request)
+    home = wanted.model.uri
+    named = {each.role: iter(wanted.companions[each.role]) for each in COMPANIONS}
+    found = [_part(None, None, license, home, wanted.endpoint, revision)]
+    for file in files:
+        reference = next(named[file.role], None) if file.role in named else None
+        if reference is None:  # its own, or what a registry's model brings along
+            continue
+        uri = reference.uri
+        at_home = uri == home or (
+            isinstance(uri, HfUri) and isinstance(home, HfUri) and uri.repo == home.repo
+        )
+        if at_home and file.repo is None and file.revision is None:
+            continue
+        found.append(_part(file.role, file.path, file.license, uri, wanted.endpoint, file.revision))
+    return tuple(found)
+
+
+def _part(
+    role: Role | None, path: str | None, license: str | None, uri: Uri, endpoint: str, revision: str | None
+) -> LicensedPart:
+    if isinstance(uri, HfUri):
+        return LicensedPart(role, path, license, f"{endpoint}/{uri.repo}", uri.repo, revision)
+    return LicensedPart(role, path, license, str(uri))
