@@ -46,6 +46,7 @@ program = Program(
             "sync": f"{HERE}.sync:sync",
             "list": f"{HERE}.listing:list_",
             "outdated": f"{HERE}.listing:outdated",
+            "licenses": f"{HERE}.licenses:licenses",
             "verify": f"{HERE}.verify:verify",
         },
         "Use them": {

@@ -184,5 +184,6 @@ def _identity(model: "LockedModel | None") -> dict[str, Any] | None:
         return None
     return {
         "revision": model.revision,
+        "license": model.license,
         "files": [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in model.files],
     }

@@ -10,7 +10,7 @@ from modelsync.ops.options import Upgrade
 from modelsync.ops.proposal import propose
 from modelsync.project.lock_diff import Change, compare_locks
 from modelsync.project.project import Project
-from modelsync.spec.lock.model import LockedFile
+from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.uri_forms import is_model_file
 
 
@@ -32,6 +32,23 @@ class OutdatedModel(NamedTuple):
     def same_bytes(self) -> bool:
         """Whether only the commit is another one."""
         return self.change.action == "unchanged"
+
+    @property
+    def files_changed(self) -> tuple[str, ...]:
+        """The paths of files that come, go or get other bytes, sorted."""
+        before, after = (_digests(model) for model in (self.change.before, self.change.after))
+        return tuple(sorted({path for _, path, _ in before ^ after}))
+
+    @property
+    def license_changed(self) -> bool:
+        """Whether the model, or a companion of another repo, is under another license."""
+        before, after = self.change.before, self.change.after
+        if before is None or after is None:
+            return False
+        known = {(file.role, file.path): file.license for file in before.files if file.license is not None}
+        return before.license != after.license or any(
+            known.get((file.role, file.path), file.license) != file.license for file in after.files
+        )
 
 
 class OutdatedReport(NamedTuple):
@@ -86,6 +103,10 @@ def _weighed(context: Context, change: Change) -> OutdatedModel:
         older = [old for old in before if old.role == file.role and blob_of(context, old) is not None]
         reusable += min(file.size, max((old.size for old in older if _alike(old, file)), default=0))
     return OutdatedModel(change._replace(bytes=lacking), reused, reusable)
+
+
+def _digests(model: LockedModel | None) -> frozenset[tuple[str, str, str]]:
+    return frozenset((file.role, file.path, file.sha256) for file in model.files) if model else frozenset()
 
 
 def _alike(old: LockedFile, new: LockedFile) -> bool:

@@ -15,6 +15,7 @@ from modelsync.sources.answers import Answers
 from modelsync.sources.hub_answers import (
     RemoteFile,
     file_of_headers,
+    is_gated,
     license_of,
     names,
     next_page,
@@ -45,12 +46,14 @@ class Repo(NamedTuple):
         commit: 40 hex digits.
         license: By its model card, or None.
         called: `user/model`, as the hub calls it now: another name where it was renamed.
+        gated: Whether its owner must accept who reads its files; None: the hub does not say.
     """
 
     id: str
     commit: str
     license: str | None
     called: str
+    gated: bool | None = None
 
     @property
     def owner(self) -> str:
@@ -108,7 +111,7 @@ class Hubs:
         self._answers.remember(("names", endpoint, repo, commit), names(value))
         called = value.get("id")
         known = isinstance(called, str) and _REPO.fullmatch(called)
-        return Repo(repo, commit, license_of(value), called if known else repo)
+        return Repo(repo, commit, license_of(value), called if known else repo, is_gated(value))
 
     def head(self, endpoint: str, repo: Repo, path: str) -> RemoteFile:
         """Asks for one file of a hub whose list says nothing of it.

@@ -113,6 +113,12 @@ def next_page(link: str, first: str) -> str | None:
     return None
 
 
+def is_gated(info: Mapping[str, Any]) -> bool | None:
+    """Whether a repo's owner must accept who reads its files; None where the hub does not say."""
+    said = info.get("gated")
+    return said if isinstance(said, bool) else True if said in ("auto", "manual") else None
+
+
 def license_of(info: Mapping[str, Any]) -> str | None:
     """The license of a repo by its card: one, several, or the name of an `other` one."""
     card = info.get("cardData")

@@ -142,9 +142,9 @@ def test_a_refused_upgrade_keeps_the_old_row(place: Place, context: Context) -> 
     lock.lock(context, project)
     before = place.lock_text
     place.repo.license = "gpl-3.0"
-    lock.lock(
-        context, project, Upgrade(every_model=True)
-    )  # the same commit: the hub's word about it is another one
+    place.repo.commit({"README.md": b"# under another license"})
+    lock.lock(context, project, Upgrade(every_model=True))  # the pin stays, and what it was published under
+    assert place.lock_text == before
     place.repo.commit({"tiny-Q4_K_M.gguf": gguf("new")})
     with pytest.raises(LicenseRefusedError, match=r"tiny: its license is gpl-3\.0"):
         lock.lock(context, project, Upgrade(every_model=True))

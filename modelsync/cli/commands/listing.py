@@ -11,6 +11,7 @@ from modelsync.cli.output import titled
 from modelsync.display import units
 from modelsync.errors import ModelsyncError
 from modelsync.spec.lock.keys import short
+from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
     from modelsync.ops.listing import ModelStatus
@@ -138,6 +139,8 @@ def outdated(invocation: Invocation, names: tuple[str, ...], exit_code: bool) ->
             "bytes_reused": one.reused,
             "bytes_reusable": one.reusable,
             "same_bytes": one.same_bytes,
+            "files_changed": list(one.files_changed),
+            "license_changed": one.license_changed,
         }
         for value, one in zip(values, done.models, strict=True)
     ]
@@ -151,6 +154,14 @@ def outdated(invocation: Invocation, names: tuple[str, ...], exit_code: bool) ->
 
 def _cost(one: "OutdatedModel") -> str:
     """`4.6 GiB to fetch, 4.5 GiB of it may be here`."""
+    if one.license_changed and one.change.after is not None and one.change.before is not None:
+        was, now = (printable(model.license or "unknown") for model in (one.change.before, one.change.after))
+        words = f"license {was} -> {now}" if was != now else "another license of a companion"
+        return f"{_bytes(one)}, {words}"
+    return _bytes(one)
+
+
+def _bytes(one: "OutdatedModel") -> str:
     if one.same_bytes:
         return "same bytes"
     if one.change.after is None:
