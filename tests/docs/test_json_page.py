@@ -18,6 +18,8 @@ RUNS: dict[str, list[tuple[str, ...]]] = {
     "An error": [("cache", "rm", "nothing")],
     "sync, add, remove": [("sync",), ("add", "other", f"hf:{REPO}:Q8_0"), ("remove", "other")],
     "lock": [("lock",), ("lock", "-U"), ("lock", "--check")],
+    "outdated": [("outdated",)],
+    "licenses": [("licenses",)],
     "list": [("list",)],
     "verify": [("verify",)],
     "path": [("path", "tiny")],
@@ -54,7 +56,7 @@ def test_the_page_names_what_is_printed(synced: Cli, heading: str) -> None:
     """Every key that a command prints is named; every name is printed, or stands for what holds nothing here."""
     printed: set[str] = set()
     for words in RUNS[heading]:
-        if words == ("lock", "-U"):
+        if words in (("lock", "-U"), ("outdated",)):
             synced.hub.repo(REPO).commit({"tiny-Q4_K_M.gguf": gguf("moved")})
         run = python(
             "-m", "modelsync", *words, "--format", "json", folder=synced.folder, variables=os.environ
