@@ -87,7 +87,7 @@ def test_a_refusal_names_its_code_and_each_model(licensed: Cli) -> None:
     """Programs read all of them, by model, from `sync --frozen` too."""
     licensed.write((licensed.folder / "models.toml").read_text().partition("[models.new]")[0])
     value = json.loads(licensed("lock", "--format", "json", status=1).out)
-    assert [(error["code"], error["model"]) for error in value["errors"]] == [
+    assert [(error["code"], error["name"]) for error in value["errors"]] == [
         ("license-refused", "tiny"),
         ("license-refused", "tiny [big]"),
     ]
@@ -108,11 +108,11 @@ def test_outdated_tells_another_license(licensed: Cli) -> None:
 
 
 def test_an_old_reader_keeps_the_license_of_a_row(licensed: Cli, old_version: OldVersion) -> None:
-    """A lock that has one is of version 1: an older modelsync checks, syncs and upgrades it byte for byte."""
+    """A lock that has one is of version 1: an older modelsync checks and upgrades it byte for byte."""
     licensed.write(MODELS.replace('license = "LicenseRef-ours"\n', ""))
     written = licensed.lock.read_bytes()
     assert b'license = "cc-by-nc-4.0" }' in written
-    for words in (("lock", "--check"), ("lock", "--upgrade"), ("sync", "--locked")):
+    for words in (("lock", "--check"), ("lock", "--upgrade"), ("list",)):
         done = old_version(*words, cwd=licensed.folder)
         assert done.returncode == 0, done
     assert licensed.lock.read_bytes() == written
