@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from modelsync.transfer.downloader import Downloader
     from modelsync.transfer.progress import Event, Listener, Phase
     from modelsync.transfer.rate_limit import RateLimit
-    from modelsync.transfer.remote import RemoteSource
+    from modelsync.transfer.responses import ByteSource
 
 
 OFFLINE_HINT = "leave out --offline, and unset MODELSYNC_OFFLINE and HF_HUB_OFFLINE"
@@ -454,12 +454,22 @@ class Context:
             on_retry=self._tell_retry,
         )
 
-    def remote(self, url: str, *, mirrored: bool = False) -> "RemoteSource":
-        """A file at its source, or at a mirror, to read parts of: with this call's client, and under its limit."""
+    def remote(self, url: str, *, mirrored: bool = False) -> "ByteSource":
+        """A file at its source, or at a mirror, to read parts of: with this call's client, and under its limit.
+
+        Of a file in a tar layer parts can be read where the layer is not compressed.
+        """
+        from modelsync.spec import oci_url
         from modelsync.transfer.remote import RemoteSource
 
         client = self.client if mirrored else self.origin_client
-        return RemoteSource(client, url, self.cancel.is_set, self.limit)
+        blob = oci_url.read(url)
+        if blob is None or blob.member is None:
+            return RemoteSource(client, url, self.cancel.is_set, self.limit)
+        from modelsync.transfer.tar_member import TarMember
+
+        layer = RemoteSource(client, str(blob._replace(member=None)), self.cancel.is_set, self.limit)
+        return TarMember(layer, blob.member)
 
     @property
     def limit(self) -> "RateLimit | None":

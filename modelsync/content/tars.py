@@ -95,6 +95,13 @@ def padded(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
+def from_root(name: str) -> str:
+    """A member's name, told from the root of the archive."""
+    while name.startswith(("./", "/")):
+        name = name.removeprefix(".").removeprefix("/")
+    return name
+
+
 def _name(block: bytes) -> str:
     """The name in a header; a long one of POSIX begins in a field of its own."""
     prefix = _text(block[345:500]) if block[257:263] == _USTAR else ""

@@ -69,11 +69,6 @@ def read(context: Context, wanted: WantedFile) -> Header:
     local = all(segment.is_local for segment in wanted.segments)
     if local:
         return _download_of(context, wanted).run()
-    if any(segment.is_packed for segment in wanted.segments):
-        raise NotSyncedError(
-            f"{wanted.label} is in a tar layer, of which no part can be read by itself",
-            hint="`modelsync sync` or `modelsync pull` brings it here",
-        )
     context.tell(Event("resolving", wanted.label, 0, None))
     try:
         found, error = by_digest.read_part(context, wanted, partial(_at_mirror, context))
@@ -104,6 +99,8 @@ def _remote(context: Context, wanted: WantedFile) -> tuple[Header, bytearray]:
         return reading.run(), reading.data
     except (CancelledError, NotAModelError):
         raise
+    except NotSyncedError as error:  # it is in a tar of which no part can be read
+        raise NotSyncedError(f"{wanted.label}: {error.message}", hint=error.hint) from error
     except ModelsyncError as error:
         moved = wanted.elsewhere() if is_gone(error) else None
         if moved is not None:

@@ -11,7 +11,7 @@ from modelsync.ops.options import Upgrade
 from modelsync.project import freshness, license_check
 from modelsync.project.lock_diff import Change, compare_locks
 from modelsync.project.project import LoadedProject
-from modelsync.resolve.layers import with_manifest
+from modelsync.resolve.layer_rows import with_manifest
 from modelsync.resolve.pin import PinnedFiles, ResolvedRequest, settle
 from modelsync.resolve.pinned_commits import at_pinned_commits, confirms, unmoved, with_licenses
 from modelsync.resolve.published import learn

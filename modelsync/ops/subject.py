@@ -127,22 +127,28 @@ def _by_uri(context: Context, reference: Reference) -> Subject:
 
 
 def _unpacked(context: Context, reference: Reference, answer: "Resolution") -> "Sequence[Found]":
-    """The files of an answer; those of tar layers as a pull has read them.
+    """The files of an answer; those of tar layers as a pull has read them, else as the headers of the tars tell.
 
     Raises:
-        NotSyncedError: no pull has.
+        NotSyncedError: no pull has, and a tar is compressed.
     """
-    from modelsync.resolve import layers
+    from modelsync.resolve import layer_rows
 
-    if not layers.has_layers(answer):
+    if not layer_rows.has_layers(answer):
         return answer.files
-    known = layers.known(answer, pulled.recall(context.store, str(reference)) or ())
-    if known is None:
+    known = layer_rows.known(answer, pulled.recall(context.store, str(reference)) or ())
+    if known is not None:
+        return known.files
+    from modelsync.resolve.layer_list import listed
+    from modelsync.sources.registry_errors import about
+
+    try:
+        with about(reference.uri):
+            return listed(context, answer).files
+    except NotSyncedError as error:
         raise NotSyncedError(
-            f"{reference} has its files in tar layers, of which no part can be read by itself",
-            hint=f"`modelsync pull {reference}` brings them here",
-        )
-    return known.files
+            f"{reference}: {error.message}", hint=f"`modelsync pull {reference}` brings it here"
+        ) from error
 
 
 def _located(context: Context, request: Request, files: Sequence[Found | LockedFile]) -> Iterable[WantedFile]:

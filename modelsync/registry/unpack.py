@@ -109,7 +109,7 @@ def named(digest: str, names: Container[str], reader: Readable) -> Iterator[Pack
                 step = _send(walk, source.take(step.size))
                 continue
             source.begin_member(step.size)
-            name = _within_image(step.name)
+            name = tars.from_root(step.name)
             if name in names:
                 yield PackedFile(name, step.size, source.chunks(), name)
             source.skip_to_end_of_member()
@@ -178,19 +178,27 @@ def _member(layer: StoredFile, member: tars.Member, source: "_Source") -> Member
     if layer.size and member.size > most_unpacked(layer.size):
         raise tars.TarError("it unpacks to far more than its size")
     source.begin_member(member.size)
+    path = placed(layer, member.name)
+    if path is None or isinstance(path, Removed):
+        return path
+    return PackedFile(path, member.size, source.chunks(), tars.from_root(member.name))
+
+
+def placed(layer: StoredFile, name: str) -> str | Removed | None:
+    """What a member of that name means for the model: a file at a path, a removal, or nothing.
+
+    Raises:
+        RefusedError: it leads out of the model.
+    """
     if layer.inside:
-        removed = _whiteout(layer, member.name)
+        removed = _whiteout(layer, name)
         if removed is not None:
             return removed
-    if member.name.endswith("/"):  # how old tars name a folder
-        return None
-    path = _placed(layer, member.name)
-    name = _within_image(member.name)
-    return PackedFile(path, member.size, source.chunks(), name) if path else None
+    return None if name.endswith("/") else _placed(layer, name) or None  # how old tars name a folder
 
 
 def _whiteout(layer: StoredFile, name: str) -> Removed | None:
-    folder, _, last = _within_image(name).rpartition("/")
+    folder, _, last = tars.from_root(name).rpartition("/")
     if not last.startswith(_WHITEOUT):
         return None
     path = folder if last == _OPAQUE else "/".join(filter(None, (folder, last.removeprefix(_WHITEOUT))))
@@ -207,7 +215,7 @@ def _placed(layer: StoredFile, name: str) -> str | None:
         RefusedError: it leads out of the model.
     """
     if layer.inside:
-        name = _within_image(name)
+        name = tars.from_root(name)
         start = f"{layer.inside}/"
         if not name.startswith(start):
             return None
@@ -223,13 +231,6 @@ def _placed(layer: StoredFile, name: str) -> str | None:
             own = f"{name}/".startswith(f"{last}/")
             name = "/".join(filter(None, (folder if own else layer.path, name)))
     return place(name)
-
-
-def _within_image(name: str) -> str:
-    """A name in an image, from its root."""
-    while name.startswith(("./", "/")):
-        name = name.removeprefix(".").removeprefix("/")
-    return name
 
 
 def _refusal(layer: StoredFile, error: Exception) -> RefusedError:

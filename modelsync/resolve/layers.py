@@ -8,20 +8,18 @@ from typing import NamedTuple
 
 from modelsync.content.policy import Claim, leads_out, named_data
 from modelsync.context import Context
-from modelsync.errors import ModelsyncError, NotFoundError, RefusedError
+from modelsync.errors import ModelsyncError, RefusedError
 from modelsync.fetch import disk_space
 from modelsync.fetch.file_check import check_file
 from modelsync.fetch.layers import UNPACKED, Layer, fetched, write
 from modelsync.fetch.wanted import blob_of, label
 from modelsync.registry import unpack
-from modelsync.registry.arrange import arranged, chosen
 from modelsync.registry.contents import StoredFile
+from modelsync.resolve import layer_rows
 from modelsync.sources.base import Found, Resolution, Source
 from modelsync.spec import oci_url
 from modelsync.spec.blocks import Blocks
-from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.names import printable
-from modelsync.spec.roles import COMPANIONS, OWN_ROLES
 from modelsync.store import blobs
 from modelsync.store.receipts import BlobOrigin
 
@@ -50,36 +48,6 @@ class UnpackedModel(NamedTuple):
     fetched: int
 
 
-def has_layers(answer: Resolution) -> bool:
-    """Whether some of its files are in layers that have to be read."""
-    return any(file.layer is not None for file in answer.files)
-
-
-def with_manifest(model: LockedModel | None) -> tuple[LockedFile, ...]:
-    """The files of the lock, those out of layers with the manifest that they are of: `known` goes by it."""
-    if model is None:
-        return ()
-    return tuple(
-        file._replace(revision=model.revision) if oci_url.is_packed(file.url or "") else file
-        for file in model.files
-    )
-
-
-def known(answer: Resolution, previous: Sequence[LockedFile]) -> Resolution | None:
-    """The answer with the rows of the lock, if they are of the very manifest; None if its layers have to be read.
-
-    Args:
-        answer: What the registry says.
-        previous: The files of the lock, from `with_manifest`.
-    """
-    own = [file for file in previous if oci_url.is_oci(file.url or "") and file.role in _roles_of(answer)]
-    packed = [file for file in own if oci_url.is_packed(file.url or "")]
-    if not packed or any(file.revision != answer.revision for file in packed):
-        return None
-    rows = tuple(Found(file.role, file.path, file.url, file.size, file.sha256, revision=None) for file in own)
-    return answer._replace(files=_in_order(rows, answer))
-
-
 def read(
     context: Context,
     name: str,
@@ -104,7 +72,7 @@ def read(
         CodeRefusedError, NotAModelError: a file is not one that may be taken.
         ModelsyncError: a layer cannot be had.
     """
-    own = _own(answer)
+    own = layer_rows.own_files(answer)
     merging: list[tuple[Sequence[StoredFile], Sequence[unpack.Removed]]] = []
     raw: dict[tuple[str, str], Found] = {}
     with ExitStack() as held:
@@ -113,19 +81,13 @@ def read(
             reading.bring(layer, held)
         for file in own:
             if file.layer is None:
-                stored = _stored(file)
+                stored = layer_rows.stored(file)
                 raw[stored.path, stored.digest] = file
                 merging.append(((stored,), ()))
             else:
                 merging.append(reading.files_of(file.layer))
         found = reading.found
-        flat = tuple(each for files, _ in merging for each in files)
-        layers = [file.layer for file in own if file.layer is not None]
-        if any(layer.inside for layer in layers):
-            flat = unpack.merged(merging)
-        if not all(map(_is_told, layers)):  # else roles and order are those of the entry that was pushed
-            flat = arranged(flat)
-        meant = chosen(flat)
+        meant = layer_rows.choose(merging, [file.layer for file in own if file.layer is not None])
         rows = []
         data = named_data([each.path for each in meant.files])
         for each in meant.files:
@@ -143,7 +105,9 @@ def read(
                 _publish(context, row, unpacked_file, keep)
     notes: tuple[str, ...] = (f"{name}: its files were read out of tar layers, to learn their sha256",)
     notes += (f"{name}: {meant.note}",) if meant.note is not None else ()
-    return UnpackedModel(answer._replace(files=_in_order(tuple(rows), answer)), notes, reading.fetched)
+    return UnpackedModel(
+        answer._replace(files=layer_rows.in_order(tuple(rows), answer)), notes, reading.fetched
+    )
 
 
 def _layers(name: str, files: Sequence[Found], source: Source) -> list[Layer]:
@@ -214,10 +178,10 @@ class _Reading:
                 if isinstance(member, unpack.Removed):
                     removed.append(member)
                 elif isinstance(member, unpack.PackedFile) and not (
-                    _is_told(file) and member.path != file.path
+                    layer_rows.is_told(file) and member.path != file.path
                 ):
                     files.append(self._written(file, layer, path, member))
-        if _is_told(file) and not files:
+        if layer_rows.is_told(file) and not files:
             raise RefusedError(f"the layer {file.digest} should hold {printable(file.path)}, and does not")
         return files, removed
 
@@ -256,48 +220,5 @@ def _publish(
     )
 
 
-def _is_told(layer: StoredFile) -> bool:
-    """Whether the manifest says which file is in a layer, and what it is: of an image that was pushed by us."""
-    return bool(layer.inside and layer.path)
-
-
 def _row(file: StoredFile, unpacked: UnpackedFile) -> Found:
     return Found(file.role, file.path, unpacked.url, file.size, file.digest.removeprefix("sha256:"))
-
-
-def _stored(file: Found) -> StoredFile:
-    return StoredFile(file.path, f"sha256:{file.sha256}", file.size or 0, file.role, False, "")
-
-
-def _own(answer: Resolution) -> list[Found]:
-    """The files of the model's own manifest: those of companions from elsewhere name their own."""
-    return [file for file in answer.files if file.revision is None and oci_url.is_oci(file.url or "")]
-
-
-def _elsewhere(answer: Resolution) -> list[Found]:
-    own = set(map(id, _own(answer)))
-    return [file for file in answer.files if id(file) not in own]
-
-
-def _roles_of(answer: Resolution) -> frozenset[str]:
-    """The roles of files that come out of the model's own manifest."""
-    return frozenset((*OWN_ROLES, *(each.role for each in COMPANIONS))) - {
-        file.role for file in _elsewhere(answer)
-    }
-
-
-def _in_order(own: tuple[Found, ...], answer: Resolution) -> tuple[Found, ...]:
-    """The files of the model and of its companions, which the request may name from elsewhere.
-
-    Raises:
-        NotFoundError: it is a folder, and a companion is named.
-    """
-    elsewhere = _elsewhere(answer)
-    if elsewhere and any(file.role == "file" for file in own):
-        raise NotFoundError("it is a folder of files, and what is named beside it goes with a GGUF model")
-    roles = _roles_of(answer)
-    rows = [file for file in own if file.role in roles]
-    found = [file for file in rows if file.role in OWN_ROLES]
-    for each in COMPANIONS:
-        found += (file for file in (*rows, *elsewhere) if file.role == each.role)
-    return tuple(found)

@@ -189,7 +189,7 @@ def _without_layers(
     """The requests with the files of tar layers in the place of the layers; notes, and the bytes that it took."""
     if not any(file.layer is not None for ask in asked for file in ask.answer.files):
         return asked, (), 0
-    from modelsync.resolve import layers
+    from modelsync.resolve import layer_rows, layers
     from modelsync.sources.request import owners
 
     done: list[ResolvedRequest] = []
@@ -197,9 +197,9 @@ def _without_layers(
     total = 0
     for index, ask in enumerate(asked):
         answer = ask.answer
-        if layers.has_layers(answer):
+        if layer_rows.has_layers(answer):
             try:
-                same = layers.known(answer, ask.previous)
+                same = layer_rows.known(answer, ask.previous)
                 if same is not None:
                     answer = same
                 elif read:

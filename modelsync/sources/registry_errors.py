@@ -12,13 +12,13 @@ from modelsync.spec.names import listed, nearest, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from modelsync.spec.uri import OciUri
+    from modelsync.spec.uri import OciUri, Uri
 
 _OLLAMA = "registry.ollama.ai"
 
 
 @contextmanager
-def about(uri: OciUri) -> Iterator[None]:
+def about(uri: Uri) -> Iterator[None]:
     """Names the model in errors about what its manifest says."""
     try:
         yield

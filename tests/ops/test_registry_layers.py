@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 import modelsync
-from modelsync.errors import CodeRefusedError, HashMismatchError, ModelsyncError, NotFoundError, RefusedError
+from modelsync.errors import (
+    CodeRefusedError,
+    HashMismatchError,
+    ModelsyncError,
+    NotFoundError,
+    NotSyncedError,
+    RefusedError,
+)
 from modelsync.ops import lock, outdated
 from modelsync.spec import oci_url
 from modelsync.spec.lock.read import parse
@@ -17,6 +24,7 @@ from tests.support.artifacts import (
     KIT_MODEL,
     Layer,
     artifact,
+    digest_of,
     image,
     sha256,
     store,
@@ -187,15 +195,64 @@ def test_a_lock_that_says_otherwise_than_its_layer(
     assert not list((tmp_path / "another").rglob("blobs-v1/*/*"))
 
 
-def test_headers_in_a_layer_cannot_be_read_from_afar(project: Place, target: str) -> None:
-    """`inspect` of what is packed says what brings it here; then it reads it."""
-    store(target, image(tar({"models/m.gguf": gguf("m")})), "v1")
-    with pytest.raises(ModelsyncError, match="tar layer") as caught:
-        modelsync.inspect(f"{target}:v1")
-    assert "modelsync pull" in str(caught.value.hint)
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_headers_in_a_layer(
+    project: Place,
+    target: str,
+    running: Registry,
+    tiny_gguf: Path,
+    mode: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """They are read by ranges, by URI and by name; of what is compressed the error says what brings it here."""
+    data = tiny_gguf.read_bytes()
+    files = {
+        "models/a/notes.txt": b"n" * 300_000,
+        "models/tiny-Q4_K_M.gguf": data,
+        "models/z.txt": b"z" * 70_000,
+    }
+    kind = IMAGE_TAR if mode == "w" else f"{IMAGE_TAR}+gzip"
+    layers = [tar({"etc/big": noise(8_000_000, 5)}, mode), tar(files, mode)]
+    store(target, image(*layers, media_type=kind), "v1")
+    project.write(f'[models]\nm = "{target}:v1"\n')
+    modelsync.lock()
+    monkeypatch.setenv("MODELSYNC_STORE", str(tmp_path / "another"))
+    before = running.sent
+    if mode == "w":
+        for what in (f"{target}:v1", "m"):
+            found = modelsync.inspect(what)
+            assert isinstance(found, modelsync.Inspection)
+            assert (found.architecture, found.file_size) == ("llama", len(data))
+        assert modelsync.estimate(f"{target}:v1").estimate.need > 0
+        assert running.sent - before < 4_000_000
+    else:
+        for what in (f"{target}:v1", "m"):
+            with pytest.raises(NotSyncedError, match="is compressed") as caught:
+                modelsync.inspect(what)
+            assert "modelsync pull" in str(caught.value.hint)
+        modelsync.pull(f"{target}:v1")
+    assert not list((tmp_path / "another").rglob("blobs-v1/*/*")) or mode == "w:gz"
     modelsync.pull(f"{target}:v1")
-    with pytest.raises(ModelsyncError, match="GGUF"):  # the test's file is none but in its first bytes
-        modelsync.inspect(f"{target}:v1")
+    before = len(running.requests)
+    assert modelsync.inspect(f"{target}:v1").file_size == len(data)
+    assert not {digest_of(layer) for layer in layers} & set(blobs_asked(running, before))
+
+
+def test_files_in_layers_are_looked_at_from_afar(project: Place, target: str) -> None:
+    """A folder model in a plain tar: its safetensors header is read, and what is no model is told as for a hub."""
+    files = {"config.json": b'{"model_type": "bert"}', "model.safetensors": safetensors()}
+    layers = [Layer(KIT_MODEL.removesuffix("+gzip"), tar(files))]
+    store(target, artifact(KIT_CONFIG, {}, layers), "v1")
+    found = modelsync.inspect(f"{target}:v1")
+    assert isinstance(found, modelsync.FilesInspection)
+    assert list(found.files) == sorted(files)
+    store(target, image(tar({"models/a.gguf": gguf("a"), "models/b.gguf": gguf("b")})), "two")
+    with pytest.raises(NotFoundError, match="2 models"):
+        modelsync.inspect(f"{target}:two")
+    store(target, image(b"no tar at all" * 100), "none")
+    with pytest.raises(RefusedError, match="tar"):
+        modelsync.inspect(f"{target}:none")
 
 
 def test_a_companion_in_a_layer_is_refused(project: Place, target: str) -> None:
