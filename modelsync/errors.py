@@ -1,7 +1,7 @@
 """Every error that modelsync raises: one tree, each with a message, a hint and an exit code."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from typing import Self
@@ -20,6 +20,22 @@ EXIT_CODES: Mapping[int, str] = {
 }
 
 
+class Place(NamedTuple):
+    """What an error is about in a file of the project.
+
+    Attributes:
+        file: Its path; its name alone where the error arose in code that knows no more.
+        line: From 1 on, or None.
+        keys: Where no line is known: the path of keys that stands there.
+        words: What is wrong there, if it is less than what the error says.
+    """
+
+    file: str
+    line: int | None = None
+    keys: tuple[str, ...] = ()
+    words: str | None = None
+
+
 class ModelsyncError(Exception):
     """The base of all errors.
 
@@ -29,6 +45,7 @@ class ModelsyncError(Exception):
         code: A stable kebab-case name for programs (`--format json`).
         exit_code: The exit status of a command that this error ends.
         details: Lines that belong below the message: what differs, one thing a line; the place in a file.
+        places: What it is about in the project's files, for programs that show it there.
         model: The title of the model that it is about, where others went on without it.
         errors: All errors of a call that went on with the other models, this one among them; empty elsewhere.
         report: What such a call came to apart from them.
@@ -37,6 +54,7 @@ class ModelsyncError(Exception):
     code: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
     details: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
     model: str | None = None
     errors: "tuple[ModelsyncError, ...]" = ()
     report: object = None
@@ -64,6 +82,11 @@ class ModelsyncError(Exception):
         self.details = tuple(lines)
         for line in self.details:
             self.add_note(line)
+        return self
+
+    def at(self, *places: Place) -> "Self":
+        """Puts down what it is about in the project's files, and gives the error back."""
+        self.places = places
         return self
 
     def advise(self, hint: str) -> None:

@@ -18,7 +18,7 @@ from tests.support.project import context as context
 from tests.support.project import opened as opened
 from tests.support.project import place as place
 
-_LEAKS = ("MODELSYNC_", "HF_", "HUGGING", "XDG_", "LLAMA_")
+_LEAKS = ("MODELSYNC_", "GITHUB_", "HF_", "HUGGING", "XDG_", "LLAMA_")
 _LEAK_NAMES = {
     "NETRC",
     "MODEL_ENDPOINT",

@@ -168,11 +168,15 @@ class Invocation:
             self._shown.say(line if wants_color(sys.stderr, self.color) else click.unstyle(line))
 
     def _warn(self, words: str) -> None:
+        import os
+
         import click
 
+        from modelsync.cli import annotations
         from modelsync.cli.output import safe
 
-        self.say(f"{click.style('warning', fg='yellow', bold=True)}: {safe(words)}")
+        warning = f"{click.style('warning', fg='yellow', bold=True)}: {safe(words)}"
+        self.say(warning, *annotations.warnings(words, os.environ))
 
     def _tell_detail(self, words: str) -> None:
         if self.verbose:

@@ -81,6 +81,9 @@ class Output:
         if self.quiet < 2:
             for each in error.errors or (error,):
                 self._write(sys.stderr, error_lines(each.message, each.hint, each.details))
+            from modelsync.cli import annotations
+
+            self._write(sys.stderr, annotations.errors(error, os.environ))
 
     def _write(self, stream: TextIO | None, lines: Iterable[str]) -> None:
         if stream is None:  # closed by the parent process

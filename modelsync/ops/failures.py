@@ -1,8 +1,9 @@
 """Errors of single models, kept while the other models go on."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelsync.errors import CancelledError, ModelsyncError
+from modelsync.errors import CancelledError, ModelsyncError, Place
 
 if TYPE_CHECKING:
     from modelsync.project.project import LoadedProject
@@ -45,7 +46,10 @@ class Failures:
         if title in self._errors:
             return
         if error.model is None and self._named:  # else: it names its model
-            error = error.about(title, self._place(entry) if entry is not None else None)
+            place = self._place(entry) if entry is not None else None
+            error = error.about(title, place and f"{Path(place.file).name}:{place.line}")
+            if place is not None and not error.places:
+                error.at(place)
         self._errors[title] = error
 
     def raise_first(self, report: object = None) -> None:
@@ -57,13 +61,11 @@ class Failures:
         errors[0].report = report if self._named else None
         raise errors[0]
 
-    def _place(self, entry: "Entry") -> str | None:
+    def _place(self, entry: "Entry") -> Place | None:
+        """The line of the manifest that asks for it."""
         from modelsync.spec.locate import line_of
 
         if self._project is None:
             return None
-        path: tuple[str | int, ...] = ("models", entry.name)
-        if entry.variant is not None:
-            path = (*path, "variants", entry.variant)
-        line = line_of(self._project.manifest_text, path)
-        return f"{self._project.manifest_path.name}:{line}" if line else None
+        line = line_of(self._project.manifest_text, entry.keys)
+        return Place(str(self._project.manifest_path), line) if line else None

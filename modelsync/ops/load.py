@@ -13,7 +13,7 @@ from modelsync.ops import path
 from modelsync.ops.gguf_only import folder_refused, require_gguf
 from modelsync.project import model_files
 from modelsync.project.load_settings import located
-from modelsync.project.project import LoadedProject, Project
+from modelsync.project.project import LoadedProject, Project, about
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:
@@ -115,5 +115,6 @@ def _settings(
     for key, value in entry.load.items():
         why = keywords.unknown(key, known) or keywords.type_error(key, value, known)
         if why is not None:
-            raise located(manifest, entry, key, why, project.manifest_text, project.manifest_path.name)
+            with about(project.manifest_path):
+                raise located(manifest, entry, key, why, project.manifest_text, project.manifest_path.name)
     return entry.load

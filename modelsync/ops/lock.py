@@ -10,7 +10,7 @@ from modelsync.ops.failures import Failures
 from modelsync.ops.options import Merging, Upgrade
 from modelsync.ops.proposal import NO_UPGRADE, LockReport, propose, write
 from modelsync.project import freshness, license_check, lookup
-from modelsync.project.project import LoadedProject, Project
+from modelsync.project.project import LoadedProject, Project, about
 from modelsync.resolve.pin import ResolvedRequest, settle
 from modelsync.resolve.pinned_commits import at_pinned_commits
 from modelsync.resolve.resolver import Query, resolve_each
@@ -121,7 +121,8 @@ def merge_sides(
         return None
     from modelsync.project import lock_merge
 
-    both = lock_merge.halves(text, project.lock_path.name)
+    with about(project.lock_path):
+        both = lock_merge.halves(text, project.lock_path.name)
     if both is None:
         return None
     merged = lock_merge.merge(project.manifest, both, merging.ours, upgrade.concerns)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from modelsync.errors import DriftError, StaleLockError
+from modelsync.errors import DriftError, Place, StaleLockError
 from modelsync.project import freshness
 from modelsync.project.freshness import Freshness
 from modelsync.project.project import Project
@@ -40,7 +40,7 @@ def require_fresh(project: Project, fresh: Freshness) -> None:
         StaleLockError: it does not, with the first reasons.
     """
     if not fresh.fresh:
-        raise _stale(project, fresh.reasons, "run `modelsync lock` and commit the result")
+        raise _stale(project, _reasons(project, fresh), "run `modelsync lock` and commit the result")
 
 
 def locked(project: Project, lock: Lock | None, entry: Entry) -> LockedModel:
@@ -51,7 +51,9 @@ def locked(project: Project, lock: Lock | None, entry: Entry) -> LockedModel:
     """
     model = require_lock(project, lock).find(entry.name, entry.variant)
     if model is None:
-        raise _stale(project, [freshness.missing(entry)], "run `modelsync sync`")
+        raise _stale(
+            project, [_in_manifest(project, entry, freshness.missing(entry))], "run `modelsync sync`"
+        )
     return model
 
 
@@ -74,24 +76,39 @@ def answered(project: Project, manifest: Manifest, lock: Lock | None, entry: Ent
     lock = require_lock(project, lock)
     model = locked(project, lock, entry)
     if not freshness.answers(model, entry):
-        raise _stale(project, [freshness.changed(entry, model)], "run `modelsync sync`")
+        reason = _in_manifest(project, entry, freshness.changed(entry, model))
+        raise _stale(project, [reason], "run `modelsync sync`")
     return LockedEntry(manifest, lock, entry, model)
 
 
 def drifted(project: Project, fresh: Freshness) -> DriftError:
     """The error of a check that found a lock which does not answer the manifest."""
-    message, details = _told(project, fresh.reasons)
-    return DriftError(message, hint="run `modelsync sync`").detailed(details)
-
-
-def _stale(project: Project, reasons: Sequence[str], hint: str) -> StaleLockError:
+    reasons = _reasons(project, fresh)
     message, details = _told(project, reasons)
-    return StaleLockError(message, hint=hint).detailed(details)
+    return DriftError(message, hint="run `modelsync sync`").detailed(details).at(*reasons)
 
 
-def _told(project: Project, reasons: Sequence[str]) -> tuple[str, Sequence[str]]:
+def _stale(project: Project, reasons: Sequence[Place], hint: str) -> StaleLockError:
+    message, details = _told(project, reasons)
+    return StaleLockError(message, hint=hint).detailed(details).at(*reasons)
+
+
+def _reasons(project: Project, fresh: Freshness) -> tuple[Place, ...]:
+    """Each reason with what it is about: an entry of the manifest, or a model that only the lock has."""
+    differ = len(fresh.stale)
+    pairs = zip(fresh.stale, fresh.reasons[:differ], strict=True)
+    extra = (Place(str(project.lock_path), words=reason) for reason in fresh.reasons[differ:])
+    return (*(_in_manifest(project, entry, reason) for entry, reason in pairs), *extra)
+
+
+def _in_manifest(project: Project, entry: Entry, reason: str) -> Place:
+    return Place(str(project.manifest_path), keys=entry.keys, words=reason)
+
+
+def _told(project: Project, reasons: Sequence[Place]) -> tuple[str, tuple[str, ...]]:
     """Why a lock is stale: the message, and what belongs below it; one reason alone is in the message."""
     stale = f"{project.lock_path.name} is stale"
-    if len(reasons) == 1:
-        return f"{stale}: {reasons[0]}", ()
-    return f"{stale}: {len(reasons)} models differ from {project.manifest_path.name}", reasons
+    words = tuple(reason.words or "" for reason in reasons)
+    if len(words) == 1:
+        return f"{stale}: {words[0]}", ()
+    return f"{stale}: {len(words)} models differ from {project.manifest_path.name}", words

@@ -1,11 +1,13 @@
 """A project: one manifest and its lock, and what they say."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from modelsync.errors import LockfileError, ManifestError, UsageError
+from modelsync.errors import LockfileError, ManifestError, ModelsyncError, Place, UsageError
 from modelsync.store import project_files, sync_memo
 
 if TYPE_CHECKING:
@@ -13,6 +15,16 @@ if TYPE_CHECKING:
     from modelsync.spec.manifest.model import Manifest
 
 MANIFEST = "models.toml"
+
+
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Gives an error that is about the file of a project its path: what reads a text knows the name alone."""
+    try:
+        yield
+    except ModelsyncError as error:
+        error.at(Place(str(path), error.places[0].line if error.places else None))
+        raise
 
 
 class Project(NamedTuple):
@@ -80,7 +92,8 @@ class Project(NamedTuple):
         from modelsync.spec.lock import read as lock_reader
 
         text = self.read_lock_text()
-        return lock_reader.parse(text, where=self.lock_path.name) if text is not None else None
+        with about(self.lock_path):
+            return lock_reader.parse(text, where=self.lock_path.name) if text is not None else None
 
     def read_lock_text(self) -> str | None:
         """Reads the lock as it is written; None where there is none.
@@ -107,7 +120,7 @@ class Project(NamedTuple):
         except FileNotFoundError:
             raise
         except (OSError, UnicodeDecodeError) as error:
-            raise kind(f"cannot read {path}: {_reason(error)}") from None
+            raise kind(f"cannot read {path}: {_reason(error)}").at(Place(str(path))) from None
 
 
 class LoadedProject(Project):
@@ -147,11 +160,13 @@ class LoadedProject(Project):
         """
         from modelsync.spec.manifest import read as manifest_reader
 
-        read = manifest_reader.parse(self.manifest_text, where=self.manifest_path.name)
-        if any(entry.load for entry in read.entries):
-            from modelsync.project import load_settings
+        text = self.manifest_text
+        with about(self.manifest_path):
+            read = manifest_reader.parse(text, where=self.manifest_path.name)
+            if any(entry.load for entry in read.entries):
+                from modelsync.project import load_settings
 
-            load_settings.check_manifest(read, self.manifest_text, self.manifest_path.name)
+                load_settings.check_manifest(read, text, self.manifest_path.name)
         return read
 
     @cached_property
@@ -164,7 +179,8 @@ class LoadedProject(Project):
         from modelsync.spec.lock import read as lock_reader
 
         text = self.lock_text
-        return lock_reader.parse(text, where=self.lock_path.name) if text is not None else None
+        with about(self.lock_path):
+            return lock_reader.parse(text, where=self.lock_path.name) if text is not None else None
 
     @cached_property
     def lock_text(self) -> str | None:

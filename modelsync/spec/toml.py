@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from modelsync.errors import ConfigError, ModelsyncError
+from modelsync.errors import ConfigError, ModelsyncError, Place
 from modelsync.spec.names import printable
 
 _BARE_KEY = r"(?a)[A-Za-z0-9_-]+"
@@ -35,7 +35,7 @@ class Fault(Exception):  # noqa: N818 - stays inside spec/: becomes an error wit
         if line is None:
             return found
         key = next((key for key in reversed(self.path) if isinstance(key, str)), None)
-        return _shown(found, text, line, column_of(text, line, key))
+        return _shown(found.at(Place(where, line)), text, line, column_of(text, line, key))
 
 
 def loads(text: str, where: str, error: type[ModelsyncError], *, limit: int) -> dict[str, Any]:
@@ -70,17 +70,19 @@ def _worded(text: str, where: str, error: type[ModelsyncError], fault: str) -> M
     if re.search(r"^(?:<{7}|={7}|>{7})( |$)", text, re.MULTILINE):
         return error(
             f"{where}:{line}: a merge conflict is not resolved here", hint="choose between its two sides"
-        )
+        ).at(Place(where, line))
     what = fault[: at.start()]
     if what.startswith("Cannot "):  # overwrite a value, declare a table twice, …: always a key defined twice
         from modelsync.spec.locate import statements
 
         here = next((one for one in statements(text) if one.first <= line <= one.last), None)
         if here is not None:
-            return error(f"{where}:{line}: {dotted(here.path)}: it is defined twice; keep one of the two")
+            twice = error(f"{where}:{line}: {dotted(here.path)}: it is defined twice; keep one of the two")
+            return twice.at(Place(where, line))
     hint = "text stands in double quotes" if what == "Invalid value" else None
     found = error(f"{where}:{line}: not TOML: {printable(what[:1].lower() + what[1:])}", hint=hint)
-    return _shown(found, text, line, int(at[2]) if at[2] else len(text.split("\n")[line - 1]) + 1)
+    column = int(at[2]) if at[2] else len(text.split("\n")[line - 1]) + 1
+    return _shown(found.at(Place(where, line)), text, line, column)
 
 
 def _shown(error: ModelsyncError, text: str, line: int, column: int) -> ModelsyncError:

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from modelsync.errors import LockfileError
+from modelsync.errors import LockfileError, Place
 from modelsync.spec.names import printable
 
 _MARKER = re.compile(r"^(<{7}|\|{7}|={7}|>{7})(?: (.*))?$")
@@ -56,7 +56,8 @@ def sides(text: str, where: str = "models.lock") -> Sides | None:
         sign = found[1][0]
         following = _FOLLOWING.get((place, sign))
         if following is None:
-            raise LockfileError(f"{where}:{number}: the markers of a merge are not in order", hint=_BY_HAND)
+            fault = LockfileError(f"{where}:{number}: the markers of a merge are not in order", hint=_BY_HAND)
+            raise fault.at(Place(where, number))
         place = following
         if sign in labels:
             labels[sign] = labels[sign] or printable(found[2] or "", _LABEL)

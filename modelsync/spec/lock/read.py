@@ -27,5 +27,6 @@ def parse(text: str, *, where: str = "models.lock") -> Lock:
 
         if not conflicted(text):
             raise
-        raise LockfileError(fault.message, hint="`modelsync lock` reads both sides of the merge") from None
+        hint = "`modelsync lock` reads both sides of the merge"
+        raise LockfileError(fault.message, hint=hint).at(*fault.places) from None
     return lock(document, where)

@@ -39,6 +39,12 @@ class Entry(NamedTuple):
         """What tells it from the others: its name and its variant."""
         return self.name, self.variant
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The path of keys to it in the manifest."""
+        variant = ("variants", self.variant) if self.variant is not None else ()
+        return ("models", self.name, *variant)
+
 
 class Manifest(NamedTuple):
     """A whole manifest; variants follow their entry."""
