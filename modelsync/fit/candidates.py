@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import CancelledError, ModelsyncError, NotFoundError, RefusedError
+from modelsync.errors import CancelledError, ModelsyncError, NotFoundError, NotSyncedError, RefusedError
+from modelsync.fetch import layer_rows
+from modelsync.fetch.layer_list import listed as listed_files
 from modelsync.fetch.wanted import WantedFile, wanted_file
 from modelsync.spec import choose
 from modelsync.spec.labels import quant_of
@@ -139,12 +141,18 @@ def _of_tags(context: Context, uri: OciUri, companions: Companions) -> Candidate
         request = Request(uri._replace(reference=f":{tag}"), **companions._asdict())
         try:
             answer = requests.resolve(request, sources, folder=Path.cwd(), endpoint=context.endpoint())
+            if layer_rows.has_layers(answer):
+                answer = listed_files(context, answer)
         except CancelledError:
             raise
+        except NotSyncedError as error:  # it is in a tar of which no part can be read
+            return NotSyncedError(
+                f"{request.uri}: {error.message}", hint=f"`modelsync pull {request.uri}` brings it here"
+            )
         except ModelsyncError as error:
             return error
-        if any(file.layer is not None or file.role == "file" for file in answer.files):
-            return RefusedError(f"{request.uri}: it is no GGUF model in layers of its own")
+        if any(file.role == "file" for file in answer.files):
+            return RefusedError(f"{request.uri}: it is no GGUF model")
         return _quant(tag, request, answer, sources, context.endpoint())
 
     found: dict[tuple[str | None, ...], RepoQuant] = {}
@@ -153,7 +161,7 @@ def _of_tags(context: Context, uri: OciUri, companions: Companions) -> Candidate
         if isinstance(each, ModelsyncError):
             errors.append(each)
         else:
-            found.setdefault(tuple(wanted.file.sha256 for wanted in each.files), each)
+            found.setdefault(tuple(wanted.file.sha256 or wanted.file.url for wanted in each.files), each)
     if not found:
         raise errors[0]
     notes = [error.message for error in errors]

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import ModelsyncError, NotFoundError, UsageError
+from modelsync.fetch.layer_rows import with_manifest
 from modelsync.ops.failures import Failures
 from modelsync.ops.options import Upgrade
 from modelsync.project import freshness, license_check
 from modelsync.project.lock_diff import Change, compare_locks
 from modelsync.project.project import LoadedProject
-from modelsync.resolve.layer_rows import with_manifest
 from modelsync.resolve.pin import PinnedFiles, ResolvedRequest, settle
 from modelsync.resolve.pinned_commits import at_pinned_commits, confirms, unmoved, with_licenses
 from modelsync.resolve.published import learn

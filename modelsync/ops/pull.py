@@ -277,7 +277,7 @@ def _resolve(
 
 def _pulled_model(request: Request, files: Sequence[LockedFile], answer: "Resolution") -> LockedModel:
     """What a pull has found; files out of layers remember the manifest, which spares reading them again."""
-    from modelsync.resolve.layer_rows import with_manifest
+    from modelsync.fetch.layer_rows import with_manifest
 
     model = _model(request, files)._replace(revision=answer.revision, license=answer.license)
     return model._replace(files=with_manifest(model))

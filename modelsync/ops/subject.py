@@ -132,14 +132,14 @@ def _unpacked(context: Context, reference: Reference, answer: "Resolution") -> "
     Raises:
         NotSyncedError: no pull has, and a tar is compressed.
     """
-    from modelsync.resolve import layer_rows
+    from modelsync.fetch import layer_rows
 
     if not layer_rows.has_layers(answer):
         return answer.files
     known = layer_rows.known(answer, pulled.recall(context.store, str(reference)) or ())
     if known is not None:
         return known.files
-    from modelsync.resolve.layer_list import listed
+    from modelsync.fetch.layer_list import listed
     from modelsync.sources.registry_errors import about
 
     try:

@@ -9,13 +9,12 @@ from typing import NamedTuple
 from modelsync.content.policy import Claim, leads_out, named_data
 from modelsync.context import Context
 from modelsync.errors import ModelsyncError, RefusedError
-from modelsync.fetch import disk_space
+from modelsync.fetch import disk_space, layer_rows
 from modelsync.fetch.file_check import check_file
 from modelsync.fetch.layers import UNPACKED, Layer, fetched, write
 from modelsync.fetch.wanted import blob_of, label
 from modelsync.registry import unpack
 from modelsync.registry.contents import StoredFile
-from modelsync.resolve import layer_rows
 from modelsync.sources.base import Found, Resolution, Source
 from modelsync.spec import oci_url
 from modelsync.spec.blocks import Blocks

@@ -189,7 +189,8 @@ def _without_layers(
     """The requests with the files of tar layers in the place of the layers; notes, and the bytes that it took."""
     if not any(file.layer is not None for ask in asked for file in ask.answer.files):
         return asked, (), 0
-    from modelsync.resolve import layer_rows, layers
+    from modelsync.fetch import layer_rows
+    from modelsync.resolve import layers
     from modelsync.sources.request import owners
 
     done: list[ResolvedRequest] = []

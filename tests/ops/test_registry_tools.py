@@ -14,7 +14,7 @@ from modelsync.spec.lock.read import parse
 from tests.hub.wire import Reply, Request, text
 from tests.support import artifacts
 from tests.support.any_files import safetensors
-from tests.support.artifacts import Layer, docker_model, modelpack, ollama_model, store
+from tests.support.artifacts import IMAGE_TAR, Layer, docker_model, image, modelpack, ollama_model, store, tar
 from tests.support.command_line import Cli
 from tests.support.content import gguf
 from tests.support.ollama_registry import OllamaRegistry
@@ -329,6 +329,20 @@ def test_tags_that_name_quants_are_a_table(target: str, empty: Cli) -> None:
     assert "chose 1B-Q8_0, the largest of 2 quants" in done.err
     assert f"{target}:1B-Q8_0" in (empty.folder / "models.toml").read_text()
     assert "names the tag" in empty("add", "more", f"{target}:1B-Q8_0", "--fit", status=2).err
+
+
+def test_tags_of_images_are_weighed_too(target: str, empty: Cli) -> None:
+    """Headers in plain tars are read by ranges; a tag whose layer is compressed is left out with a word."""
+    for name in ("Q4_K_M", "Q8_0"):
+        store(target, image(tar({f"models/m-{name}.gguf": quant(name)})), f"1B-{name}")
+    packed = tar({"models/m-Q5_0.gguf": quant("Q5_0")}, "w:gz")
+    store(target, image(packed, media_type=f"{IMAGE_TAR}+gzip"), "1B-Q5_0")
+    value = empty("estimate", target, "--format", "json").json
+    assert [row["title"] for row in value["rows"]] == [f"{target}:1B-Q4_K_M", f"{target}:1B-Q8_0"]
+    assert any("1B-Q5_0: its layer is compressed" in note for note in value["notes"])
+    empty.write("[modelsync]\n")
+    assert "chose 1B-Q8_0, the largest of 2 quants" in empty("add", "tiny", target, "--fit").err
+    assert f"{target}:1B-Q8_0" in (empty.folder / "models.toml").read_text()
 
 
 def test_a_repository_without_quants_is_its_latest(target: str, empty: Cli) -> None:

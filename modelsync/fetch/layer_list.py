@@ -1,10 +1,10 @@
 """Lists the files in tar layers by the headers of the tars, which are read by ranges: nothing is fetched for it."""
 
 from modelsync.context import Context
+from modelsync.fetch import layer_rows
+from modelsync.fetch.layer_rows import Unpacked
 from modelsync.registry.contents import StoredFile
 from modelsync.registry.unpack import Removed, placed
-from modelsync.resolve import layer_rows
-from modelsync.resolve.layer_rows import Unpacked
 from modelsync.sources.base import Found, Resolution
 from modelsync.spec import oci_url
 from modelsync.transfer.tar_member import entries
