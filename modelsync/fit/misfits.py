@@ -13,7 +13,7 @@ from modelsync.sizes import size
 from modelsync.spec.names import printable
 from modelsync.system.parallel import run_all
 
-_SMALL = 4  # a model of less than this part of RAM fits, with a cache and all
+SMALL = 4  # a model of less than this part of RAM fits, with a cache and all
 _SHORT = 8192  # tokens of a context that such a model has room for
 
 
@@ -69,7 +69,7 @@ def _surely_fits(context: Context, one: PendingModel, room: int) -> bool:
     length = one.load.get("n_ctx", 0)
     short = isinstance(length, int) and 0 <= length <= _SHORT and not (length == 0 and "n_ctx" in one.load)
     sizes = [wanted.file.size for wanted in one.files]
-    return short and all(size is not None for size in sizes) and _SMALL * sum(filter(None, sizes)) < room
+    return short and all(size is not None for size in sizes) and SMALL * sum(filter(None, sizes)) < room
 
 
 def _misfit(context: Context, here: Machine, one: PendingModel) -> str | None:

@@ -83,3 +83,35 @@ def check_files(
     index = {id(one): at for at, one in enumerate(pending)}
     weighed = [one for one, whole in zip(pending, known, strict=True) if whole]
     return warn_of_misfits(context, weighed, lambda one, error: on_misfit(index[id(one)], error))
+
+
+def check_layers(
+    context: Context,
+    name: str,
+    size: int,
+    list_files: Callable[[], Sequence[WantedFile]],
+    on_misfit: Callable[[MisfitError], None],
+) -> tuple[str, ...]:
+    """Like `check_files`, for a model in tar layers: its files are asked for only if the size leaves a doubt.
+
+    Args:
+        context: What to work with.
+        name: The model's.
+        size: Bytes of the layers.
+        list_files: Finds the files in them; of what raises, nothing is said.
+        on_misfit: Called if it does not fit where the context requires a fit.
+    """
+    from modelsync.errors import CancelledError, ModelsyncError
+    from modelsync.fit import machine
+    from modelsync.fit.misfits import SMALL
+
+    ram = machine.steady_memory()
+    if ram is None or SMALL * size < ram.free:
+        return ()
+    try:
+        files = list_files()
+    except CancelledError:
+        raise
+    except ModelsyncError:
+        return ()
+    return check_files(context, [(name, files)], lambda _, error: on_misfit(error))

@@ -82,7 +82,7 @@ def settle(
             raise error
         failed[index] = joined([failed[index], error]) if index in failed else error
 
-    asked, layer_notes, layer_bytes = _without_layers(context, asked, read=read, keep=keep, fail=fail)
+    asked, layer_notes, layer_bytes = _without_layers(context, asked, folder, read=read, keep=keep, fail=fail)
     settled_before = _confirmed(context, asked) if confirm else {}
     needs, in_git = _unknown(context, asked, folder) if read else ((), frozenset())
     needs = tuple((index, need) for index, need in needs if index not in failed)
@@ -181,6 +181,7 @@ def settle(
 def _without_layers(
     context: Context,
     asked: Sequence[ResolvedRequest],
+    folder: Path,
     *,
     read: bool,
     keep: Callable[[str], None] | None,
@@ -204,6 +205,7 @@ def _without_layers(
                 if same is not None:
                     answer = same
                 elif read:
+                    _require_fit(context, ask, folder)
                     source = owners(ask.request, answer.files, context.sources())[0].source
                     found = layers.read(context, ask.name, answer, source, ask.allow_code, keep)
                     answer, notes, total = found.answer, notes + found.notes, total + found.fetched
@@ -214,6 +216,29 @@ def _without_layers(
                 answer = answer._replace(files=())
         done.append(ask._replace(answer=answer))
     return done, notes, total
+
+
+def _require_fit(context: Context, ask: ResolvedRequest, folder: Path) -> None:
+    """Warns of a model in tar layers that does not fit this machine, before it is read.
+
+    Raises:
+        MisfitError: it does not, and the context requires that.
+    """
+    from modelsync.fetch.layer_list import listed
+    from modelsync.sources.request import owners
+
+    def files() -> list[WantedFile]:
+        endpoint = context.endpoint(ask.request.get("endpoint"))
+        return [
+            wanted_file(label(ask.name, file), file, owner, owner.locate(file, endpoint, folder))
+            for file, _, owner in owners(ask.request, listed(context, ask.answer).files, context.sources())
+        ]
+
+    def refuse(error: ModelsyncError) -> None:
+        raise error
+
+    size = sum(file.layer.size for file in ask.answer.files if file.layer is not None)
+    preflight.check_layers(context, ask.name, size, files, refuse)
 
 
 def _read_notes(

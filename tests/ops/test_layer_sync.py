@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 import modelsync
-from modelsync.errors import CancelledError, DriftError, HashMismatchError, ModelsyncError, RefusedError
+from modelsync.errors import (
+    CancelledError,
+    DriftError,
+    HashMismatchError,
+    MisfitError,
+    ModelsyncError,
+    RefusedError,
+)
 from modelsync.fetch import blobs
 from modelsync.ops import lock, outdated
 from modelsync.spec.lock.read import parse
@@ -34,7 +41,9 @@ from tests.support.artifacts import (
     tar,
 )
 from tests.support.content import damage, gguf, noise
+from tests.support.machines import Sized
 from tests.support.project import REPO, Opened, Place
+from tests.support.quant_files import quant
 from tests.support.registries import Registry, blobs_asked, needs_registry, needs_umoci
 
 pytestmark = needs_registry
@@ -408,3 +417,29 @@ def test_a_folder_that_oras_pushed(
     monkeypatch.setenv("MODELSYNC_STORE", str(elsewhere))
     modelsync.sync(frozen=True)
     assert modelsync.path("m").read_bytes() == gguf("m")
+
+
+def test_a_model_that_does_not_fit_is_told_before_its_layer_is_fetched(
+    project: Place,
+    target: str,
+    running: Registry,
+    sized: Sized,
+    elsewhere: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By its header in the tar. What is small beside the machine is not listed for that."""
+    data = quant("Q8_0", vocabulary=[f"w{number}" for number in range(200)])
+    layer = tar({"etc/filling": noise(8_000_000, 2), "models/m-Q8_0.gguf": data})
+    store(target, image(layer), "v1")
+    project.write(f'[models]\nm = "{target}:v1"\n')
+    monkeypatch.setenv("MODELSYNC_STORE", str(elsewhere))
+    sized(5)
+    before = running.sent
+    with pytest.raises(MisfitError, match="m does not fit"):
+        modelsync.sync(require_fit=True)
+    assert running.sent - before < 4_000_000
+    assert not (project.folder / "models.lock").exists()
+    sized(4096)
+    requests = len(running.requests)
+    modelsync.sync(require_fit=True)
+    assert blobs_asked(running, requests).count(digest_of(layer)) == 1
