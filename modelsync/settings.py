@@ -256,6 +256,7 @@ ELSEWHERE: Mapping[str, str] = {
     "HTTPS_PROXY": "The proxy; HTTP_PROXY, ALL_PROXY and NO_PROXY as everywhere.",
     "SSL_CERT_FILE": "Certificates that are trusted; SSL_CERT_DIR is a folder of them.",
     "GITHUB_ACTIONS": "true: errors and warnings are annotations too; paths are from GITHUB_WORKSPACE.",
+    "SOURCE_DATE_EPOCH": "The time that `export --to cyclonedx` writes, in seconds since 1970; else it writes none.",
     "NO_COLOR": "No colours; FORCE_COLOR: colours in a pipe too.",
     "CUDA_VISIBLE_DEVICES": "The GPUs that count; HIP_VISIBLE_DEVICES too.",
     "XDG_CACHE_HOME": "Where the store and other tools' caches are; XDG_CONFIG_HOME, XDG_DATA_HOME and XDG_RUNTIME_DIR"

@@ -9,6 +9,7 @@ from modelsync.project.selection import Selection
 from modelsync.resolve.gates import gates
 from modelsync.spec import licenses
 from modelsync.spec.lock.licensed import LicensedPart, parts
+from modelsync.spec.lock.model import LockedFile
 from modelsync.spec.manifest.model import Entry
 from modelsync.spec.roles import Role
 
@@ -67,22 +68,22 @@ def rows(context: Context, project: Project, selection: Selection = BARE) -> Lic
     wanted = None
     if selection.partial:
         wanted = {entry.name for entry in selections.select(manifest, selection)}
-    found: list[tuple[Entry, LicensedPart, bool]] = []
+    found: list[tuple[Entry, LicensedPart[LockedFile], bool]] = []
     for entry in manifest.entries:
         if wanted is None or entry.name in wanted:
             model = locked.get(entry.key)
             if model is None:
-                its = parts(entry.request.to_dict(), (), None)
+                its: tuple[LicensedPart[LockedFile], ...] = parts(entry.request.to_dict(), (), None)
             else:
                 its = parts(model.request, model.files, model.license, model.revision)
             found += ((entry, part, model is not None) for part in its)
 
-    def repo_of(entry: Entry, part: LicensedPart) -> tuple[str, str, str | None]:
+    def repo_of(entry: Entry, part: LicensedPart[LockedFile]) -> tuple[str, str, str | None]:
         return context.endpoint(entry.request.endpoint), part.repo or "", part.revision
 
     gated, notes = gates(context, [repo_of(entry, part) for entry, part, _ in found if part.repo])
 
-    def row(entry: Entry, part: LicensedPart, is_locked: bool) -> ModelLicense:
+    def row(entry: Entry, part: LicensedPart[LockedFile], is_locked: bool) -> ModelLicense:
         allowed = None
         if manifest.allowed_licenses is not None and (is_locked or entry.license is not None):
             allowed = licenses.refused(part.license, entry.license, manifest.allowed_licenses) is None

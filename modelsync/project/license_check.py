@@ -1,7 +1,7 @@
 """Whether a project allows the licenses of a model: the one place that refuses it. Pure."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelsync.errors import LicenseRefusedError
 from modelsync.spec import licenses
@@ -49,7 +49,7 @@ def require(known: "LockedEntry") -> None:
 
 
 def _refusal(
-    allowed: Iterable[str], entry: "Entry", parts: "Iterable[LicensedPart]", *, locked: bool
+    allowed: Iterable[str], entry: "Entry", parts: "Iterable[LicensedPart[Any]]", *, locked: bool
 ) -> LicenseRefusedError | None:
     """One error for all parts of a model that are refused: why, and what may be done about each."""
     said: list[str] = []
@@ -77,7 +77,7 @@ def _refusal(
     return LicenseRefusedError("; ".join(said), hint="; ".join((*hints, "or name another model")))
 
 
-def _words(part: "LicensedPart", entry: "Entry", wrong: tuple[str, ...]) -> str:
+def _words(part: "LicensedPart[Any]", entry: "Entry", wrong: tuple[str, ...]) -> str:
     whose = "its" if part.path is None else f"the license of {printable(part.path)}, its {part.role},"
     which = "license" if part.path is None else ""
     subject = f"{whose} {which}".strip()

@@ -34,6 +34,7 @@ or copies named by their digests, for a web server; what no lock needs any more 
     examples=(
         ("modelsync export --to llama-server -o models.ini", "presets for `llama-server`"),
         ("modelsync export --to ollama -o modelfiles", "a Modelfile for each model"),
+        ("modelsync export --to cyclonedx -o models.cdx.json", "an SBOM, for auditors"),
         ("modelsync export --to sha256sums", "for `sha256sum --check`"),
     ),
 )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from modelsync.ops.export import env, json_, llama_server, ollama, sha256sums
+from modelsync.ops.export import cyclonedx_, env, json_, llama_server, ollama, sha256sums
 from modelsync.ops.export.models import Exported, ExportedModel
 
 
@@ -33,4 +33,9 @@ FORMATS: Mapping[str, Format] = {
     "env": Format(env.write, "shell variables, for eval"),
     "sha256sums": Format(sha256sums.write, "for `sha256sum -c` in the project's folder"),
     "json": Format(json_.write, "everything, of models that are not here too", missing=True),
+    "cyclonedx": Format(
+        cyclonedx_.write,
+        "an SBOM in CycloneDX 1.6, of models that are not here too; needs modelsync[sbom]",
+        missing=True,
+    ),
 }

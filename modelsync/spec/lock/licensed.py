@@ -1,7 +1,7 @@
 """The parts of a model that have a license each. Pure."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from modelsync.spec.lock.origin import asked
 from modelsync.spec.roles import COMPANIONS, Role
@@ -32,7 +32,10 @@ class LicensedFile(Protocol):
         """Its license, where it is of another repo."""
 
 
-class LicensedPart(NamedTuple):
+File = TypeVar("File", bound=LicensedFile)
+
+
+class LicensedPart(NamedTuple, Generic[File]):
     """The files of a model that come from one place, and so have one license.
 
     Attributes:
@@ -40,6 +43,8 @@ class LicensedPart(NamedTuple):
         path: Of a companion from elsewhere: its file; else None.
         license: As the source publishes it.
         page: Where a person reads about it.
+        uri: Where it comes from.
+        files: Its files.
         repo: Its repo on a hub, or None.
         revision: The commit there.
     """
@@ -48,16 +53,18 @@ class LicensedPart(NamedTuple):
     path: str | None
     license: str | None
     page: str
+    uri: Uri
+    files: tuple[File, ...]
     repo: str | None = None
     revision: str | None = None
 
 
 def parts(
     request: Mapping[str, Any],
-    files: Iterable[LicensedFile],
+    files: Iterable[File],
     license: str | None,
     revision: str | None = None,
-) -> tuple[LicensedPart, ...]:
+) -> tuple[LicensedPart[File], ...]:
     """The parts of a model that have a license each: itself first, then each companion from elsewhere.
 
     Args:
@@ -69,24 +76,30 @@ def parts(
     wanted = asked(request)
     home = wanted.model.uri
     named = {each.role: iter(wanted.companions[each.role]) for each in COMPANIONS}
-    found = [_part(None, None, license, home, wanted.endpoint, revision)]
+    own: list[File] = []
+    others: list[LicensedPart[File]] = []
     for file in files:
         reference = next(named[file.role], None) if file.role in named else None
-        if reference is None:  # its own, or what a registry's model brings along
-            continue
-        uri = reference.uri
+        uri = home if reference is None else reference.uri  # its own, or what a registry's model brings along
         at_home = uri == home or (
             isinstance(uri, HfUri) and isinstance(home, HfUri) and uri.repo == home.repo
         )
-        if at_home and file.repo is None and file.revision is None:
-            continue
-        found.append(_part(file.role, file.path, file.license, uri, wanted.endpoint, file.revision))
-    return tuple(found)
+        if reference is None or (at_home and file.repo is None and file.revision is None):
+            own.append(file)
+        else:
+            page = _page(uri, wanted.endpoint)
+            others.append(
+                LicensedPart(
+                    file.role, file.path, file.license, page, uri, (file,), _repo(uri), file.revision
+                )
+            )
+    page = _page(home, wanted.endpoint)
+    return LicensedPart(None, None, license, page, home, tuple(own), _repo(home), revision), *others
 
 
-def _part(
-    role: Role | None, path: str | None, license: str | None, uri: Uri, endpoint: str, revision: str | None
-) -> LicensedPart:
-    if isinstance(uri, HfUri):
-        return LicensedPart(role, path, license, f"{endpoint}/{uri.repo}", uri.repo, revision)
-    return LicensedPart(role, path, license, str(uri))
+def _page(uri: Uri, endpoint: str) -> str:
+    return f"{endpoint}/{uri.repo}" if isinstance(uri, HfUri) else str(uri)
+
+
+def _repo(uri: Uri) -> str | None:
+    return uri.repo if isinstance(uri, HfUri) else None
