@@ -362,7 +362,7 @@ def break_off(place: Place, context: Context, uri: str) -> None:
             context.cancel.set()
 
     place.hub.misbehave(Slow(8 * MiB), times=None)
-    context.listener = stop
+    context.telling.listener = stop
     with pytest.raises(CancelledError):
         pull.pull(context, [uri])
 

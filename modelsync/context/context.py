@@ -1,19 +1,17 @@
 """What one call works with: settings, options, store, sources and, once something needs it, a client."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Self
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Self
 
 from modelsync import settings as environment
-from modelsync.errors import CancelledError, ModelsyncError, OfflineError, UsageError
+from modelsync.context.options import NO_OPTIONS, CallOptions
+from modelsync.context.telling import Telling
+from modelsync.errors import OfflineError
 from modelsync.settings import DEFAULT_ENDPOINT, Settings
 from modelsync.store.layout import Store, open_store
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import httpx2
-
     from modelsync.caches.neighbours import Neighbours
     from modelsync.net.client import Client
     from modelsync.net.config import UserConfig
@@ -22,55 +20,13 @@ if TYPE_CHECKING:
     from modelsync.spec.mirror import Mirror
     from modelsync.spec.uri import Reference
     from modelsync.store.brought import Brought
-    from modelsync.system.log_file import LogFile
     from modelsync.transfer.downloader import Downloader
-    from modelsync.transfer.progress import Event, Listener, Phase
+    from modelsync.transfer.progress import Listener, Phase
     from modelsync.transfer.rate_limit import RateLimit
     from modelsync.transfer.responses import ByteSource
 
 
 OFFLINE_HINT = "leave out --offline, and unset MODELSYNC_OFFLINE and HF_HUB_OFFLINE"
-
-
-class CallOptions(NamedTuple):
-    """What one call was asked that several of its steps need.
-
-    Attributes:
-        endpoint: The hub to ask, over every other setting.
-        token: A token for that hub.
-        headers: Pairs of a URL and a `Name: value` header that belongs to the URL's origin.
-        offline: True rules the network out; None leaves it to the settings.
-        jobs: The most connections that files come over at once; None leaves it to the transfer.
-        max_rate: The most bytes a second that are read from the network; None leaves it to the settings.
-        require_fit: Whether a model that cannot fit this machine is not fetched; None leaves it to the settings.
-        adopt: Whether other tools' caches are looked into before a file is fetched; None leaves it to the settings.
-        hf_cache: Whether what is synced is put into the Hugging Face cache too; None leaves it to the settings, and
-            then to the user's config.
-        mirrors: Places that are asked for a file by its digest, over those of the settings; empty: no mirror is
-            asked, whoever names it; None leaves it to the settings.
-        no_mirrors: Whether no mirror is asked, whoever names it; None leaves it to the settings.
-        mirror_only: Whether nothing but mirrors is asked; None leaves it to the settings.
-        transport: Sends the requests in place of connections of ours.
-        auth: An `httpx2.Auth` by origin, for hosts that sign requests.
-    """
-
-    endpoint: str | None = None
-    token: str | None = None
-    headers: Sequence[tuple[str, str]] = ()
-    offline: bool | None = None
-    jobs: int | None = None
-    max_rate: int | None = None
-    require_fit: bool | None = None
-    adopt: bool | None = None
-    hf_cache: bool | None = None
-    mirrors: Sequence[str] | None = None
-    no_mirrors: bool | None = None
-    mirror_only: bool | None = None
-    transport: "httpx2.BaseTransport | None" = None
-    auth: "Mapping[str, httpx2.Auth] | None" = None
-
-
-NO_OPTIONS = CallOptions()
 
 
 class Context:
@@ -87,6 +43,9 @@ class Context:
         trace: Called with lines about requests, each with how much must be asked for to see it (1, or 2 for headers);
             None: they go to the log `modelsync`, where that takes what is for debugging.
         cancel: Set by another thread to interrupt the work.
+
+    Attributes:
+        telling: Tells whoever listens; `tell`, `warn` and `detail` are its own.
     """
 
     def __init__(
@@ -106,7 +65,10 @@ class Context:
         self.max_rate = said.max_rate if options.max_rate is None else options.max_rate
         self.require_fit = said.require_fit if options.require_fit is None else options.require_fit
         self.hf_cache_asked = said.hf_cache if options.hf_cache is None else options.hf_cache
-        self.listener = listener
+        self.telling = Telling(listener, warn, detail, trace, said.log)
+        self.warn = self.telling.warn
+        self.detail = self.telling.detail
+        self.tell = self.telling.tell
         self.known_to_fit: set[str] = set()  # digests of models that were found to fit this machine
         self.decided: dict[tuple[str, ...], tuple[str | None, bool]] = {}  # what `auto` means: `fit.largest`
         self.adopt = said.adopt if options.adopt is None else options.adopt
@@ -116,12 +78,7 @@ class Context:
         self._project_mirrors: tuple[str, ...] = ()
         self._mirrors: tuple[Mirror, ...] | None = None
         self._user: UserConfig | None = None
-        self._warn = warn
-        self._detail = detail
-        self._trace = trace
-        self._log = _begun(said.log) if said.log is not None else None
         self._neighbours: Neighbours | None = None
-        self._warned: set[str] = set()
         self.cancel = cancel or threading.Event()
         hub = options.endpoint
         self._endpoint = environment.check_endpoint("--endpoint", hub).rstrip("/") if hub else None
@@ -130,14 +87,13 @@ class Context:
         self._repositories: dict[tuple[str, str], Repository] = {}
         self._limit: RateLimit | None = None
         self._guard = threading.Lock()
-        self._telling = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None:
-            self._write_down(f"error: {error or type(error).__name__}")
+            self.telling.ended(error)
         self.close()
 
     def close(self) -> None:
@@ -147,8 +103,7 @@ class Context:
             self._repositories.clear()
         if client is not None:
             client.close()
-        if self._log is not None:
-            self._log.close()
+        self.telling.close()
 
     @property
     def store(self) -> Store:
@@ -156,65 +111,6 @@ class Context:
         if self._store is None:
             self._store = open_store(self.settings)
         return self._store
-
-    def tell(self, event: "Event") -> None:
-        """Calls the listener, in one thread at a time."""
-        if self.listener is not None:
-            with self._telling:
-                self.listener(event)
-
-    def warn(self, words: str) -> None:
-        """Warns a person, now and once, of something they may want to stop the call for."""
-        if words in self._warned:
-            return
-        self._warned.add(words)
-        self._write_down(f"warning: {words}")
-        if self._warn is not None:
-            self._warn(words)
-            return
-        import logging
-
-        logging.getLogger("modelsync").warning("%s", words)
-
-    def detail(self, words: str) -> None:
-        """Tells a detail that explains what is done, and needs no attention."""
-        self._write_down(words)
-        if self._detail is not None:
-            self._detail(words)
-            return
-        import logging
-
-        logging.getLogger("modelsync").info("%s", words)
-
-    def _write_down(self, line: str) -> None:
-        """Writes a line into the log of `MODELSYNC_LOG`, without the secrets that are known."""
-        if self._log is not None:
-            client = self._client
-            self._log.line(client.credentials.redact(line) if client is not None else line)
-
-    def _tell_request(self, level: int, line: str) -> None:
-        """Tells a line about a request to whoever wants to see it."""
-        self._write_down(line)
-        if self._trace is not None:
-            self._trace(level, line)
-        elif self._debug:
-            import logging
-
-            logging.getLogger("modelsync").debug("%s", line)
-
-    @property
-    def _debug(self) -> bool:
-        """Whether the log `modelsync` takes what is for debugging; a program that never imported logging has none."""
-        import sys
-
-        if "logging" not in sys.modules:
-            return False
-        import logging
-
-        return logging.getLogger("modelsync").isEnabledFor(logging.DEBUG)
-
-    def _tell_retry(self, label: str, error: ModelsyncError) -> None:
-        self._tell_request(1, f"{label}: asked again: {error.message}")
 
     @property
     def neighbours(self) -> "Neighbours":
@@ -268,18 +164,7 @@ class Context:
         Returns:
             A function of the number of further bytes; it raises `CancelledError` when the call is cancelled.
         """
-        done = 0
-
-        def told(more: int) -> None:
-            nonlocal done
-            from modelsync.transfer.progress import Event
-
-            done += more
-            if self.cancel.is_set():
-                raise CancelledError("interrupted", hint="run the same command again")
-            self.tell(Event("done" if done >= total else phase, label, done, total))
-
-        return told
+        return self.telling.counter(label, total, phase, self.cancel)
 
     def endpoint(self, asked: str | None = None) -> str:
         """The hub to talk to: a flag's, the environment's, what the request asks for, the default."""
@@ -321,10 +206,11 @@ class Context:
                     headers=self.options.headers,
                 )
                 tracer = None
-                if self._log is not None or self._trace is not None or self._debug:
+                self.telling.redact = known.redact
+                if self.telling.hears_requests:
                     from modelsync.net.trace import Tracer
 
-                    tracer = Tracer(self._tell_request, known.redact)
+                    tracer = Tracer(self.telling.request, known.redact)
                 self._client = Client(
                     credentials=known,
                     insecure_hosts=user.insecure_hosts,
@@ -412,33 +298,10 @@ class Context:
             UriError, ConfigError: one of them is no mirror.
         """
         if self._mirrors is None:
-            self._mirrors = self._read_mirrors()
+            from modelsync.context.mirrors import mirrors
+
+            self._mirrors = mirrors(self.options, self.settings, self.user, self._project_mirrors)
         return self._mirrors
-
-    def _read_mirrors(self) -> "tuple[Mirror, ...]":
-        from pathlib import Path
-
-        from modelsync.spec.mirror import read
-
-        options, settings = self.options, self.settings
-        ruled_out = settings.no_mirrors if options.no_mirrors is None else options.no_mirrors
-        given = (options.mirrors,) if isinstance(options.mirrors, str) else options.mirrors
-        said = settings.mirrors if given is None else tuple(given)
-        if ruled_out or (given is not None and not said):
-            if self.mirror_only:
-                raise UsageError(
-                    "no mirror is to be asked, and nothing else either",
-                    hint="leave out --no-mirrors or --mirror-only, and unset their variables",
-                )
-            return ()
-        mirrors = [*(read(text, Path.cwd()) for text in said), *self.user.mirrors]
-        trusted = {mirror.text for mirror in self.user.trusted_mirrors}
-        theirs = (read(text) for text in self._project_mirrors)
-        mirrors += (mirror._replace(trusted=mirror.text in trusted) for mirror in theirs)
-        once: dict[str, Mirror] = {}
-        for mirror in mirrors:
-            once.setdefault(mirror.text, mirror)
-        return tuple(once.values())
 
     def downloader(self) -> "Downloader":
         """A downloader with this call's client. All downloaders of a call share its limit."""
@@ -449,9 +312,9 @@ class Context:
             self.client,
             streams=streams,
             limit=self.limit,
-            listener=self.listener,
+            listener=self.telling.listener,
             cancel=self.cancel,
-            on_retry=self._tell_retry,
+            on_retry=self.telling.retry,
         )
 
     def remote(self, url: str, *, mirrored: bool = False) -> "ByteSource":
@@ -489,13 +352,3 @@ class Context:
         from modelsync import sources
 
         return sources.sources(self.origin_client)
-
-
-def _begun(path: "Path") -> "LogFile":
-    """The log of `MODELSYNC_LOG`, with a line that says what begins."""
-    from modelsync.system.log_file import LogFile
-    from modelsync.version import __version__
-
-    log = LogFile(path)
-    log.line(f"modelsync {__version__}")
-    return log
