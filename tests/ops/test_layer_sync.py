@@ -440,6 +440,6 @@ def test_a_model_that_does_not_fit_is_told_before_its_layer_is_fetched(
     assert running.sent - before < 4_000_000
     assert not (project.folder / "models.lock").exists()
     sized(4096)
-    requests = len(running.requests)
+    before = running.sent
     modelsync.sync(require_fit=True)
-    assert blobs_asked(running, requests).count(digest_of(layer)) == 1
+    assert len(layer) <= running.sent - before < len(layer) + 60_000
