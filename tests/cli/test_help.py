@@ -21,7 +21,7 @@ from modelsync.cli.invocation import Invocation
 from modelsync.cli.options import GLOBAL
 from modelsync.errors import EXIT_CODES, ModelsyncError
 from tests.support.command_line import Run
-from tests.support.commands import commands
+from tests.support.commands import commands, parse
 
 Typed = Callable[..., Run]
 
@@ -40,18 +40,6 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
         return Run(status, shown.out, shown.err)
 
     return run
-
-
-def parse(words: list[str]) -> click.Context:
-    """Reads a command line as the program does, without running it; the context of its command."""
-    context = program.make_context("modelsync", list(words))
-    while isinstance(context.command, Group):
-        name, command, rest = context.command.resolve_command(
-            context, [*context._protected_args, *context.args]
-        )
-        assert command is not None
-        context = command.make_context(name, rest, parent=context)
-    return context
 
 
 def test_every_command_has_examples_that_it_takes() -> None:

@@ -17,3 +17,15 @@ def commands(group: Group = program, path: tuple[str, ...] = ()) -> dict[tuple[s
         if isinstance(command, Group):
             found |= commands(command, (*path, name))
     return found
+
+
+def parse(words: list[str]) -> click.Context:
+    """Reads a command line as the program does, without running it; the context of its command."""
+    context = program.make_context("modelsync", list(words))
+    while isinstance(context.command, Group):
+        name, command, rest = context.command.resolve_command(
+            context, [*context._protected_args, *context.args]
+        )
+        assert command is not None
+        context = command.make_context(name, rest, parent=context)
+    return context
