@@ -1,8 +1,8 @@
 """Many machines that sync one model from one registry at once: `python -m bench.fleet`.
 
 One machine takes the model from the hub and pushes it. Then N processes with empty stores, each with `--max-rate`, so
-that this machine is not what limits them, sync it from the registry, as docs/fleet.md says; the bytes of the hub are
-counted.
+that this machine is not what limits them, sync it from the registry, as docs/guides/fleet.md says; the bytes of the
+hub are counted.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""docs/fleet.md: what is modelled there is what its formula gives, and what it points to is there."""
+"""docs/guides/fleet.md: what is modelled there is what its formula gives, and what it points to is there."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 TREE = Path(__file__).parent.parent
-PLACE = TREE / "docs" / "fleet.md"
+PLACE = TREE / "docs" / "guides" / "fleet.md"
 PAGE = PLACE.read_text("utf-8") if PLACE.is_file() else ""
 SIZE, NODE, REGISTRY = 4.9e9, 125e6, 1.25e9  # bytes, and bytes a second, as the page says
 
