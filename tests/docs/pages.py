@@ -72,9 +72,11 @@ def blocks(page: str) -> Iterator[Block]:
 
 
 def steps(block: Block) -> list[Step]:
-    """The commands of a shell's block: after `$ ` in a console, else all of it."""
+    """The commands of a shell's block, each after `$ ` in a console; else a line each, where each is one by itself."""
     if block.kind != "console":
-        return [Step(block.text, None)]
+        lines = re.sub(r"\\\n *", "", block.text).strip().splitlines()
+        whole = re.search(r"^(if|for|while|case)\b|<<", block.text, re.MULTILINE) is not None
+        return [Step(block.text, None)] if whole else [Step(line, None) for line in lines]
     made: list[Step] = []
     for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
         lines = part.splitlines()

@@ -17,6 +17,7 @@ from tests.support.fork_server import ForkServer
 from tests.support.quant_files import quant
 
 REGISTRY = "registry.example.com"
+HUB = "https://huggingface.co"
 WEB = "https://models.example.com"
 TOKEN = "hf_of_the_pages"
 _ASSIGNED = re.compile(r"[A-Z_]+=")
@@ -132,9 +133,9 @@ class Shell:
 
     def run(self, step: Step) -> tuple[int, str]:
         """Runs one command; its status, and what it said."""
-        command = self.here(step.command)
+        command = re.sub(r"\s+# .*", "", self.here(step.command))
         plain = not _OF_A_SHELL.search(_QUOTED.sub("", command))
-        words = shlex.split(command, comments=True) if plain else []
+        words = shlex.split(command) if plain else []
         variables = dict(self.variables)
         while words and _ASSIGNED.match(words[0]):
             name, _, variables[name] = words.pop(0).partition("=")

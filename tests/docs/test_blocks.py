@@ -16,7 +16,7 @@ from modelsync.net import config
 from modelsync.spec.lock import check
 from modelsync.spec.manifest.read import parse as parse_manifest
 from tests.docs.pages import CONFIGURATION, ROOT, SHELL, Block, blocks, matches, own_commands, pages, steps
-from tests.docs.site import REGISTRY, WEB, Shell, Weights, fill
+from tests.docs.site import HUB, REGISTRY, WEB, Shell, Weights, fill
 from tests.hub import Hub
 from tests.support.commands import parse
 from tests.support.fork_server import AVAILABLE, ForkServer
@@ -26,7 +26,27 @@ yaml = pytest.importorskip("yaml")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the pages speak of a POSIX shell")
 
 # Each block that does not run, by its page, with the reason that stands before it.
-NOT_RUN: list[tuple[str, str]] = []
+NOT_RUN = [
+    ("README.md", "needs a package index"),
+    ("README.md", "needs a hub that signs requests"),
+    ("README.md", "needs sentence-transformers"),
+    ("README.md", "needs LangChain"),
+    ("docs/explained/reliability.md", "takes more than an hour"),
+    ("docs/guides/docker.md", "needs Docker"),
+    ("docs/guides/docker.md", "needs Docker"),
+    ("docs/guides/moving-in.md", "needs a model in Ollama's store"),
+    ("docs/guides/moving-in.md", "needs hf and llama-server"),
+    ("docs/guides/post-install.md", "needs a package index"),
+    ("docs/guides/private.md", "needs a server that signs requests"),
+    ("docs/guides/scripts.md", "shows what is replaced"),
+    ("docs/guides/scripts.md", "shows what is replaced"),
+    ("docs/start/first-model.md", "needs llama-server"),
+    ("docs/start/first-model.md", "needs Ollama"),
+    ("docs/start/install.md", "needs a package index"),
+    ("docs/start/install.md", "needs a package index"),
+    ("docs/start/install.md", "needs a package index"),
+    ("docs/start/install.md", "needs a package index"),
+]
 
 
 class Site:
@@ -35,7 +55,7 @@ class Site:
     def __init__(self, stack: ExitStack, folder: Path, weights: Weights) -> None:
         self.hub = stack.enter_context(Hub())
         fill(self.hub, weights)
-        self.places = {WEB: self.hub.plain}
+        self.places = {WEB: self.hub.plain, HUB: self.hub.endpoint}
         if shutil.which("docker-registry"):
             self.places[REGISTRY] = stack.enter_context(registry(folder / "registry")).host
         self.server = ForkServer() if AVAILABLE else None
@@ -48,9 +68,11 @@ class Site:
             return False
         return find_spec("llama_cpp") is not None or not re.search(r"modelsync\.load|modelsync chat", text)
 
-    def shell(self, folder: Path) -> Shell:
-        """For one page."""
+    def shell(self, page: str, folder: Path) -> Shell:
+        """For one page, whose registry is empty."""
         places = self.places | {name: str(folder / name[1:]) for name in ("/srv/models", "/data/models")}
+        if REGISTRY in places:
+            places[REGISTRY] += "/" + re.sub(r"\W+", "-", page.lower())
         return Shell(folder, places, {"HF_ENDPOINT": self.hub.endpoint}, self.server)
 
 
@@ -66,7 +88,7 @@ def site(
 @pytest.mark.parametrize("page", pages())
 def test_blocks_run(page: str, site: Site, tmp_path: Path) -> None:
     """In their order, in one folder: each ends well, or with the error that is shown, and says what is shown."""
-    shell = site.shell(tmp_path)
+    shell = site.shell(page, tmp_path)
     there = list(blocks(page))
     wrong: list[str] = []
     for block in there:
@@ -82,8 +104,9 @@ def test_blocks_run(page: str, site: Site, tmp_path: Path) -> None:
     assert not wrong, "\n\n".join(wrong)
     for block in there:
         if block.kind == "python" and block.title and not block.not_run:
+            name = block.title.removesuffix("/__init__.py").rpartition("/")[2]
             used = (each.text for each in there if each.kind in SHELL and not each.not_run)
-            assert any(block.title in text for text in used), f"{page}: {block.title} is never run"
+            assert any(name in text for text in used), f"{page}: {block.title} is never run"
 
 
 def run(shell: Shell, block: Block) -> list[str]:
@@ -104,7 +127,7 @@ def test_blocks_are_read(page: str, tmp_path: Path) -> None:
         where = f"{page}:{block.line}"
         if block.kind in SHELL | CONFIGURATION:
             for words in own_commands(block):
-                assert parse(words), (where, words)
+                assert words in ([], ["--version"]) or parse(words), (where, words)
         if block.kind == "toml":
             read_toml(block, tmp_path / "config.toml")
         elif block.kind == "yaml":
@@ -121,8 +144,8 @@ def read_toml(block: Block, place: Path) -> None:
     document = tomllib.loads(block.text)
     if block.title.endswith("pyproject.toml"):
         return
-    if document.get("version"):
-        check.lock(document, where)
+    if "version" in document:
+        assert "…" in block.text or check.lock(document, where)
     elif {"models", "modelsync"} & document.keys():
         parse_manifest(block.text, where=where)
     else:
@@ -135,7 +158,7 @@ def test_what_does_not_run_is_listed() -> None:
     found = [(page, block.not_run) for page in pages() for block in blocks(page) if block.not_run]
     assert sorted(found) == sorted(NOT_RUN)
     assert all(len(why.split()) >= 2 for _, why in found)
-    assert len(found) <= 40
+    assert len(found) <= 30
 
 
 def test_every_fence_is_of_a_kind_that_is_known() -> None:
