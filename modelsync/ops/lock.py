@@ -172,10 +172,11 @@ def check(project: Project) -> Lock:
 
 def _refuse(project: LoadedProject, current: Lock, failures: Failures) -> None:
     """Makes failures of the locked models that the project does not allow."""
-    for entry, model in freshness.compare(project.manifest, current).answered:
-        error = license_check.of_model(project.manifest, entry, model)
-        if error is not None:
-            failures.add(entry.title, error, entry)
+    if project.manifest.allowed_licenses is None:
+        return
+    answered = freshness.compare(project.manifest, current).answered
+    for entry, error in license_check.refusals(project.manifest, answered):
+        failures.add(entry.title, error, entry)
 
 
 def verify(context: Context, project: Project) -> LockReport:

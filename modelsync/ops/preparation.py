@@ -163,12 +163,10 @@ def _planned(
         known = {(model.name, model.variant) for model in current.models}
         wanted = [entry for entry in wanted if (entry.name, entry.variant) in known]
     models = lookup.locked_models(project, current, wanted)
-    for entry, model in zip(tuple(wanted), models, strict=True):
-        refused = license_check.of_model(project.manifest, entry, model)
-        if refused is not None:
-            failures.add(entry.title, refused, entry)
-            wanted.remove(entry)
-    models = tuple(model for model in models if model.key in {entry.key for entry in wanted})
+    for entry, error in license_check.refusals(project.manifest, zip(wanted, models, strict=True)):
+        failures.add(entry.title, error, entry)
+        wanted.remove(entry)
+        models = tuple(model for model in models if model.key != entry.key)
     target = target_of(project, project.manifest, options.directory, options.link_mode)
     if target is not None and (clash := plan.clash(models)) is not None:
         one, other, path = clash

@@ -25,6 +25,16 @@ def of_model(manifest: "Manifest", entry: "Entry", model: "LockedModel") -> Lice
     return _refusal(manifest.allowed_licenses, entry, found, locked=True)
 
 
+def refusals(
+    manifest: "Manifest", pairs: "Iterable[tuple[Entry, LockedModel]]"
+) -> "list[tuple[Entry, LicenseRefusedError]]":
+    """The entries whose locked models are refused, each with why."""
+    if manifest.allowed_licenses is None:
+        return []
+    judged = ((entry, of_model(manifest, entry, model)) for entry, model in pairs)
+    return [(entry, error) for entry, error in judged if error is not None]
+
+
 def of_answer(
     manifest: "Manifest", entry: "Entry", files: "Iterable[LicensedFile]", license: str | None
 ) -> LicenseRefusedError | None:

@@ -229,3 +229,30 @@ def test_the_projector_beside_the_model_has_the_models_license(place: Place, con
     table = f'[models.tiny]\nuri = "hf:{REPO}:Q4_K_M"\nmmproj = true\n'
     lock.lock(context, place.write(ALLOWED.replace("[models]\n", table)))
     assert [file.license for file in locked(place).files] == [None, None]
+
+
+def test_a_model_that_names_several_licenses(place: Place, context: Context) -> None:
+    """All of them have to be allowed, however many a card names: none is hidden behind the others."""
+    place.repo.license = ["mit"] * 8 + ["gpl-3.0"]  # type: ignore[assignment]
+    with pytest.raises(LicenseRefusedError, match=r"its license is gpl-3\.0, which"):
+        lock.lock(context, place.write(ALLOWED + TINY))
+    place.repo.license = ["mit", "apache-2.0"]  # type: ignore[assignment]
+    place.repo.commit({"README.md": b"# words"})
+    sync.sync(context, place.project)
+    assert locked(place).license == "mit, apache-2.0"
+
+
+def test_a_check_and_a_dry_run_say_it_too(place: Place, context: Context) -> None:
+    """Nothing is written, and the status is that of a refusal."""
+    place.repo.license = "gpl-3.0"
+    project = place.write(f'[modelsync]\ndir = "models"\n[models]\n{TINY}')
+    sync.sync(context, project)
+    project = place.write(ALLOWED + TINY)
+    for options in (
+        sync_options(check=True),
+        sync_options(dry_run=True),
+        sync_options(["tiny"], frozen=True),
+    ):
+        with pytest.raises(LicenseRefusedError) as raised:
+            sync.sync(context, project, options)
+        assert raised.value.exit_code == 1
