@@ -3,7 +3,7 @@
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,23 +14,18 @@ from modelsync.errors import (
     ModelsyncError,
     NotSyncedError,
     OfflineError,
-    StoreError,
 )
 from modelsync.fetch import disk_space
-from modelsync.fetch.file_check import check_file, claim_of
+from modelsync.fetch.arrivals import Arrival, Arrivals
 from modelsync.fetch.order import places
 from modelsync.fetch.places import Place
 from modelsync.fetch.wanted import WantedFile, blob_of
 from modelsync.spec import oci_url
 from modelsync.spec.names import printable
-from modelsync.store import blobs
 from modelsync.store.brought import Brought
-from modelsync.store.receipts import BlobOrigin
-from modelsync.store.small_blobs import SmallBlob, SmallBlobs
+from modelsync.store.small_blobs import SmallBlobs
 
 if TYPE_CHECKING:
-    from modelsync.sources.base import Found, FoundPiece
-    from modelsync.spec.lock.model import LockedFile, Piece
     from modelsync.store.digest_lock import Held
     from modelsync.transfer.jobs import Fetched, Job
     from modelsync.transfer.progress import Phase
@@ -143,16 +138,6 @@ def _taken_notes(brought: Sequence[Brought]) -> tuple[str, ...]:
     )
 
 
-class _Arrival(NamedTuple):
-    """A file that has arrived, and the right to publish it."""
-
-    job: "Job"
-    fetched: "Fetched"
-    wanted: WantedFile
-    hold: "Held"
-    stack: ExitStack
-
-
 class _BlobFetcher:
     """Shared state of one call of `fetch`."""
 
@@ -165,8 +150,7 @@ class _BlobFetcher:
     ) -> None:
         self.context = context
         self.places = tried
-        self.small = small
-        self.on_read = on_read
+        self.arrivals = Arrivals(context, small, on_read)
         self.errors: list[tuple[WantedFile, ModelsyncError]] = []
         self.lost: list[WantedFile] = []  # another process took them over while this one was suspended
         self.lock = threading.Lock()  # files arrive in several threads
@@ -258,8 +242,8 @@ class _BlobFetcher:
         keys = {id(job): key for key, job in jobs.items()}
 
         def done(arrived: "Sequence[tuple[Job, Fetched]]") -> None:
-            taken = [_Arrival(job, fetched, *held[keys[id(job)]]) for job, fetched in arrived]
-            errors = self._take(taken)
+            taken = [Arrival(job, fetched, *held[keys[id(job)]]) for job, fetched in arrived]
+            errors = self.arrivals.take(taken)
             for one in taken:
                 wanted, fetched = one.wanted, one.fetched
                 if (error := errors.get(wanted.key)) is None:
@@ -330,53 +314,6 @@ class _BlobFetcher:
                     "checked before it is used again"
                 )
 
-    def _take(self, arrived: "Sequence[_Arrival]") -> dict[str, ModelsyncError]:
-        """Checks and publishes files; returns the errors, by key."""
-        errors: dict[str, ModelsyncError] = {}
-        with self.lock if self.on_read is not None else nullcontext():  # two may turn out to be the same file
-            ready = []
-            for one in arrived:
-                try:
-                    one.hold.confirm()
-                    self._check(one.wanted, one.fetched)
-                    if self.on_read is not None:
-                        self.on_read(one.wanted, one.fetched)
-                    ready.append(one)
-                except ModelsyncError as error:
-                    errors[one.wanted.key] = error
-            try:
-                self._publish(ready)
-            except ModelsyncError as error:
-                errors |= {one.wanted.key: error for one in ready}
-        return errors
-
-    def _check(self, wanted: WantedFile, fetched: "Fetched") -> None:
-        """Refuses what must not be published, wherever it came from and whatever a lock says; nothing of it stays."""
-        try:
-            data = fetched.path if fetched.data is None else fetched.data
-            check_file(self.context, claim_of(wanted), data, wanted.allow_code)
-        except StoreError:
-            raise
-        except ModelsyncError:
-            shutil.rmtree(fetched.path.parent, ignore_errors=True)
-            raise
-
-    def _publish(self, arrived: "Sequence[_Arrival]") -> None:
-        """Publishes files: each that is on the disk by itself, those in memory together."""
-        store, small = self.context.store, []
-        for one in arrived:
-            file, fetched = one.wanted.file, one.fetched
-            origin = BlobOrigin(file.path, file.repo, file.revision, file.url, _said(file, fetched))
-            sha256, blocks = fetched.sha256, fetched.blocks
-            if fetched.data is not None:
-                small.append(SmallBlob(sha256, fetched.data, blocks, origin))
-            else:
-                blobs.publish(
-                    store, fetched.path, sha256=sha256, blocks=blocks, origin=origin, shared=fetched.shared
-                )
-        if small:
-            self.small.publish(small)
-
     def _tell(
         self,
         wanted: WantedFile,
@@ -401,27 +338,3 @@ def _host(wanted: WantedFile) -> str:
     if blob is not None:
         return blob.registry
     return public_url(segment.url) if segment.is_local else str(of(segment.url))
-
-
-def _said(file: "LockedFile | Found", fetched: "Fetched") -> str | None:
-    """What the source said of a file whose sha256 it does not publish; None if it said too little."""
-    from modelsync.spec.confirmation import Said, confirmation
-
-    known = file.sha256 is not None  # then the ETags are the lock's, and nothing was asked before
-    if not file.pieces:
-        # The answer's own ETag has to be that one: the file may have changed since its source was asked.
-        seen = fetched.etag if not known or fetched.fetched == fetched.size else None
-        etag = file.etag if file.etag == seen else None
-        return confirmation([Said(fetched.sha256, False, file.url, etag)])
-    pieces: Sequence[Piece | FoundPiece] = file.pieces
-    if len(fetched.pieces) != len(pieces):
-        return None
-    return confirmation(
-        Said(
-            sha256,
-            piece.sha256 == sha256 and (not known or piece.etag == sha256),
-            piece.url,
-            None if known else piece.etag,
-        )
-        for piece, sha256 in zip(pieces, fetched.pieces, strict=True)
-    )
