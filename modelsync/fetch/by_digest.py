@@ -22,6 +22,7 @@ from modelsync.fetch.wanted import WantedFile
 from modelsync.net.retry import FinalNetworkError
 from modelsync.spec.names import printable
 from modelsync.transfer.jobs import Segment
+from modelsync.transfer.least_rate import Trial
 
 if TYPE_CHECKING:
     from modelsync.sources.base import Found
@@ -80,12 +81,17 @@ class NetworkMirror:
     Args:
         context: What to work with.
         asked: The mirror, and whether another place is asked after it.
+
+    Attributes:
+        last: Whether no other place is asked after it.
+        trial: What it is held to where another place is asked after it.
     """
 
     def __init__(self, context: Context, asked: MirrorTry) -> None:
         self._context = context
         self._mirror = asked.mirror
         self.last = asked.last
+        self.trial = None if asked.last else Trial(context.settings.body_timeout, context.max_rate)
 
     def __str__(self) -> str:
         return str(self._mirror)
@@ -121,7 +127,9 @@ class NetworkMirror:
                 "not confirm the digest"
             )
             return None
-        segment = Segment(self._url(sha256), wanted.file.size, sha256=sha256)
+        url = self._url(sha256)
+        context.client().wait_longer(url)
+        segment = Segment(url, wanted.file.size, sha256=sha256)
         return wanted._replace(segments=(segment,), mirror=self._mirror, explain=_as_it_is)
 
     def failed(self, label: str, error: ModelsyncError) -> None:

@@ -71,7 +71,7 @@ class OlderFiles:
             if not olds:
                 return job
             with self._room:
-                tries = TRIES if job.patience is None else 1
+                tries = TRIES if job.trial is None else 1
                 header, head = headers.beginning(self._context, wanted, olds[0].header.nbytes + SLACK, tries)
         except CancelledError:
             raise

@@ -105,7 +105,7 @@ class _Ranges:
                     f"{self._wanted.label} is another file at its source: {answer.total} bytes instead of {self.size}"
                 )
             self.size = answer.total
-        least = LeastRate(self._patience) if self._patience is not None else None
+        least = LeastRate(self._patience, answer.waited) if self._patience is not None else None
         at = answer.start if answer.status == 206 else 0
         buffer = memoryview(bytearray(WINDOW if self._source.limit is None else self._source.limit.piece))
         out = bytearray()

@@ -308,7 +308,7 @@ class _HeaderDownload:
         """Takes the bytes of one answer; the header once it is whole."""
         reader = self._made(size)
         limit = source.limit
-        least = LeastRate(self.patience) if self.patience is not None else None
+        least = LeastRate(self.patience, answer.waited) if self.patience is not None else None
         buffer = memoryview(bytearray(_PIECE if limit is None else min(_PIECE, limit.piece)))
         found: Header | None = None
         while True:

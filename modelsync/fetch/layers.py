@@ -151,8 +151,7 @@ def _bring(context: Context, layer: Layer, folder: Path, confirm: Callable[[], N
     for segment, mirror, local in _attempts(context, layer, wanted):
         job = Job(layer.label, folder, layer.size, layer.url.sha256, (segment,), confirm=confirm)
         if mirror is not None:
-            patience = None if mirror.last else context.settings.body_timeout
-            job = job._replace(admit=mirror.check, failed=mirror.broke, patience=patience)
+            job = job._replace(admit=mirror.check, failed=mirror.broke, trial=mirror.trial)
         arrived: list[Fetched] = []
         failed: list[tuple[ModelsyncError, int]] = []
         _run(context, job, arrived, failed)

@@ -104,7 +104,7 @@ class NetworkMirrorPlace:
         return self._source.download(there, folder)._replace(
             admit=mirror.check,
             failed=mirror.broke,
-            patience=None if mirror.last else self._context.settings.body_timeout,
+            trial=mirror.trial,
         )
 
     def carry_out(self, jobs: "Sequence[Job]", done: "Done", failed: "Failed") -> None:

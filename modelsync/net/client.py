@@ -14,6 +14,7 @@ from modelsync.net.body import Body, span_of
 from modelsync.net.credentials import Credentials
 from modelsync.net.documents import JSON_LIMIT, read_document, read_json
 from modelsync.net.exchange import Exchange, FinalAnswer
+from modelsync.net.origin import of
 from modelsync.net.refusals import refusal
 from modelsync.net.registries import Registries
 from modelsync.net.retry import Backoff, retryable
@@ -62,16 +63,18 @@ class Client:
         self._credentials = credentials or Credentials()
         self._registries = Registries(self.leads, insecure_hosts)
         timeout, body_timeout = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+        sends = Transport(
+            insecure_hosts=insecure_hosts,
+            timeout=timeout,
+            cancel=self._cancel,
+            max_connections=max_connections,
+            on_wait=tracer.waits if tracer is not None else None,
+            tracer=tracer,
+            instead=transport,
+        )
+        self._patience = sends.patience
         self._exchange = Exchange(
-            Transport(
-                insecure_hosts=insecure_hosts,
-                timeout=timeout,
-                cancel=self._cancel,
-                max_connections=max_connections,
-                on_wait=tracer.waits if tracer is not None else None,
-                tracer=tracer,
-                instead=transport,
-            ),
+            sends,
             credentials=self._credentials,
             insecure_hosts=insecure_hosts,
             timeout=timeout,
@@ -117,6 +120,10 @@ class Client:
             UriError: it cannot be a registry.
         """
         return self._registries.repository_url(registry, name)
+
+    def wait_longer(self, url: str) -> None:
+        """Waits longer for the first byte of each answer of this address's origin: many machines may ask it at once."""
+        self._patience.shared(of(url))
 
     def close(self) -> None:
         """Closes every connection."""

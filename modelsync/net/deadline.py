@@ -10,6 +10,7 @@ import httpx2
 from modelsync.errors import CancelledError
 
 TICK = 0.25  # seconds; how soon a wait notices that it is cancelled
+LONGEST_TICK = 2 * TICK
 LEAST_RATE = 1024  # bytes a second
 RATE_WINDOW = 60.0  # seconds over which the rate is measured
 
@@ -19,10 +20,15 @@ Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 class Clock:
-    """One wait: it ends with the cancel event or the deadline, whichever is first."""
+    """One wait: it ends with the cancel event or the deadline, whichever is first.
+
+    Between two looks at most `LONGEST_TICK` counts: a process that was stopped meanwhile, or had no turn on a busy
+    machine, did not wait for the other side.
+    """
 
     def __init__(self, timeout: float | None, cancel: threading.Event) -> None:
-        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._left = timeout
+        self._looked_at = time.monotonic()
         self._cancel = cancel
 
     def tick(self) -> float:
@@ -34,12 +40,14 @@ class Clock:
         """
         if self._cancel.is_set():
             raise CancelledError("interrupted")
-        if self._deadline is None:
+        if self._left is None:
             return TICK
-        left = self._deadline - time.monotonic()
-        if left <= 0:
+        now = time.monotonic()
+        self._left -= min(now - self._looked_at, LONGEST_TICK)
+        self._looked_at = now
+        if self._left <= 0:
             raise TimeoutError
-        return min(TICK, left)
+        return min(TICK, self._left)
 
     def until_ready(self, sock: socket.socket, events: int) -> None:
         """Waits until the socket is ready for reading or writing."""

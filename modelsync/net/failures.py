@@ -11,7 +11,7 @@ from modelsync.net.dial import Timeouts
 from modelsync.net.http1 import ExcessError
 from modelsync.net.origin import Origin
 from modelsync.net.proxies import Proxy
-from modelsync.net.retry import FinalNetworkError
+from modelsync.net.retry import FinalNetworkError, StalledError
 from modelsync.net.server_text import server_text
 from modelsync.spec.names import printable
 
@@ -77,7 +77,7 @@ def _silence(error: Exception, origin: Origin, proxy: Proxy | None, timeouts: Ti
         return NetworkError(
             f"cannot reach {whom}: no answer in {timeout:g} s", hint=_PROXY_HINT if proxy else hint
         )
-    return NetworkError(f"{origin} went silent for {timeout:g} s", hint=hint)
+    return StalledError(f"{origin} went silent for {timeout:g} s", hint=hint)
 
 
 def _tls(error: ssl.SSLError, origin: Origin) -> NetworkError:

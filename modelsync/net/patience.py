@@ -14,6 +14,7 @@ from modelsync.net.origin import Origin
 from modelsync.net.proxies import Proxy
 
 MOST = 6.0  # times the timeout
+SHARED = 3.0  # the same, at first, for a server that many machines may ask at once
 
 
 class Patience:
@@ -31,6 +32,11 @@ class Patience:
         """By what to multiply the timeout for the first byte from this origin."""
         with self._lock:
             return self._factors[origin]
+
+    def shared(self, origin: Origin) -> None:
+        """Many machines may ask this origin at once."""
+        with self._lock:
+            self._factors[origin] = max(self._factors[origin], SHARED)
 
     def silent(self, origin: Origin, factor: float) -> None:
         """The origin said nothing for the timeout times `factor`. Several streams may report one silence."""

@@ -16,6 +16,10 @@ class FinalNetworkError(NetworkError):
     """A network error that trying again does not mend: a certificate, a proxy's refusal, an unknown name."""
 
 
+class StalledError(NetworkError):
+    """A server sends nothing, or next to nothing: it may be gone, or busy with other requests."""
+
+
 def retryable(error: BaseException) -> bool:
     """Whether the same request may well succeed later: broken connections, 408, 429 and 5xx."""
     if isinstance(error, HttpStatusError):

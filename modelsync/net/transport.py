@@ -157,6 +157,9 @@ class Transport(httpx2.BaseTransport):
         tracer: Is told of each request; None: nothing is.
         instead: A transport that is used in place of connections of ours. Names, addresses, proxies and certificates
             are its own business then; which URLs are asked, and how many at a time, is not. It is not closed here.
+
+    Attributes:
+        patience: How long the first byte of an answer is waited for.
     """
 
     def __init__(
@@ -176,7 +179,7 @@ class Transport(httpx2.BaseTransport):
         self._cancel = cancel
         self._instead = instead
         self._pool = ConnectionPool(cancel, per_host=max_connections)
-        self._patience = Patience()
+        self.patience = Patience()
         self._pacing = Pacing(max_connections, cancel, on_wait)
         self._from_public: set[Origin] = set()  # where public hosts redirected to: these must stay public
 
@@ -203,7 +206,7 @@ class Transport(httpx2.BaseTransport):
 
         # An Auth's own requests name no timeout.
         timeouts = request.extensions.get("timeout", httpx2.Timeout(self._timeout).as_dict())
-        wait = Wait(origin, proxy, timeouts, self._patience)
+        wait = Wait(origin, proxy, timeouts, self.patience)
         request.extensions = {**request.extensions, "timeout": wait.timeouts}
         with contextlib.ExitStack() as held:
             held.enter_context(self._pacing.slot(origin))

@@ -11,10 +11,11 @@ from threading import Condition, Lock
 from typing import Protocol
 
 from modelsync.errors import HttpStatusError, ModelsyncError
-from modelsync.net.retry import Backoff, retryable
+from modelsync.net.retry import LONGEST_WAIT, Backoff, StalledError, retryable
 from modelsync.spec.names import printable
 from modelsync.transfer.digests import Digests
 from modelsync.transfer.jobs import Job, Segment
+from modelsync.transfer.least_rate import Trial
 from modelsync.transfer.partial import Partial
 from modelsync.transfer.progress import Event, Phase
 from modelsync.transfer.ranges import Ranges
@@ -177,9 +178,8 @@ class FileState:
         track.release(claim)
         if isinstance(error, HttpStatusError) and error.status in CROWDED:
             self.scheduler.crowded()
-        once = self.job.patience is not None
         if error is not None and not self.over:
-            if _is_final(error, track, claim, once=once):
+            if _is_final(error, track, claim, self.job.trial):
                 self.error = error
             elif self.scheduler.on_retry is not None:
                 self.scheduler.on_retry(self.label, error)
@@ -234,24 +234,34 @@ class FileState:
         self.changed.notify_all()
 
 
-def _is_final(error: ModelsyncError, track: Track, claim: Claim, *, once: bool) -> bool:
+def _is_final(error: ModelsyncError, track: Track, claim: Claim, trial: Trial | None) -> bool:
     """Whether a stream's error fails the file; if not, updates the track for the next try."""
     now = time.monotonic()
+    once = trial is not None and not track.active and not (_is_busy(error) and trial.brings(now))
     match error:
         case ChangedError():
             track.draining = True
             track.changes += 1
-            return once or track.changes > CHANGES
+            return trial is not None or track.changes > CHANGES
         case OtherSizeError():
             track.wrong_sizes += 1
-            return once or track.wrong_sizes >= CHANGES
+            return trial is not None or track.wrong_sizes >= CHANGES
         case RangesRefusedError():
             track.plain = True
             return False
         case HttpStatusError(status=416) if not track.plain:
             track.plain = not track.ranged  # a server that has sent ranges before may do so again
-            return not track.failed(claim, now)
-        case HttpStatusError():
-            return not ((error.stale or retryable(error)) and track.failed(claim, now, error.retry_after))
+            return once or not track.failed(claim, now)
+        case HttpStatusError() if error.stale or retryable(error):
+            return once or not track.failed(claim, now, error.retry_after)
+        case _ if retryable(error):
+            return once or not track.failed(claim, now)
         case _:
-            return not (retryable(error) and track.failed(claim, now))
+            return True
+
+
+def _is_busy(error: ModelsyncError) -> bool:
+    """Whether a server that works may give this error to a stream, because it serves others."""
+    if isinstance(error, HttpStatusError):
+        return error.status in CROWDED and (error.retry_after or 0.0) <= LONGEST_WAIT
+    return isinstance(error, StalledError)

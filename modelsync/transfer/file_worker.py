@@ -5,10 +5,8 @@ beyond it.
 """
 
 import time
-from functools import partial
 
 from modelsync.errors import CancelledError, HashMismatchError, ModelsyncError, StoreError
-from modelsync.net.retry import Backoff
 from modelsync.transfer.delta_copy import DeltaCopy
 from modelsync.transfer.digests import Digests
 from modelsync.transfer.file_state import FileState, OpenSegment
@@ -181,7 +179,7 @@ class FileWorker:
             streams=streams,
             done=done,
             validator=validator,
-            backoff=self._file.scheduler.backoff if self._job.patience is None else partial(Backoff, 1),
+            backoff=self._file.scheduler.backoff,
         )
 
     def _allocate(self) -> None:
@@ -312,7 +310,7 @@ class FileWorker:
 
     def _reject(self) -> None:
         """Drops what has come; what an earlier run left stays where another place goes on with it."""
-        earlier = self._refetch.resumed if self._job.patience is not None else Ranges()
+        earlier = self._refetch.resumed if self._job.trial is not None else Ranges()
         self._unusable = not earlier
         if earlier:
             self._file.partial.forget(Ranges([(0, MANY)]).without(earlier))

@@ -11,6 +11,7 @@ from modelsync.spec.oci_url import is_packed
 
 if TYPE_CHECKING:
     from modelsync.errors import ModelsyncError
+    from modelsync.transfer.least_rate import Trial
 
 HEAD = 64  # bytes that a check gets, or all of a shorter file: enough to tell what a wrong file is
 
@@ -81,9 +82,8 @@ class Job(NamedTuple):
         confirm: Called before each write; raises a `ModelsyncError` if another process has taken over the folder.
         admit: Called before each request for its bytes; raises a `ModelsyncError` where none is to be made any more.
         failed: Called with the error that ends it, in the thread that met it, before that works for another job.
-        patience: Set where another place is tried next: one attempt is made, nothing of it is fetched again, and of its
-            bytes nothing is kept that turned out wrong. Seconds after which a connection that gives next to nothing is
-            given up.
+        trial: Set where another place is tried next: one attempt is made, nothing of it is fetched again, and of its
+            bytes nothing is kept that turned out wrong. Shared by the jobs of a place.
         watch: Called with the bytes of a large file and their offset as they are hashed: in order, from the
             beginning again where some turn out wrong. Raises a `ModelsyncError` if this cannot be the right file.
     """
@@ -100,7 +100,7 @@ class Job(NamedTuple):
     confirm: Callable[[], None] = lambda: None
     admit: Callable[[], None] = lambda: None
     failed: "Callable[[ModelsyncError], None]" = lambda error: None  # noqa: ARG005
-    patience: float | None = None
+    trial: "Trial | None" = None
     watch: Callable[[memoryview, int], None] | None = None
 
 

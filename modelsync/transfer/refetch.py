@@ -45,7 +45,7 @@ class Refetch:
         file = self._file
         history = file.partial.history()
         doubt = next_doubt(_wrong(file, digests), file.unverified, self.resumed, self._again, history)
-        if file.job.patience is not None and file.fetched and not file.unverified:
+        if file.job.trial is not None and file.fetched and not file.unverified:
             doubt = None  # another place is asked
         local = all(segment.is_local for segment in file.job.segments)
         if doubt is None or (local and not file.unverified):

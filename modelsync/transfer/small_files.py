@@ -36,7 +36,7 @@ class Attempt(NamedTuple):
 
 def is_direct(job: Job) -> bool:
     """Whether a job is for a small file that one request brings, from a place that has the last word on it."""
-    if len(job.segments) > 1 or job.patience is not None or job.guesses or job.head:
+    if len(job.segments) > 1 or job.trial is not None or job.guesses or job.head:
         return False
     segment = job.segments[0]
     return not (segment.is_local or segment.is_packed) and job.size is not None and job.size <= SMALL

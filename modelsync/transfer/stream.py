@@ -136,8 +136,8 @@ class RangeDownload:
         reported, waited = recorded, response.waited  # up to when this stream's work was reported
         started = False
         filled = 0
-        patience = file.job.patience
-        least = LeastRate(patience, waited) if patience is not None else None
+        trial = file.job.trial
+        least = LeastRate(trial.seconds, waited) if trial is not None else None
         self._written_back = position
         with self._lock:
             self._digests = file.borrow_digests(segment.base + position)
@@ -146,7 +146,8 @@ class RangeDownload:
                 if file.over or segment.track.draining:
                     raise _UnneededError
                 position, filled = position + count, filled + count
-                if least is not None:
+                if trial is not None and least is not None:
+                    trial.count(count, time.monotonic())
                     least.count(count, response.waited, response.origin)
                 if limit is not None and position > limit:
                     filled = 0  # discards the rest: the body is not the promised file

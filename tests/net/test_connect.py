@@ -1,5 +1,6 @@
 """From a name to a socket: which addresses are connected to, and in which order."""
 
+import contextlib
 import socket
 import threading
 
@@ -9,7 +10,7 @@ import pytest
 from modelsync.errors import NetworkError, RefusedError
 from modelsync.net.client import Client
 from modelsync.net.connect import Address, Connector, connect, resolve
-from modelsync.net.deadline import Clock
+from modelsync.net.deadline import TICK, Clock
 from tests.support.servers import full_listener, silent
 
 NEVER = threading.Event()
@@ -107,3 +108,20 @@ def test_when_all_refuse_the_last_one_is_told(client: Client) -> None:
         client.open(f"http://localhost:{gone.port}/x"),
     ):
         pass
+
+
+def test_a_process_that_was_stopped_did_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long time without a look at the socket only a little counts; looks that find nothing end the wait."""
+    now = [0.0]
+    monkeypatch.setattr("modelsync.net.deadline.time.monotonic", lambda: now[0])
+    one = clock(10.0)
+    for _ in range(3):
+        now[0] += 60.0
+        one.tick()
+    looks = 0
+    with contextlib.suppress(TimeoutError):
+        while looks < 100:
+            now[0] += TICK
+            one.tick()
+            looks += 1
+    assert 30 <= looks < 40

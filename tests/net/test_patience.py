@@ -44,3 +44,18 @@ def test_a_connection_that_hangs_is_given_up_as_soon_as_ever() -> None:
     for other in (httpx2.ConnectTimeout(""), TooSlowError("")):
         wait(patience).fault(other)
     assert wait(patience).timeouts["read"] == 20
+
+
+def test_a_server_of_many_machines_is_waited_for_longer_at_once() -> None:
+    """Three times the timeout for the first byte, and what each silence adds; then the timeout alone."""
+    patience = Patience()
+    patience.shared(HUB)
+    one = wait(patience)
+    assert one.timeouts["read"] == 30
+    one.fault(httpx2.ReadTimeout(""))
+    patience.shared(HUB)
+    two = wait(patience)
+    assert two.timeouts["read"] == 60
+    two.begin(None)
+    assert two.timeouts["read"] == 10
+    assert wait(patience, CDN).timeouts["read"] == 10

@@ -229,6 +229,46 @@ def test_a_416_with_a_lying_length_costs_a_try(place: Place, opened: Opened, siz
     assert place.hub.seen() == []
 
 
+def test_a_mirror_that_brings_other_files_is_busy_and_not_gone(
+    place: Place, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file whose only connection falls silent is asked for again there, while another file's bytes come."""
+    monkeypatch.setenv("MODELSYNC_HTTP_TIMEOUT", "0.5")
+    slow, stuck = gguf("slow", 400_000), gguf("stuck", 300_000)
+    place.repo.commit({"slow.gguf": slow, "stuck.gguf": stuck})
+    project = place.write(f'[models]\na = "hf:{REPO}/slow.gguf"\nb = "hf:{REPO}/stuck.gguf"\n')
+    lock.lock(opened(), project)
+    place.hub.clear()
+    said: list[str] = []
+    silent = [Delivery(stop=1000, then="silent", silence=4.0)]
+
+    def odd(request: Request, data: bytes) -> Reply:
+        if data == slow:
+            return replace(ranged(request, data), delivery=Delivery(rate=len(data) / 2))
+        return replace(ranged(request, data), delivery=silent.pop() if silent else Delivery())
+
+    with web_mirror([slow, stuck], odd) as mirror:
+        context = opened(CallOptions(mirrors=[mirror.url]), warn=said.append)
+        report = sync.sync(context, place.project, FROZEN)
+    assert [one.place for one in report.brought] == [mirror.url] * 2
+    assert said == []
+    assert silent == []
+    assert place.hub.seen() == []
+
+
+def test_a_mirror_that_is_late_to_begin_is_busy_and_not_gone(
+    place: Place, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first byte of its answer may take three times as long as a silence after it."""
+    monkeypatch.setenv("MODELSYNC_HTTP_TIMEOUT", "0.5")
+    data = gguf("late")
+    project = locked(place, opened, data)
+    late: Odd = lambda request, data: replace(ranged(request, data), delivery=Delivery(delay=0.7))  # noqa: E731
+    with web_mirror([data], late) as mirror:
+        report = synced(opened, project, mirror.url, only=False)
+    assert [one.place for one in report.brought] == [mirror.url]
+
+
 def test_two_digits_make_folders(place: Place, opened: Opened) -> None:
     """`{sha256:2}` in a mirror's address is the first two digits of the digest."""
     data = gguf("two digits")
