@@ -6,11 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelsync.caches.hub_lock import BusyLockError, locked
-from modelsync.caches.huggingface import REPO_KINDS, RepoCache
+from modelsync.caches.huggingface import REPO_KINDS, RepoCache, leads_to
 from modelsync.store import given, small_files
 from modelsync.store.given import Given
 from modelsync.store.layout import Store
 
+_INNER = ("blobs", "refs", "snapshots")
 _PATIENCE = 1.0  # seconds for another program's lock: what it holds is taken back another time
 
 
@@ -29,6 +30,8 @@ def reclaim(store: Store, needed: Callable[[str], bool]) -> int:
     """
     count = 0
     for root in [known.root for known in given.read_all(store)]:
+        if not root.is_dir():  # a disk that is not there now
+            continue
         if all(needed(file.sha256) for file in given.read(store, root).files.values()):
             continue
         with given.edited(store, root):
@@ -55,9 +58,10 @@ class _Reclaimer:
         etag = target.name if target.parent.name == "blobs" else self.record.files[path].sha256
         try:
             with locked(repo.lock(etag), _PATIENCE):
-                went = self._is_ours(path) and not self._has_other_links(repo, target, links)
-                for link in links if went else ():
-                    if self._leads_to(self.record.root / link, target):
+                gone = not os.path.lexists(target)
+                went = self._is_ours(path) and not self._has_other_links(repo, path, links)
+                for link in links if went or gone else ():
+                    if self._leads_to(self.record.root / link, path):
                         (self.record.root / link).unlink()
                 if went:
                     target.unlink()
@@ -74,16 +78,14 @@ class _Reclaimer:
         except OSError:
             return False
 
-    def _has_other_links(self, repo: RepoCache, target: Path, links: list[str]) -> bool:
+    def _has_other_links(self, repo: RepoCache, path: str, links: list[str]) -> bool:
         ours = {self.record.root / link for link in links}
         return any(
-            place not in ours and self._leads_to(place, target) for place in _files(repo.root / "snapshots")
+            place not in ours and self._leads_to(place, path) for place in _files(repo.root / "snapshots")
         )
 
-    def _leads_to(self, place: Path, target: Path) -> bool:
-        with suppress(OSError):
-            return os.path.normpath(place.parent / place.readlink()) == str(target)
-        return False
+    def _leads_to(self, place: Path, path: str) -> bool:
+        return leads_to(self.record.root, place) == self.record.root / path
 
     def _forget(self, path: str, links: list[str]) -> None:
         self.record = self.record._replace(
@@ -104,10 +106,8 @@ class _Reclaimer:
                     self._drop_refs(repo, parts[2])
                     if not any(_text(ref) == parts[2] for ref in _files(repo.root / "refs")):
                         snapshot.rmdir()
-        if all(not _entries(repo.root / name) for name in ("blobs", "refs", "snapshots")):
-            for name in ("blobs", "refs", "snapshots", ""):
-                with suppress(OSError):
-                    (repo.root / name).rmdir()
+        with suppress(OSError):
+            _remove_emptied(repo.root)
 
     def _drop_refs(self, repo: RepoCache, commit: str) -> None:
         """Removes the branches of a commit that are as they were written."""
@@ -131,11 +131,16 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(above) / name for name in names)
 
 
-def _entries(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)  # noqa: PTH208
-    except FileNotFoundError:
-        return []
+def _remove_emptied(root: Path) -> None:
+    """Removes the folder of a repo in which there is nothing.
+
+    With anything else in it, its folders stay too: the tools call a repo without `snapshots` corrupted.
+    """
+    inner = [folder for folder in sorted(root.iterdir()) if folder.name in _INNER]
+    empty = not root.is_symlink() and not any(any(folder.iterdir()) for folder in inner)
+    if empty and len(inner) == len(list(root.iterdir())):
+        for folder in (*inner, root):
+            folder.rmdir()
 
 
 def _text(path: Path) -> str | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from modelsync.caches.hub_lock import BusyLockError, locked
-from modelsync.caches.huggingface import RepoCache, repo_folder
+from modelsync.caches.huggingface import RepoCache, leads_to, repo_folder
 from modelsync.errors import StoreError
 from modelsync.store import atomic, clone, given
 from modelsync.store.given import Given, GivenFile
@@ -100,13 +100,7 @@ class HubWriter:
     def is_there(self, entry: NewEntry) -> bool:
         """Whether the entry is in its place, with its size; and, if it was put there, is still what the store has."""
         place = self.place(entry)
-        try:
-            seen = place.stat()
-        except OSError:
-            return False
-        if not stat.S_ISREG(seen.st_mode) or seen.st_size != entry.size:
-            return False
-        return not self._is_outdated(_bytes_of(place), entry)
+        return _has_size(place, entry.size) and not self._is_outdated(leads_to(self.root, place), entry)
 
     def place(self, entry: NewEntry) -> Path:
         """Where tools find the entry by its commit."""
@@ -224,6 +218,8 @@ class HubWriter:
         if self._can_link(repo, entry):
             blob = repo.blob(entry.etag)
             copied = self._put_bytes(repo, entry, blob)
+            if not _has_size(blob, entry.size):
+                return PutEntry(entry, "other")
             if not os.path.lexists(place):
                 place.symlink_to(os.path.relpath(blob, place.parent))
         else:
@@ -284,12 +280,13 @@ def _temporary(repo: RepoCache, entry: NewEntry) -> Path:
     return repo.root / "blobs" / f"{entry.etag}.{atomic.unique()[:8]}.incomplete"
 
 
-def _bytes_of(place: Path) -> Path:
-    """Where a snapshot's entry has its bytes: a link's are one step further, which is as far as they may be ours."""
+def _has_size(path: Path, size: int) -> bool:
+    """Whether a path leads to a file of that size."""
     try:
-        return Path(os.path.normpath(place.parent / place.readlink()))
+        seen = path.stat()
     except OSError:
-        return place
+        return False
+    return stat.S_ISREG(seen.st_mode) and seen.st_size == size
 
 
 def _commit_in(ref: Path) -> str | None:

@@ -10,6 +10,7 @@
 A blob appears by a rename and is never written in place.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -75,6 +76,24 @@ class RepoCache(NamedTuple):
     def lock(self, etag: str) -> Path:
         """The file that is locked while a blob is made."""
         return self.root.parent / ".locks" / self.root.name / f"{etag}.lock"
+
+
+def leads_to(root: Path, entry: Path) -> Path:
+    """Where an entry of a cache has its bytes: a link's are one step further. Links above it are not followed.
+
+    Args:
+        root: `<hub>`, which may have `..` in it.
+        entry: A path below it.
+
+    Returns:
+        A path below `root` without `..`, where it is one; the entry itself, where it is no link.
+    """
+    try:
+        to = entry.readlink()
+    except OSError:
+        return entry
+    above = entry.relative_to(root).parent
+    return to if to.is_absolute() else root / os.path.normpath(above / to)
 
 
 class HubCache:

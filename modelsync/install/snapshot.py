@@ -9,7 +9,7 @@ from modelsync.install import plan, present
 from modelsync.install.plan import BlobState, Here, Offer
 from modelsync.install.target import Standing, Target
 from modelsync.spec.lock.model import LockedFile, LockedModel
-from modelsync.store import blobs, links
+from modelsync.store import blobs, links, views
 
 
 def look(context: Context, models: Sequence[LockedModel], target: Target | None) -> Here:
@@ -20,7 +20,8 @@ def look(context: Context, models: Sequence[LockedModel], target: Target | None)
     for index, model in enumerate(models):
         paths = present.in_store(context, model.files)
         if paths is not None:
-            ready.add(index)
+            if not views.lost(context.store, model.files):
+                ready.add(index)
             shown.update(zip((file.sha256 for file in model.files), paths, strict=True))
             states.update((file.sha256, "here") for file in model.files)
         else:

@@ -153,6 +153,7 @@ class _Look:
 
     def rows(self, model: LockedModel) -> list[VerifiedFile]:
         """A row for each file in the store, and one for each in the project's folder that is no name of the blob."""
+        views.restore(self.context.store, model.files)
         rows = []
         for (file, target), shown in zip(
             plan.link_targets(model), views.view_paths(self.context.store, model.files), strict=True

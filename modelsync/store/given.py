@@ -15,10 +15,9 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modelsync.spec.names import path_fault
 from modelsync.store import atomic, digest_lock, small_files
 from modelsync.store.layout import GIVEN, Store
 
@@ -126,6 +125,12 @@ def _parse(value: Any) -> Given | None:
         for file in files.values()
     )
     right = typed and all(isinstance(commit, str) for commit in refs.values())
-    if not right or not root.is_absolute() or any(path_fault(path) is not None for path in paths):
+    if not right or not root.is_absolute() or not all(map(_is_inside, paths)):
         return None
     return Given(root, files, links, refs)
+
+
+def _is_inside(path: str) -> bool:
+    """Whether a path stays in the folder that it is relative to. A branch's name may be one that Windows refuses."""
+    pure = PurePath(path)
+    return bool(pure.parts) and not pure.anchor and ".." not in pure.parts

@@ -11,11 +11,11 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from modelsync.errors import NotSyncedError
+from modelsync.errors import NotSyncedError, StoreError
 from modelsync.spec.names import printable
 from modelsync.spec.view_names import shown_names
 from modelsync.store import atomic, blobs, receipts, small_files
-from modelsync.store.layout import VIEWS, Store
+from modelsync.store.layout import VIEWS, Store, blob_in
 
 _TRIES = 5  # against other processes that remove or replace what is shown
 
@@ -52,6 +52,31 @@ def ready(store: Store, files: "Sequence[LockedFile]") -> tuple[Path, ...] | Non
     return None
 
 
+def lost(store: Store, files: "Sequence[LockedFile]") -> list[tuple[Path, Path]]:
+    """Blobs that somebody removed under their own names, and that the view of `files` in the own root still shows.
+
+    Returns:
+        Where the view shows each, and where the blob belongs.
+    """
+    return [
+        (shown, store.blob_path(file.sha256))
+        for file, shown in zip(files, view_paths(store, files), strict=True)
+        if not any(os.path.exists(blob_in(place, file.sha256)) for place in store.places)  # noqa: PTH110
+        and _shows(store, str(shown), file)
+    ]
+
+
+def restore(store: Store, files: "Sequence[LockedFile]") -> None:
+    """Gives what is `lost` its name back, where the file system has hard links. No byte is read."""
+    from modelsync.store import clone
+
+    for shown, blob in lost(store, files):
+        with suppress(OSError, StoreError):
+            atomic.check_folders(store)
+            blob.parent.mkdir(parents=True, exist_ok=True)
+            clone.hardlink(shown, blob)
+
+
 def candidates(store: Store, files: "Sequence[LockedFile]") -> "Iterator[tuple[Path, ...]]":
     """The paths of `files` in each view, here or in a read-only store, where all have their size.
 
@@ -69,7 +94,8 @@ def candidates(store: Store, files: "Sequence[LockedFile]") -> "Iterator[tuple[P
 def make(store: Store, files: "Sequence[LockedFile]") -> Path:
     """Makes the view of `files`, or heals it; returns its folder.
 
-    Hard links to the blobs, else symbolic links, else copies. Others may make the same view at the same time.
+    Hard links to the blobs, else symbolic links, else copies. A blob that is `lost` is restored. Others may make
+    the same view at the same time.
 
     Raises:
         NotSyncedError: a blob is not here, or suspect.
@@ -79,6 +105,7 @@ def make(store: Store, files: "Sequence[LockedFile]") -> Path:
     names = shown_names(files)
     contents = {name: file.sha256 for name, file in zip(names, files, strict=True)}
     folder = store.view_path(_key(files, names))
+    restore(store, files)
     with atomic.told("cannot show a model in the store"):
         for attempt in range(_TRIES):
             sources = {name: _blob(store, file) for name, file in zip(names, files, strict=True)}

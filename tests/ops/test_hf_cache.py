@@ -484,6 +484,8 @@ def test_what_is_there_stays_as_it_is(
     )
     assert done.given == (1 if put_there == QUANTS[FILE] else 0)
     assert any("something else has its place" in note for note in done.notes) is (done.given == 0)
+    entry = repo_of(hub_folder) / "snapshots" / place.commit / FILE
+    assert os.path.lexists(entry) is (repo_of(hub_folder) / "refs" / "main").exists() is (done.given == 1)
 
 
 def test_a_full_disk_leaves_nothing_half_written(

@@ -329,6 +329,34 @@ def test_what_is_missing_is_fetched(place: Place, context: Context, big: Project
     assert done.rows[0].path == context.store.blob_path(SHA)
 
 
+def test_a_blob_that_was_removed_by_hand_is_restored_from_its_view(
+    place: Place, context: Context, big: Project, opened: Opened
+) -> None:
+    """A program is given the view's file, which is right: verify, sync and repair say so, and nothing is fetched."""
+    blob = context.store.blob_path(SHA)
+    blob.unlink()
+    assert sync.sync(opened(), big).plan.steps == ()
+    assert statuses(verify.verify(opened(), big)) == ["ok"]
+    assert blob.read_bytes() == BIG
+    blob.unlink()
+    assert statuses(repair.repair(opened(), big).rows) == ["ok"]
+    assert blob.read_bytes() == BIG
+    blob.unlink()
+    sync.sync(opened(), place.write(LINKED))
+    assert (place.folder / "models" / "big" / "big.gguf").samefile(blob)
+    assert sent(place.hub) == 0
+
+
+def test_a_rotten_view_does_not_stand_for_a_blob_that_was_removed(context: Context, big: Project) -> None:
+    """What is restored is hashed as any blob: the damage is found, and repaired."""
+    blob = context.store.blob_path(SHA)
+    damage(blob, SIZE + 5)
+    blob.unlink()
+    assert statuses(verify.verify(context, big)) == ["damaged"]
+    assert statuses(repair.repair(context, big).rows) == ["repaired"]
+    assert blob.read_bytes() == BIG
+
+
 @pytest.mark.parametrize("drift", [False, True])
 def test_hard_links_to_a_damaged_blob_are_made_anew(place: Place, context: Context, drift: bool) -> None:
     """The view and the project's link show the repaired file, though the damaged one had the same name and inode."""
