@@ -12,10 +12,11 @@ A blob appears by a rename and is never written in place.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from modelsync.caches.home import Home
 from modelsync.caches.listing import Listing
@@ -109,58 +110,71 @@ class HubCache:
     def __init__(self, root: Path, title: str = "the Hugging Face cache") -> None:
         self.root = root
         self.title = title
-        self._repos: list[RepoCache] | None = None
-        self._listings: dict[Path, Listing] = {}
-        self._trees: dict[Path, dict[str, list[Path]]] = {}
+        self._blobs: dict[str, list[Path]] | None = None
+        self._trees: dict[str, list[Path]] | None = None
+        self._real: dict[int, list[Path]] | None = None
 
-    def repos(self, first: str | None = None) -> list[RepoCache]:
-        """The repos that are here, that of the name `first` before all others.
+    def repos(self) -> list[RepoCache]:
+        """The repos that are here.
 
         Raises:
             OSError: the cache cannot be read.
         """
-        if self._repos is None:
-            names = sorted(path.name for path in self.root.iterdir() if path.name.startswith(REPO_KINDS))
-            self._repos = [RepoCache(self.root / name) for name in names]
-        own = repo_folder(first) if first is not None else ""
-        return sorted(self._repos, key=lambda repo: repo.root.name != own)
+        return [RepoCache(path) for path in sorted(self.root.iterdir()) if path.name.startswith(REPO_KINDS)]
 
     def by_digest(self, sought: Sought) -> Iterator[Path]:
         """The blob of that etag, in whichever repo; without symlinks, what a commit's tree says has it."""
-        repos = self.repos(sought.repo)
-        for repo in repos:
-            for etag in sought.etags:
-                path = repo.blob(etag)
-                if path.is_symlink() or path.exists():
-                    yield path
-        for repo in repos:
-            for path in self._by_tree(repo).get(sought.sha256 or "", ()):
-                if path.is_file() and not path.is_symlink():
-                    yield path
+        if self._blobs is None:
+            self._blobs = _by_key(_blobs_of(repo) for repo in self.repos())
+        for etag in sought.etags:
+            yield from self._own_first(sought, self._blobs.get(etag, ()))
+        if self._trees is None:
+            self._trees = _by_key(_in_trees(repo) for repo in self.repos())
+        for path in self._own_first(sought, self._trees.get(sought.sha256 or "", ())):
+            if path.is_file() and not path.is_symlink():
+                yield path
 
     def by_name(self, sought: Sought) -> Iterator[Path]:
         """Real files in snapshots, as there are without symlinks: of the same repo and path, else of the same name."""
-        for repo in self.repos(sought.repo):
-            snapshots = repo.root / "snapshots"
-            own = repo.root.name == repo_folder(sought.repo or "")
-            listing = self._listings.setdefault(snapshots, Listing(snapshots))
-            for path in listing.of_size(sought.size):
-                inside = "/".join(path.relative_to(snapshots).parts[1:])
-                if inside == sought.path if own else path.name == sought.name:
-                    yield path
+        if self._real is None:
+            self._real = _by_key(Listing(repo.root / "snapshots").all() for repo in self.repos())
+        for path in self._own_first(sought, self._real.get(sought.size, ())):
+            repo, _, _, *inside = path.relative_to(self.root).parts
+            if "/".join(inside) == sought.path if self._is_own(sought, repo) else path.name == sought.name:
+                yield path
 
-    def _by_tree(self, repo: RepoCache) -> dict[str, list[Path]]:
-        """Where the large files of a repo's commits are, or would be, by the sha256 that their tree tells."""
-        if repo.root not in self._trees:
-            found: dict[str, list[Path]] = {}
-            with suppress(OSError):
-                for tree in sorted((repo.root / "trees").iterdir()):
-                    commit = tree.name.removesuffix(".json")
-                    if _COMMIT.fullmatch(commit):
-                        for sha256, path in _digests(tree):
-                            found.setdefault(sha256, []).append(repo.snapshot(commit) / path)
-            self._trees[repo.root] = found
-        return self._trees[repo.root]
+    def _own_first(self, sought: Sought, paths: Sequence[Path]) -> list[Path]:
+        """Paths in the cache, those in the sought file's own repo before all others."""
+        at = len(self.root.parts)
+        return sorted(paths, key=lambda path: not self._is_own(sought, path.parts[at]))
+
+    def _is_own(self, sought: Sought, name: str) -> bool:
+        return sought.repo is not None and name == repo_folder(sought.repo)
+
+
+K = TypeVar("K")
+
+
+def _by_key(found: Iterable[Iterable[tuple[K, Path]]]) -> dict[K, list[Path]]:
+    by_key: dict[K, list[Path]] = {}
+    for key, path in chain.from_iterable(found):
+        by_key.setdefault(key, []).append(path)
+    return by_key
+
+
+def _blobs_of(repo: RepoCache) -> Iterator[tuple[str, Path]]:
+    """The blobs of a repo by their names: one listing costs less than a look for each file of a large model."""
+    with suppress(OSError):
+        yield from ((name, repo.blob(name)) for name in os.listdir(repo.root / "blobs"))  # noqa: PTH208
+
+
+def _in_trees(repo: RepoCache) -> Iterator[tuple[str, Path]]:
+    """Where the large files of a repo's commits are, or would be, by the sha256 that their tree tells."""
+    with suppress(OSError):
+        for tree in sorted((repo.root / "trees").iterdir()):
+            commit = tree.name.removesuffix(".json")
+            if _COMMIT.fullmatch(commit):
+                yield from ((sha256, repo.snapshot(commit) / path) for sha256, path in _digests(tree))
 
 
 def _digests(tree: Path) -> Iterator[tuple[str, str]]:

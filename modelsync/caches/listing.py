@@ -33,10 +33,14 @@ class Listing:
         """The files of that size, by path; none where the folder cannot be read."""
         if self._found is None:
             found: dict[int, list[Path]] = {}
-            for path, length in _files(str(self._root)):
-                found.setdefault(length, []).append(Path(path))
+            for length, path in self.all():
+                found.setdefault(length, []).append(path)
             self._found = found
         return sorted(self._found.get(size, ()))
+
+    def all(self) -> Iterator[tuple[int, Path]]:
+        """Each file with its size before it, as they are listed now."""
+        return ((length, Path(path)) for path, length in _files(str(self._root)))
 
 
 def _files(root: str) -> Iterator[tuple[str, int]]:

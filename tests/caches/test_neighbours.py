@@ -71,6 +71,24 @@ def test_a_digest_is_found_in_any_repo_and_the_own_one_comes_first(home: Path) -
     assert [candidate.path for candidate in found(home)] == [own, other]
 
 
+def test_a_cache_is_listed_once_for_all_files(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder model of many files costs one listing of each repo, not one look a file and repo."""
+    for number in range(5):
+        made.hugging_face(home, Wanted(f"{number}".encode(), repo=f"user/{number}"))
+    neighbours = Neighbours(all_caches(Home(home, {})))
+    neighbours.find(Wanted(b"0", repo="user/0").sought)
+
+    def listed_again(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(os, "listdir", listed_again)
+    monkeypatch.setattr(os, "scandir", listed_again)
+    for number in range(5):
+        wanted = Wanted(f"{number}".encode(), repo=f"user/{number}")
+        assert [found.path.name for found in neighbours.find(wanted.sought)] == [wanted.sha256]
+        assert neighbours.find(Wanted(f"other {number}".encode()).sought) == ()
+
+
 def test_the_store_that_all_repos_share_is_reached_through_two_links(home: Path) -> None:
     """A repo's blob may be a link into the shared store, whose names are no digests."""
     hub = home / ".cache" / "huggingface" / "hub"

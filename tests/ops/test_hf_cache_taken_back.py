@@ -11,9 +11,9 @@ import pytest
 from modelsync.install.report import SyncReport
 from modelsync.ops import prune as pruning
 from modelsync.store import given, prune
-from tests.ops.test_hf_cache import FILE, offline, repo_of
-from tests.ops.test_hf_cache import hub_folder as hub_folder
-from tests.ops.test_hf_cache import synced as synced
+from tests.support.hub_cache import FILE, offline, repo_of
+from tests.support.hub_cache import hub_folder as hub_folder
+from tests.support.hub_cache import synced as synced
 from tests.support.project import REPO, Opened, Place
 
 
