@@ -219,7 +219,7 @@ def _parsed(data: bytes, source: str) -> _File | None:
         return None
     try:
         document = json.loads(data)
-        auths = document.get("auths") or {}
+        auths = {registry: said or {} for registry, said in (document.get("auths") or {}).items()}
         helpers = document.get("credHelpers") or {}
         store = document.get("credsStore") or None
         if not all(isinstance(each, dict) for each in (auths, helpers, *auths.values())):
@@ -261,7 +261,8 @@ def _login(said: Mapping[str, Any], source: str) -> Login | None:
     user, password = text("username"), text("password")
     if coded := text("auth"):
         try:
-            user, _, password = base64.b64decode(coded, validate=True).decode().rstrip("\0").partition(":")
+            bare = coded.replace("\n", "").replace("\r", "")  # as docker reads it
+            user, _, password = base64.b64decode(bare, validate=True).decode().rstrip("\0").partition(":")
         except (binascii.Error, UnicodeDecodeError):
             raise ConfigError(
                 f"{printable(source)} has an `auth` that is no base64 of user:password",

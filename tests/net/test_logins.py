@@ -61,6 +61,17 @@ def test_dockers_file_is_read(home: Path) -> None:
         assert found.user == "hubber"
 
 
+def test_what_docker_reads_is_read(home: Path) -> None:
+    """An entry that is null is none, and lines in base64 are one: neither costs the other logins of the file."""
+    auth = coded("me", "pw")
+    wrapped = f"{auth[:4]}\r\n{auth[4:]}\n"
+    write(home / ".docker" / "config.json", auths={"a.example": None, "b.example": {"auth": wrapped}})
+    assert Logins().find("a.example") is None
+    found = Logins().find("b.example")
+    assert found is not None
+    assert (found.user, found.password) == ("me", "pw")
+
+
 def test_variables_name_other_files(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`DOCKER_AUTH_CONFIG` comes first, then `REGISTRY_AUTH_FILE`, docker's, and podman's files."""
     entry = {"r.example": {"auth": coded("podman-config", "pw")}}
