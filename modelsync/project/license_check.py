@@ -76,7 +76,7 @@ def _refusal(
             key = ("models", entry.name, *(("variants", entry.variant) if entry.variant else ()))
             hints[
                 f"read its terms, and state them under [{dotted(key)}]: "
-                'license = "LicenseRef-NAME" if you accept them, or the id of one that is allowed'
+                'license = "LicenseRef-NAME" if you accept them, or the id of one on the list (`add` takes --license)'
             ] = None
             if locked and part.role is not None and part.license is None:
                 hints[

@@ -116,3 +116,18 @@ def test_an_old_reader_keeps_the_license_of_a_row(licensed: Cli, old_version: Ol
         done = old_version(*words, cwd=licensed.folder)
         assert done.returncode == 0, done
     assert licensed.lock.read_bytes() == written
+
+
+def test_add_states_a_license(empty: Cli) -> None:
+    """What is refused without one is added with it, and the manifest says so; what cannot be one changes nothing."""
+    empty.repo.license = None
+    empty.write('[modelsync]\nallowed-licenses = ["mit"]\n')
+    words = ("add", "tiny", f"hf:{REPO}:Q4_K_M", "--no-sync")
+    refused = " ".join(empty(*words, status=1).err.split())
+    assert "its license is not known" in refused
+    assert "`add` takes --license" in refused
+    assert "`other` is no license" in empty(*words, "--license", "other", status=2).err
+    assert (empty.folder / "models.toml").read_text() == '[modelsync]\nallowed-licenses = ["mit"]\n'
+    empty(*words, "--license", "LicenseRef-ours")
+    assert 'license = "LicenseRef-ours"' in (empty.folder / "models.toml").read_text()
+    assert empty.lock.exists()

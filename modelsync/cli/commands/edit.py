@@ -92,6 +92,11 @@ def _new_model(
     ),
     click.option("--sha256", metavar="HEX", help="What the model's file must be."),
     click.option(
+        "--license",
+        metavar="ID",
+        help="State its license, where its source names none: apache-2.0, LicenseRef-NAME.",
+    ),
+    click.option(
         "--variant",
         metavar="V",
         shell_complete=completion.variants,

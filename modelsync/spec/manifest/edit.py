@@ -16,6 +16,7 @@ _TEMPLATE = """\
 [modelsync]
 # dir = "models"                  # also link the files here, as <dir>/<name>/<file>
 # default-groups = ["chat"]       # what a bare `sync` takes besides the ungrouped; without this, all
+# allowed-licenses = ["apache-2.0", "mit"]  # models under others, and under none that is known, are refused
 # required-version = ">=VERSION"  # who has an older modelsync is told to upgrade it
 
 [models]
@@ -56,6 +57,7 @@ class NewModel(NamedTuple):
         endpoint: The hub of this model.
         sha256: What its file must be.
         variant: The variant to add; None: the model itself.
+        license: What a person states, where its source publishes none.
     """
 
     name: str
@@ -71,6 +73,7 @@ class NewModel(NamedTuple):
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     allow_code: Sequence[str] = ()
+    license: str | None = None
 
 
 def template() -> str:
@@ -108,6 +111,7 @@ def add(text: str, model: NewModel, *, where: str = "models.toml") -> str:
         **{each.key: _written(getattr(model, each.key)) for each in COMPANIONS},
         "sha256": model.sha256,
         "endpoint": model.endpoint,
+        "license": model.license,
         "groups": list(model.groups),
     }
     values = {key: value for key, value in values.items() if value}
