@@ -51,7 +51,7 @@ def pull_scripts(text: str) -> tuple[PullScript, ...]:
         UsageError: it is no such file.
     """
     try:
-        scripts = json.loads(text).get("scripts", {})
+        scripts = json.loads(text.removeprefix("\ufeff")).get("scripts", {})  # npm takes a BOM too
         lines = [(str(name), line) for name, line in scripts.items() if isinstance(line, str)]
     except (ValueError, AttributeError, RecursionError) as error:
         raise UsageError("it is no package.json", hint="--from takes one of a project of Node.js") from error
