@@ -117,6 +117,9 @@ def pull(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     allow_code: Sequence[str] = (),
+    revision: str | None = None,
+    mmproj: "str | bool | None" = None,
+    dry_run: bool = False,
     token: str | None = None,
     endpoint: str | None = None,
     offline: bool | None = None,
@@ -141,6 +144,9 @@ def pull(
         include: Globs of the files of each repo that are wanted, of any type: then each is a folder model.
         exclude: Globs of files that are left out.
         allow_code: Globs of files that may be there although they can run code when they are loaded.
+        revision: The branch, tag or commit of each `hf:` URI that names none itself.
+        mmproj: True: the projector beside each model too; or the URI of another.
+        dry_run: Fetch nothing; the paths are those where the files would be.
         token: See `path`.
         endpoint: See `path`.
         offline: See `path`.
@@ -158,7 +164,7 @@ def pull(
         The files of each URI, in order.
     """
     from modelsync.ops import pull as ops_pull
-    from modelsync.ops.options import FolderOptions
+    from modelsync.ops.options import FolderOptions, PullOptions
 
     call = CallOptions(
         endpoint=endpoint,
@@ -178,7 +184,12 @@ def pull(
             uris,
             directory=Path(dir) if dir is not None else None,
             filename=filename,
-            globs=FolderOptions(tuple(include), tuple(exclude), tuple(allow_code)),
+            asked=PullOptions(
+                FolderOptions(tuple(include), tuple(exclude), tuple(allow_code)),
+                context.reference(mmproj) if isinstance(mmproj, str) else mmproj or None,
+                revision,
+                dry_run,
+            ),
         )
         for note in report.left_out:
             context.warn(note)

@@ -1,5 +1,7 @@
 """The program: its commands, and where each of them is."""
 
+import os
+
 import click
 
 from modelsync.cli.command import Group
@@ -13,10 +15,23 @@ HERE = "modelsync.cli.commands"
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        from modelsync.version import __version__
-
-        click.echo(f"{NAME} {__version__}")
+        click.echo(_version())
         context.exit()
+
+
+def _version() -> str:
+    """`modelsync 0.3.0 (Linux x86_64, Python 3.12.3, llama-cpp-python 0.3.36)`: what a report of a bug begins with."""
+    import platform
+    from importlib import metadata
+
+    from modelsync.version import __version__
+
+    try:
+        llama = f"llama-cpp-python {metadata.version('llama-cpp-python')}"
+    except metadata.PackageNotFoundError:
+        llama = "no llama-cpp-python"
+    machine = f"{platform.system()} {platform.machine()}"
+    return f"{NAME} {__version__} ({machine}, Python {platform.python_version()}, {llama})"
 
 
 class Program(Group):
@@ -85,4 +100,7 @@ program = Program(
 
 def work(invocation: Invocation) -> object:
     """Reads the command line of this process and runs what it says; returns an exit status, or nothing."""
+    if f"_{NAME.upper()}_COMPLETE" in os.environ:
+        from modelsync.cli import shells  # noqa: F401 - click asks for the classes that it registers
+
     return program.main(prog_name=NAME, standalone_mode=False, obj=invocation)

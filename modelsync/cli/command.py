@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from modelsync.cli import usage
 from modelsync.cli.exit import InterruptedRunError
@@ -125,6 +126,15 @@ class Group(Documented, click.Group):
         self.write_examples(formatter)
         self.format_commands(ctx, formatter)
         write_options(self, ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
+        """The commands that begin so, each with its whole line of help; then options."""
+        found = [
+            CompletionItem(name, help=command.short_help)
+            for name in self.places
+            if name.startswith(incomplete) and (command := self.get_command(ctx, name)) is not None
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the commands under their headings, all in the same columns."""

@@ -10,7 +10,7 @@ from modelsync.errors import EXIT_CODES
 
 WIDTH = 100  # columns, at most: longer lines are hard to read
 HELP_NAMES = {"help_option_names": ["-h", "--help"], "max_content_width": WIDTH}
-GLOBAL_LINE = "Global options (-q, -v, --offline, --format json, …): modelsync help options"
+GLOBAL_LINE = "Global options (-q, -v, --offline, --json, …): modelsync help options"
 
 _LITERAL = 42  # columns of what stands on the left, at most, before its meaning goes to the next line
 

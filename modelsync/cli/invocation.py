@@ -74,9 +74,11 @@ class Invocation:
         pairs = [
             (f"--{name}", os.environ.get(f"MODELSYNC_{name.upper()}", "")) for name in ("format", "color")
         ]
-        pairs += pairwise(words)
+        pairs += pairwise([*words, ""])
         pairs += [(name, value) for name, _, value in (word.partition("=") for word in words)]
         for name, value in pairs:
+            if "--json" in (name, value):
+                self.take("format", "json", typed=True)
             if (name, value) in {("--format", "json"), ("--color", "always"), ("--color", "never")}:
                 self.take(name[2:], value, typed=True)
 

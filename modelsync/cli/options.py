@@ -57,6 +57,11 @@ def _take(context: click.Context, parameter: click.Parameter, value: Any) -> Non
         context.ensure_object(Invocation).take(name.removeprefix(PREFIX), value, typed=typed)
 
 
+def _take_json(context: click.Context, _: click.Parameter, given: bool) -> None:
+    if given:
+        context.ensure_object(Invocation).take("format", "json", typed=True)
+
+
 class GlobalOption(click.Option):
     """An option of every command. Its variable is named in errors about it, and not on every help page."""
 
@@ -123,6 +128,14 @@ GLOBAL: tuple[click.Option, ...] = (
         envvar="MODELSYNC_FORMAT",
         help="text, or json: one object on stdout, for errors too.",
     ),
+    GlobalOption(
+        ("--json", f"{PREFIX}json"),
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_take_json,
+        help="Short for --format json.",
+    ),
 )
 
 
@@ -167,10 +180,20 @@ events = click.option(
     type=click.Path(dir_okay=False, allow_dash=True),
     help="Write what happens to FILE, one JSON object a line; - is stderr.",
 )
+_MAX_RATE = click.option(
+    "--max-rate",
+    metavar="RATE",
+    type=Rate(),
+    envvar=variable_of("max_rate"),
+    show_envvar=True,
+    help="The most bytes a second, over all connections: 5MB, 800K, 2.5MiB/s.",
+)
+max_rate = value("call", CallOptions, _MAX_RATE)
 transfer = value(
     "call",
     CallOptions,
     click.option(
+        "-j",
         "--jobs",
         metavar="N",
         type=click.IntRange(1, 64),
@@ -178,14 +201,7 @@ transfer = value(
         show_envvar=True,
         help="The most connections that files come over at once.",
     ),
-    click.option(
-        "--max-rate",
-        metavar="RATE",
-        type=Rate(),
-        envvar=variable_of("max_rate"),
-        show_envvar=True,
-        help="The most bytes a second, over all connections: 5MB, 800K, 2.5MiB/s.",
-    ),
+    _MAX_RATE,
 )
 require_fit = value(
     "call",

@@ -57,10 +57,21 @@ class _Folder(NamedTuple):
     owner: str
 
 
-def rows(context: Context, project: Project) -> tuple[ModelStatus, ...]:
-    """A row for each entry of the manifest, in its order, variants behind what they vary."""
+def rows(context: Context, project: Project, names: Collection[str] = ()) -> tuple[ModelStatus, ...]:
+    """A row for each entry of the manifest, in its order, variants behind what they vary.
+
+    Args:
+        context: What to work with.
+        project: The manifest and its lock.
+        names: The models; none: all.
+
+    Raises:
+        NotFoundError: the manifest has no such name.
+    """
     project = project.loaded()
     manifest, lock = project.manifest, project.lock
+    for name in names:
+        manifest.entry(name)
     place = project.folder(manifest)
     folder = _Folder(place, link_record.owned(place), project.called_in(place)) if place is not None else None
     locked = lock.by_key if lock else {}
@@ -69,6 +80,8 @@ def rows(context: Context, project: Project) -> tuple[ModelStatus, ...]:
         wanted.setdefault(model.name, set()).update(file.sha256 for file in model.files)
     found = []
     for entry in manifest.entries:
+        if names and entry.name not in names:
+            continue
         row = ModelStatus(
             entry.name, entry.variant, str(entry.request.uri), None, None, None, entry.groups, "unlocked"
         )

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from modelsync.errors import UsageError
 from modelsync.project.selection import Selection, VariantChoice
 
 if TYPE_CHECKING:
     from modelsync.registry.forms import Form
+    from modelsync.spec.uri import Reference
     from modelsync.store.links import LinkMode
 
 
@@ -27,6 +28,25 @@ class FolderOptions(NamedTuple):
 
 
 NO_FOLDER = FolderOptions()
+
+
+class PullOptions(NamedTuple):
+    """What a pull was asked beside its URIs.
+
+    Attributes:
+        globs: Which files of each repo are a folder model.
+        mmproj: True for the projector beside each model, or where another is.
+        revision: The branch, tag or commit of each URI that names none.
+        dry_run: Fetch nothing; say what would be.
+    """
+
+    globs: FolderOptions = NO_FOLDER
+    mmproj: "Reference | Literal[True] | None" = None
+    revision: str | None = None
+    dry_run: bool = False
+
+
+PLAIN_PULL = PullOptions()
 
 
 class Upgrade(NamedTuple):

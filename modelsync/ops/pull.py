@@ -13,7 +13,7 @@ from modelsync.install import link, plan, present, snapshot
 from modelsync.install.target import Standing, Target
 from modelsync.ops import ensure, pull_places
 from modelsync.ops.failures import Failures
-from modelsync.ops.options import NO_FOLDER, FolderOptions
+from modelsync.ops.options import PLAIN_PULL, FolderOptions, PullOptions
 from modelsync.project.model_files import ModelFiles, of_model
 from modelsync.spec.globs import check_glob
 from modelsync.spec.lock.model import LockedFile, LockedModel
@@ -68,7 +68,7 @@ def pull(
     directory: Path | None = None,
     filename: str | None = None,
     link_mode: LinkMode = "auto",
-    globs: FolderOptions = NO_FOLDER,
+    asked: PullOptions = PLAIN_PULL,
     offered: bool = True,
 ) -> PullReport:
     """Makes what the URIs mean now be here, all of them side by side.
@@ -83,7 +83,7 @@ def pull(
             `<user>/<repo>@<revision>/<path>`; None: the store alone.
         filename: The one file's name in that folder.
         link_mode: How files come into that folder.
-        globs: Which files of each repo are wanted: then each is a folder model.
+        asked: Which files of each repo are wanted, at which revision, and whether anything is fetched at all.
         offered: Whether what is pulled is put into the Hugging Face cache too, if that is wanted.
 
     Raises:
@@ -95,19 +95,19 @@ def pull(
     """
     if filename is not None and directory is None:
         raise UsageError("--filename names a file in a folder", hint="give --dir too")
-    if filename is not None and globs.include:
+    if filename is not None and asked.globs.include:
         raise UsageError(
             "--filename names one file, and --include makes a folder", hint="leave one of them out"
         )
-    asked = [_request(context, text, globs) for text in texts]
-    requests = list(dict.fromkeys(asked))
+    each = [_request(context, text, asked) for text in texts]
+    requests = list(dict.fromkeys(each))
     if filename is not None and len(requests) != 1:
         raise UsageError("--filename names one file", hint="pull one URI at a time with it")
     failures = Failures(named=len(requests) > 1)
     if not context.asks_origin:
         meant = _remembered(context, requests, failures)
     else:
-        meant = _resolve(context, requests, failures, globs.allow_code)
+        meant = _resolve(context, requests, failures, asked)
     requests, models = meant.requests, meant.models
     target = Target(directory.absolute(), link_mode, None) if directory is not None else None
     places = pull_places.places(models, filename) if target is not None else ()
@@ -127,7 +127,7 @@ def pull(
         lost.add(id(model))
         failures.add(titles[id(model)], error)
 
-    if steps.steps:
+    if steps.steps and not asked.dry_run:
         from modelsync.install.execute import carry_out
 
         described = [(_title(each), model, _NO_LOAD) for each, model in zip(requests, models, strict=True)]
@@ -151,7 +151,7 @@ def pull(
         _remember(context, requests, models, unless_here=True)
         done = carry_out(
             context,
-            steps._replace(allowed={model.key: globs.allow_code for model in models}),
+            steps._replace(allowed={model.key: asked.globs.allow_code for model in models}),
             Path.cwd(),
             None,
             copies=_copies(context, models, places, target, lost),
@@ -160,13 +160,14 @@ def pull(
         )
         brought = done.brought
         fetched, reused, notes = fetched + done.fetched, done.reused, notes + done.notes
-    if target is not None:
+    if target is not None and not asked.dry_run:
         link_folder.sweep(target.folder)  # also where nothing is to be linked
     pulled = {}
     for index, (request, model) in enumerate(zip(requests, models, strict=True)):
         if id(model) in lost:
             continue
-        _remember(context, (request,), (model,))
+        if not asked.dry_run:
+            _remember(context, (request,), (model,))
         mine = [step for step in steps.steps if step.model is model]
         if target is None:
             where, placed = of_model(model.files, views.view_paths(context.store, model.files)), False
@@ -175,7 +176,7 @@ def pull(
             linked = list(zip(model.files, places[index], strict=True))
             placed = not link.is_linked(context, target, linked)
             try:
-                if placed:
+                if placed and not asked.dry_run:
                     link.link(context, target, linked)
             except ModelsyncError as error:
                 on_error(model, error)
@@ -184,9 +185,9 @@ def pull(
         pulled[request] = Pulled(_title(request), model, where, wire, bool(mine) or placed)
     changed = (one.model for one in pulled.values() if one.changed)
     reused += max(0, plan.bytes_here(changed, here) - meant.fetched)
-    there = tuple(pulled[request] for request in asked if request in pulled)
+    there = tuple(pulled[request] for request in each if request in pulled)
     report = PullReport(there, fetched, reused, notes, warnings, brought)
-    if offered and context.hf_cache:
+    if offered and not asked.dry_run and context.hf_cache:
         from modelsync.ops import hf_cache
 
         gave = hf_cache.offer(context, [one.model for one in pulled.values()])
@@ -242,7 +243,7 @@ class _Meant(NamedTuple):
 
 
 def _resolve(
-    context: Context, requests: Sequence[Request], failures: Failures, allow_code: tuple[str, ...]
+    context: Context, requests: Sequence[Request], failures: Failures, options: PullOptions
 ) -> _Meant:
     from modelsync.resolve.pin import ResolvedRequest, settle
     from modelsync.resolve.published import learn
@@ -251,19 +252,25 @@ def _resolve(
     queries = [Query(request, _recall(context, request) or ()) for request in requests]
     resolved: list[tuple[Request, ResolvedRequest]] = []
     answers = resolve_each(context, queries, Path.cwd())
-    learn(context, zip((query.request for query in queries), answers, strict=True))
+    if not options.dry_run:
+        learn(context, zip((query.request for query in queries), answers, strict=True))
     for query, answer in zip(queries, answers, strict=True):
         if isinstance(answer, ModelsyncError):
             failures.add(_title(query.request), answer)
         else:
             asked = ResolvedRequest(
-                _name(query.request), query.request.to_dict(), answer, query.previous, allow_code
+                _name(query.request),
+                query.request.to_dict(),
+                answer,
+                query.previous,
+                options.globs.allow_code,
             )
             resolved.append((query.request, asked))
     reading = settle(
         context,
         [asked for _, asked in resolved],
         Path.cwd(),
+        read=not options.dry_run,
         on_error=lambda index, error: failures.add(_title(resolved[index][0]), error),
     )
     notes = tuple(f"{asked.name}: {note}" for _, asked in resolved for note in asked.answer.notes)
@@ -308,20 +315,24 @@ def _recall(context: Context, request: Request) -> tuple[LockedFile, ...] | None
     return store_pulled.recall(context.store, _title(request))
 
 
-def _request(context: Context, text: str, globs: FolderOptions = NO_FOLDER) -> Request:
+def _request(context: Context, text: str, options: PullOptions = PLAIN_PULL) -> Request:
     """What a URI asks for, as it is remembered: a relative path means something else in another folder.
 
     Raises:
-        UsageError: globs cannot be of that URI, or one cannot be a glob.
+        UsageError: globs cannot be of that URI, or one cannot be a glob; or a projector goes with globs.
     """
-    reference = context.reference(text)
+    reference, globs = context.reference(text), options.globs
+    if options.revision is not None and isinstance(reference.uri, HfUri):
+        reference = reference._replace(revision=reference.revision or options.revision)
+    if options.mmproj is not None and globs.include:
+        raise UsageError("--mmproj goes with a GGUF model, and --include makes a folder of files")
     if globs.exclude and not globs.include:
         raise UsageError("--exclude takes files away from those of --include", hint="add --include '*'")
     if globs.include:
         return _folder_request(reference, globs)
     if isinstance(reference.uri, FileUri):
         reference = reference._replace(uri=FileUri(Path(reference.uri.path).absolute().as_posix()))
-    return Request(reference.uri, reference.revision)
+    return Request(reference.uri, reference.revision, mmproj=options.mmproj)
 
 
 def _folder_request(reference: Reference, globs: FolderOptions) -> Request:
@@ -338,7 +349,9 @@ def _title(request: Request) -> str:
     globs = [("--include", glob) for glob in request.include] + [
         ("--exclude", glob) for glob in request.exclude
     ]
-    return " ".join((str(request.reference), *(f"{option} {quote(glob)}" for option, glob in globs)))
+    beside = [] if request.mmproj is None else ["--mmproj"]
+    beside += [str(request.mmproj)] if isinstance(request.mmproj, Reference) else []
+    return " ".join((str(request.reference), *beside, *(f"{option} {quote(glob)}" for option, glob in globs)))
 
 
 def _model(request: Request, files: Sequence[LockedFile]) -> LockedModel:

@@ -215,6 +215,10 @@ class LoadedProject(Project):
         self.stamps[str(self.manifest_path)] = replace_text(
             self.manifest_path, text, inside=self.root, expected=self.manifest_text
         )
+        self.suppose_manifest(text)
+
+    def suppose_manifest(self, text: str) -> None:
+        """Takes this text for the manifest's, without writing it."""
         self.manifest_text = text
         self.__dict__.pop("manifest", None)
 

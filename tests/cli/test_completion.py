@@ -1,5 +1,6 @@
 """Completion: the scripts, in a real shell where there is one, and what is offered."""
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -38,13 +39,25 @@ class Offered:
         self.cli = cli
 
     def __call__(self, line: str) -> list[str]:
+        return [word for word, _ in self.entries(line)]
+
+    def entries(self, line: str) -> list[tuple[str, str]]:
+        """Each word with its description."""
+        parts = [entry.split(",", 1)[1].partition("\t") for entry in self._lines(line)]
+        return [(word, words) for word, _, words in parts]
+
+    def kinds(self, line: str) -> set[str]:
+        """What the shell is told to complete with."""
+        return {entry.split(",", 1)[0] for entry in self._lines(line)}
+
+    def _lines(self, line: str) -> list[str]:
         words = shlex.split(line) + ([""] if line.endswith(" ") else [])
         done = self.cli(
             _MODELSYNC_COMPLETE="fish_complete",
             COMP_WORDS=line,
             COMP_CWORD=words[-1],
         )
-        return [entry.split(",", 1)[1].partition("\t")[0] for entry in done.out.splitlines() if entry]
+        return [entry for entry in done.out.splitlines() if entry]
 
 
 def test_names_groups_variants_and_commands_are_offered(offered: Offered) -> None:
@@ -96,14 +109,39 @@ def test_completion_imports_nothing_heavy(offered: Offered) -> None:
     assert done.stdout.splitlines()[-1] == "set()"
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_paths_are_offered_where_one_is_typed(offered: Offered) -> None:
+    """For `inspect`, `estimate`, `pull` and what `run` runs; names come first, and nothing is said of URIs."""
+    assert offered("modelsync inspect ll") == ["llama3", "llava"]
+    for line in ("inspect ./x", "estimate a/b", "pull ./", "run -- ./se", "run -- python ap", "inspect zz"):
+        assert offered.kinds(f"modelsync {line}") == {"file"}, line
+    assert offered("modelsync pull hf:user/") == []
+
+
+def test_descriptions_are_whole(offered: Offered) -> None:
+    """Of commands, in the words of the help page, commas and all."""
+    shown = dict(offered.entries("modelsync "))
+    assert shown["list"] == "Show what is wanted, locked and here."
+    assert shown["estimate"] == "Say what memory a model will need, and whether it fits here."
+
+
+def test_powershell_gets_kind_word_and_description(offered: Offered) -> None:
+    """Between tabs, for the line as it is typed so far."""
+    done = offered.cli(
+        _MODELSYNC_COMPLETE="powershell_complete", COMP_WORDS="modelsync path ll", COMP_CWORD="ll"
+    )
+    assert done.out.splitlines() == ["plain\tllama3\tllama3", "plain\tllava\tllava"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
 def test_each_shell_has_its_script(empty: Cli, shell: str) -> None:
     """It names the program and asks it back; it is data, so it goes to stdout, or into an object."""
     script = empty("completion", shell)
-    assert f"_MODELSYNC_COMPLETE={shell}_complete" in script.out
+    assert re.search(rf"_MODELSYNC_COMPLETE ?= ?'?{shell}_complete", script.out)
     assert script.err == ""
     assert empty("completion", shell, "--format", "json").json["script"] == script.out
-    assert empty("completion", "tcsh", status=2).err.startswith("error: SHELL takes bash, zsh or fish, ")
+    assert empty("completion", "tcsh", status=2).err.startswith(
+        "error: SHELL takes bash, zsh, fish or powershell, "
+    )
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
@@ -117,10 +155,16 @@ def test_bash_completes_model_names(offered: Offered) -> None:
         COMP_WORDS=(modelsync path ll) COMP_CWORD=2
         _modelsync_completion modelsync
         printf '%s\\n' "${{COMPREPLY[@]}}"
+        COMPREPLY=() COMP_WORDS=(modelsync sync --variant llama3 = s) COMP_CWORD=5
+        _modelsync_completion modelsync
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+        COMPREPLY=() COMP_WORDS=(modelsync sync --variant llama3 =) COMP_CWORD=4
+        _modelsync_completion modelsync
+        printf '%s\\n' "${{COMPREPLY[@]}}"
     """
     done = subprocess.run(
         ["bash", "--norc", "-c", lines], cwd=offered.cli.folder, capture_output=True, text=True, check=True
     )
     first, *names = done.stdout.splitlines()
     assert first.endswith("-F _modelsync_completion modelsync")
-    assert names == ["llama3", "llava"]
+    assert names == ["llama3", "llava", "server", "auto", "server"]  # bash divides words at `=`

@@ -138,7 +138,16 @@ def test_the_page_of_the_environment_leaves_no_variable_out(typed: Typed) -> Non
 
 
 # What is looked at to know the system, and no setting of this program or its like.
-NOT_TOLD = {"TERM", "PATH", "ANDROID_DATA", "LOCALAPPDATA", "GGML_NO_BACKTRACE", "VERSION"}
+NOT_TOLD = {
+    "COMP_WORDS",
+    "COMP_CWORD",
+    "TERM",
+    "PATH",
+    "ANDROID_DATA",
+    "LOCALAPPDATA",
+    "GGML_NO_BACKTRACE",
+    "VERSION",
+}
 
 
 def _names_read(path: Path) -> set[str]:
@@ -189,7 +198,7 @@ def _names_read(path: Path) -> set[str]:
         ("sync --events /", "--events: / is not a file", ""),
         ("list --format jsn", "--format takes text or json, not `jsn`; did you mean `json`?", ""),
         ("list --format it's\\n", "--format takes text or json, not `it's\\n`", ""),
-        ("list a b", "`modelsync list` takes no `a`, `b`", ""),
+        ("doctor a b", "`modelsync doctor` takes no `a`, `b`", ""),
         ("cache size x", "`modelsync cache size` takes no `x`", ""),
     ],
 )

@@ -146,7 +146,7 @@ def test_dir_and_link_mode(cli: Cli) -> None:
         ),
         (["sync", "--jobs", "many"], "--jobs takes a number from 1 to 64, not `many`", None),
         (["list", "--color", "blue"], "--color takes auto, always or never, not `blue`", None),
-        (["list", "extra\x1b[31m"], r"`modelsync list` takes no `extra\x1b[31m`", None),
+        (["doctor", "extra\x1b[31m"], r"`modelsync doctor` takes no `extra\x1b[31m`", None),
         (["--directory", "nowhere", "list"], "cannot enter nowhere: No such file or directory", None),
     ],
 )

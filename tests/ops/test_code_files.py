@@ -9,7 +9,7 @@ import pytest
 from modelsync.context import Context
 from modelsync.errors import CodeRefusedError, ModelsyncError, NotAModelError
 from modelsync.ops import lock, pull, sync
-from modelsync.ops.options import FolderOptions
+from modelsync.ops.options import FolderOptions, PullOptions
 from tests.support import any_files
 from tests.support.content import gguf
 from tests.support.project import Opened, Place
@@ -132,6 +132,8 @@ def test_a_pull_permits_by_its_flag(folder: Place, context: Context, opened: Ope
     """`--allow-code` of a pull is what `allow-code` of an entry is."""
     everything = FolderOptions(("*",), (), ("*.py", "*.bin", "*.ckpt"))
     with pytest.raises(CodeRefusedError, match=r"x\.ckpt"):
-        pull.pull(context, ["hf:user/any"], globs=everything._replace(allow_code=("*.py", "*.bin")))
-    pull.pull(opened(), ["hf:user/any"], directory=tmp_path, globs=everything)
+        pull.pull(
+            context, ["hf:user/any"], asked=PullOptions(everything._replace(allow_code=("*.py", "*.bin")))
+        )
+    pull.pull(opened(), ["hf:user/any"], directory=tmp_path, asked=PullOptions(everything))
     assert len([path for path in tmp_path.rglob("*") if path.name in ("x.ckpt", "modeling.py")]) == 2

@@ -65,12 +65,12 @@ def test_an_edit_is_done_anew_where_locks_exclude_nobody(
     project = place.write(MANIFEST)
     add, calls = manifest_edit.add, 0
 
-    def meanwhile(text: str, model: NewModel) -> str:
+    def meanwhile(text: str, model: NewModel, *, force: bool) -> str:
         nonlocal calls
         calls += 1
         if calls == 1:
             place.write(add(text, new("theirs")))
-        return add(text, model)
+        return add(text, model, force=force)
 
     def unable(*_: object, **__: object) -> None:
         raise StoreError("no locks here")

@@ -22,7 +22,7 @@ from modelsync.errors import (
 from modelsync.install import plan
 from modelsync.ops import listing, outdated, path, pull, repair, run, sync, verify
 from modelsync.ops.export import FORMATS, models
-from modelsync.ops.options import FolderOptions
+from modelsync.ops.options import FolderOptions, PullOptions
 from modelsync.project.selection import Selection
 from tests.hub import Repo
 from tests.support.content import damage
@@ -299,16 +299,16 @@ def test_a_folder_is_pulled_by_globs(
 ) -> None:
     """Into the store and under a folder; offline, the same globs mean the same files, and others were never pulled."""
     uri = f"hf:{FOLDER_REPO}"
-    (one,) = pull.pull(context, [uri], globs=GLOBS).pulled
+    (one,) = pull.pull(context, [uri], asked=PullOptions(GLOBS)).pulled
     assert tree(one.files.model) == taken(minilm())
-    (again,) = pull.pull(context, [uri], directory=tmp_path / "out", globs=GLOBS).pulled
+    (again,) = pull.pull(context, [uri], directory=tmp_path / "out", asked=PullOptions(GLOBS)).pulled
     assert again.files.folder == tmp_path / "out" / FOLDER_REPO
     assert tree(again.files.folder) == taken(minilm())
     repo.commit({"config.json": b"[]"})
     offline = opened(CallOptions(offline=True))
-    assert pull.pull(offline, [uri], globs=GLOBS).pulled[0].files == one.files
+    assert pull.pull(offline, [uri], asked=PullOptions(GLOBS)).pulled[0].files == one.files
     with pytest.raises(NotSyncedError, match="never pulled"):
-        pull.pull(offline, [uri], globs=FolderOptions(("*.json",)))
+        pull.pull(offline, [uri], asked=PullOptions(FolderOptions(("*.json",))))
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_a_folder_is_pulled_by_globs(
 def test_globs_that_cannot_be_meant_are_refused(context: Context, uri: str, globs: FolderOptions) -> None:
     """Before anything is asked: of one file, of a URL, without `include`, and empty ones."""
     with pytest.raises(UsageError):
-        pull.pull(context, [uri], globs=globs)
+        pull.pull(context, [uri], asked=PullOptions(globs))
 
 
 def test_a_pull_in_code_takes_globs(place: Place, repo: Repo) -> None:

@@ -4,6 +4,7 @@ import click
 
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
+from modelsync.cli.shells import NAMES
 
 
 @command(
@@ -13,9 +14,10 @@ from modelsync.cli.invocation import Invocation
         ('eval "$(modelsync completion bash)"', "in ~/.bashrc"),
         ('eval "$(modelsync completion zsh)"', "in ~/.zshrc"),
         ("modelsync completion fish | source", "in ~/.config/fish/config.fish"),
+        ("modelsync completion powershell | Out-String | Invoke-Expression", "in $PROFILE"),
     ),
 )
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(NAMES))
 def completion(invocation: Invocation, shell: str) -> None:
     """Print the script that makes a shell complete commands, options and the names of models."""
     from click.shell_completion import get_completion_class

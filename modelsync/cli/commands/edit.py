@@ -103,6 +103,10 @@ def _new_model(
         help="Add this as a variant of the model that is there.",
     ),
 )
+@click.option(
+    "--force", is_flag=True, help="Replace the entry of that name, or that variant of it, with all its keys."
+)
+@click.option("--dry-run", is_flag=True, help="Write nothing; say what would be added.")
 @click.option("--fit", is_flag=True, help="Choose the best quant of the repo that fits this machine.")
 @options.value(
     "asked",
@@ -119,11 +123,14 @@ def _new_model(
 @options.require_fit
 @options.adopt
 @options.mirrors
+@options.transfer
 @no_sync
 @frozen
 def add(
     invocation: Invocation,
     model: "NewModel",
+    force: bool,
+    dry_run: bool,
     fit: bool,
     asked: "EstimateOptions",
     call: CallOptions,
@@ -140,6 +147,8 @@ def add(
       ./x.gguf                     a file of this project
       docker:ai/smollm2, ollama:llama3.2:3b, oci://registry/repo:tag
                                    a model of a registry
+
+    Of a repo with several quants, the one that is taken is written into the manifest.
 
     With --include, URI is `hf:user/model`, and the files that match are one folder, of any type.
 
@@ -177,9 +186,18 @@ def add(
     project = invocation.project().loaded()
     with invocation.context(call) as context:
         locked = edit.add(
-            context, project, model, frozen=frozen, choose=partial(choose, context) if fit else None
+            context,
+            project,
+            model,
+            frozen=frozen,
+            force=force,
+            dry_run=dry_run,
+            choose=partial(choose, context) if fit else None,
         )
         more: dict[str, Any] = {"fit": chosen[0].to_dict()} if chosen else {}
+        if dry_run:
+            _tell_supposed(invocation, locked, f"{model.name} would be in {project.manifest_path.name}", more)
+            return
         tell: Callable[..., None] = partial(
             _tell,
             invocation,
@@ -196,14 +214,23 @@ def add(
     short_help="Remove models from the project.",
     examples=(
         ("modelsync remove llama3", "and its links in the project's folder"),
+        ("modelsync remove llama3 --variant server", "one of its variants"),
         ("modelsync remove llama3 --no-sync", "from manifest and lock alone"),
     ),
 )
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=completion.names)
+@click.option(
+    "--variant",
+    metavar="V",
+    shell_complete=completion.variants,
+    help="Remove this variant of each alone; the model stays.",
+)
 @no_sync
 @frozen
-def remove(invocation: Invocation, names: tuple[str, ...], no_sync: bool, frozen: bool) -> None:
-    """Remove models from the manifest and the lock; then the links of the project's folder go too.
+def remove(
+    invocation: Invocation, names: tuple[str, ...], variant: str | None, no_sync: bool, frozen: bool
+) -> None:
+    """Remove models from the manifest and the lock, with their variants; then the links of the project's folder go too.
 
     The store keeps the files until `modelsync cache prune`.
     """
@@ -211,8 +238,9 @@ def remove(invocation: Invocation, names: tuple[str, ...], no_sync: bool, frozen
 
     project = invocation.project().loaded()
     with invocation.context() as context:
-        locked = edit.remove(context, project, names, frozen=frozen)
-        gone = ", ".join(sorted(set(names)))
+        locked = edit.remove(context, project, names, variant=variant, frozen=frozen)
+        of = f" ({variant})" if variant else ""
+        gone = ", ".join(f"{name}{of}" for name in sorted(set(names)))
         tell = partial(
             _tell,
             invocation,
@@ -245,6 +273,29 @@ def _sync(
         raise
     except KeyboardInterrupt:
         raise CancelledError("interrupted; what has arrived is kept", hint=hint) from None
+
+
+def _tell_supposed(
+    invocation: Invocation, locked: "LockReport | None", edited: str, more: dict[str, Any]
+) -> None:
+    """Says what would be done; nothing was."""
+    changes = report.changed(locked.changes if locked is not None else ())
+    notes = list(locked.notes) if locked is not None else []
+    output = invocation.output
+    output.words(edited)
+    output.notes(notes)
+    output.words(*report.change_lines(changes), "nothing was written")
+    output.result(
+        changes=report.change_values(changes),
+        bytes_fetched=0,
+        bytes_reused=0,
+        lock_written=False,
+        notes=notes,
+        warnings=[],
+        brought=[],
+        sources=[],
+        **more,
+    )
 
 
 def _tell(

@@ -1,7 +1,7 @@
 """`modelsync estimate`."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import titled
@@ -53,7 +53,9 @@ def _layers(_: click.Context, __: click.Parameter, text: str | None) -> "GpuLaye
         ("modelsync estimate llama3 --ctx 32768 --gpu 24GB", "on another machine"),
     ),
 )
-@click.argument("model", metavar="NAME|URI|PATH", shell_complete=completion.names)
+@click.argument(
+    "models", metavar="NAME|URI|PATH...", nargs=-1, required=True, shell_complete=completion.names_or_paths
+)
 @options.value(
     "asked",
     sizes.asked_of,
@@ -91,12 +93,12 @@ def _layers(_: click.Context, __: click.Parameter, text: str | None) -> "GpuLaye
 @options.mirrors
 def estimate(
     invocation: Invocation,
-    model: str,
+    models: tuple[str, ...],
     asked: "EstimateOptions",
     variant: "Variant",
     call: "CallOptions",
 ) -> None:
-    """Say what memory a model will need, and whether it fits this machine, or one that is described.
+    """Say what memory each model will need, and whether it fits this machine, or one that is described.
 
     Of a model that is not here only the header is fetched. It is shown as it would be loaded (by the manifest's load
     settings, or a program's defaults) and at its best: as many layers on GPUs as fit beside 8192 tokens of context,
@@ -109,7 +111,7 @@ def estimate(
     A repo without a quant gives a table of all its quants, with 4096 tokens and as many layers on GPUs as fit, as
     `add --fit` chooses.
     """
-    show(invocation, model, asked, variant=variant, call=call)
+    show(invocation, models, asked, variant=variant, call=call)
 
 
 WIDTH = 40  # cells of a device's bar
@@ -125,29 +127,37 @@ SOURCES = {"llama.cpp": "llama.cpp's own numbers", "formula": "computed by formu
 
 def show(
     invocation: Invocation,
-    model: str,
+    models: "Sequence[str]",
     asked: "EstimateOptions",
     *,
     variant: "Variant",
     call: "CallOptions",
 ) -> None:
-    """Prints what a model needs; of a repo without a quant, what each of its quants does."""
+    """Prints what each model needs; of a repo without a quant, what each of its quants does."""
     from modelsync.fit import quants
     from modelsync.ops import estimate as ops_estimate
 
     output = invocation.output
-    with invocation.context(call) as context:
-        whole = _repo(context, model)
-        if whole is not None:
-            table = quants.estimate_quants(context, whole, asked)
-            output.notes(table.notes)
-            output.lines(_table(table))
-            output.result(**table.to_dict())
-            return
-        found = ops_estimate.estimate(context, model, invocation.project, variant=variant, asked=asked)
-    output.notes(found.notes)
-    output.lines(_report(found))
-    output.result(**found.to_dict())
+    values: list[dict[str, Any]] = []
+    for model in models:
+        found: Estimation | Quants
+        with invocation.context(call) as context:
+            whole = _repo(context, model)
+            if whole is not None:
+                found = quants.estimate_quants(context, whole, asked)
+                lines = _table(found)
+            else:
+                found = ops_estimate.estimate(
+                    context, model, invocation.project, variant=variant, asked=asked
+                )
+                lines = _report(found)
+        output.notes(found.notes)
+        output.lines(["", *lines] if values else lines)
+        values.append(found.to_dict())
+    if len(values) == 1:
+        output.result(**values[0])
+    else:
+        output.result(models=values)
 
 
 def _repo(context: "Context", model: str) -> "Reference | None":

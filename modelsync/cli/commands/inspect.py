@@ -32,7 +32,7 @@ from modelsync.cli.command import command
         ("modelsync inspect x.gguf --key general.name", "one value"),
     ),
 )
-@click.argument("model", metavar="NAME|URI|PATH", shell_complete=completion.names)
+@click.argument("model", metavar="NAME|URI|PATH", shell_complete=completion.names_or_paths)
 @click.option("--key", metavar="KEY", help="Print the value of this key alone; arrays one item a line.")
 @click.option("--tensors", is_flag=True, help="List each tensor.")
 @click.option("--full", is_flag=True, help="List every key.")

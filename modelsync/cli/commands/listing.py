@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     short_help="Show what is wanted, locked and here.",
     examples=(
         ("modelsync list", "each model, and whether it is here"),
-        ("modelsync list -v", "with URIs and paths"),
-        ("modelsync list --format json", "for programs"),
+        ("modelsync list llama3 -v", "one, with its URI and path"),
+        ("modelsync list --json", "for programs"),
     ),
 )
-def list_(invocation: Invocation) -> None:
-    """Show what the manifest wants, what the lock says of it, and what is on this machine.
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.names)
+def list_(invocation: Invocation, names: tuple[str, ...]) -> None:
+    """Show what the manifest wants, or of the NAMEd models, what the lock says of it, and what is on this machine.
 
     \b
     here         as the lock says; a percentage: how far a sync came
@@ -43,7 +44,7 @@ def list_(invocation: Invocation) -> None:
 
     project = invocation.project()
     with invocation.context(progress=False) as context:
-        rows = listing.rows(context, project)
+        rows = listing.rows(context, project, names)
     output = invocation.output
     if not rows:
         output.words(f"no models in {project.manifest_path.name}; `modelsync add NAME URI` adds one")

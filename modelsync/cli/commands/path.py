@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @options.adopt
 @options.mirrors
 @options.hf_cache
+@options.max_rate
 def path(invocation: Invocation, model: str, variant: "Variant", every: bool, call: CallOptions) -> None:
     """Print the path that llama.cpp loads the model from; fetch what is not here, as the lock says.
 

@@ -1,21 +1,31 @@
 """`modelsync pull`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from modelsync.cli import options, report
+from modelsync.cli import completion, options, report
 from modelsync.cli.command import command
 from modelsync.cli.fast import path as paths
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import safe
 from modelsync.context import CallOptions
 from modelsync.errors import ModelsyncError
-from modelsync.ops.options import FolderOptions
+from modelsync.ops.options import FolderOptions, PullOptions
 
 if TYPE_CHECKING:
     from modelsync.ops.pull import Pulled
+    from modelsync.spec.uri import Reference
+
+
+def _asked(revision: str | None, mmproj: str | None, dry_run: bool, **globs: tuple[str, ...]) -> PullOptions:
+    from modelsync.spec.uri import parse
+
+    hub = click.get_current_context().ensure_object(Invocation).hub
+    beside: Reference | Literal[True] | None = True if mmproj == "" else None
+    beside = parse(mmproj, hub()) if mmproj else beside
+    return PullOptions(FolderOptions(**globs), beside, revision, dry_run)
 
 
 @command(
@@ -27,7 +37,7 @@ if TYPE_CHECKING:
         ("modelsync pull hf:user/model --include '*.json'", "files of any type, as a folder"),
     ),
 )
-@click.argument("uris", metavar="URI...", nargs=-1, required=True)
+@click.argument("uris", metavar="URI...", nargs=-1, required=True, shell_complete=completion.local_paths)
 @click.option(
     "--dir",
     "directory",
@@ -44,20 +54,35 @@ if TYPE_CHECKING:
     multiple=True,
     help="Send this to the servers that the URIs name, and to no other; may be repeated.",
 )
-@options.globs
 @options.require_fit
 @options.adopt
 @options.mirrors
 @options.hf_cache
 @options.transfer
 @options.events
+@options.value(
+    "asked",
+    _asked,
+    click.option(
+        "--revision", metavar="REV", help="The branch, tag or commit of each hf: URI that names none itself."
+    ),
+    click.option(
+        "--mmproj",
+        metavar="[URI]",
+        is_flag=False,
+        flag_value="",
+        help="Also the vision or audio projector: the one beside each model, or this.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Fetch nothing; say what would be."),
+    *options.GLOBS,
+)
 def pull(
     invocation: Invocation,
     uris: tuple[str, ...],
     directory: Path | None,
     filename: str | None,
     headers: tuple[str, ...],
-    globs: FolderOptions,
+    asked: PullOptions,
     call: CallOptions,
     events: str | None,
 ) -> None:
@@ -73,7 +98,7 @@ def pull(
     failed: ModelsyncError | None = None
     with invocation.context(call, events=events) as context:
         try:
-            done = ops_pull.pull(context, uris, directory=directory, filename=filename, globs=globs)
+            done = ops_pull.pull(context, uris, directory=directory, filename=filename, asked=asked)
         except ModelsyncError as error:
             if not isinstance(error.report, ops_pull.PullReport):
                 raise
@@ -82,12 +107,15 @@ def pull(
     output.notes(notes)
     changed = [(safe(one.uri), one.model) for one in done.pulled if one.changed]
     output.words(*report.brought_lines(changed))
-    if changed:
+    if changed and asked.dry_run:
+        output.words("nothing was fetched")
+    elif changed:
         output.words(report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds))
     elif failed is None and not done.given:
         output.words("nothing to do: everything is here")
     output.words(*report.given_lines(done.given))
-    output.paths(one.files.model for one in done.pulled)
+    if not asked.dry_run:
+        output.paths(one.files.model for one in done.pulled)
     fields = {
         "pulled": [_value(one) for one in done.pulled],
         "bytes_fetched": done.bytes_fetched,

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import click
 
-from modelsync.cli import options
+from modelsync.cli import completion, options
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import flush_stdout
@@ -40,7 +40,9 @@ class NotExecutableError(ModelsyncError):
         ("modelsync run --no-sync -- ./serve.sh", "with what is here"),
     ),
 )
-@click.argument("words", metavar="-- CMD [ARG]...", nargs=-1, type=click.UNPROCESSED)
+@click.argument(
+    "words", metavar="-- CMD [ARG]...", nargs=-1, type=click.UNPROCESSED, shell_complete=completion.paths
+)
 @options.freezing
 @click.option("--no-sync", is_flag=True, help="Run with what is here; fail if a model is not.")
 @options.groups

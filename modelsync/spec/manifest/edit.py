@@ -81,16 +81,18 @@ def template() -> str:
     return _TEMPLATE.replace("VERSION", __version__)
 
 
-def add(text: str, model: NewModel, *, where: str = "models.toml") -> str:
+def add(text: str, model: NewModel, *, force: bool = False, where: str = "models.toml") -> str:
     """The manifest with one more model: a line in `[models]` if there is only a URI, else a table.
 
     Args:
         text: The manifest.
         model: The model to add.
+        force: Replace what has its name, or of a variant the variant, with all its keys.
         where: The manifest's name, for messages.
 
     Raises:
-        UsageError: the name cannot be one, or is taken; or two revisions are named.
+        UsageError: the name cannot be one, or is taken; or two revisions are named; or what would be replaced has
+            variants.
         NotFoundError: there is no model to add the variant to.
         ManifestError: the manifest is wrong, or written in a way that this cannot edit.
     """
@@ -119,7 +121,14 @@ def add(text: str, model: NewModel, *, where: str = "models.toml") -> str:
     if variant is not None:
         before.entry(name)
     if any(entry.key == (name, variant) for entry in before.entries):
-        raise _taken(name, variant)
+        if not force:
+            raise _taken(name, variant)
+        if variant is None and any(entry.name == name and entry.variant for entry in before.entries):
+            raise UsageError(
+                f"`{name}` has variants, which --force would remove with it",
+                hint=f"`modelsync remove {name}` first, or replace one variant with --variant",
+            )
+        text = remove(text, [name], variant=variant, where=where)
     draft = Draft(text, path, where)
     draft.put(values)
     new = draft.finished(values)
@@ -127,22 +136,26 @@ def add(text: str, model: NewModel, *, where: str = "models.toml") -> str:
     return new
 
 
-def remove(text: str, names: Sequence[str], *, where: str = "models.toml") -> str:
-    """The manifest without these models and their variants.
+def remove(text: str, names: Sequence[str], *, variant: str | None = None, where: str = "models.toml") -> str:
+    """The manifest without these models and their variants; with `variant`, without that variant of each.
 
     Comments between their lines are removed with them. Those above and below stay: they may be about several models.
 
     Raises:
-        NotFoundError: one of the names is not there.
+        NotFoundError: one of the names, or its variant, is not there.
         ManifestError: the manifest is wrong, or written in a way that this cannot edit.
     """
     from modelsync.spec.manifest.draft import Draft
 
     before = parse(text, where=where)
     for name in names:
-        before.entry(name)
+        before.entry(name, variant)
     for name in dict.fromkeys(names):
-        draft = Draft(text, ("models", name), where)
+        path: tuple[str, ...] = ("models", name)
+        if variant is not None:
+            others = [entry for entry in before.entries if entry.name == name and entry.variant]
+            path = (*path, "variants") if len(others) == 1 else (*path, "variants", variant)
+        draft = Draft(text, path, where)
         draft.cut()
         text = draft.finished()
     return text
@@ -157,6 +170,6 @@ def _written(value: Reference | Sequence[Reference] | bool | None) -> str | list
 
 def _taken(name: str, variant: str | None) -> UsageError:
     if variant is None:
-        hint = f"`modelsync remove {name}` first, or edit the manifest"
+        hint = f"--force replaces it; `modelsync remove {name}` removes it"
         return UsageError(f"`{name}` is there already", hint=hint)
-    return UsageError(f"the variant `{variant}` of `{name}` is there already", hint="edit the manifest")
+    return UsageError(f"the variant `{variant}` of `{name}` is there already", hint="--force replaces it")
