@@ -188,7 +188,7 @@ def _names_read(path: Path) -> set[str]:
             "for example `modelsync add llama3 hf:user/model:Q4_K_M`",
         ),
         ("export", "`modelsync export` needs --to FORMAT", "--to is llama-server, ollama, env, "),
-        ("completion", "`modelsync completion` needs SHELL", "SHELL is bash, zsh or fish"),
+        ("completion", "`modelsync completion` needs SHELL", "SHELL is bash, zsh, fish or powershell"),
         ("sync --jobs 65", "--jobs takes a number from 1 to 64, not `65`", "`modelsync sync --help` lists "),
         ("sync --jobs", "--jobs needs a value", "--jobs N"),
         ("sync --link-mode", "--link-mode needs a value", "--link-mode is auto, reflink, hardlink, "),
