@@ -1,4 +1,7 @@
-"""Every error that modelsync raises: one tree, each with a message, a hint and an exit code."""
+"""Every error that modelsync raises: one tree, each with a message, a hint and an exit code.
+
+This module is public: `modelsync.ModelsyncError` is the base, and `modelsync.errors` has a class for each `code`.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar

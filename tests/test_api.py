@@ -338,3 +338,40 @@ def test_a_model_is_estimated_before_it_is_downloaded(project: Path, hub: Hub) -
         modelsync.estimate("tiny", ram="16")
     with pytest.raises(NotSyncedError):
         modelsync.path("tiny", download=False)
+
+
+def test_a_check_of_the_lock_writes_nothing(project: Path, hub: Hub) -> None:
+    """`lock(check=True)` raises for a stale lock, returns the lock that is up to date, and makes no request."""
+    with pytest.raises(StaleLockError):
+        modelsync.lock(check=True)
+    assert not (project / "models.lock").exists()
+    modelsync.lock()
+    hub.clear()
+    done = modelsync.lock(check=True)
+    assert [model.name for model in done.lock.models] == ["tiny"]
+    assert not done.written
+    assert hub.seen() == []
+    with pytest.raises(UsageError):
+        modelsync.lock(check=True, upgrade=True)
+
+
+def test_progress_is_drawn_where_that_is_asked(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`progress=True` writes lines where there is no terminal, False and None nothing there."""
+    for shown in (None, False, True):
+        shutil.rmtree(os.environ["MODELSYNC_STORE"], ignore_errors=True)
+        modelsync.sync(progress=shown)
+        assert ("tiny" in capsys.readouterr().err) == (shown is True), shown
+
+
+def test_each_code_has_one_class(project: Path) -> None:
+    """What programs match on by class in Python and by `code` in JSON is one to one, in `modelsync.errors`."""
+    from modelsync import errors
+
+    classes = [
+        each
+        for each in vars(errors).values()
+        if isinstance(each, type) and issubclass(each, errors.ModelsyncError) and "code" in vars(each)
+    ]
+    codes = [each.code for each in classes]
+    assert len(codes) == len(set(codes)) > 20
+    assert all(each.__doc__ for each in classes)

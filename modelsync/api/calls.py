@@ -30,10 +30,19 @@ def context(
     options: CallOptions,
     on_progress: "Callable[[Event], None] | None",
     cancel: threading.Event | None,
+    *,
+    progress: bool | None = None,
 ) -> Iterator[Context]:
-    """What one call works with; bars are drawn where stderr is a terminal."""
+    """What one call works with.
+
+    Args:
+        options: What the call was asked.
+        on_progress: Called with each event, in place of bars.
+        cancel: Set by another thread to interrupt the call.
+        progress: Whether bars are drawn; None: where stderr is a terminal, or a notebook shows it.
+    """
     with ExitStack() as stack:
-        bar = None if on_progress else _bar(stack)
+        bar = None if on_progress else _bar(stack, progress)
         made = Context(
             options=options, listener=on_progress or bar, warn=bar.say if bar else None, cancel=cancel
         )
@@ -70,9 +79,17 @@ def byte_count(keyword: str, said: int | str) -> int:
         raise UsageError(f"{keyword}: {error}") from None
 
 
-def _bar(stack: ExitStack) -> "_Bar | None":
-    """A listener that draws bars on a terminal."""
-    return None if sys.stderr is None or not sys.stderr.isatty() else _Bar(stack)
+def _bar(stack: ExitStack, wanted: bool | None) -> "_Bar | None":
+    """A listener that draws bars on a terminal, and writes lines elsewhere."""
+    if sys.stderr is None:
+        return None
+    shown = (sys.stderr.isatty() or _in_notebook()) if wanted is None else wanted
+    return _Bar(stack) if shown else None
+
+
+def _in_notebook() -> bool:
+    """Whether a Jupyter kernel runs this: it shows what is written to stderr."""
+    return "ipykernel" in sys.modules and type(sys.stderr).__module__.startswith("ipykernel")
 
 
 class _Bar:

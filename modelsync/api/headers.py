@@ -27,6 +27,7 @@ def inspect(
     offline: bool | None = None,
     mirrors: Sequence[str] | None = None,
     mirror_only: bool | None = None,
+    progress: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
     transport: "httpx2.BaseTransport | None" = None,
@@ -47,6 +48,7 @@ def inspect(
         offline: See `path`.
         mirrors: See `path`.
         mirror_only: See `path`.
+        progress: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
         transport: See `path`.
@@ -68,7 +70,7 @@ def inspect(
         transport=transport,
         auth=auth,
     )
-    with calls.context(call, on_progress, cancel) as context:
+    with calls.context(call, on_progress, cancel, progress=progress) as context:
         return ops_inspect.inspect(
             context, name_or_uri, lambda: calls.find(context, manifest, package), variant=variant
         )
@@ -95,6 +97,7 @@ def estimate(
     offline: bool | None = None,
     mirrors: Sequence[str] | None = None,
     mirror_only: bool | None = None,
+    progress: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
     transport: "httpx2.BaseTransport | None" = None,
@@ -125,6 +128,7 @@ def estimate(
         offline: See `path`.
         mirrors: See `path`.
         mirror_only: See `path`.
+        progress: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
         transport: See `path`.
@@ -163,7 +167,7 @@ def estimate(
         transport=transport,
         auth=auth,
     )
-    with calls.context(call, on_progress, cancel) as context:
+    with calls.context(call, on_progress, cancel, progress=progress) as context:
         return ops_estimate.estimate(
             context, name_or_uri, lambda: calls.find(context, manifest, package), variant=variant, asked=asked
         )

@@ -33,6 +33,7 @@ def path(
     mirrors: Sequence[str] | None = None,
     mirror_only: bool | None = None,
     max_rate: int | str | None = None,
+    progress: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
     transport: "httpx2.BaseTransport | None" = None,
@@ -64,7 +65,8 @@ def path(
             `https://host/{sha256}` or folders; `()` is none at all; None: `MODELSYNC_MIRRORS`.
         mirror_only: True asks nothing but mirrors; None: `MODELSYNC_MIRROR_ONLY`.
         max_rate: The most bytes a second from the network, a number or as in `5MB`; None: `MODELSYNC_MAX_RATE`.
-        on_progress: Called with each progress event, in one thread at a time; None: a bar, where stderr is a terminal.
+        progress: None: bars where stderr is a terminal, and lines in a notebook; False: nothing is drawn; True: always.
+        on_progress: Called with each progress event, in one thread at a time, in place of what is drawn.
         cancel: Set it in another thread to interrupt the call.
         transport: Sends every request in place of connections of ours: for tests (`httpx2.MockTransport`) and odd
             networks. It is given requests for documents and for bytes, decides itself about names, proxies and
@@ -92,6 +94,7 @@ def path(
         mirrors=mirrors,
         mirror_only=mirror_only,
         max_rate=max_rate,
+        progress=progress,
         on_progress=on_progress,
         cancel=cancel,
         transport=transport,
@@ -115,6 +118,7 @@ def files(
     mirrors: Sequence[str] | None = None,
     mirror_only: bool | None = None,
     max_rate: int | str | None = None,
+    progress: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
     transport: "httpx2.BaseTransport | None" = None,
@@ -133,7 +137,7 @@ def files(
         transport=transport,
         auth=auth,
     )
-    with calls.context(call, on_progress, cancel) as context:
+    with calls.context(call, on_progress, cancel, progress=progress) as context:
         return ops_path.files(
             context,
             name_or_uri,
@@ -160,6 +164,7 @@ def load(
     mirrors: Sequence[str] | None = None,
     mirror_only: bool | None = None,
     max_rate: int | str | None = None,
+    progress: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
     transport: "httpx2.BaseTransport | None" = None,
@@ -190,6 +195,7 @@ def load(
         mirrors: See `path`.
         mirror_only: See `path`.
         max_rate: See `path`.
+        progress: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
         transport: See `path`.
@@ -215,7 +221,7 @@ def load(
         transport=transport,
         auth=auth,
     )
-    with calls.context(call, on_progress, cancel) as context:
+    with calls.context(call, on_progress, cancel, progress=progress) as context:
         return ops_load.load(
             context,
             name_or_uri,

@@ -51,6 +51,7 @@ def sync(
     mirrors: Sequence[str] | None = None,
     mirror_only: bool | None = None,
     max_rate: int | str | None = None,
+    progress: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
     transport: "httpx2.BaseTransport | None" = None,
@@ -106,7 +107,7 @@ def sync(
         transport=transport,
         auth=auth,
     )
-    with calls.context(call, on_progress, cancel) as context:
+    with calls.context(call, on_progress, cancel, progress=progress) as context:
         return ops_sync.sync(context, calls.find(context, manifest, package), options)
 
 
@@ -128,6 +129,7 @@ def pull(
     mirrors: Sequence[str] | None = None,
     mirror_only: bool | None = None,
     max_rate: int | str | None = None,
+    progress: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
     transport: "httpx2.BaseTransport | None" = None,
@@ -155,6 +157,7 @@ def pull(
         mirrors: See `path`.
         mirror_only: See `path`.
         max_rate: See `path`.
+        progress: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
         transport: See `path`.
@@ -178,7 +181,7 @@ def pull(
         transport=transport,
         auth=auth,
     )
-    with calls.context(call, on_progress, cancel) as context:
+    with calls.context(call, on_progress, cancel, progress=progress) as context:
         report = ops_pull.pull(
             context,
             uris,
@@ -205,6 +208,7 @@ def push(
     tag: bool = False,
     dry_run: bool = False,
     max_rate: int | str | None = None,
+    progress: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
     transport: "httpx2.BaseTransport | None" = None,
@@ -223,6 +227,7 @@ def push(
         tag: Also tag each model with its name, or `name.variant`.
         dry_run: Ask what is there, and send nothing.
         max_rate: The most bytes a second that are sent.
+        progress: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
         transport: See `path`.
@@ -240,7 +245,7 @@ def push(
     from modelsync.ops.options import PushOptions
 
     call = CallOptions(max_rate=calls.rate(max_rate), transport=transport, auth=auth)
-    with calls.context(call, on_progress, cancel) as context:
+    with calls.context(call, on_progress, cancel, progress=progress) as context:
         found = calls.find(context, manifest, package)
         return ops_push.push(context, found, target, names, PushOptions(form, tag, dry_run))
 
@@ -252,6 +257,7 @@ def lock(
     upgrade_models: Sequence[str] = (),
     repin: bool = False,
     ours: bool | None = None,
+    check: bool = False,
     dry_run: bool = False,
     token: str | None = None,
     endpoint: str | None = None,
@@ -260,6 +266,7 @@ def lock(
     mirrors: Sequence[str] | None = None,
     mirror_only: bool | None = None,
     max_rate: int | str | None = None,
+    progress: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
     transport: "httpx2.BaseTransport | None" = None,
@@ -274,6 +281,7 @@ def lock(
         repin: Move pins to the newest commit even where it has the same files.
         ours: Where a merge left two answers to one request in the lock: True takes that of the branch that was merged
             into, False the other's; None: that is an error.
+        check: Ask upstream nothing and write nothing; raise if the lock is stale: `modelsync lock --check`.
         dry_run: Write nothing.
         token: See `path`.
         endpoint: See `path`.
@@ -282,13 +290,21 @@ def lock(
         mirrors: See `path`.
         mirror_only: See `path`.
         max_rate: See `path`.
+        progress: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
         transport: See `path`.
         auth: See `path`.
+
+    Raises:
+        StaleLockError: with `check`, the lock is not up to date with the manifest.
+        UsageError: `check` goes with no upgrade, no side and no dry run.
+        ModelsyncError: any other failure.
     """
+    from modelsync.errors import UsageError
     from modelsync.ops import lock as ops_lock
     from modelsync.ops.options import Merging, Upgrade
+    from modelsync.ops.proposal import LockReport
 
     call = CallOptions(
         endpoint=endpoint,
@@ -301,9 +317,13 @@ def lock(
         transport=transport,
         auth=auth,
     )
-    with calls.context(call, on_progress, cancel) as context:
+    with calls.context(call, on_progress, cancel, progress=progress) as context:
         found = calls.find(context, manifest)
         asked = Upgrade(upgrade, upgrade_models, repin)
+        if check:
+            if asked.wanted or ours is not None or dry_run:
+                raise UsageError("check writes nothing, and goes with no upgrade, no side and no dry_run")
+            return LockReport(ops_lock.check(found), (), written=False)
         return ops_lock.lock(context, found, asked, merging=Merging(ours), dry_run=dry_run)
 
 
@@ -320,6 +340,7 @@ def verify(
     adopt: bool | None = None,
     mirrors: Sequence[str] | None = None,
     mirror_only: bool | None = None,
+    progress: bool | None = None,
     on_progress: "Callable[[Event], None] | None" = None,
     cancel: threading.Event | None = None,
     transport: "httpx2.BaseTransport | None" = None,
@@ -340,6 +361,7 @@ def verify(
         adopt: See `path`.
         mirrors: See `path`.
         mirror_only: See `path`.
+        progress: See `path`.
         on_progress: See `path`.
         cancel: See `path`.
         transport: See `path`.
@@ -361,7 +383,7 @@ def verify(
         transport=transport,
         auth=auth,
     )
-    with calls.context(call, on_progress, cancel) as context:
+    with calls.context(call, on_progress, cancel, progress=progress) as context:
         found = calls.find(context, manifest, package)
         if not repair:
             from modelsync.ops import verify as ops_verify
