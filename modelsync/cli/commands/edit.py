@@ -195,9 +195,6 @@ def add(
             choose=partial(choose, context) if fit else None,
         )
         more: dict[str, Any] = {"fit": chosen[0].to_dict()} if chosen else {}
-        if dry_run:
-            _tell_supposed(invocation, locked, f"{model.name} would be in {project.manifest_path.name}", more)
-            return
         tell: Callable[..., None] = partial(
             _tell,
             invocation,
@@ -205,8 +202,13 @@ def add(
             edited=f"{model.name} is in {project.manifest_path.name}",
             **more,
         )
-        synced = None if no_sync or locked is None else _sync(context, project, [model.name], tell)
-    tell(synced)
+        synced = None
+        if not (no_sync or dry_run or locked is None):
+            synced = _sync(context, project, [model.name], tell)
+    if dry_run:
+        _tell_supposed(invocation, locked, f"{model.name} would be in {project.manifest_path.name}", more)
+    else:
+        tell(synced)
 
 
 @command(
