@@ -141,6 +141,14 @@ def test_options_of_the_pull_are_read_as_its_own_command_line_reads_them(
     assert "# there the file is called other.gguf" in text
 
 
+def test_a_package_json_may_begin_with_a_mark(tmp_path: Path, written: Callable[[str], Manifest]) -> None:
+    """Editors on Windows write a byte order mark, and npm takes it."""
+    text = '{"scripts": {"get": "node-llama-cpp pull hf:user/tiny:Q4_K_M"}}'
+    (tmp_path / "package.json").write_text(text, "utf-8-sig")
+    (entry,) = written(str(tmp_path / "package.json")).entries
+    assert str(entry.request.uri) == "hf:user/tiny:Q4_K_M"
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"scripts": []}', "{", '{"scripts": {"a": 1}}'])
 def test_what_is_no_package_json_makes_no_manifest(
     text: str, tmp_path: Path, written: Callable[[str], Manifest]
