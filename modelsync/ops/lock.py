@@ -223,7 +223,7 @@ def verify(context: Context, project: Project) -> LockReport:
             error = DriftError(
                 wrong[0] if len(wrong) == 1 else f"{len(wrong)} things differ from upstream",
                 hint=f"{project.lock_path.name} does not say what upstream says: find out who changed it; "
-                "`modelsync lock --upgrade` writes what upstream says now",
+                "`modelsync lock --repin` writes what upstream says now",
             )
             failures.add(entry.title, error.detailed(wrong if len(wrong) > 1 else ()), entry)
     report = LockReport(current, (), False, reading.notes, reading.fetched)

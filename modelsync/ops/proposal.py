@@ -126,7 +126,9 @@ def propose(
 
     resolved: list[tuple[Entry, Resolution]] = []
     before = old.by_key if old is not None else {}
-    answers = resolve_each(context, [_query(entry, before) for entry in moving], project.root)
+    unless_moved = {} if upgrade.repin else kept
+    queries = [_query(entry, before)._replace(kept=unless_moved.get(entry.key)) for entry in moving]
+    answers = resolve_each(context, queries, project.root)
     if not dry_run:
         learn(context, zip((entry.request for entry in moving), answers, strict=True))
     for entry, answer in zip(moving, answers, strict=True):

@@ -10,7 +10,7 @@ from modelsync.context import OFFLINE_HINT, Context
 from modelsync.errors import CancelledError, ModelsyncError, OfflineError
 from modelsync.sources import request as requests
 from modelsync.sources.base import Resolution
-from modelsync.spec.lock.model import LockedFile
+from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.request import Request
 from modelsync.spec.uri import FileUri
 from modelsync.system.parallel import run_all
@@ -28,10 +28,14 @@ SOON = (
 
 
 class Query(NamedTuple):
-    """A request, with the files that the lock has for it: what they spare need not be read again."""
+    """A request, with the files that the lock has for it: what they spare need not be read again.
+
+    `kept` is the lock's entry, where only what has moved is wanted: see `Question`.
+    """
 
     request: Request
     previous: tuple[LockedFile, ...] = ()
+    kept: LockedModel | None = None
 
 
 def resolve_all(context: Context, queries: Sequence[Query], folder: Path) -> list[Resolution]:
@@ -69,6 +73,7 @@ def resolve_each(
                 folder=folder,
                 endpoint=context.endpoint(query.request.endpoint),
                 previous=query.previous,
+                kept=query.kept,
             )
         except CancelledError:
             raise

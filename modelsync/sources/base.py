@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from modelsync.errors import ModelsyncError
     from modelsync.registry.contents import StoredFile
     from modelsync.spec.globs import Globs
-    from modelsync.spec.lock.model import LockedFile
+    from modelsync.spec.lock.model import LockedFile, LockedModel
     from modelsync.spec.roles import Role
     from modelsync.spec.uri import Reference, Uri
     from modelsync.transfer.jobs import Segment
@@ -31,6 +31,8 @@ class Question(NamedTuple):
         globs: Which files of the repo a folder model has; None: the URI means one model.
         previous: The files of the lock. They are not trusted: they only spare reading what the source says is
             unchanged. Empty: resolve as if for the first time.
+        kept: The lock's entry for the same request, where an upgrade asks whether it moves: a source that can tell by
+            less than an answer that nothing has moved may answer with it. None: upstream is to be read.
     """
 
     reference: Reference
@@ -42,6 +44,7 @@ class Question(NamedTuple):
     previous: tuple[LockedFile, ...] = ()
     globs: Globs | None = None
     own_repo: bool = False
+    kept: LockedModel | None = None
 
 
 class FoundPiece(NamedTuple):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from modelsync.registry.contents import StoredFile
     from modelsync.sources.base import Question
     from modelsync.sources.registry_models import RegistryModels
-    from modelsync.spec.lock.model import LockedFile
+    from modelsync.spec.lock.model import LockedFile, LockedModel
     from modelsync.spec.uri import Reference, Uri
 
 
@@ -57,6 +57,11 @@ class Registry:
         if not isinstance(uri, OciUri):
             raise TypeError(f"{uri} is of no registry")
         pinned = reference.revision if reference.revision and is_manifest(reference.revision) else None
+        if question.kept is not None:
+            manifest = pinned or self.models.digest(uri)
+            kept = _kept(question.kept, question.role, uri, manifest) if manifest is not None else None
+            if kept is not None:
+                return kept
         model = self.models.model(uri, pinned)
         files = model.contents.files
         if question.role not in OWN_ROLES:
@@ -103,6 +108,21 @@ def _found(uri: OciUri, manifest: str, file: StoredFile) -> Found:
     if file.packed:
         return Found(file.role, file.path or "layer", url, file.size, None, revision=manifest, layer=file)
     return Found(file.role, file.path, url, file.size, sha256, revision=manifest)
+
+
+def _kept(entry: LockedModel, role: str, uri: OciUri, manifest: str) -> Resolution | None:
+    """What the lock has of a manifest; None where its rows are of another one."""
+    found = []
+    for file in entry.files:
+        url = oci_url.read(file.url or "")
+        is_there = url is not None and (url.registry, url.repository) == (uri.registry, uri.repository)
+        own = role in OWN_ROLES or file.role == role
+        if is_there and own and (file.revision or entry.revision) == manifest:
+            found.append(Found(file.role, file.path, file.url, file.size, file.sha256, revision=manifest))
+    if role in OWN_ROLES:
+        whole = entry.revision == manifest and any(file.role in OWN_ROLES for file in found)
+        return Resolution(tuple(found), manifest, entry.license) if whole else None
+    return Resolution(tuple(found), manifest) if len(found) == 1 else None
 
 
 def _companion(uri: OciUri, role: str, files: Sequence[StoredFile]) -> StoredFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.errors import ModelsyncError, NotFoundError
@@ -16,7 +17,7 @@ from modelsync.sources.answers import Answers
 from modelsync.spec.names import file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from modelsync.net.client import Client
     from modelsync.registry.contents import Contents
@@ -71,15 +72,25 @@ class RegistryModels:
             self._answers.remember(pinned_key, found)
         return found
 
+    def digest(self, uri: OciUri) -> str | None:
+        """The digest of the manifest that a URI names now; None: there is none. Errors as of `model`.
+
+        A tag is asked for by HEAD, which Docker Hub does not count as a pull.
+        """
+        if uri.digest is not None:
+            return uri.digest
+        with self._explained(uri):
+            found: str | None = self._answers.once(
+                ("tag", uri.registry, uri.repository, uri.tag), lambda: self.repository(uri).digest(uri.tag)
+            )
+        return found
+
     def tags(self, uri: OciUri) -> tuple[str, ...]:
         """The tags of a URI's repository. Errors as of `model`."""
-        repository = self.repository(uri)
-        try:
+        with self._explained(uri):
             tags: tuple[str, ...] = self._answers.once(
-                ("tags", uri.registry, uri.repository), repository.tags
+                ("tags", uri.registry, uri.repository), self.repository(uri).tags
             )
-        except ModelsyncError as error:
-            raise registry_errors.explain(error, uri) from error
         return tags
 
     def repository(self, uri: OciUri) -> Repository:
@@ -87,9 +98,14 @@ class RegistryModels:
         return Repository(self._client(), uri.registry, uri.repository)
 
     def _ask(self, uri: OciUri, digest: str | None) -> RegistryModel:
-        repository = self.repository(uri)
+        with self._explained(uri):
+            return self._read(self.repository(uri), uri, digest)
+
+    @contextmanager
+    def _explained(self, uri: OciUri) -> Iterator[None]:
+        """Puts a registry's refusals into words that say what to do."""
         try:
-            return self._read(repository, uri, digest)
+            yield
         except ModelsyncError as error:
             told = registry_errors.explain(error, uri)
             if told is error:
@@ -97,7 +113,7 @@ class RegistryModels:
             raise told from error
 
     def _read(self, repository: Repository, uri: OciUri, digest: str | None) -> RegistryModel:
-        wanted = digest or repository.digest(uri.tag)
+        wanted = digest or self.digest(uri)
         if wanted is None:
             raise self._no_tag(repository, uri)
         first = manifest = self._manifest(repository, uri, wanted)

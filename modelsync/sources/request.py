@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelsync.sources.base import Found, Source
-    from modelsync.spec.lock.model import LockedFile
+    from modelsync.spec.lock.model import LockedFile, LockedModel
     from modelsync.spec.request import Request
     from modelsync.spec.roles import Companion, Role
     from modelsync.spec.uri import Uri
@@ -32,6 +32,7 @@ def resolve(
     folder: Path,
     endpoint: str = DEFAULT_ENDPOINT,
     previous: Sequence[LockedFile] = (),
+    kept: LockedModel | None = None,
 ) -> Resolution:
     """Finds all files that `request` means: the model's parts, its projector, adapters and draft head, in this order.
 
@@ -41,6 +42,7 @@ def resolve(
         folder: The manifest's, for relative `file:` paths.
         endpoint: The hub to ask: a flag's, the environment's, the request's or the default.
         previous: The locked files of the same request; they spare reading what has not changed.
+        kept: The lock's entry for it, where only what has moved is wanted; see `Question`.
 
     Raises:
         HashMismatchError: a source publishes another sha256 than the request pins.
@@ -66,6 +68,7 @@ def resolve(
             previous=tuple(previous),
             globs=globs if role == "file" else None,
             own_repo=_repo_of(reference.uri) is not None and _repo_of(reference.uri) == _repo_of(request.uri),
+            kept=kept,
         )
         answer = source_for(reference.uri, sources).resolve(question)
         if role not in OWN_ROLES and len(answer.files) > 1:
