@@ -76,7 +76,8 @@ class ModelsyncError(Exception):
         """
         own = _twin(self)
         own.model = model
-        own.message = ": ".join(filter(None, (place, model, self.message)))
+        said = self.message.removeprefix(f"{model}: ")  # a file is called by its model too
+        own.message = ": ".join(filter(None, (place, model, said)))
         own.args = (own.message, *self.args[1:])
         return own
 

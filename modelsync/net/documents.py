@@ -24,6 +24,10 @@ _MOST_MARKS = 3 * MOST_VALUES  # strings included
 _MARK = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[][{},"]', re.DOTALL)
 
 
+class TooLongError(FinalNetworkError):
+    """A document has more bytes than are read."""
+
+
 def read_json(answer: "FinalAnswer", limit: int = JSON_LIMIT) -> Any:
     """Reads an answer's body and parses it.
 
@@ -59,7 +63,7 @@ def _unpacked(data: bytearray, limit: int, server: str) -> bytearray:
     except zlib.error:
         plain = b""
     if len(plain) > limit:
-        raise FinalNetworkError(f"{server} answered with more than {limit} bytes")
+        raise TooLongError(f"{server} answered with more than {limit} bytes")
     if not unpacker.eof:
         raise NetworkError(f"{server} answered with a damaged archive")
     return bytearray(plain)
@@ -77,7 +81,7 @@ def read_document(body: Body, limit: int) -> bytearray:
     for chunk in body.chunks():
         data += chunk
         if len(data) > limit:
-            raise FinalNetworkError(f"{public_url(body.url)} answered with more than {limit} bytes")
+            raise TooLongError(f"{public_url(body.url)} answered with more than {limit} bytes")
     return data
 
 

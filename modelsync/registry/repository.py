@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 from modelsync.errors import HashMismatchError, HttpStatusError, RefusedError
 from modelsync.net.body import content_length
 from modelsync.net.client import Client
+from modelsync.net.documents import TooLongError
 from modelsync.net.retry import FinalNetworkError
 from modelsync.spec.uri_forms import registry_host
 
@@ -24,7 +25,6 @@ DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 ACCEPT = ", ".join((MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_INDEX))
 MANIFEST_LIMIT = 4 << 20  # bytes that a registry should take
 MAX_TAGS = 10_000
-_READ_LIMIT = 8 << 20
 _MAX_PAGES = 200
 _NO_HEAD = frozenset({405, 501})
 _DIGEST = r"(?a)sha256:[0-9a-f]{64}"
@@ -102,12 +102,18 @@ class Repository:
 
         Raises:
             HashMismatchError: it was asked for by its digest, and is another.
+            RefusedError: it is too large.
             NetworkError: there is no answer, or a refusal.
         """
         try:
             document = self.client.get(
-                self._manifest_url(reference), limit=_READ_LIMIT, headers={"Accept": ACCEPT}
+                self._manifest_url(reference), limit=MANIFEST_LIMIT, headers={"Accept": ACCEPT}
             )
+        except TooLongError:
+            raise RefusedError(
+                f"{self}: the manifest {reference} is larger than {MANIFEST_LIMIT >> 20} MiB, "
+                "which no registry has to take"
+            ) from None
         except HttpStatusError as error:
             if error.status == 404:
                 return None
@@ -150,7 +156,10 @@ class Repository:
         """
         if size > MANIFEST_LIMIT:
             raise RefusedError(f"{self}: {digest} should be a short text, and has {size} bytes")
-        data = self.client.get(self.blob_url(digest), limit=MANIFEST_LIMIT).data
+        try:
+            data = self.client.get(self.blob_url(digest), limit=size).data
+        except TooLongError:
+            raise HashMismatchError(f"{self}: {digest} has come with more than its {size} bytes") from None
         if len(data) != size or digest_of(data) != digest:
             raise HashMismatchError(
                 f"{self}: {digest} has come as other bytes ({len(data)} of {size})",

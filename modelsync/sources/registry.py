@@ -14,6 +14,7 @@ from modelsync.spec.oci_url import BlobUrl
 from modelsync.spec.roles import BY_ROLE, OWN_ROLES
 from modelsync.spec.uri import OciUri, parse
 from modelsync.transfer.jobs import Segment
+from modelsync.transfer.responses import NoFileError, OtherSizeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,11 +91,15 @@ class Registry:
 
     def explain(self, error: ModelsyncError, subject: str) -> ModelsyncError:
         """Explains a registry's refusal to give a layer; `subject` is its URL in the lock, or a URI."""
-        if not isinstance(error, HttpStatusError):
+        if not isinstance(error, (HttpStatusError, OtherSizeError)):
             return error
         from modelsync.sources import registry_errors
 
         url = oci_url.read(subject)
+        if isinstance(error, OtherSizeError):
+            if url is None or isinstance(error, NoFileError):
+                return error
+            return registry_errors.other_size(error, url)
         if url is not None:
             uri = OciUri(url.registry, url.repository, f"@{url.digest}")
             return registry_errors.no_blob(error, uri, url.digest)

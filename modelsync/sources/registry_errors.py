@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from modelsync.errors import GatedError, HttpStatusError, ModelsyncError, NotFoundError, RefusedError
 from modelsync.net.tokens import login_hint
 from modelsync.spec.names import listed, nearest, printable
+from modelsync.transfer.responses import OtherSizeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from modelsync.spec.oci_url import BlobUrl
     from modelsync.spec.uri import OciUri, Uri
 
 _OLLAMA = "registry.ollama.ai"
@@ -59,6 +61,14 @@ def no_blob(error: HttpStatusError, uri: OciUri, digest: str) -> ModelsyncError:
             hint="`modelsync lock --upgrade` locks what its tag names now",
         )
     return explain(error, uri)
+
+
+def other_size(error: OtherSizeError, url: BlobUrl) -> OtherSizeError:
+    """The error about a layer of another size than its manifest says: a digest never gets another one."""
+    return OtherSizeError(
+        error.message,
+        hint=f"a manifest in {url.registry}/{url.repository} says the wrong size: its owner has to push it again",
+    )
 
 
 def no_manifest(uri: OciUri, digest: str) -> NotFoundError:

@@ -1,7 +1,7 @@
 """The errors for a response that is not the promised file: it has another size, or is no file at all."""
 
 from modelsync.gguf.magic import not_the_file
-from modelsync.transfer.responses import OtherSizeError, SourceResponse
+from modelsync.transfer.responses import NoFileError, OtherSizeError, SourceResponse
 
 _HEAD = 512  # bytes that tell what it is
 
@@ -15,7 +15,7 @@ def other_size(label: str, promised: int | None, total: int | None) -> OtherSize
     )
 
 
-def no_file(label: str, response: SourceResponse) -> OtherSizeError | None:
+def no_file(label: str, response: SourceResponse) -> NoFileError | None:
     """The error for a response that is no file at all, by its first bytes; it may hold what it says of itself."""
     if response.start:
         return None
@@ -23,7 +23,7 @@ def no_file(label: str, response: SourceResponse) -> OtherSizeError | None:
     what = not_the_file(bytes(buffer[: response.read_into(buffer)]))
     if what is None:
         return None
-    return OtherSizeError(
+    return NoFileError(
         f"{label}: {response.origin} sent {what} in place of the file",
         hint="a proxy, a mirror or the network's login page stands in between: open the address in a browser, "
         "or name another hub with HF_ENDPOINT",

@@ -19,6 +19,10 @@ class OtherSizeError(HashMismatchError):
     """The source has more or fewer bytes than promised: another file."""
 
 
+class NoFileError(OtherSizeError):
+    """What came is no file at all, but a page of whatever stands in between."""
+
+
 class RangesRefusedError(ModelsyncError):
     """Only the whole file can be requested from this source."""
 
