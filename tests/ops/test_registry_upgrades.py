@@ -6,10 +6,12 @@ import pytest
 
 import modelsync
 from modelsync.ops import lock, outdated
+from modelsync.spec.lock.read import parse
 from tests.support.artifacts import image, modelpack, sha256, store, tar
-from tests.support.content import gguf
+from tests.support.content import damage, gguf
 from tests.support.project import Opened, Place
 from tests.support.registries import Registry, asked, needs_registry
+from tests.support.weight_files import gguf_of, weights
 
 pytestmark = needs_registry
 
@@ -68,3 +70,81 @@ def test_what_a_forged_lock_says_is_replaced_by_repin(project: Place, target: st
     assert "lock --repin" in str(caught.value.hint)
     modelsync.lock(repin=True)
     assert project.lock_text == right
+
+
+def test_a_tag_that_moves_between_lock_and_sync_moves_nothing(
+    project: Place, target: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The digest holds, tag or no tag: a sync of the lock, and one that has to lock another model too."""
+    first = store(target, modelpack({"m.gguf": SMALL}), "v1")
+    project.write(f'[models]\nm = "{target}:v1"\n')
+    modelsync.lock()
+    store(target, modelpack({"m.gguf": OTHER}), "v1")
+    monkeypatch.setenv("MODELSYNC_STORE", str(tmp_path / "another"))
+    project.write(f'[models]\nm = "{target}:v1"\nnew = "{target}:v1"\n')
+    modelsync.sync()
+    assert modelsync.path("m").read_bytes() == SMALL
+    assert modelsync.path("new").read_bytes() == OTHER
+    entry = parse(project.lock_text).find("m")
+    assert entry is not None
+    assert entry.revision == first
+
+
+def test_an_upgrade_fetches_what_has_changed_of_a_gguf(
+    project: Place, target: str, opened: Opened, running: Registry
+) -> None:
+    """Another chat template of a model: its header comes from the registry, its tensors from the version before."""
+    tensors = {f"blk.{number}.w": weights(number, 3900) for number in range(12)}
+    old = gguf_of(tensors, {"tokenizer.chat_template": "{{ old }}"})
+    new = gguf_of(tensors, {"tokenizer.chat_template": "{{ new and longer }}" * 20})
+    store(target, modelpack({"m.gguf": old}), "v1")
+    project.write(f'[models]\nm = "{target}:v1"\n')
+    modelsync.sync()
+    store(target, modelpack({"m.gguf": new}), "v1")
+    (moved,) = outdated.outdated(opened(), project.project).models
+    assert moved.reusable
+    modelsync.lock(upgrade=True)
+    sent = running.sent
+    report = modelsync.sync()
+    assert modelsync.path("m").read_bytes() == new
+    assert report.bytes_reused > 0.9 * len(new)
+    assert running.sent - sent < 0.1 * len(new)
+
+
+def test_damage_is_mended_from_the_registry(
+    project: Place, target: str, opened: Opened, running: Registry
+) -> None:
+    """`verify --repair` fetches the layer again, and a file out of a tar layer by that layer; no manifest is read."""
+    store(target, modelpack({"m.gguf": SMALL}), "v1")
+    store(f"{target}/image", image(tar({"models/packed.gguf": OTHER})), "v1")
+    project.write(f'[models]\nm = "{target}:v1"\npacked = "{target}/image:v1"\n')
+    modelsync.sync()
+    for name in ("m", "packed"):
+        damage(modelsync.path(name), 2000)
+    since = len(running.requests)
+    report = modelsync.verify(repair=True)
+    assert report is not None
+    assert not any("/manifests/" in name for _, name, _ in asked(running, since))
+    assert modelsync.path("m").read_bytes() == SMALL
+    assert modelsync.path("packed").read_bytes() == OTHER
+    modelsync.verify(full=True)
+
+
+def test_a_machine_with_a_mirror_alone_syncs_all_of_a_model(
+    project: Place, target: str, running: Registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A split model, its projector and a tar layer come from a mirror; nothing is asked of the registry of the lock."""
+    files = {**{f"big-0000{n}-of-00002.gguf": gguf(f"part {n}") for n in (1, 2)}, "mmproj-big.gguf": EYES}
+    packed = tar({"models/packed.gguf": OTHER})
+    store(f"{target}/origin", modelpack(files), "v1")
+    store(f"{target}/origin-image", image(packed), "v1")
+    store(f"{target}/mirror", modelpack({**files, "layer.tar": packed}), "any")
+    project.write(f'[models]\nbig = "{target}/origin:v1"\npacked = "{target}/origin-image:v1"\n')
+    modelsync.lock()
+    monkeypatch.setenv("MODELSYNC_STORE", str(tmp_path / "another"))
+    since = len(running.requests)
+    modelsync.sync(locked=True, mirrors=[f"{target}/mirror"], mirror_only=True)
+    assert {"/mirror/" in name for _, name, _ in asked(running, since)} == {True}
+    there = modelsync.files("big")
+    assert [part.read_bytes() for part in (*there.parts, there.mmproj) if part] == list(files.values())
+    assert modelsync.path("packed").read_bytes() == OTHER
