@@ -117,17 +117,21 @@ def _found(uri: OciUri, manifest: str, file: StoredFile) -> Found:
 
 def _kept(entry: LockedModel, role: str, uri: OciUri, manifest: str) -> Resolution | None:
     """What the lock has of a manifest; None where its rows are of another one."""
-    found = []
+    rows = []
     for file in entry.files:
         url = oci_url.read(file.url or "")
         is_there = url is not None and (url.registry, url.repository) == (uri.registry, uri.repository)
-        own = role in OWN_ROLES or file.role == role
-        if is_there and own and (file.revision or entry.revision) == manifest:
-            found.append(Found(file.role, file.path, file.url, file.size, file.sha256, revision=manifest))
+        if is_there and (file.revision or entry.revision) == manifest and role in (*OWN_ROLES, file.role):
+            rows.append(file)
+    found = tuple(
+        Found(file.role, file.path, file.url, file.size, file.sha256, revision=manifest) for file in rows
+    )
     if role in OWN_ROLES:
-        whole = entry.revision == manifest and any(file.role in OWN_ROLES for file in found)
-        return Resolution(tuple(found), manifest, entry.license) if whole else None
-    return Resolution(tuple(found), manifest) if len(found) == 1 else None
+        whole = entry.revision == manifest and any(file.role in OWN_ROLES for file in rows)
+        return Resolution(found, manifest, entry.license) if whole else None
+    if len(rows) != 1:
+        return None
+    return Resolution(found, manifest, rows[0].license if rows[0].revision else entry.license)
 
 
 def _companion(uri: OciUri, role: str, files: Sequence[StoredFile]) -> StoredFile:
