@@ -28,9 +28,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the pages speak
 # Each block that does not run, by its page, with the reason that stands before it.
 NOT_RUN = [
     ("README.md", "needs a package index"),
-    ("README.md", "needs a hub that signs requests"),
     ("README.md", "needs sentence-transformers"),
-    ("README.md", "needs LangChain"),
     ("docs/explained/reliability.md", "takes more than an hour"),
     ("docs/guides/docker.md", "needs Docker"),
     ("docs/guides/docker.md", "needs Docker"),
@@ -38,6 +36,8 @@ NOT_RUN = [
     ("docs/guides/moving-in.md", "needs hf and llama-server"),
     ("docs/guides/post-install.md", "needs a package index"),
     ("docs/guides/private.md", "needs a server that signs requests"),
+    ("docs/guides/python.md", "needs a hub that signs requests"),
+    ("docs/guides/python.md", "needs LangChain"),
     ("docs/guides/scripts.md", "shows what is replaced"),
     ("docs/guides/scripts.md", "shows what is replaced"),
     ("docs/start/first-model.md", "needs llama-server"),
