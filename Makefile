@@ -42,8 +42,12 @@ lint-layers:
 	$(BIN)/lint-imports
 
 lint-workflows:
-	$(BIN)/zizmor --offline --quiet .github recipes/github
+	$(BIN)/zizmor --offline --quiet .github recipes/github action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml recipes/github/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci recipes/ci/gitlab.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci recipes/ci/circleci.yml
+	$(BIN)/check-jsonschema --regex-variant nonunicode --builtin-schema vendor.azure-pipelines recipes/ci/azure-pipelines.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec recipes/docker/compose.yaml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 

@@ -321,6 +321,6 @@ def test_has_the_form_that_its_schema_says(schema: str, name: str) -> None:
 
 def test_every_file_is_named_on_the_page() -> None:
     """And the page names no other."""
-    named = set(re.findall(r"\]\(((?:kubernetes|docker|github|renovate)/[\w.-]+)\)", recipe("README.md")))
+    named = set(re.findall(r"\]\(((?:kubernetes|docker|github|renovate|ci)/[\w.-]+)\)", recipe("README.md")))
     there = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.is_file()}
     assert named == there - {"README.md"}

@@ -197,7 +197,7 @@ def prune(invocation: Invocation, at_once: bool, unseen: bool, max_size: int | N
 
     store = _store()
     plan = pruning.prune(store, at_once=at_once or unseen, unseen=unseen, max_size=max_size)
-    _carry_out(invocation, store, plan, dry_run=dry_run)
+    _carry_out(invocation, store, plan, dry_run=dry_run, stays=plan.size, max_size=max_size)
     if max_size is not None and plan.size > max_size:
         invocation.output.words(
             f"{units.size(plan.size)} stay, more than {units.size(max_size)}: projects need them, or they came today"
@@ -317,7 +317,10 @@ def _ask(store: "Store", plan: "PrunePlan") -> None:
         raise CancelledError("nothing was removed")
 
 
-def _carry_out(invocation: Invocation, store: "Store", plan: "PrunePlan", *, dry_run: bool) -> None:
+def _carry_out(
+    invocation: Invocation, store: "Store", plan: "PrunePlan", *, dry_run: bool, **fields: int | None
+) -> None:
+    """Carries a plan out, or says what would go; `fields` are put into the object for programs."""
     from modelsync.ops import prune as pruning
     from modelsync.ops.cache import models
     from modelsync.spec.names import printable
@@ -343,6 +346,7 @@ def _carry_out(invocation: Invocation, store: "Store", plan: "PrunePlan", *, dry
                 for thing in plan.things
             ],
             later=later,
+            **fields,
         )
         return
     freed, taken = pruning.execute(store, plan)
@@ -364,6 +368,7 @@ def _carry_out(invocation: Invocation, store: "Store", plan: "PrunePlan", *, dry
         taken_back=taken,
         stuck=[str(path) for path in freed.stuck],
         later=later,
+        **fields,
     )
 
 
