@@ -1,6 +1,7 @@
 """Models of registries over time: tags that move or stay, new versions, damage, machines that ask a mirror alone."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -148,3 +149,31 @@ def test_a_machine_with_a_mirror_alone_syncs_all_of_a_model(
     there = modelsync.files("big")
     assert [part.read_bytes() for part in (*there.parts, there.mmproj) if part] == list(files.values())
     assert modelsync.path("packed").read_bytes() == OTHER
+
+
+@pytest.mark.parametrize("form", ["modelpack", "image"])
+def test_a_model_of_a_registry_is_pushed_on(
+    project: Place,
+    target: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    form: Literal["modelpack", "image"],
+) -> None:
+    """What came from one repository comes back from another in the same roles, paths, order and license."""
+    store(target, modelpack({"m.gguf": SMALL, "mmproj-m.gguf": EYES}), "v1")
+    store(f"{target}/image", image(tar({"models/packed.gguf": OTHER})), "v1")
+    project.write(f'[models]\nm = "{target}:v1"\npacked = "{target}/image:v1"\n')
+    modelsync.sync()
+    before = parse(project.lock_text)
+    modelsync.push(f"{target}/on", tag=True, form=form)
+    monkeypatch.setenv("MODELSYNC_STORE", str(tmp_path / "another"))
+    project.write(f'[models]\nm = "{target}/on:m"\npacked = "{target}/on:packed"\n')
+    modelsync.sync()
+    for old, new in zip(before.models, parse(project.lock_text).models, strict=True):
+        assert (old.name, old.license) == (new.name, new.license)
+        said = [
+            [(file.role, file.path, file.size, file.sha256) for file in model.files] for model in (old, new)
+        ]
+        assert said[0] == said[1]
+    assert modelsync.path("packed").read_bytes() == OTHER
+    assert modelsync.files("m").mmproj is not None
