@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from modelsync.store.layout import BLOBS
 from tests.hub.wire import BytesBody, Reply, Request, text
 from tests.support import artifacts
 from tests.support.artifacts import Layer, Stored, artifact, descriptor, digest_of, modelpack
@@ -129,6 +131,14 @@ CASES: dict[str, tuple[list[Stored], str]] = {
         ],
         "other bytes",
     ),
+    "a configuration of more bytes": (
+        [
+            MODEL._replace(
+                blobs={d: data + b" " * 99 if data[:1] == b"{" else data for d, data in MODEL.blobs.items()}
+            )
+        ],
+        "more than its [0-9]+ bytes",
+    ),
     "a path that leads out": ([modelpack({"../m.gguf": SMALL})], "refused"),
     "an absolute path": ([modelpack({"/etc/m.gguf": SMALL})], "refused"),
     "a name with an escape": ([modelpack({"m\x1b[31m.gguf": SMALL})], "refused"),
@@ -183,7 +193,9 @@ CASES: dict[str, tuple[list[Stored], str]] = {
 
 
 @pytest.mark.parametrize("what", CASES)
-def test_what_is_no_model_is_told_and_kept_nowhere(liar: Liar, empty: Cli, what: str) -> None:
+def test_what_is_no_model_is_told_and_kept_nowhere(
+    liar: Liar, empty: Cli, store_root: Path, what: str
+) -> None:
     """One error with the model's name, no traceback, exit status 1; the manifest is as before, and the store empty."""
     answers, words = CASES[what]
     for number, stored in enumerate(reversed(answers)):
@@ -195,7 +207,7 @@ def test_what_is_no_model_is_told_and_kept_nowhere(liar: Liar, empty: Cli, what:
         assert (empty.folder / "models.toml").read_text() == "[modelsync]\n"
         assert not empty.lock.exists()
     _check(empty("pull", uri, status=1).err, words.replace("m: m.gguf", "m.gguf"), liar.host)
-    assert empty("cache", "list", "--format", "json").json["rows"] == []
+    assert not [path for path in (store_root / BLOBS).rglob("*") if path.is_file()]
     assert not any("gguf" in path.name for path in empty.folder.rglob("*"))
 
 
