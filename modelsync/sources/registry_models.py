@@ -65,11 +65,11 @@ class RegistryModels:
             RefusedError, HashMismatchError: what is there is broken, or not what it says.
             NetworkError: the registry could not be asked.
         """
-        key = (uri.registry, uri.repository, pinned or uri.reference)
-        found: RegistryModel = self._answers.once(key, lambda: self._ask(uri, pinned or uri.digest))
-        pinned_key = (uri.registry, uri.repository, found.digest)
-        if pinned_key != key:  # a question for the digest needs no request then
-            self._answers.remember(pinned_key, found)
+        digest = pinned or self.digest(uri)
+        if digest is None:
+            raise self._no_tag(uri)
+        key = (uri.registry, uri.repository, uri.tag, digest)  # files without a name are called by the tag
+        found: RegistryModel = self._answers.once(key, lambda: self._ask(uri, digest))
         return found
 
     def digest(self, uri: OciUri) -> str | None:
@@ -97,7 +97,7 @@ class RegistryModels:
         """Where a URI's model is."""
         return Repository(self._client(), uri.registry, uri.repository)
 
-    def _ask(self, uri: OciUri, digest: str | None) -> RegistryModel:
+    def _ask(self, uri: OciUri, digest: str) -> RegistryModel:
         with self._explained(uri):
             return self._read(self.repository(uri), uri, digest)
 
@@ -112,18 +112,15 @@ class RegistryModels:
                 raise
             raise told from error
 
-    def _read(self, repository: Repository, uri: OciUri, digest: str | None) -> RegistryModel:
-        wanted = digest or self.digest(uri)
-        if wanted is None:
-            raise self._no_tag(repository, uri)
-        first = manifest = self._manifest(repository, uri, wanted)
+    def _read(self, repository: Repository, uri: OciUri, digest: str) -> RegistryModel:
+        first = manifest = self._manifest(repository, uri, digest)
         notes: list[str] = []
         depth = 0
         while is_index(manifest.data, manifest.media_type):
             with registry_errors.about(uri):
                 choice = index_choice(manifest.data, manifest.media_type, depth)
             notes += filter(None, (choice.note,))
-            found = repository.manifest(choice.manifest.digest)
+            found = self._stored(repository, choice.manifest.digest)
             if found is None:
                 raise NotFoundError(
                     f"{uri}: its index names {choice.manifest.digest}, which the registry does not have",
@@ -141,12 +138,18 @@ class RegistryModels:
 
     def _manifest(self, repository: Repository, uri: OciUri, digest: str) -> StoredManifest:
         """The manifest of that digest. Some registries give a manifest by its tag alone."""
-        found = repository.manifest(digest)
+        found = self._stored(repository, digest)
         if found is None and uri.tag:
             by_tag = repository.manifest(uri.tag)
             found = by_tag if by_tag is not None and by_tag.digest == digest else None
         if found is None:
             raise registry_errors.no_manifest(uri, digest)
+        return found
+
+    def _stored(self, repository: Repository, digest: str) -> StoredManifest | None:
+        """A manifest by its digest, which several tags may have; read once, as registries count that."""
+        key = ("manifest", repository.registry, repository.name, digest)
+        found: StoredManifest | None = self._answers.once(key, lambda: repository.manifest(digest))
         return found
 
     def _contents(self, repository: Repository, uri: OciUri, manifest: StoredManifest) -> Contents:
@@ -163,10 +166,10 @@ class RegistryModels:
         }
         return with_texts(found, texts) if texts else found
 
-    def _no_tag(self, repository: Repository, uri: OciUri) -> NotFoundError:
+    def _no_tag(self, uri: OciUri) -> NotFoundError:
         """The error about a tag that is not there; the hint names those that are."""
         try:
-            tags = repository.tags()
+            tags = self.tags(uri)
         except ModelsyncError:
             tags = ()
         return registry_errors.no_tag(uri, tags)

@@ -8,7 +8,7 @@ import pytest
 import modelsync
 from modelsync.ops import lock, outdated
 from modelsync.spec.lock.read import parse
-from tests.support.artifacts import image, modelpack, sha256, store, tar
+from tests.support.artifacts import DOCKER_GGUF, Layer, docker_model, image, modelpack, sha256, store, tar
 from tests.support.content import damage, gguf
 from tests.support.project import Opened, Place
 from tests.support.registries import Registry, asked, needs_registry
@@ -177,3 +177,19 @@ def test_a_model_of_a_registry_is_pushed_on(
         assert said[0] == said[1]
     assert modelsync.path("packed").read_bytes() == OTHER
     assert modelsync.files("m").mmproj is not None
+
+
+def test_two_tags_of_one_manifest_are_two_models(
+    project: Place, target: str, opened: Opened, running: Registry
+) -> None:
+    """Files without a name are called by the tag that asks, also when the lock is verified; one manifest is read once."""
+    digest = store(target, docker_model([Layer(DOCKER_GGUF, SMALL)]), "Q4_K_M", "latest")
+    project.write(f'[models]\na = "{target}:Q4_K_M"\nb = "{target}"\n')
+    since = len(running.requests)
+    modelsync.lock()
+    read = [name for method, name, _ in asked(running, since) if method == "GET" and "/manifests/" in name]
+    assert [name.rpartition("/")[2] for name in read] == [digest]
+    name = target.rpartition("/")[2]
+    paths = [file.path for model in parse(project.lock_text).models for file in model.files]
+    assert paths == [f"{name}-Q4_K_M.gguf", f"{name}-latest.gguf"]
+    lock.verify(opened(), project.project)
