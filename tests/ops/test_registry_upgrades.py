@@ -182,7 +182,7 @@ def test_a_model_of_a_registry_is_pushed_on(
 def test_two_tags_of_one_manifest_are_two_models(
     project: Place, target: str, opened: Opened, running: Registry
 ) -> None:
-    """Files without a name are called by the tag that asks, also when the lock is verified; one manifest is read once."""
+    """Files without a name are called by the tag that asks, also for `lock --verify`; one manifest is read once."""
     digest = store(target, docker_model([Layer(DOCKER_GGUF, SMALL)]), "Q4_K_M", "latest")
     project.write(f'[models]\na = "{target}:Q4_K_M"\nb = "{target}"\n')
     since = len(running.requests)
