@@ -27,7 +27,7 @@ from modelsync.transfer.rate_limit import BURST, HELD
 from tests.hub import Hub, Slow
 from tests.support.content import gguf
 from tests.support.gguf_files import split
-from tests.support.project import MANIFEST, REPO
+from tests.support.project import MANIFEST, QUANTS, REPO
 
 
 @pytest.fixture
@@ -375,3 +375,20 @@ def test_each_code_has_one_class(project: Path) -> None:
     codes = [each.code for each in classes]
     assert len(codes) == len(set(codes)) > 20
     assert all(each.__doc__ for each in classes)
+
+
+def test_reports_print_as_their_commands_do(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `print` and a notebook show of a lock and a sync; nothing to do is told so."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    hub.repo(REPO).commit(QUANTS)
+    (tmp_path / "models.toml").write_text(MANIFEST)
+    locked = modelsync.lock(manifest=tmp_path)
+    assert str(locked).splitlines()[0] == " + tiny  Q4_K_M  2.9 KiB"
+    assert str(locked).splitlines()[-1].startswith("the lock is written: ")
+    assert str(modelsync.lock(manifest=tmp_path)) == "the lock is up to date: 1 model"
+    synced = modelsync.sync(manifest=tmp_path)
+    assert str(synced).splitlines() == [" + tiny  Q4_K_M  2.9 KiB", "2.9 KiB fetched, 0 B reused"]
+    assert synced._repr_html_() == f"<pre>{synced}</pre>"
+    assert str(modelsync.sync(manifest=tmp_path)) == "nothing to do: everything is here"

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelsync.cli.output import table, titled
+from modelsync.cli.output import titled
 from modelsync.display import units
+from modelsync.display.columns import table
 from modelsync.spec.names import printable
 
 if TYPE_CHECKING:

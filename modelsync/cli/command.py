@@ -13,7 +13,7 @@ from modelsync.cli.help_page import HELP_NAMES, Documented, write_global_line
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.options import GLOBAL
 from modelsync.errors import UsageError
-from modelsync.spec.names import did_you_mean, printable
+from modelsync.spec.names import nearest, printable
 
 
 class Command(Documented):
@@ -109,15 +109,13 @@ class Group(Documented, click.Group):
 
     def unknown(self, word: str, ctx: click.Context) -> UsageError:
         """The error for a word that is no command here."""
-        path, near = ctx.command_path, ""
-        if (
-            word in self.elsewhere
-        ):  # what is meant is known: no word that merely looks like it is offered beside it
-            meant = self.elsewhere[word]
-            known = meant.split(" ")[0] in self.places
-            hint = f"that is `{path} {meant}`" if known else meant
+        path = ctx.command_path
+        close = word if word in self.elsewhere else nearest(word, (*self.places, *self.elsewhere))
+        near = f"; did you mean `{close}`?" if close is not None and close != word else ""
+        meant = self.elsewhere.get(close or "")
+        if meant is not None:  # no word that merely looks like it is offered beside it
+            hint = f"that is `{path} {meant}`" if meant.split(" ")[0] in self.places else meant
         else:
-            near = did_you_mean(word, tuple(self.places))
             hint = f"`{path} --help` lists the commands"
         return UsageError(f"there is no command `{printable(word)}`{near}", hint=hint)
 

@@ -181,30 +181,6 @@ def safe(text: str) -> str:
     return "\n".join(printable(line, limit=10_000) for line in text.split("\n"))
 
 
-def table(rows: Sequence[Sequence[str]], *, right: Iterable[int] = (), indent: str = "") -> list[str]:
-    """Rows as lines with their columns aligned; empty columns are left out, and so is white space at the end.
-
-    Args:
-        rows: All of the same length, uncoloured.
-        right: The columns whose texts end together.
-        indent: What each line begins with.
-    """
-    if not rows:
-        return []
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    ends = set(right)
-
-    def line(row: Sequence[str]) -> str:
-        cells = (
-            text.rjust(width) if index in ends else text.ljust(width)
-            for index, (text, width) in enumerate(zip(row, widths, strict=True))
-            if width
-        )
-        return (indent + "  ".join(cells)).rstrip()
-
-    return [line(row) for row in rows]
-
-
 def titled(
     titles: Sequence[str],
     rows: Sequence[Sequence[str]],
@@ -227,6 +203,7 @@ def titled(
         indent: What each line begins with.
     """
     from modelsync.cli.layout import fitted
+    from modelsync.display.columns import table
 
     columns = width(sys.stdout)
     columns = columns - len(indent) if columns is not None else None

@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelsync.cli.output import table
-from modelsync.display import units
-from modelsync.spec.lock.keys import short
+from modelsync.display import changes, units
+from modelsync.display.changes import changed as changed
+from modelsync.display.changes import given_lines as given_lines
+from modelsync.display.changes import model_size
+from modelsync.display.changes import totals as totals
+from modelsync.display.columns import table
 
 if TYPE_CHECKING:
     from modelsync.install.plan import Plan
@@ -15,61 +18,24 @@ if TYPE_CHECKING:
     from modelsync.spec.lock.model import LockedModel
     from modelsync.store.brought import Brought
 
-MARKS = {"added": "+", "updated": "~", "removed": "-", "unchanged": "="}
 COLORS = {"added": "green", "updated": "yellow", "removed": "red", "unchanged": "white"}
 
 
-def changed(changes: Sequence["Change"]) -> list["Change"]:
-    """The models that changed, sorted by name."""
-    return sorted(
-        (change for change in changes if change.action != "unchanged"),
-        key=lambda change: (change.name, change.variant or ""),
+def change_lines(of: Sequence["Change"], costs: Sequence[str] = ()) -> list[str]:
+    """The lines of `display.changes`, with their marks in colours."""
+    return changes.change_lines(
+        of, costs, lambda mark, action: click.style(mark, fg=COLORS[action], bold=True)
     )
-
-
-def change_lines(changes: Sequence["Change"], costs: Sequence[str] = ()) -> list[str]:
-    """` + llama3  Q4_K_M  4.6 GiB`, ` ~ llama3  a1b2c3d -> e4f5a6b`, ` - old`: names and quants in columns.
-
-    Args:
-        changes: What became of each model.
-        costs: What that would cost, in words, as a last column; none: no such column.
-    """
-    new = [change for change in changes if change.action == "added" or _is_put_anew(change)]
-    quants = max((len(_kind(change.after)) for change in new), default=0)
-    rows = []
-    for change in changes:
-        name = change.title
-        if change in new:
-            words = (
-                f"{_kind(change.after):{quants}}  {_size(change.after)}" if quants else _size(change.after)
-            )
-        elif change.action != "removed":
-            words = _moved(change.before, change.after)
-        else:
-            words = ""
-        rows.append((MARKS[change.action], name, words))
-    lines = table(
-        [(name, words, cost) for (_, name, words), cost in zip(rows, costs or [""] * len(rows), strict=True)]
-    )
-    return [
-        f" {click.style(mark, fg=COLORS[change.action], bold=True)} {line}"
-        for (mark, _, _), line, change in zip(rows, lines, changes, strict=True)
-    ]
-
-
-def _is_put_anew(change: "Change") -> bool:
-    """Whether the lock has the same as before, and files of it came into the project's folder."""
-    return change.action == "updated" and change.before is None and change.after is not None
 
 
 def brought_lines(models: Sequence[tuple[str, "LockedModel"]]) -> list[str]:
     """` + hf:user/model:Q4_K_M  4.6 GiB`: what is here now, each under its URI as it was given."""
     mark = click.style("+", fg=COLORS["added"], bold=True)
-    lines = table([(title, _size(model)) for title, model in models], right=[1])
+    lines = table([(title, model_size(model)) for title, model in models], right=[1])
     return [f" {mark} {line}" for line in lines]
 
 
-def change_values(changes: Sequence["Change"]) -> list[dict[str, Any]]:
+def change_values(of: Sequence["Change"]) -> list[dict[str, Any]]:
     """The changes as programs read them."""
     return [
         {
@@ -80,7 +46,7 @@ def change_values(changes: Sequence["Change"]) -> list[dict[str, Any]]:
             "before": _identity(change.before),
             "after": _identity(change.after),
         }
-        for change in changes
+        for change in of
     ]
 
 
@@ -132,51 +98,6 @@ def source_values(brought: Sequence["Brought"]) -> list[dict[str, Any]]:
         counted[0] += 1
         counted[1] += one.bytes
     return [{"place": place, "files": files, "bytes": size} for place, (files, size) in counts.items()]
-
-
-def totals(fetched: int, reused: int, seconds: float) -> str:
-    """`4.6 GiB fetched, 1.2 GiB reused, 12 s`."""
-    if not fetched and not reused:
-        return f"nothing fetched, {units.duration(seconds)}"
-    return f"{units.size(fetched)} fetched, {units.size(reused)} reused, {units.duration(seconds)}"
-
-
-def given_lines(given: int | None) -> list[str]:
-    """What was put into the Hugging Face cache, if anything was."""
-    return [f"put {units.count(given, 'file')} into the Hugging Face cache"] if given else []
-
-
-def _kind(model: "LockedModel | None") -> str:
-    """The quant of a model, or how many files a folder model has."""
-    from modelsync.spec.labels import quant_of
-
-    if model is None or not model.files:
-        return ""
-    if model.is_folder:
-        return units.count(len(model.files), "file")
-    return quant_of(model.files[0].path) or ""
-
-
-def _size(model: "LockedModel | None") -> str:
-    return units.size(sum(file.size for file in model.files)) if model else ""
-
-
-def _moved(before: "LockedModel | None", after: "LockedModel | None") -> str:
-    """From what to what: the first of commit, quant and digest in which the two differ."""
-    if before is None or after is None:
-        return ""
-    for was, now in (
-        (short(before.revision), short(after.revision)),
-        (_kind(before), _kind(after)),
-        (_digest(before), _digest(after)),
-    ):
-        if was and now and was != now:
-            return f"{was} -> {now}"
-    return f"{units.count(len(before.files), 'file')} -> {units.count(len(after.files), 'file')}"
-
-
-def _digest(model: "LockedModel") -> str:
-    return f"sha256:{model.files[0].sha256[:7]}" if model.files else ""
 
 
 def _identity(model: "LockedModel | None") -> dict[str, Any] | None:

@@ -43,3 +43,24 @@ class SyncReport(NamedTuple):
         from modelsync.install.plan import Plan
 
         return Plan(self.steps)
+
+    def __str__(self) -> str:
+        """As `modelsync sync` prints it, without colours and time."""
+        from modelsync.display import changes
+
+        if not self.changes and not self.steps and not self.given:
+            lines = [changes.NOTHING]
+        else:
+            moved = changes.changed(self.changes)
+            lines = [
+                *changes.change_lines(moved),
+                changes.totals(self.bytes_fetched, self.bytes_reused),
+                *changes.given_lines(self.given),
+            ]
+        return "\n".join((*self.notes, *lines))
+
+    def _repr_html_(self) -> str:
+        """For a notebook."""
+        from modelsync.display.changes import as_html
+
+        return as_html(str(self))

@@ -43,6 +43,25 @@ class LockReport(NamedTuple):
     unmoved: tuple[Change, ...] = ()
     merged: bool = False
 
+    def __str__(self) -> str:
+        """As `modelsync lock` prints it, without colours and time."""
+        from modelsync.display import changes
+
+        moved = changes.changed(self.changes)
+        if moved or self.written:
+            fetched = changes.totals(self.bytes_fetched, 0)
+            end = f"the lock is written: {fetched}" if self.written else "the lock is not written"
+            lines = [*changes.change_lines(moved), end]
+        else:
+            lines = [f"the lock is up to date: {changes.counted(self.lock)}"]
+        return "\n".join((*self.notes, *lines))
+
+    def _repr_html_(self) -> str:
+        """For a notebook."""
+        from modelsync.display.changes import as_html
+
+        return as_html(str(self))
+
 
 class Proposal(NamedTuple):
     """A lock that may be written.

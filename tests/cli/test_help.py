@@ -95,6 +95,15 @@ def test_an_unknown_page_names_the_nearest(typed: Typed) -> None:
         assert done.err.startswith(f"error: {message}\nhint: {hint or ''}")
 
 
+def test_a_misspelt_word_of_another_tool_is_told_what_it_means(typed: Typed) -> None:
+    """Not what merely looks like it here."""
+    done = typed("instal")
+    assert done.status == 2
+    assert done.err == (
+        "error: there is no command `instal`; did you mean `install`?\nhint: that is `modelsync sync`\n"
+    )
+
+
 def test_the_top_page_ends_with_the_exit_codes(typed: Typed) -> None:
     """Those of the table of errors, and the topic has each error's code."""
     page = typed("--help").out

@@ -10,9 +10,10 @@ from modelsync.cli import cache_report, sizes
 from modelsync.cli.command import Group, command
 from modelsync.cli.elsewhere import CACHE as ELSEWHERE
 from modelsync.cli.invocation import Invocation
-from modelsync.cli.output import table, titled
+from modelsync.cli.output import titled
 from modelsync.context import CallOptions
 from modelsync.display import units
+from modelsync.display.columns import table
 from modelsync.display.terminal import is_terminal
 from modelsync.errors import CancelledError, UsageError
 

@@ -7,7 +7,7 @@ import click
 from modelsync.cli import options, report
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
-from modelsync.display import units
+from modelsync.display.changes import counted
 from modelsync.errors import ModelsyncError, UsageError
 from modelsync.ops.options import Merging, Upgrade
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from modelsync.context import Context
     from modelsync.ops.proposal import LockReport
     from modelsync.project.project import Project
-    from modelsync.spec.lock.model import Lock
 
 
 @command(
@@ -105,7 +104,7 @@ def tell(
             else f"{name} written: {report.totals(done.bytes_fetched, 0, invocation.seconds)}",
         )
     elif not failed:
-        output.words(f"{name} is up to date: {_counted(done.lock)}")
+        output.words(f"{name} is up to date: {counted(done.lock)}")
     fields = {
         "changes": report.change_values(changes),
         "bytes_fetched": done.bytes_fetched,
@@ -136,7 +135,7 @@ def _check(invocation: Invocation, context: "Context", project: "Project", *, ve
         raise
     what = "agrees with upstream" if verify else "is up to date"
     invocation.output.notes(done.notes)
-    invocation.output.words(f"{project.lock_path.name} {what}: {_counted(done.lock)}")
+    invocation.output.words(f"{project.lock_path.name} {what}: {counted(done.lock)}")
     invocation.output.result(**_checked(done))
 
 
@@ -149,10 +148,3 @@ def _checked(done: "LockReport") -> dict[str, Any]:
         "written": False,
         "notes": list(done.notes),
     }
-
-
-def _counted(lock: "Lock") -> str:
-    """`3 models, 1 variant`."""
-    variants = sum(model.variant is not None for model in lock.models)
-    models = units.count(len(lock.models) - variants, "model")
-    return f"{models}, {units.count(variants, 'variant')}" if variants else models

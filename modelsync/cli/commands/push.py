@@ -7,10 +7,10 @@ import click
 from modelsync.cli import completion, options
 from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
-from modelsync.cli.output import table
 from modelsync.cli.report import COLORS
 from modelsync.context import CallOptions
 from modelsync.display import units
+from modelsync.display.columns import table
 from modelsync.errors import ModelsyncError
 from modelsync.ops.options import PushOptions
 from modelsync.registry.forms import FORMS
