@@ -83,13 +83,10 @@ def _bar(stack: ExitStack, wanted: bool | None) -> "_Bar | None":
     """A listener that draws bars on a terminal, and writes lines elsewhere."""
     if sys.stderr is None:
         return None
-    shown = (sys.stderr.isatty() or _in_notebook()) if wanted is None else wanted
+    from modelsync.display.terminal import in_notebook
+
+    shown = (sys.stderr.isatty() or in_notebook(sys.stderr)) if wanted is None else wanted
     return _Bar(stack) if shown else None
-
-
-def _in_notebook() -> bool:
-    """Whether a Jupyter kernel runs this: it shows what is written to stderr."""
-    return "ipykernel" in sys.modules and type(sys.stderr).__module__.startswith("ipykernel")
 
 
 class _Bar:

@@ -65,7 +65,7 @@ def path(
             `https://host/{sha256}` or folders; `()` is none at all; None: `MODELSYNC_MIRRORS`.
         mirror_only: True asks nothing but mirrors; None: `MODELSYNC_MIRROR_ONLY`.
         max_rate: The most bytes a second from the network, a number or as in `5MB`; None: `MODELSYNC_MAX_RATE`.
-        progress: None: bars where stderr is a terminal, and lines in a notebook; False: nothing is drawn; True: always.
+        progress: None: bars where stderr is a terminal, and in a notebook; False: nothing is drawn; True: always.
         on_progress: Called with each progress event, in one thread at a time, in place of what is drawn.
         cancel: Set it in another thread to interrupt the call.
         transport: Sends every request in place of connections of ours: for tests (`httpx2.MockTransport`) and odd

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
 
-from modelsync.display.terminal import encodable, moves_cursor, wants_color
+from modelsync.display.terminal import encodable, in_notebook, moves_cursor, wants_color
 
 if TYPE_CHECKING:
     from modelsync.transfer.progress import Event
@@ -97,6 +97,10 @@ class Shown:
                 self._display.close()
 
     def _make(self) -> Display:
+        if in_notebook(self._stream):
+            from modelsync.display.notebook import NotebookBars
+
+            return NotebookBars()
         if not moves_cursor(self._stream):
             return Lines(self._stream)
         from modelsync.display.bars import Bars

@@ -1,6 +1,7 @@
 """Tells whether a stream is a terminal, how wide, and whether it takes colours. Imports nothing heavy."""
 
 import os
+import sys
 from typing import Literal, TextIO
 
 
@@ -10,6 +11,11 @@ def is_terminal(stream: TextIO) -> bool:
         return stream.isatty()
     except (AttributeError, ValueError):  # replaced by another object, or closed
         return False
+
+
+def in_notebook(stream: TextIO | None) -> bool:
+    """Whether a Jupyter kernel shows what is written to a stream."""
+    return "ipykernel" in sys.modules and type(stream).__module__.startswith("ipykernel")
 
 
 def width(stream: TextIO | None) -> int | None:
