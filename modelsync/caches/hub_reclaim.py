@@ -79,7 +79,7 @@ class _Reclaimer:
             return False
 
     def _has_other_links(self, repo: RepoCache, path: str, links: list[str]) -> bool:
-        ours = {self.record.root / link for link in links}
+        ours = {self.record.root / name for name in (path, *links)}
         return any(
             place not in ours and self._leads_to(place, path) for place in _files(repo.root / "snapshots")
         )

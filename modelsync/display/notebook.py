@@ -4,6 +4,7 @@ import sys
 import time
 from contextlib import suppress
 from html import escape
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from modelsync.display.bars import MOST, amount, joined, others, summarise, total
@@ -23,12 +24,11 @@ class NotebookBars:
     """Draws bars below the cell that runs until it is closed, then removes them."""
 
     def __init__(self) -> None:
-        from IPython.display import HTML, display
-
+        shown: Any = import_module("IPython.display")
         self.board = Board()
-        self._html: Any = HTML
+        self._html = shown.HTML
         self._drawn = time.monotonic()
-        self._handle: Any = display(HTML(""), display_id=True)
+        self._handle: Any = shown.display(shown.HTML(""), display_id=True)
 
     def hear(self, event: "Event") -> None:
         """Records an event; redraws if some time has passed."""

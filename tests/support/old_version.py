@@ -31,7 +31,8 @@ def old_version(tmp_path_factory: pytest.TempPathFactory) -> OldVersion:
         pytest.skip(f"the history here does not reach to {COMMIT}")
     folder = tmp_path_factory.mktemp("old-version")
     with tarfile.open(fileobj=io.BytesIO(made.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 has it
+        archive.extractall(folder)
 
     def run(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

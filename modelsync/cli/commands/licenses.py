@@ -33,7 +33,7 @@ def licenses(invocation: Invocation, names: tuple[str, ...], groups: Groups) -> 
     adapters and draft heads of other repos have lines of their own.
 
     \b
-    not allowed  `allowed-licenses` in models.toml does not have it: lock and sync refuse it
+    not allowed  not one of `allowed-licenses`: lock and sync refuse it
     unlocked     the lock does not have the model yet
     """
     from modelsync.ops import licenses as ops_licenses
