@@ -227,7 +227,9 @@ VARIABLES_OF: Mapping[str, Variable] = {
         "Seconds without a byte after which a server is given up: 10.",
     ),
     "body_timeout": Variable(
-        ("MODELSYNC_HTTP_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"), _seconds, "The same, for the bytes of files."
+        ("MODELSYNC_HTTP_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"),
+        _seconds,
+        "Seconds without a byte of a file after which its server is given up: 10.",
     ),
     "trust_size": Variable(
         ("MODELSYNC_VERIFY",), _trust_size, "size: a file of the right size is taken without hashing it once."
@@ -244,7 +246,7 @@ _NAMES = dict.fromkeys(name for variable in VARIABLES_OF.values() for name in va
 
 # What is read elsewhere: by the part of the program that it concerns.
 ELSEWHERE: Mapping[str, str] = {
-    "MODELSYNC_PATH_<NAME>": "The path of a model, before every other place; _MMPROJ_, _DRAFT_ and _LORA_ too.",
+    "MODELSYNC_PATH_<NAME>": "The path of a model, before every other place; MODELSYNC_MMPROJ_<NAME> and so on too.",
     "HF_HOME": "Hugging Face's folder: its cache and its token.",
     "HF_HUB_CACHE": "The Hugging Face cache; HUGGINGFACE_HUB_CACHE is its old name.",
     "HF_HUB_DISABLE_SYMLINKS": "1: what is put into that cache is copied.",

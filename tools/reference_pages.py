@@ -4,6 +4,7 @@ Each page here is a function that returns Markdown.
 """
 
 import inspect
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
@@ -24,6 +25,7 @@ from modelsync.net import config
 from modelsync.spec.manifest import schema
 
 Row = tuple[str, ...]
+_MARKS = re.compile(r"\*|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")  # what would make words slanted
 
 
 def table(head: Row, rows: Iterable[Row]) -> str:
@@ -37,13 +39,20 @@ def code(text: str) -> str:
     return f"<code>{escape(text).replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
 
 
+def prose(text: str) -> str:
+    """A text for people, of which Markdown changes nothing but what is between backticks."""
+    parts = text.split("`")
+    parts[::2] = (_MARKS.sub(lambda mark: f"\\{mark[0]}", part).replace("<", "&lt;") for part in parts[::2])
+    return "`".join(parts)
+
+
 # --- the command line --------------------------------------------------------------------------------
 
 
 def command_line() -> str:
     """Every command with its options, in the order of `modelsync --help`."""
     top = click.Context(program, info_name=NAME)
-    parts = ["# Command line\n\n", f"{program.help}\n\n"]
+    parts = ["# Command line\n\n", f"{prose(program.help or '')}\n\n"]
     parts.append("`modelsync help COMMAND` shows the same in a terminal.\n\n")
     for heading, names in program.sections.items():
         parts.append(f"## {heading}\n\n")
@@ -53,7 +62,9 @@ def command_line() -> str:
             parts += _command(found, click.Context(found, parent=top, info_name=name))
     parts.append("## Global options\n\nBefore or after every command.\n\n")
     parts.append(
-        table(("option", "does"), ((code(names), words) for names, words in records(top, program.params)))
+        table(
+            ("option", "does"), ((code(names), prose(words)) for names, words in records(top, program.params))
+        )
     )
     parts.append("\n## Exit codes\n\n")
     parts.append(table(("status", "means"), ((str(status), words) for status, words in EXIT_CODES.items())))
@@ -62,12 +73,12 @@ def command_line() -> str:
 
 def _command(found: click.Command, context: click.Context) -> Iterator[str]:
     usage = " ".join((context.command_path, *found.collect_usage_pieces(context)))
-    yield f"### {context.command_path}\n\n```console\n$ {usage}\n```\n\n{_prose(found.help or '')}\n\n"
+    yield f"### {context.command_path}\n\n```console\n$ {usage}\n```\n\n{_help(found.help or '')}\n\n"
     examples = found.examples if isinstance(found, Documented) else ()
     if examples:
-        yield table(("example", "does"), ((code(line), does) for line, does in examples)) + "\n"
+        yield table(("example", "does"), ((code(line), prose(does)) for line, does in examples)) + "\n"
     options = [each for each in found.params if isinstance(each, click.Option) and each not in GLOBAL]
-    rows = [(code(names), words) for names, words in records(context, options)]
+    rows = [(code(names), prose(words)) for names, words in records(context, options)]
     if rows:
         yield table(("option", "does"), rows) + "\n"
     if isinstance(found, Group):
@@ -77,10 +88,12 @@ def _command(found: click.Command, context: click.Context) -> Iterator[str]:
             yield from _command(below, click.Context(below, parent=context, info_name=name))
 
 
-def _prose(text: str) -> str:
+def _help(text: str) -> str:
     """A help text; what is laid out by hand there, behind a backspace, stays as it is."""
     parts = inspect.cleandoc(text).split("\n\n")
-    return "\n\n".join(f"```text\n{part[2:]}\n```" if part.startswith("\b\n") else part for part in parts)
+    return "\n\n".join(
+        f"```text\n{part[2:]}\n```" if part.startswith("\b\n") else prose(part) for part in parts
+    )
 
 
 # --- models.toml and models.lock ---------------------------------------------------------------------
@@ -115,7 +128,7 @@ def _keys(shapes: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _kind(shape: Mapping[str, Any]) -> str:
     """The type of a value, in words."""
-    names = {"object": "a table", "boolean": "true or false", "string": "a text", "number": "a number"}
+    names = {"object": "a table", "boolean": "true or false", "string": "a string", "number": "a number"}
     if "anyOf" in shape:
         return ", or ".join(dict.fromkeys(map(_kind, shape["anyOf"])))
     if "allOf" in shape:
@@ -123,15 +136,14 @@ def _kind(shape: Mapping[str, Any]) -> str:
     if "$ref" in shape:
         return {"uri": "a URI", "sha256": "a SHA-256", "name": "a name"}[shape["$ref"].rpartition("/")[2]]
     if shape.get("type") == "array":
-        one = _kind(shape["items"])
-        return f"a list: {one} each"
+        return f"a list of {_kind(shape['items']).removeprefix('a ')}s"
     return names[shape["type"]]
 
 
 def _described(shape: Mapping[str, Any]) -> str:
     examples = [example for example in shape.get("examples", ()) if not isinstance(example, dict)]
     shown = ", ".join(code(_toml(example)) for example in examples[:1])
-    return f"{shape['description']} {shown and f'For example {shown}.'}".strip()
+    return f"{prose(shape['description'])} {shown and f'For example {shown}.'}".strip()
 
 
 def _toml(value: object) -> str:
@@ -149,7 +161,7 @@ def configuration() -> str:
     TOPICS["environment"](click.Context(program, info_name=NAME), captured)
     for heading, rows in captured.sections:
         parts.append(f"### {heading}\n\n")
-        parts.append(table(("variable", "is"), ((code(name), words) for name, words in rows)))
+        parts.append(table(("variable", "is"), ((code(name), prose(words)) for name, words in rows)))
         parts.append("\n")
     parts.append(
         "Flags are true at 1, on, yes and true. An option on the command line wins over its variable.\n"
@@ -158,7 +170,7 @@ def configuration() -> str:
 
 
 def _user_config() -> str:
-    rows = ((code(key), words) for key, words in config.KEYS.items())
+    rows = ((code(key), prose(words)) for key, words in config.KEYS.items())
     return (
         "## config.toml\n\n"
         "The user's own settings: what a repository's manifest is not trusted with. The file is "
@@ -181,7 +193,7 @@ def errors() -> str:
     for heading, rows in captured.sections:
         first = "status" if heading == "Exit codes" else "code"
         parts.append(f"## {heading}\n\n")
-        parts.append(table((first, "means"), ((code(name), words) for name, words in rows)) + "\n")
+        parts.append(table((first, "means"), ((code(name), prose(words)) for name, words in rows)) + "\n")
     return "".join(parts)
 
 

@@ -1,6 +1,7 @@
 """The manual's reference is made from the code: nothing is left out, and every page has its place."""
 
 import importlib.util
+import re
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,6 +92,18 @@ def test_every_public_name_is_there(pages: dict[str, str]) -> None:
     """The site writes each out from its docstring."""
     for name in modelsync.__all__:
         assert name == "__version__" or f".{name}\n" in pages["python.md"]
+
+
+@pytest.mark.parametrize("name", ["cli.md", "manifest.md", "configuration.md", "errors.md"])
+def test_markdown_takes_nothing_from_the_words(pages: dict[str, str], name: str) -> None:
+    """A place like <dir>/<name> is no HTML, and a glob or an underscore makes nothing slanted."""
+    text = re.sub(r"```.*?```|<code>.*?</code>|`[^`]*`", "", pages[name], flags=re.DOTALL)
+    assert not re.search(r"<\w|(?<!\\)\*|(?<![\w\\])_|(?<!\\)_(?!\w)", text)
+
+
+def test_a_place_in_a_description_is_shown(pages: dict[str, str]) -> None:
+    """With the angle brackets that it has in the terminal."""
+    assert "&lt;dir>/&lt;name>/&lt;file>" in pages["manifest.md"]
 
 
 def named(nav: Any) -> Iterator[str]:
