@@ -11,6 +11,10 @@ def main() -> None:
         if sys.stderr is not None:
             sys.stderr.write("error: interrupted\n")
         status = 130
+    if status == 130:
+        # CPython remembers a Ctrl-C that came while a text was evaluated (named tuples are made so), handled or not,
+        # and ends the process by that signal in place of the status. Evaluating another forgets it.
+        exec("")  # noqa: S102
     sys.exit(status)
 
 

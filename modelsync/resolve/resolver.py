@@ -1,6 +1,7 @@
 """Asks sources what requests mean, side by side."""
 
 import importlib
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -87,12 +88,14 @@ def resolve_each(
         queries,
         name="resolve",
         cancel=context.cancel,
-        meanwhile=_import_soon if remote and not context.offline else None,
+        meanwhile=(lambda: _import_soon(context.cancel)) if remote and not context.offline else None,
     )
 
 
-def _import_soon() -> None:
+def _import_soon(cancel: threading.Event) -> None:
     """Imports what a transfer will need, while servers are waited for. A package that is missing fails at its use."""
     for name in SOON:
+        if cancel.is_set():
+            return
         with suppress(ImportError):
             importlib.import_module(name)

@@ -30,7 +30,7 @@ def run_all(
         threads: The most calls at a time.
         name: What the threads are called.
         cancel: Set when the wait for the results is interrupted, so that calls that wait for a server end too.
-        meanwhile: Called in this thread while the first calls run.
+        meanwhile: Called in this thread while the first calls run. A Ctrl-C waits for its end, so it looks at `cancel`.
 
     Returns:
         The results, in the order of the items.
@@ -41,13 +41,14 @@ def run_all(
         BaseException: an interrupt of this thread, likewise.
     """
     with (
-        _cancelled_by_interrupt(cancel),
+        _cancelled_by_interrupt(cancel) as interrupts,
         ThreadPoolExecutor(min(threads, len(items)) or 1, thread_name_prefix=name) as pool,
     ):
         try:
             futures = [pool.submit(function, item) for item in items]
             if meanwhile is not None:
-                meanwhile()
+                with interrupts.held():
+                    meanwhile()
             return [future.result() for future in futures]
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -56,8 +57,43 @@ def run_all(
             raise
 
 
+class _Interrupts:
+    """What a Ctrl-C does while calls run.
+
+    Args:
+        cancel: Set by it at once.
+    """
+
+    def __init__(self, cancel: threading.Event) -> None:
+        self._cancel = cancel
+        self._holds = False
+        self._held: Callable[[], object] | None = None
+
+    def come(self, act: Callable[[], object]) -> None:
+        """One has come: the calls end; it is raised here, now or later."""
+        self._cancel.set()
+        if self._holds:
+            self._held = act
+        else:
+            act()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Raises none inside the block, but at its end.
+
+        An import that an exception ends may keep its lock in CPython, and another thread then waits for it forever.
+        """
+        self._holds = True
+        try:
+            yield
+        finally:
+            self._holds = False
+        if self._held is not None:
+            self._held()
+
+
 @contextmanager
-def _cancelled_by_interrupt(cancel: threading.Event) -> Iterator[None]:
+def _cancelled_by_interrupt(cancel: threading.Event) -> Iterator[_Interrupts]:
     """Sets the event on Ctrl-C, before KeyboardInterrupt is raised.
 
     Python drops an exception that is raised in a callback of the import system or of the garbage collector; the calls
@@ -65,17 +101,17 @@ def _cancelled_by_interrupt(cancel: threading.Event) -> Iterator[None]:
     """
     import signal
 
+    interrupts = _Interrupts(cancel)
     known = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(known):
-        yield
+        yield interrupts
         return
 
     def interrupted(number: int, frame: FrameType | None) -> None:
-        cancel.set()
-        known(number, frame)
+        interrupts.come(lambda: known(number, frame))
 
     signal.signal(signal.SIGINT, interrupted)
     try:
-        yield
+        yield interrupts
     finally:
         signal.signal(signal.SIGINT, known)

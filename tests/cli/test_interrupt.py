@@ -98,3 +98,24 @@ def test_while_a_name_is_resolved(tmp_path: Path) -> None:
     assert child.stdout is not None
     line = child.stdout.readline()
     interrupt(child, lambda: line.startswith("resolving"))  # two threads may write it into each other
+
+
+def test_while_a_text_is_evaluated(tmp_path: Path) -> None:
+    """Named tuples are made so while modules are imported: the status is that of any other interrupt."""
+    code = (
+        "import signal, sys\n"
+        "from modelsync.cli import fast\n"
+        "from modelsync.__main__ import main\n"
+        "def press(): signal.raise_signal(signal.SIGINT)\n"
+        "def run(work):\n"
+        "    fast.read = lambda words, environment: lambda invocation: work()\n"
+        "    main()\n"
+        "try: run(press)\n"  # imports all that an interrupt needs
+        "except SystemExit as end: print(end.code)\n"
+        "run(lambda: eval('press()', {'press': press}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stderr.count("error: interrupted") == 2
+    assert (done.stdout.strip(), done.returncode) == ("130", 130)

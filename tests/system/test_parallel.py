@@ -107,3 +107,18 @@ def test_an_interrupt_sets_the_event_that_waiting_calls_look_at() -> None:
     with pytest.raises(KeyboardInterrupt):
         run_all(work, range(3), threads=1, name="test", cancel=cancel, meanwhile=waiting.set)
     assert (begun, cancelled) == ([0], [True])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
+def test_an_interrupt_waits_for_the_end_of_what_runs_meanwhile() -> None:
+    """An import that it ended might keep its lock; the event is set at once, so that the end is near."""
+    cancel = threading.Event()
+    seen = []
+
+    def meanwhile() -> None:
+        signal.raise_signal(signal.SIGINT)
+        seen.append(cancel.is_set())
+
+    with pytest.raises(KeyboardInterrupt):
+        run_all(lambda _: cancel.wait(30), [1], name="test", cancel=cancel, meanwhile=meanwhile)
+    assert seen == [True]
