@@ -114,8 +114,9 @@ def test_while_a_text_is_evaluated(tmp_path: Path) -> None:
         "except SystemExit as end: print(end.code)\n"
         "run(lambda: eval('press()', {'press': press}))\n"
     )
+    (tmp_path / "pressed.py").write_text(code)
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "pressed"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.stderr.count("error: interrupted") == 2
     assert (done.stdout.strip(), done.returncode) == ("130", 130)
