@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from modelsync.spec.lock.model import Lock, LockedModel
 
 MARKS = {"added": "+", "updated": "~", "removed": "-", "unchanged": "="}
-NOTHING = "nothing to do: everything is here"
 
 
 def changed(changes: Sequence["Change"]) -> list["Change"]:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from modelsync.project.lock_diff import Change
     from modelsync.store.brought import Brought
 
+NOTHING_TO_DO = "nothing to do: everything is here"
+
 
 class SyncReport(NamedTuple):
     """The result of a sync.
@@ -49,7 +51,7 @@ class SyncReport(NamedTuple):
         from modelsync.display import changes
 
         if not self.changes and not self.steps and not self.given:
-            lines = [changes.NOTHING]
+            lines = [NOTHING_TO_DO]
         else:
             moved = changes.changed(self.changes)
             lines = [

@@ -46,7 +46,9 @@ def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False, f
     output.notes(done.notes)
     if not failed and not done.changes and not done.steps and not done.given:
         if not output.json:
-            output.words("nothing to do: everything is here")
+            from modelsync.install.report import NOTHING_TO_DO  # whose report this is: imported already
+
+            output.words(NOTHING_TO_DO)
             return
         output.result(
             changes=[],
