@@ -8,7 +8,8 @@ It compares how long the streams work (read, decrypt, write) and how long they w
 - Then, every few seconds, in a longer round, a few more or fewer are tried. More must bring a good part of what they
   could; fewer must lose hardly anything. The pause after a failed trial doubles.
 
-A server that rejects requests because of load halves the number at once.
+A server that rejects requests because of load halves the number at once. What was measured before, or before a pause
+or while a rate limit binds, counts for no round.
 """
 
 from dataclasses import dataclass
@@ -36,11 +37,13 @@ class StreamStats:
         received: Bytes so far.
         worked: Seconds so far, summed over the streams, in which they did not wait for bytes.
         busy: Streams that have a claim now.
+        throttled: Whether a rate limit makes streams wait now: then more would bring no more.
     """
 
     received: int = 0
     worked: float = 0.0
     busy: int = 0
+    throttled: bool = False
 
 
 class Tuner:
@@ -61,6 +64,7 @@ class Tuner:
         self.stream_rate = 0.0
         self._state: Literal["first", "fewer", "steady", "trial"] = "first"
         self._began: tuple[float, StreamStats] | None = None  # the current round
+        self._silent = False  # nothing has come for `SILENCE`
         self._before = (self.limit, 0.0)  # limit and rate that a trial is compared with
         self._next_trial = 0.0
         self._pause = TRIAL_PAUSE
@@ -68,17 +72,25 @@ class Tuner:
 
     def update(self, now: float, stats: StreamStats) -> bool:
         """Takes the counters at a time; returns whether `limit` has changed."""
-        if stats.busy < self.limit or self._began is None:  # too little work for all: nothing to learn
-            self._began = (now, stats) if stats.busy >= self.limit else None
+        tells = stats.busy >= self.limit and not stats.throttled  # else the server is not what they wait for
+        if not tells or self._began is None:
+            self._began = (now, stats) if tells else None
             return False
         since, start = self._began
         span, received = now - since, stats.received - start.received
         if not received:
-            if span < SILENCE or now < self._next_trial or self.limit == self._most:
+            if span < SILENCE:
+                return False
+            self._silent = True
+            if now < self._next_trial or self.limit == self._most:
                 return False
             self.limit = min(2 * self.limit, self._most)
             self._began = None
             return True
+        if self._silent:  # a round with the silence in it would show too low a rate
+            self._silent = False
+            self._began = (now, stats)
+            return False
         short = self._state in ("first", "fewer")
         if span < (SHORT if self._state == "first" else 3 * SHORT if short else LONG):
             return False
@@ -97,6 +109,7 @@ class Tuner:
         if self._state != "steady" or now >= self._next_trial - CROWDED / 2:  # else it is counted already
             self.limit = max(1, self.limit // 2)
         self._state, self._upwards = "steady", True
+        self._began = None  # the round before had more streams
         self._next_trial = now + CROWDED
 
     def _first_rounds(self, rate: float, share: float, now: float) -> None:

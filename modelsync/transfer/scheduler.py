@@ -100,10 +100,10 @@ class Scheduler:
 
     def tune(self) -> None:
         """Adjusts the number of streams. To be called every few hundredths of a second."""
-        if self._limit is not None and self._limit.throttles:  # more streams would bring no more
-            return
+        throttled = self._limit is not None and self._limit.throttles
         with self.lock:
-            if self._tuner.update(time.monotonic(), StreamStats(self._received, self._worked, self._busy)):
+            stats = StreamStats(self._received, self._worked, self._busy, throttled)
+            if self._tuner.update(time.monotonic(), stats):
                 self._fill()
                 self._surplus.notify_all()
                 self.wake()

@@ -30,8 +30,9 @@ class World:
         self.tuner = Tuner(most, first)
         self.now, self.count = 100.0, StreamStats()
         self.limits: list[int] = []
+        self.stream_rates: set[int] = set()  # MB a second
 
-    def run(self, seconds: float) -> None:
+    def run(self, seconds: float, *, throttled: bool = False) -> None:
         for _ in range(round(seconds / 0.02)):
             streams = self.tuner.limit
             self.now += 0.02
@@ -39,9 +40,11 @@ class World:
                 self.count.received + int(self.rate(streams) * 0.02),
                 self.count.worked + self.share(streams) * streams * 0.02,
                 streams,
+                throttled,
             )
             self.tuner.update(self.now, self.count)
             self.limits.append(self.tuner.limit)
+            self.stream_rates.add(round(self.tuner.stream_rate / MB))
 
     def mean(self) -> float:
         return sum(self.limits) / len(self.limits)
@@ -106,6 +109,45 @@ def test_silence_is_not_waited_out() -> None:
     world = World(lambda _: 0.0, lambda _: 0.0)
     world.run(3)
     assert world.tuner.limit == 16
+
+
+def test_what_a_rate_limit_held_back_is_in_no_round() -> None:
+    """While a limit on the bytes binds nothing is concluded, and what is measured afterwards began afterwards."""
+    world = World(lambda n: 40 * MB * n, lambda _: 0.05)
+    world.run(1.5)
+    assert world.tuner.limit == 16
+    world.rate, world.stream_rates = (lambda n: 4 * MB * n), set()
+    world.run(0.7, throttled=True)
+    world.rate = lambda n: 40 * MB * n
+    world.run(3)
+    assert world.stream_rates == {40}
+    before = world.tuner.limit
+    world.limits.clear()
+    world.run(60, throttled=True)
+    assert set(world.limits) == {before}
+
+
+def test_what_came_before_a_refusal_is_in_no_round() -> None:
+    """After a refusal the rate of one stream is that of those which are left."""
+    world = World(lambda n: 40 * MB * n, lambda _: 0.05)
+    world.run(1.5)
+    world.tuner.crowded(world.now)
+    assert world.tuner.limit == 8
+    world.stream_rates = set()
+    world.run(4)
+    assert world.stream_rates == {40}
+
+
+def test_a_pause_of_the_server_is_in_no_round() -> None:
+    """Where a server asked to wait and nothing came, the rate of one stream is that of the time afterwards."""
+    world = World(lambda n: 40 * MB * n, lambda _: 0.05)
+    world.run(1.5)
+    world.tuner.crowded(world.now)
+    world.rate, world.stream_rates = (lambda _: 0.0), set()
+    world.run(30)
+    world.rate = lambda n: 40 * MB * n
+    world.run(4)
+    assert world.stream_rates == {40}
 
 
 def test_too_little_to_do_says_nothing() -> None:
