@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelsync.api.headers import estimate, inspect
     from modelsync.api.models import files, load, path
-    from modelsync.api.projects import lock, pull, push, sync, verify
+    from modelsync.api.projects import lock, sync, verify
+    from modelsync.api.transfers import pull, push
     from modelsync.errors import ModelsyncError
     from modelsync.fit.estimation import Estimation
     from modelsync.install.report import SyncReport
@@ -50,7 +51,8 @@ __all__ = [
 _MODULES = {
     **dict.fromkeys(("estimate", "inspect"), "modelsync.api.headers"),
     **dict.fromkeys(("files", "load", "path"), "modelsync.api.models"),
-    **dict.fromkeys(("lock", "pull", "push", "sync", "verify"), "modelsync.api.projects"),
+    **dict.fromkeys(("lock", "sync", "verify"), "modelsync.api.projects"),
+    **dict.fromkeys(("pull", "push"), "modelsync.api.transfers"),
     "ModelsyncError": "modelsync.errors",
     "Estimation": "modelsync.fit.estimation",
     "SyncReport": "modelsync.install.report",
