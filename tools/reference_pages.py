@@ -18,8 +18,8 @@ from modelsync.cli.app import program
 from modelsync.cli.command import Group, records
 from modelsync.cli.commands.help import TOPICS
 from modelsync.cli.exit import NAME
+from modelsync.cli.global_options import GLOBAL
 from modelsync.cli.help_page import Documented
-from modelsync.cli.options import GLOBAL
 from modelsync.errors import EXIT_CODES
 from modelsync.net import config
 from modelsync.spec.manifest import schema

@@ -9,9 +9,9 @@ from click.shell_completion import CompletionItem
 
 from modelsync.cli import usage
 from modelsync.cli.exit import InterruptedRunError
+from modelsync.cli.global_options import GLOBAL
 from modelsync.cli.help_page import HELP_NAMES, Documented, write_global_line
 from modelsync.cli.invocation import Invocation
-from modelsync.cli.options import GLOBAL
 from modelsync.errors import UsageError
 from modelsync.spec.names import nearest, printable
 

@@ -16,9 +16,9 @@ from modelsync.cli import app, elsewhere
 from modelsync.cli.app import program
 from modelsync.cli.command import Command, Group
 from modelsync.cli.exit import finish
+from modelsync.cli.global_options import GLOBAL
 from modelsync.cli.help_page import GLOBAL_LINE, Documented
 from modelsync.cli.invocation import Invocation
-from modelsync.cli.options import GLOBAL
 from modelsync.errors import EXIT_CODES, ModelsyncError
 from tests.support.command_line import Run
 from tests.support.commands import commands, parse

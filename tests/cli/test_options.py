@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from modelsync.cli import fast, options
+from modelsync.cli import fast, global_options
 from modelsync.cli.app import program
 from modelsync.transfer.rate_limit import BURST, HELD
 from tests.support.command_line import COMMAND, Cli
@@ -303,4 +303,4 @@ def test_the_endpoint_of_the_command_line_wins(synced: Cli) -> None:
 def test_options_are_shared_and_not_copied() -> None:
     """Every command takes every global option."""
     for command in [program, *commands().values()]:
-        assert set(options.GLOBAL) <= set(command.params)
+        assert set(global_options.GLOBAL) <= set(command.params)

@@ -6,9 +6,9 @@ import click
 
 from modelsync import settings
 from modelsync.cli.command import Group, command, records
+from modelsync.cli.global_options import GLOBAL, PREFIX
 from modelsync.cli.help_page import page, write_exit_codes
 from modelsync.cli.invocation import Invocation
-from modelsync.cli.options import GLOBAL, PREFIX
 from modelsync.errors import EXIT_CODES, ModelsyncError, UsageError
 from modelsync.spec.names import did_you_mean, printable
 
