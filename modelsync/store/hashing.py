@@ -8,7 +8,6 @@ import errno
 import hashlib
 import mmap
 import os
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -19,10 +18,14 @@ from modelsync.spec.blocks import UNREADABLE, Blocks, Hasher, Span, spans
 
 OnBytes = Callable[[int], None]
 
-_CHUNK = 1 << 20  # bytes: few enough to be in a core's cache still when they are hashed
-_AHEAD = 2  # chunks: one is read while the other is hashed
-_BEHIND = 2  # chunks that the hashes of the blocks may be behind the sha256
-_READ = 1 << 20  # bytes, for each thread: few enough to be in a core's cache still when they are hashed
+_READ = (
+    1 << 20
+)  # bytes read at once, by each thread: few enough to be in a core's cache still when they are hashed
+_PART = 1 << 18  # bytes read at once where two hashes are made of them
+_HANDED = (
+    2 << 20
+)  # bytes that the second thread is given at once: a thread that waits for each part waits too often
+_BEHIND = 2  # how many times as many the hashes of the blocks may be behind the sha256
 _THREADS = 32  # at most: they are short of memory's speed before
 _TELL_EVERY = 0.05  # seconds
 
@@ -83,30 +86,38 @@ def both_of(path: Path, *, on_bytes: OnBytes | None = None) -> tuple[str, Blocks
 
     Arguments and errors as with `sha256_of`.
     """
+    sha256, blocks = hashlib.sha256(), Hasher()
+    if path.stat().st_size <= _HANDED:
+        for chunk in _chunks(path, on_bytes):
+            sha256.update(chunk)
+            blocks.update(chunk)
+        return sha256.hexdigest(), blocks.blocks
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    sha256, blocks = hashlib.sha256(), Hasher()
-    # What is read is hashed in the same core's cache. The blocks, which take a quarter of that time, may be a chunk or
-    # two behind: a thread that waited for the other at every chunk would wait most of its time on a busy machine.
+    # What is read is hashed in the same core's cache. The blocks, which take a third of that time, may be behind.
     rooms: deque[tuple[memoryview, Future[None] | None]] = deque(
-        (_buffer(_READ), None) for _ in range(_BEHIND + 1)
+        (_buffer(_HANDED), None) for _ in range(_BEHIND + 1)
     )
     with (
         ThreadPoolExecutor(1, thread_name_prefix="modelsync-hash") as beside,
         path.open("rb", buffering=0) as file,
     ):
         while True:
-            buffer, busy = rooms.popleft()
+            room, busy = rooms.popleft()
             if busy is not None:
                 busy.result()
-            count = file.readinto(buffer)
-            if not count:
+            filled = 0
+            while part := room[filled : filled + _PART]:
+                count = file.readinto(part)
+                if not count:
+                    break
+                sha256.update(part[:count])
+                filled += count
+                if on_bytes is not None:
+                    on_bytes(count)
+            if not filled:
                 break
-            chunk = buffer[:count]
-            rooms.append((buffer, beside.submit(blocks.update, chunk)))
-            sha256.update(chunk)
-            if on_bytes is not None:
-                on_bytes(count)
+            rooms.append((room, beside.submit(blocks.update, room[:filled])))
         for _, busy in rooms:
             if busy is not None:
                 busy.result()
@@ -191,34 +202,11 @@ def _cores() -> int:
 
 def _chunks(path: Path, on_bytes: OnBytes | None) -> Iterator[memoryview]:
     """The bytes of a file. A chunk is good until the next one is asked for."""
-    empty: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
-    read: queue.SimpleQueue[tuple[memoryview, int] | OSError] = queue.SimpleQueue()
-
-    def read_ahead() -> None:
-        try:
-            with path.open("rb", buffering=0) as file:
-                while (buffer := empty.get()) is not None:
-                    read.put((buffer, file.readinto(buffer)))
-        except OSError as error:
-            read.put(error)
-
-    size = max(1, min(_CHUNK, path.stat().st_size))
-    for _ in range(_AHEAD):
-        empty.put(_buffer(size))
-    reader = threading.Thread(target=read_ahead, name="modelsync-read", daemon=True)
-    reader.start()
-    try:
-        while True:
-            item = read.get()
-            if isinstance(item, OSError):
-                raise item
-            buffer, count = item
-            if count == 0:
-                return
+    with path.open("rb", buffering=0) as file:
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        buffer = _buffer(max(1, min(_READ, os.fstat(file.fileno()).st_size)))
+        while count := file.readinto(buffer):
             yield buffer[:count]
             if on_bytes is not None:
                 on_bytes(count)
-            empty.put(buffer)
-    finally:
-        empty.put(None)
-        reader.join()

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -177,6 +176,8 @@ def _read_word(path: Path) -> str | None:
 
 
 def _run_word(*command: str) -> str | None:
+    import subprocess
+
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.SubprocessError):

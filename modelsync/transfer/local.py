@@ -5,7 +5,7 @@ import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from modelsync.errors import NotFoundError, RefusedError, StoreError
@@ -67,8 +67,7 @@ class LocalSource:
         """Does nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalResponse:
+class LocalResponse(NamedTuple):
     """The bytes of an open file from `start` up to `end`."""
 
     status: int

@@ -12,11 +12,26 @@ from modelsync.spec.blocks import SIZE, UNREADABLE
 from modelsync.store import hashing
 from tests.support.store import blocks
 
-CHUNK = hashing._CHUNK
+CHUNK = hashing._READ
+HANDED = hashing._HANDED
 
 
 @pytest.mark.parametrize(
-    "size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5, SIZE, SIZE + 1, 2 * SIZE, 3 * SIZE + 7]
+    "size",
+    [
+        0,
+        1,
+        CHUNK - 1,
+        CHUNK,
+        CHUNK + 1,
+        HANDED,
+        HANDED + 1,
+        3 * HANDED + 5,
+        SIZE,
+        SIZE + 1,
+        2 * SIZE,
+        3 * SIZE + 7,
+    ],
 )
 def test_hashes_are_those_of_the_whole_file(tmp_path: Path, size: int) -> None:
     """Files shorter and longer than what is read at once have the hashes that the libraries give their bytes."""
