@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from modelsync.context import CallOptions, Context
     from modelsync.display.progress import Shown
     from modelsync.project.project import Project
+    from modelsync.store.layout import Store
     from modelsync.transfer.progress import Listener
 
 
@@ -108,6 +109,13 @@ class Invocation:
             # one of the two was typed: it wins over the variable of the other
             manifest, package = (manifest, None) if "manifest" in self._typed else (None, package)
         return discovery.find(manifest_path=manifest, package=package)
+
+    def store(self) -> "Store":
+        """The store that a command about it alone works on."""
+        from modelsync import settings
+        from modelsync.store.layout import open_store
+
+        return open_store(settings.from_environment())
 
     @contextmanager
     def context(

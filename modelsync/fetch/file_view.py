@@ -8,7 +8,7 @@ from modelsync.content.view import WINDOW, View
 from modelsync.context import Context
 from modelsync.errors import CancelledError, ModelsyncError, NetworkError
 from modelsync.fetch import by_digest
-from modelsync.fetch.headers import pause
+from modelsync.fetch.pause import pause
 from modelsync.fetch.wanted import WantedFile, blob_of
 from modelsync.transfer.jobs import Segment
 from modelsync.transfer.least_rate import LeastRate

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from modelsync.context import Context
 from modelsync.errors import NetworkError
-from modelsync.fetch.headers import pause
+from modelsync.fetch.pause import pause
 from modelsync.fetch.wanted import WantedFile
 
 if TYPE_CHECKING:
