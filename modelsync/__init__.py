@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelsync.api.headers import estimate, inspect
     from modelsync.api.models import files, load, path
-    from modelsync.api.projects import lock, sync, verify
+    from modelsync.api.projects import licenses, lock, sync, verify
     from modelsync.api.transfers import pull, push
     from modelsync.errors import ModelsyncError
     from modelsync.fit.estimation import Estimation
     from modelsync.install.report import SyncReport
     from modelsync.ops.inspect import Inspection
     from modelsync.ops.inspect_files import FilesInspection
+    from modelsync.ops.licenses import LicensesReport
     from modelsync.ops.proposal import LockReport
     from modelsync.ops.push import PushReport
     from modelsync.project.lock_diff import Change
@@ -31,6 +32,7 @@ __all__ = [
     "Event",
     "FilesInspection",
     "Inspection",
+    "LicensesReport",
     "LockReport",
     "ModelFiles",
     "ModelsyncError",
@@ -40,6 +42,7 @@ __all__ = [
     "estimate",
     "files",
     "inspect",
+    "licenses",
     "load",
     "lock",
     "path",
@@ -51,13 +54,14 @@ __all__ = [
 _MODULES = {
     **dict.fromkeys(("estimate", "inspect"), "modelsync.api.headers"),
     **dict.fromkeys(("files", "load", "path"), "modelsync.api.models"),
-    **dict.fromkeys(("lock", "sync", "verify"), "modelsync.api.projects"),
+    **dict.fromkeys(("licenses", "lock", "sync", "verify"), "modelsync.api.projects"),
     **dict.fromkeys(("pull", "push"), "modelsync.api.transfers"),
     "ModelsyncError": "modelsync.errors",
     "Estimation": "modelsync.fit.estimation",
     "SyncReport": "modelsync.install.report",
     "FilesInspection": "modelsync.ops.inspect_files",
     "Inspection": "modelsync.ops.inspect",
+    "LicensesReport": "modelsync.ops.licenses",
     "LockReport": "modelsync.ops.proposal",
     "PushReport": "modelsync.ops.push",
     "Change": "modelsync.project.lock_diff",

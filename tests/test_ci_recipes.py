@@ -164,6 +164,20 @@ class TestHooks:
         assert {"post-checkout", "post-merge"} <= set(hooks["modelsync-sync"]["stages"])
         assert "stages" not in hooks["modelsync-lock"]
 
+    def test_the_guide_names_them(self, hooks: dict[str, dict[str, Any]]) -> None:
+        """Its hooks by `repo` are ours, and its local ones run what ours run."""
+        guide = (ROOT / "docs/guides/ci.md").read_text("utf-8").partition("## Before a commit")[2]
+        ours, local = (
+            yaml.safe_load(text)["repos"][0]["hooks"]
+            for text in re.findall(r"```yaml[^\n]*\n(.*?)```", guide, re.DOTALL)
+        )
+        assert [hook["id"] for hook in ours] == [hook["id"] for hook in local] == list(hooks)
+        for hook in local:
+            mine = hooks[hook["id"]]
+            assert (hook["entry"], hook["pass_filenames"]) == (mine["entry"], mine["pass_filenames"])
+            assert hook.get("files") == mine.get("files")
+            assert set(hook.get("stages", ())) <= set(mine.get("stages", ()))
+
     def test_the_lock_is_checked_when_it_or_the_manifest_changes(
         self, hooks: dict[str, dict[str, Any]], runner: Runner
     ) -> None:

@@ -19,7 +19,19 @@ from tests.support.project import REPO
 
 MOST = 9  # arguments of a function
 PACKAGE = Path(modelsync.__file__).parent
-PUBLIC = ("estimate", "files", "inspect", "load", "lock", "path", "pull", "push", "sync", "verify")
+PUBLIC = (
+    "estimate",
+    "files",
+    "inspect",
+    "licenses",
+    "load",
+    "lock",
+    "path",
+    "pull",
+    "push",
+    "sync",
+    "verify",
+)
 
 COUNTED = """
 import sys

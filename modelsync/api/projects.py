@@ -1,4 +1,4 @@
-"""Public functions about projects: `sync`, `lock`, `verify`."""
+"""Public functions about projects: `sync`, `lock`, `verify`, `licenses`."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from modelsync.install.report import SyncReport
+    from modelsync.ops.licenses import LicensesReport
     from modelsync.ops.proposal import LockReport
     from modelsync.ops.verify import VerifiedFile
     from modelsync.store.links import LinkMode
@@ -253,3 +254,53 @@ def verify(
     if done.error is not None:
         raise done.error
     return done.rows
+
+
+def licenses(
+    *names: str,
+    manifest: "calls.AnyPath | None" = None,
+    package: str | None = None,
+    groups: Sequence[str] = (),
+    only_groups: Sequence[str] = (),
+    no_groups: Sequence[str] = (),
+    all_groups: bool = False,
+    token: str | None = None,
+    endpoint: str | None = None,
+    offline: bool | None = None,
+    cancel: threading.Event | None = None,
+    transport: "httpx2.BaseTransport | None" = None,
+    auth: "Mapping[str, httpx2.Auth] | None" = None,
+) -> "LicensesReport":
+    """The license of each model, and whether its project allows it: `modelsync licenses`.
+
+    Licenses are those of the lock, and what the manifest states. Hubs are asked only which repos are gated.
+
+    Args:
+        names: The models; none, and no groups: all.
+        manifest: See `path`.
+        package: See `path`.
+        groups: See `sync`.
+        only_groups: See `sync`.
+        no_groups: See `sync`.
+        all_groups: See `sync`.
+        token: See `path`.
+        endpoint: See `path`.
+        offline: True: no hub is asked, and `gated` is None.
+        cancel: See `path`.
+        transport: See `path`.
+        auth: See `path`.
+
+    Returns:
+        A row for each model, for its variants, and for companions of other repos. Nothing is refused here: `allowed`
+        of a row says what `lock` and `sync` do.
+
+    Raises:
+        NotFoundError: a name or a group that nothing in the manifest has.
+    """
+    from modelsync.ops import licenses as ops_licenses
+    from modelsync.project.selection import Groups, Selection
+
+    chosen = Groups(tuple(groups), tuple(only_groups), tuple(no_groups), all_groups)
+    call = CallOptions(endpoint=endpoint, token=token, offline=offline, transport=transport, auth=auth)
+    with calls.context(call, None, cancel, progress=False) as context:
+        return ops_licenses.rows(context, calls.find(context, manifest, package), Selection(names, chosen))

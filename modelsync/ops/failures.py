@@ -52,14 +52,20 @@ class Failures:
                 error.at(place)
         self._errors[title] = error
 
-    def raise_first(self, report: object = None) -> None:
-        """Raises the first error by name, with all of them and what the call came to; returns if there is none."""
+    def first(self, report: object = None) -> ModelsyncError | None:
+        """The first error by name, with all of them and what the call came to; None if there is none."""
         if not self._errors:
-            return
+            return None
         errors = tuple(self._errors[title] for title in sorted(self._errors))
         errors[0].errors = errors if self._named else ()
         errors[0].report = report if self._named else None
-        raise errors[0]
+        return errors[0]
+
+    def raise_first(self, report: object = None) -> None:
+        """Raises the first error, if there is one."""
+        error = self.first(report)
+        if error is not None:
+            raise error
 
     def _place(self, entry: "Entry") -> Place | None:
         """The line of the manifest that asks for it."""

@@ -1,6 +1,6 @@
 """The license of each model: what is published, what is stated, and whether the project allows it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from modelsync.context import Context
 from modelsync.project import selection as selections
@@ -11,9 +11,11 @@ from modelsync.spec import licenses
 from modelsync.spec.lock.licensed import LicensedPart, parts
 from modelsync.spec.lock.model import LockedFile
 from modelsync.spec.manifest.model import Entry
+from modelsync.spec.names import printable
 from modelsync.spec.roles import Role
 
 BARE = Selection()
+TITLES = ("name", "variant", "file", "license", "gated", "", "source")
 
 
 class ModelLicense(NamedTuple):
@@ -43,12 +45,63 @@ class ModelLicense(NamedTuple):
     page: str
     locked: bool
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Its line in a table under `TITLES`."""
+        return (
+            self.name,
+            self.variant or "",
+            printable(self.path or ""),
+            self._terms,
+            {True: "yes", False: "no", None: ""}[self.gated],
+            self._mark,
+            printable(self.page),
+        )
+
+    @property
+    def _terms(self) -> str:
+        """What is published, and what is stated in its place."""
+        published = printable(self.license or "")
+        if self.stated is not None:
+            return f"{self.stated} (stated; {published})" if published else f"{self.stated} (stated)"
+        return published or ("unknown" if self.locked else "")
+
+    @property
+    def _mark(self) -> str:
+        if not self.locked:
+            return "unlocked"
+        return "not allowed" if self.allowed is False else ""
+
 
 class LicensesReport(NamedTuple):
-    """The licenses, in the order of the manifest, and notes for a person."""
+    """The license of each model, in the order of the manifest.
+
+    Attributes:
+        rows: Each model, with its variants, and its companions of other repos.
+        notes: What a person should know: which hubs did not say whether a repo is gated.
+    """
 
     rows: tuple[ModelLicense, ...]
     notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """As `modelsync licenses` prints it, without colours."""
+        from modelsync.display.columns import table
+
+        cells = [row.cells for row in self.rows]
+        used = [index for index in range(len(TITLES)) if any(row[index] for row in cells)]
+        lines = [tuple(line[index] for index in used) for line in (tuple(map(str.upper, TITLES)), *cells)]
+        return "\n".join((*self.notes, *(table(lines) if cells else ["no models"])))
+
+    def _repr_html_(self) -> str:
+        """For a notebook."""
+        from modelsync.display.changes import as_html
+
+        return as_html(str(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON can hold it, as `modelsync licenses --format json` prints it."""
+        return {"rows": [row._asdict() for row in self.rows], "notes": list(self.notes)}
 
 
 def rows(context: Context, project: Project, selection: Selection = BARE) -> LicensesReport:

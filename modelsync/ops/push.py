@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import CancelledError, ModelsyncError, NotSyncedError, UsageError
+from modelsync.errors import CancelledError, LicenseRefusedError, ModelsyncError, NotSyncedError, UsageError
 from modelsync.fetch.wanted import label
 from modelsync.install import present
 from modelsync.ops.failures import Failures
 from modelsync.ops.options import PushOptions
 from modelsync.ops.sending import PushJob, Sending
-from modelsync.project import lookup
+from modelsync.project import license_check, lookup
 from modelsync.project.project import LoadedProject, Project
 from modelsync.registry import image as images
 from modelsync.registry import limits
@@ -19,6 +19,7 @@ from modelsync.registry.forms import Form
 from modelsync.registry.repository import Repository
 from modelsync.resolve.licenses import Licenses
 from modelsync.sizes import size as size_text
+from modelsync.spec.manifest.model import Entry
 from modelsync.spec.names import printable
 from modelsync.spec.uri import OciUri
 from modelsync.system.parallel import run_all
@@ -96,12 +97,17 @@ def push(
         UsageError: the target has a tag, or is no registry; two models would have one tag.
         StaleLockError: the lock does not answer a model.
         NotSyncedError: a named model is not here, or none is.
+        LicenseRefusedError: a model's license is none of the project's `allowed-licenses`; others are pushed.
         ModelsyncError: the first by name of those that could not be pushed, with all errors and the report.
     """
     registry, name = _target(context, target)
     project = project.loaded()
-    jobs, notes = _here(context, project, names)
-    failures = Failures(project, named=len(jobs) > 1)
+    jobs, refused, notes = _here(context, project, names)
+    failures = Failures(project, named=len(jobs) > 1 or bool(refused))
+    for entry, refusal in refused:
+        failures.add(entry.title, refusal, entry)
+    if not jobs:
+        failures.raise_first(PushReport((), notes=notes))
     for job in jobs:
         job.tags = (digest_tag(job.model, options.form), *((name_tag(job.model),) if options.tag else ()))
     _check_tags(jobs)
@@ -149,8 +155,10 @@ def _target(context: Context, text: str) -> tuple[str, str]:
 
 def _here(
     context: Context, project: LoadedProject, names: Sequence[str]
-) -> tuple[list[PushJob], tuple[str, ...]]:
-    """The models that are here, sorted by name, with their variants; and notes about those that are not.
+) -> tuple[list[PushJob], list[tuple[Entry, LicenseRefusedError]], tuple[str, ...]]:
+    """The models that are here, sorted by name, with their variants; those refused; notes about those not here.
+
+    Refused are those whose licenses the project does not allow: a push would hand them on.
 
     Raises:
         NotSyncedError: a named model is not here, or none is.
@@ -159,6 +167,7 @@ def _here(
     wanted = {manifest.entry(name).name for name in names} or set(manifest.names)
     folder = project.folder(manifest)
     jobs, absent = [], []
+    refused: list[tuple[Entry, LicenseRefusedError]] = []
     for entry in manifest.entries:
         if entry.name not in wanted:
             continue
@@ -166,16 +175,19 @@ def _here(
         ready = present.right_paths(context, folder, known.model)
         if ready is None:
             absent.append(known.model)
+        elif (refusal := license_check.of_model(manifest, entry, known.model)) is not None:
+            refused.append((entry, refusal))
         else:
             jobs.append(PushJob(known.model, ready))
-    here = {job.model.name for job in jobs}
+    here = {job.model.name for job in jobs} | {entry.name for entry, _ in refused}
     for model in absent:
-        if (names or not jobs) and model.name not in here:
+        if (names or not here) and model.name not in here:
             raise NotSyncedError(f"{model.title} is not on this machine", hint="run `modelsync sync`")
-    if not jobs:
+    if not here:
         raise UsageError("there is no model to push", hint="`modelsync add NAME URI` makes one")
     notes = tuple(f"{model.title} is not on this machine, and was left out" for model in absent)
-    return sorted(jobs, key=lambda job: (job.model.name, job.model.variant or "")), notes
+    jobs.sort(key=lambda job: (job.model.name, job.model.variant or ""))
+    return jobs, refused, notes
 
 
 def _find_licenses(context: Context, jobs: Sequence[PushJob]) -> tuple[str, ...]:

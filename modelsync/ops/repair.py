@@ -19,9 +19,10 @@ from modelsync.install.execute import carry_out
 from modelsync.install.snapshot import look
 from modelsync.install.target import Target
 from modelsync.ops import verify
+from modelsync.ops.failures import Failures
 from modelsync.ops.verify import ALL, Checked, VerifiedFile
-from modelsync.project import lookup
-from modelsync.project.project import Project
+from modelsync.project import license_check, lookup
+from modelsync.project.project import LoadedProject, Project
 from modelsync.project.selection import Selection
 from modelsync.spec.lock.model import LockedModel
 from modelsync.spec.names import printable
@@ -62,6 +63,8 @@ def repair(
 
     Others are repaired when one cannot be.
 
+    What the project's `allowed-licenses` refuses is not repaired: that is the error, if there is no other.
+
     Raises:
         StaleLockError: there is no lock, or a model that is meant is not in it.
         StoreError: a file cannot be read.
@@ -73,8 +76,13 @@ def repair(
     target = install_target.target_of(project, project.manifest, None, "auto")
     if target is not None:
         link_folder.sweep(target.folder)  # also where nothing is to be repaired
+    refused = _refused(project, checked)
+    checked = checked._replace(
+        faulty=tuple(model for model in checked.faulty if model.title not in refused),
+        others=tuple(model for model in checked.others if model.title not in refused),
+    )
     if not checked.faulty and not checked.others:
-        return Repaired(checked.rows)
+        return Repaired(checked.rows, error=refused.first())
     before: frozenset[Path] = frozenset()
     if target is not None:
         target = target._replace(repairs=True)
@@ -106,7 +114,21 @@ def repair(
     rows = tuple(_after(context, row, target) for row in checked.rows)
     kept = sorted(_set_aside(target, checked) - before) if target is not None else ()
     notes = tuple(f"what was changed is kept as {printable(str(path))}" for path in kept)
-    return Repaired(rows, done.fetched, done.reused, done.notes + notes, error, done.brought)
+    return Repaired(
+        rows, done.fetched, done.reused, done.notes + notes, error or refused.first(), done.brought
+    )
+
+
+def _refused(project: LoadedProject, checked: Checked) -> Failures:
+    """Those that the project's `allowed-licenses` refuses: a repair fetches no more of them than a sync does."""
+    failures = Failures(project)
+    entries = {entry.key: entry for entry in project.manifest.entries}
+    pairs = [
+        (entries[model.key], model) for model in (*checked.faulty, *checked.others) if model.key in entries
+    ]
+    for entry, error in license_check.refusals(project.manifest, pairs):
+        failures.add(entry.title, error, entry)
+    return failures
 
 
 def _mend(

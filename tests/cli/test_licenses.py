@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import modelsync
 from tests.support.command_line import Cli
 from tests.support.content import gguf
 from tests.support.old_version import OldVersion
@@ -64,6 +65,10 @@ def test_programs_read_the_rows(licensed: Cli) -> None:
         "page": "https://huggingface.co/user/own",
         "locked": True,
     }
+    report = modelsync.licenses("own", manifest=licensed.folder)
+    assert report.to_dict() == {"rows": [own], "notes": []}
+    assert str(report) == licensed("licenses", "own").out.rstrip("\n")
+    assert report._repr_html_() == f"<pre>{report}</pre>"
     licensed.hub.clear()
     value = licensed("--offline", "licenses", "--only-group", "chat", "--format", "json").json
     assert {(row["name"], row["role"], row["allowed"], row["gated"]) for row in value["rows"]} == {

@@ -88,7 +88,7 @@ def steps(block: Block) -> list[Step]:
 
 def matches(shown: str, said: str) -> bool:
     """Whether a page shows what was said: `...` is anything, and figures and digests may be others."""
-    pattern = re.escape(_plain(shown)).replace(r"\.\.\.\n", r"(.*\n)*").replace(r"\.\.\.", ".*")
+    pattern = re.escape(_plain(shown)).replace(re.escape("...\n"), r"(.*\n)*").replace(r"\.\.\.", ".*")
     return re.fullmatch(pattern, _plain(said)) is not None
 
 

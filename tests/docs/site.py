@@ -58,6 +58,7 @@ def fill(hub: Hub, weights: Weights) -> None:
             "1_Pooling/config.json": b"{}",
             "onnx/model.onnx": onnx(),
         },
+        "user/adapter": {"adapter.gguf": chat},
         "user/model": {"model-Q4_K_M.gguf": chat, "model-Q8_0.gguf": quants["Q8_0"]},
     }
     for name, files in repos.items():
@@ -65,7 +66,9 @@ def fill(hub: Hub, weights: Weights) -> None:
         for data in files.values():
             hub.file(f"/{content(data).sha256}", data)
     gated = hub.repo("google/gemma-3-4b-it-qat-q4_0-gguf")
-    gated.gated = "manual"
+    gated.gated, gated.license = "manual", "gemma"
+    hub.repo("user/adapter").license = "cc-by-nc-4.0"
+    hub.file("/ours.gguf", chat)
     gated.accept(TOKEN)
     hub.tokens.add(TOKEN)
 

@@ -2,10 +2,12 @@
 
 import pytest
 
+import modelsync
 from modelsync.context import Context
-from modelsync.errors import DriftError, LicenseRefusedError, ModelsyncError
-from modelsync.ops import edit, lock, outdated, path, sync, up_to_date
+from modelsync.errors import DriftError, LicenseRefusedError, ModelsyncError, NotFoundError
+from modelsync.ops import edit, lock, outdated, path, repair, sync, up_to_date
 from modelsync.ops.options import Upgrade
+from modelsync.project.selection import Selection
 from modelsync.spec.lock.model import LockedModel
 from modelsync.spec.manifest.edit import NewModel
 from modelsync.spec.uri import parse
@@ -256,3 +258,50 @@ def test_a_check_and_a_dry_run_say_it_too(place: Place, context: Context) -> Non
         with pytest.raises(LicenseRefusedError) as raised:
             sync.sync(context, project, options)
         assert raised.value.exit_code == 1
+
+
+def test_a_repair_fetches_none_that_is_not_allowed(place: Place, context: Context) -> None:
+    """It brings what is missing, and so must refuse as a sync does; others are repaired, and what is whole stays."""
+    place.hub.repo("user/gpl", license="gpl-3.0").commit({"m-Q4_K_M.gguf": gguf("a")})
+    models = TINY + 'gpl = "hf:user/gpl:Q4_K_M"\n'
+    lock.lock(context, place.write(f"[models]\n{models}"))
+    project = place.write(ALLOWED + models)
+    done = repair.repair(context, project)
+    assert isinstance(done.error, LicenseRefusedError)
+    assert [each.model for each in done.error.errors] == ["gpl"]
+    assert {row.name: row.status for row in done.rows} == {"tiny": "repaired", "gpl": "missing"}
+    assert place.hub.seen(match="*/m-Q4_K_M.gguf") == []
+    again = repair.repair(context, project)
+    assert isinstance(again.error, LicenseRefusedError)
+    assert repair.repair(context, project, Selection(["tiny"])).error is None
+
+
+def test_a_repair_leaves_a_whole_file_alone(place: Place, context: Context) -> None:
+    """A list refuses what would be fetched, not what is here and right."""
+    project = place.write(f'[modelsync]\ndir = "models"\n[models]\n{TINY}')
+    sync.sync(context, project)
+    project = place.write(ALLOWED.replace('"Apache-2.0", ', "") + TINY)
+    assert repair.repair(context, project).error is None
+
+
+def test_a_program_reads_the_licenses(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`modelsync.licenses()` refuses nothing, and says of each model what `lock` and `sync` do."""
+    place.hub.repo("user/gpl", license="gpl-3.0", gated="manual").commit({"m-Q4_K_M.gguf": gguf("a")})
+    table = '[models.gpl]\nuri = "hf:user/gpl:Q4_K_M"\ngroups = ["big"]\n'
+    place.write(f"[models]\n{TINY}{table}")
+    modelsync.lock(manifest=place.folder)
+    place.write(ALLOWED + TINY + table)
+    monkeypatch.chdir(place.folder)
+    report = modelsync.licenses()
+    assert isinstance(report, modelsync.LicensesReport)
+    assert [(row.name, row.license, row.allowed, row.gated) for row in report.rows] == [
+        ("tiny", "apache-2.0", True, False),
+        ("gpl", "gpl-3.0", False, True),
+    ]
+    assert [row.name for row in modelsync.licenses(only_groups=["big"]).rows] == ["gpl"]
+    place.hub.clear()
+    (tiny,) = modelsync.licenses("tiny", offline=True).rows
+    assert tiny.gated is None
+    assert place.hub.seen() == []
+    with pytest.raises(NotFoundError, match="tniy"):
+        modelsync.licenses("tniy")

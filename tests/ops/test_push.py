@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 import modelsync
-from modelsync.errors import GatedError, ModelsyncError, NotSyncedError, StaleLockError, UsageError
+from modelsync.errors import (
+    GatedError,
+    LicenseRefusedError,
+    ModelsyncError,
+    NotSyncedError,
+    StaleLockError,
+    UsageError,
+)
 from modelsync.registry.artifact import LOCK_ANNOTATION, SHA256_ANNOTATION, digest_tag, entry_text
 from modelsync.registry.modelpack import ARTIFACT_TYPE, FILEPATH, TITLE
 from modelsync.registry.repository import INDEX, MANIFEST
@@ -358,3 +365,25 @@ def test_a_registry_that_says_it_has_what_it_has_not(project: Place) -> None:
         report = modelsync.push(f"oci://{server.url.partition('//')[2]}/a", "big")
     assert report.pushed[0].changed
     assert report.pushed[0].bytes_sent >= sum(map(len, SPLIT.values()))
+
+
+def test_a_push_hands_on_none_that_is_not_allowed(project: Place, target: str) -> None:
+    """A model whose license the project does not allow is no layer in the registry; the others are sent."""
+    project.hub.repo("user/gpl", license="gpl-3.0").commit({"m-Q4_K_M.gguf": gguf("m")})
+    models = f'{WHOLE}[models.gpl]\nuri = "hf:user/gpl:Q4_K_M"\n'
+    project.write(models)
+    modelsync.sync("gpl")
+    project.write(f'[modelsync]\nallowed-licenses = ["apache-2.0"]\n{models}')
+    with pytest.raises(LicenseRefusedError, match=r"gpl: its license is gpl-3\.0") as raised:
+        modelsync.push(target, "gpl")
+    assert raised.value.exit_code == 1
+    with pytest.raises(LicenseRefusedError) as raised:
+        modelsync.push(target)
+    assert [error.model for error in raised.value.errors] == ["gpl"]
+    report = raised.value.report
+    assert isinstance(report, modelsync.PushReport)
+    assert [each.title for each in report.pushed] == ["big", "tiny", "tiny [large]"]
+    tags = set(json.loads(fetched(url(target, "tags", "list")))["tags"])
+    assert tags == {
+        digest_tag(model, "modelpack") for model in parse(project.lock_text).models if model.name != "gpl"
+    }

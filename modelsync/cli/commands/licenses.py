@@ -1,7 +1,5 @@
 """`modelsync licenses`."""
 
-from typing import TYPE_CHECKING
-
 import click
 
 from modelsync.cli import completion, options
@@ -9,10 +7,6 @@ from modelsync.cli.command import command
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import titled
 from modelsync.project.selection import Groups, Selection
-from modelsync.spec.names import printable
-
-if TYPE_CHECKING:
-    from modelsync.ops.licenses import ModelLicense
 
 
 @command(
@@ -33,7 +27,7 @@ def licenses(invocation: Invocation, names: tuple[str, ...], groups: Groups) -> 
     adapters and draft heads of other repos have lines of their own.
 
     \b
-    not allowed  not one of `allowed-licenses`: lock and sync refuse it
+    not allowed  not one of `allowed-licenses`: lock, sync and push refuse it
     unlocked     the lock does not have the model yet
     """
     from modelsync.ops import licenses as ops_licenses
@@ -45,34 +39,6 @@ def licenses(invocation: Invocation, names: tuple[str, ...], groups: Groups) -> 
     output.notes(report.notes)
     if not report.rows:
         output.words(f"no models in {project.manifest_path.name}; `modelsync add NAME URI` adds one")
-    lines = titled(
-        ["name", "variant", "file", "license", "gated", "", "source"],
-        [
-            (
-                row.name,
-                row.variant or "",
-                printable(row.path or ""),
-                _license(row),
-                {True: "yes", False: "no", None: ""}[row.gated],
-                _mark(row),
-                printable(row.page),
-            )
-            for row in report.rows
-        ],
-    )
+    lines = titled(ops_licenses.TITLES, [row.cells for row in report.rows])
     output.lines(lines if report.rows else [])
-    output.result(rows=[row._asdict() for row in report.rows], notes=list(report.notes))
-
-
-def _license(row: "ModelLicense") -> str:
-    """What is published, and what is stated in its place."""
-    published = printable(row.license or "")
-    if row.stated is not None:
-        return f"{row.stated} (stated; {published})" if published else f"{row.stated} (stated)"
-    return published or ("unknown" if row.locked else "")
-
-
-def _mark(row: "ModelLicense") -> str:
-    if not row.locked:
-        return "unlocked"
-    return "not allowed" if row.allowed is False else ""
+    output.result(**report.to_dict())
