@@ -38,9 +38,11 @@ def test_the_model_gives_the_table() -> None:
 
 
 def test_what_was_measured_says_under_which_conditions() -> None:
-    """A table with the clients of the bench, and what it was measured on; what is modelled stands apart."""
+    """Tables with the clients of the bench, and what it was measured on; what is modelled stands apart."""
     measured = part("Measured")
-    assert re.findall(r"^\| (\d+) \|", measured, re.MULTILINE) == ["1", "4", "16", "64"]
+    clients = re.findall(r"^\| (\d+) \|", measured, re.MULTILINE)
+    assert clients
+    assert clients == ["1", "4", "16", "64"] * (len(clients) // 4)  # a table for each way
     assert re.search(r"\d+ cores", measured)
     assert "Nothing in this part was measured" in part("Modelled")
 

@@ -8,6 +8,7 @@ import click
 
 from modelsync.cli import completion
 from modelsync.context import CallOptions
+from modelsync.errors import UriError
 from modelsync.ops.options import FolderOptions, SyncOptions, Upgrade
 from modelsync.project.selection import Groups, VariantChoice, parse_choice
 from modelsync.settings import variable_of
@@ -132,6 +133,24 @@ adopt = value(
         help="Take from other tools' caches what is there already (as by default), or not.",
     ),
 )
+
+
+def _mirrors(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...] | None:
+    """What `--mirror` names; refused at once where it can be no mirror."""
+    if not given:
+        return None
+    from pathlib import Path
+
+    from modelsync.spec.mirror import read
+
+    for text in given:
+        try:
+            read(text, Path())
+        except UriError as error:
+            raise UriError(f"--mirror: {error.message}", hint=error.hint) from None
+    return given
+
+
 mirrors = value(
     "call",
     CallOptions,
@@ -140,7 +159,7 @@ mirrors = value(
         "mirrors",
         metavar="URL|DIR",
         multiple=True,
-        callback=lambda _context, _parameter, given: given or None,
+        callback=_mirrors,
         help="Ask this place for files by their digests first: oci://registry/repo, https://host/{sha256} or a folder; "
         "may be repeated. In place of MODELSYNC_MIRRORS.",
     ),

@@ -1,9 +1,9 @@
 """Which mirrors a call asks, in which order, and whose word each of them is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from modelsync.errors import UsageError
+from modelsync.errors import UriError, UsageError
 
 if TYPE_CHECKING:
     from modelsync.context.options import CallOptions
@@ -27,8 +27,6 @@ def mirrors(
         UsageError: two options contradict each other.
         UriError: one of them is no mirror.
     """
-    from pathlib import Path
-
     from modelsync.spec.mirror import read
 
     ruled_out = settings.no_mirrors if options.no_mirrors is None else options.no_mirrors
@@ -41,7 +39,7 @@ def mirrors(
                 hint="leave out --no-mirrors or --mirror-only, and unset their variables",
             )
         return ()
-    found = [*(read(text, Path.cwd()) for text in said), *user.mirrors]
+    found = [*_named(said, None if given is not None else "MODELSYNC_MIRRORS"), *user.mirrors]
     trusted = {mirror.text for mirror in user.trusted_mirrors}
     theirs = (read(text) for text in project)
     found += (mirror._replace(trusted=mirror.text in trusted) for mirror in theirs)
@@ -49,3 +47,18 @@ def mirrors(
     for mirror in found:
         once.setdefault(mirror.text, mirror)
     return tuple(once.values())
+
+
+def _named(texts: Sequence[str], variable: str | None) -> "Iterator[Mirror]":
+    """The mirrors that a call or a variable names; folders are relative to the working directory."""
+    from pathlib import Path
+
+    from modelsync.spec.mirror import read
+
+    for text in texts:
+        try:
+            yield read(text, Path.cwd())
+        except UriError as error:
+            raise UriError(
+                f"{variable}: {error.message}" if variable else error.message, hint=error.hint
+            ) from None

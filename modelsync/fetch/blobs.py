@@ -229,7 +229,7 @@ class _BlobFetcher:
             )
         return NotSyncedError(
             f"{wanted.label} is not on this machine, and no mirror is named",
-            hint="name one with --mirror, MODELSYNC_MIRRORS, or `mirrors` in models.toml",
+            hint="name one with --mirror, MODELSYNC_MIRRORS, or `mirrors` in models.toml or your own config.toml",
         )
 
     def _run(

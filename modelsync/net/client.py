@@ -194,8 +194,8 @@ class Client:
 
         return self.tried(ask)
 
-    def leads(self, url: str) -> str | None:
-        """The address on another origin that a file's address redirects to, or None; in one attempt, no retry.
+    def head_once(self, url: str) -> Head:
+        """Asks for the headers of a file alone, in one attempt, no retry; a redirect elsewhere is the answer.
 
         The address may be that of a registry's blob in a lock.
 
@@ -208,7 +208,11 @@ class Client:
         with self._exchange.ask("HEAD", self._http(url), elsewhere=False, bulk=True) as answer:
             if answer.redirect_to is None:
                 self._check(answer)
-            return answer.redirect_to
+            return answer.head()
+
+    def leads(self, url: str) -> str | None:
+        """The address on another origin that a file's address redirects to, or None; as `head_once`."""
+        return self.head_once(url).redirect_to
 
     @contextlib.contextmanager
     def open(

@@ -13,12 +13,13 @@ from urllib.parse import unquote
 from modelsync.errors import UriError
 from modelsync.spec.names import printable
 from modelsync.spec.uri import OciUri, parse
-from modelsync.spec.uri_forms import check_endpoint
+from modelsync.spec.uri_forms import MAX_URI, authority_fault, shown
 
 MAX_MIRRORS = 64
 
 _FIELD = re.compile(r"\{sha256(?::2)?\}")
-_SAMPLE = "0" * 64
+_UNKNOWN_FIELD = re.compile(r"\{(?!sha256(?::2)?\})[a-z0-9_]+(?::[0-9]*)?\}")
+_EXPECTED = "a mirror is oci://registry/repo or https://host/{sha256}, or a folder that the user names"
 
 
 class Mirror(NamedTuple):
@@ -58,48 +59,86 @@ def read(text: str, folder: Path | None = None) -> Mirror:
         folder: What a relative path is relative to; None: no folder of this machine is taken.
 
     Raises:
-        UriError: it is no mirror.
+        UriError: it is no mirror; its hint says what is expected.
     """
-    scheme = text.partition(":")[0].lower() if re.match(r"[A-Za-z]{2,}:", text) else ""
+    scheme = text.partition(":")[0].lower() if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text) else ""
+    if not text.strip():
+        raise UriError("the mirror is an empty text", hint=_EXPECTED)
+    if text != text.strip() or not text.isprintable():
+        raise _refused(text, "begins or ends with a blank, or has an invisible character")
     if scheme == "oci":
         return Mirror("oci", _oci(text))
     if scheme in ("http", "https"):
         return Mirror("web", _web(text))
-    if scheme in ("", "file") and text and folder is not None:
-        return Mirror("folder", _folder(text, scheme, folder))
-    wanted = "oci://registry/repo, https://host/{sha256}"
-    if folder is None and scheme in ("", "file") and "/" in text:
-        raise UriError(
-            f"`{printable(text, 100)}` is no mirror that a manifest may name: {wanted}",
-            hint="a folder of this machine goes with --mirror, MODELSYNC_MIRRORS or your own config.toml",
+    if scheme in ("", "file") and "://" not in text.removeprefix("file://"):
+        if folder is not None:
+            return Mirror("folder", _folder(text, scheme, folder))
+        raise _refused(
+            text,
+            "is a folder, and a manifest may name none",
+            "a folder of this machine goes with --mirror, MODELSYNC_MIRRORS or your own config.toml",
         )
-    raise UriError(f"`{printable(text, 100)}` is no mirror: {wanted}{' or a folder' if folder else ''}")
+    raise _refused(
+        text, "is of no kind that can be a mirror", f"{_EXPECTED}; a bucket goes by its https address"
+    )
 
 
 def _oci(text: str) -> str:
     bare = text.rstrip("/")
-    uri = parse(bare).uri
+    authority, _, name = bare.partition("://")[2].partition("/")
+    _check_address(text, authority)
+    if not name or "{" in name:
+        raise _refused(text, "names no repository", "for example oci://registry.example.com/team/models")
+    try:
+        uri = parse(bare).uri
+    except UriError as error:
+        raise UriError(error.message, hint=_EXPECTED) from None
     if not isinstance(uri, OciUri) or not bare.endswith(uri.repository):
-        raise UriError(
-            "a mirror has neither tag nor digest", hint="for example oci://registry.example.com/team/models"
+        raise _refused(
+            text, "has a tag or a digest: a mirror is a whole repository", "leave out what follows its name"
         )
     return f"oci://{uri.registry}/{uri.repository}"
 
 
 def _web(text: str) -> str:
-    sample = _filled(text, _SAMPLE)
-    if "{" in sample or "}" in sample:
-        raise UriError(
-            f"`{printable(text, 100)}` has braces that mean nothing",
-            hint="{sha256} is the digest, {sha256:2} its first two digits",
+    authority, _, path = text.partition("://")[2].partition("/")
+    _check_address(text, authority)
+    _check_fields(text, authority, path)
+    if not {".", ".."}.isdisjoint(unquote(path).split("/")):
+        raise _refused(text, "has a path with a part `.` or `..`")
+    if not re.fullmatch(r"(?a)[A-Za-z0-9._~:/@!$&'()*+,;=%{}-]*", path):
+        raise _refused(text, "is not written as a URL: encode its path, as `%20` for a blank")
+    return f"{text.partition(':')[0].lower()}://{authority.lower()}/{path}".rstrip("/")
+
+
+def _check_address(text: str, authority: str) -> None:
+    """Refuses what can never be asked, or holds a secret: an address stands in files that others read, and in logs."""
+    if "@" in authority:
+        raise _refused(
+            text,
+            "holds a user or a password",
+            "leave them out: logins come from docker's or podman's files, .netrc or [hosts] in your own config.toml",
         )
-    host = sample.partition("://")[2].partition("/")[0]
-    if _FIELD.search(text.partition("://")[2].partition("/")[0]):
-        raise UriError(f"`{printable(text, 100)}`: the digest belongs into the path, not into {host[:20]}…")
-    checked = check_endpoint(sample)
-    # The canonical form of scheme and host, with the path as it was written.
-    begin = checked[: len(checked) - len(checked.partition("://")[2].partition("/")[2])]
-    return f"{begin}{text.partition('://')[2].partition('/')[2]}".rstrip("/")
+    if "?" in text or "#" in text:
+        raise _refused(
+            text, "has a `?` or a `#`", "leave out what follows: files are asked for by their paths alone"
+        )
+    if "{" in authority:
+        raise _refused(text, "has the digest in its host", "it belongs into the path")
+    if fault := authority_fault(authority):
+        raise _refused(text, fault)
+
+
+def _check_fields(text: str, *parts: str) -> None:
+    """Refuses a field that nothing fills in."""
+    if any(re.search(r"[{}]", _FIELD.sub("", part)) for part in parts):
+        raise _refused(
+            text, "has braces that mean nothing", "{sha256} is the digest, {sha256:2} its first two digits"
+        )
+
+
+def _refused(text: str, what: str, hint: str | None = None) -> UriError:
+    return UriError(f"the mirror `{shown(text[:MAX_URI])}` {what}", hint=hint or _EXPECTED)
 
 
 def _folder(text: str, scheme: str, folder: Path) -> str:
@@ -109,15 +148,15 @@ def _folder(text: str, scheme: str, folder: Path) -> str:
         if path.startswith("//"):
             path = unquote(re.sub(r"^//(localhost)?(?=/)", "", path, flags=re.IGNORECASE))
         if path.startswith("//"):
-            raise UriError(
-                f"`{printable(text, 100)}` names another machine", hint="for example file:///srv/models"
-            )
+            raise _refused(text, "names another machine", "for example file:///srv/models")
     if "\0" in path or not path:
-        raise UriError(f"`{printable(text, 100)}` names no folder")
+        raise _refused(text, "names no folder")
+    if _UNKNOWN_FIELD.search(path):  # other braces may be in a name
+        _check_fields(text, path)
     try:
         return str(folder / Path(path).expanduser())
     except RuntimeError:
-        raise UriError(f"`{printable(text, 100)}` is in a home that is not known") from None
+        raise _refused(text, "is in a home that is not known") from None
 
 
 def _filled(template: str, sha256: str) -> str:

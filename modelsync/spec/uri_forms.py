@@ -109,7 +109,7 @@ def check_query(text: str, query: str) -> None:
         key = unquote(pair.partition("=")[0])
         if re.search(_PRIVATE, key):
             raise UriError(
-                f"`{_shown(text)}` holds a secret or a signature (`{printable(key, 40)}`)",
+                f"`{shown(text)}` holds a secret or a signature (`{printable(key, 40)}`)",
                 hint="use the file's lasting URL; credentials come from the environment, .netrc or config.toml",
             )
 
@@ -137,10 +137,28 @@ def check_endpoint(text: str) -> str:
     scheme, host, path, query = _split_url(text)
     if query or not {".", ".."}.isdisjoint(unquote(path).split("/")):
         raise UriError(
-            f"`{_shown(text)}` is no endpoint: https://host is expected",
+            f"`{shown(text)}` is no endpoint: https://host is expected",
             hint="an endpoint is the URL of a hub, such as https://huggingface.co",
         )
     return f"{scheme}://{host}{path}".rstrip("/")
+
+
+def authority_fault(authority: str) -> str | None:
+    """What is wrong with the host of an address, and its port, as words behind the address; None for a good one.
+
+    What `net.origin` could not ask is refused here, so that it is told where it is written.
+    """
+    host, colon, port = authority.rpartition(":")
+    if not colon or port.endswith("]"):
+        host, port = authority, ""
+    elif not re.fullmatch(r"(?a)[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        return f"has the port `{printable(port, 20)}`: a port is a number from 1 to 65535"
+    labels = host.lower().removesuffix(".").split(".")
+    numbers = re.fullmatch(r"(?a)[0-9]+|0x[0-9a-f]*", labels[-1])  # then all of it is an address
+    is_address = len(labels) == 4 and all(re.fullmatch(r"(?a)[0-9]{1,3}", each) for each in labels)
+    if not re.fullmatch(rf"(?ai){_HOST}", host) or "" in labels or (numbers and not is_address):
+        return "names no host that can be asked"
+    return None
 
 
 def _split_url(text: str) -> tuple[str, str, str, str]:
@@ -148,10 +166,12 @@ def _split_url(text: str) -> tuple[str, str, str, str]:
         raise error(text, f"is longer than {MAX_URI} characters")
     if re.match(r"[a-z]+://[^/?]*@", text, re.IGNORECASE):
         where = "credentials come from the environment, .netrc or config.toml"
-        raise UriError(f"`{_shown(text)}` holds a user or a password", hint=where)
+        raise UriError(f"`{shown(text)}` holds a user or a password", hint=where)
     match = re.fullmatch(_WEB, text)
     if match and re.fullmatch(_WEB_CHARACTERS, text):
         scheme, host, path, query = match.groups(default="")
+        if fault := authority_fault(host):
+            raise error(text, fault)
         check_query(text, query[1:])
         return scheme.lower(), host.lower(), path, query
     near = None
@@ -211,6 +231,8 @@ def registry_parts(text: str, scheme: str, rest: str) -> tuple[str, str, str]:
         form = "oci://registry/repo" if scheme == "oci" else f"{scheme}:name"
         raise error(text, f"names no model of a registry: {form}[:tag|@sha256:…] is expected")
     registry, repository, tag, digest = match.groups()
+    if fault := authority_fault(registry):
+        raise error(text, fault)
     registry = registry.lower()
     if registry in _HUB_REGISTRIES:
         quant = tag if tag and tag.lower() != ":latest" else ""
@@ -250,13 +272,14 @@ def nearest_scheme(scheme: str) -> str | None:
 
 def error(text: str, what: str, *, near: str | None = None) -> UriError:
     """The error about `text`, shown without what may be a secret."""
-    suggestion = f"; did you mean {_shown(near)}?" if near is not None else ""
+    suggestion = f"; did you mean {shown(near)}?" if near is not None else ""
     return UriError(
-        f"`{_shown(text)}` {what}{suggestion}",
+        f"`{shown(text)}` {what}{suggestion}",
         hint=FORMS,
     )
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """A URI as it may be shown: without the user, the password and the query in it."""
     text = re.sub(r"//[^/]*@", "//…@", text)
     return printable(re.sub(r"\?.*", "?…", text, flags=re.DOTALL))

@@ -11,7 +11,7 @@ import pytest
 
 import modelsync
 from tests.hub import Headers, Status
-from tests.hub.wire import text
+from tests.hub.wire import Reply, Request, text
 from tests.support.command_line import Cli, Run
 from tests.support.content import sha256
 from tests.support.fork_server import WITHOUT
@@ -407,11 +407,28 @@ def test_mirrors_are_asked_for_one_file_each(synced: Cli, tmp_path: Path) -> Non
         assert len(mine.asked) == 1
 
 
+def test_a_mirror_with_other_bytes_is_warned_of(synced: Cli) -> None:
+    """A login page for every digest; without a lock, what is refused shows no digest that no person knows."""
+
+    def page(_: Request, __: bytes) -> Reply:
+        return text(200, "<html>please log in")
+
+    with web_mirror([], page) as odd, web_mirror([], REFUSES) as shut:
+        found = look(synced, MODELSYNC_MIRRORS=f"{odd.url} {shut.url}")
+        assert found[odd.url]["state"] == "warning"
+        assert "but with 19 B for tiny-Q4_K_M.gguf" in found[odd.url]["text"]
+        synced.lock.unlink()
+        found = look(synced, status=1, MODELSYNC_MIRRORS=f"{odd.url} {shut.url}")
+        assert found[odd.url]["state"] == "warning"
+        assert f"{shut.url} answered 401" in found[shut.url]["text"]
+
+
 def test_mirrors_that_are_ruled_out_or_alone_are_told(synced: Cli) -> None:
     """`MODELSYNC_NO_MIRRORS` asks none; with `MODELSYNC_MIRROR_ONLY` the hub is not asked."""
     assert "MODELSYNC_NO_MIRRORS" in look(synced, MODELSYNC_NO_MIRRORS="1")["mirrors"]["text"]
     found = look(synced, MODELSYNC_MIRROR_ONLY="1")
     assert (found["mirrors"]["state"], found["request"]["state"]) == ("warning", "note")
+    assert "config.toml" in found["mirrors"]["hint"]
     assert [seen.path for seen in synced.hub.seen()] == ["/api/whoami-v2"]  # of the first
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command_line import COMMAND, Cli
 from tests.support.processes import TREE
 from tests.support.servers import Listener, pouring, silent
 from tests.support.waiting import wait_until
@@ -98,6 +99,26 @@ def test_while_a_name_is_resolved(tmp_path: Path) -> None:
     assert child.stdout is not None
     line = child.stdout.readline()
     interrupt(child, lambda: line.startswith("resolving"))  # two threads may write it into each other
+
+
+def test_while_a_registry_hangs(synced: Cli) -> None:
+    """A push says what is true of a push, and sends nothing to this machine."""
+    with silent() as running:
+        child = subprocess.Popen(
+            [*COMMAND, "push", f"oci://127.0.0.1:{running.port}/team/models"],
+            cwd=synced.folder,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            wait_until(lambda: running.connections or child.poll() is not None)
+            child.send_signal(signal.SIGINT)
+            _, err = child.communicate(timeout=60)
+        finally:
+            child.kill()
+            child.communicate()
+    assert child.returncode == 130
+    assert "error: interrupted; a file that the registry has whole is not sent again\n" in err
 
 
 def test_while_a_text_is_evaluated(tmp_path: Path) -> None:

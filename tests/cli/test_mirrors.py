@@ -129,8 +129,26 @@ def test_flags_that_contradict_are_an_error_of_usage(locked: Cli) -> None:
     """Nothing but mirrors, and no mirror."""
     done = locked("sync", "--frozen", "--mirror-only", "--no-mirrors", status=2)
     assert "leave out --no-mirrors or --mirror-only" in done.err
-    done = locked("sync", "--frozen", "--mirror", "ftp://x/y", status=2)
-    assert "is no mirror" in done.err
+    done = locked("sync", "--frozen", "--mirror-only", status=1)
+    assert "--mirror, MODELSYNC_MIRRORS, or `mirrors` in models.toml or your own config.toml" in done.err
+
+
+@pytest.mark.parametrize("text", ["ftp://x/y", "https://x:99999/{sha256}", "oci://x/y:tag"])
+def test_what_is_no_mirror_is_told_with_its_place(locked: Cli, text: str, tmp_path: Path) -> None:
+    """The flag, the variable, the line of models.toml or of the user's config; nothing is asked."""
+    done = locked("sync", "--frozen", "--mirror", text, status=2)
+    assert f"error: --mirror: the mirror `{text}` " in done.err
+    done = locked("sync", "--frozen", status=2, variables={"MODELSYNC_MIRRORS": f"/srv {text}"})
+    assert f"error: MODELSYNC_MIRRORS: the mirror `{text}` " in done.err
+    config = tmp_path / "config.toml"
+    config.write_text(f'mirrors = ["/srv", "{text}"]\n')
+    done = locked("sync", "--frozen", status=2, variables={"MODELSYNC_CONFIG": str(config)})
+    assert f"config.toml:1: mirrors[1]: the mirror `{text}` " in done.err
+    locked.write(f'[modelsync]\nmirrors = ["{text}"]\n{MANIFEST}')
+    done = locked("sync", "--frozen", status=2)
+    assert f"models.toml:2: modelsync.mirrors[0]: the mirror `{text}` " in done.err
+    assert "hint: " in done.err
+    assert locked.hub.seen() == []
 
 
 def test_headers_come_from_a_mirror_on_the_command_line(locked: Cli, mirror: WebMirror) -> None:

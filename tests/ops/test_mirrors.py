@@ -208,7 +208,7 @@ class TestManifest:
 
     def test_may_be_no_folder(self, place: Place, locked: Project, opened: Opened) -> None:
         """A repository names no folder of this machine."""
-        with pytest.raises(UsageError, match="no mirror that a manifest may name"):
+        with pytest.raises(UsageError, match="a folder, and a manifest may name none"):
             sync.sync(opened(), self.write(place, "file:///srv/models"), FROZEN)
 
 

@@ -49,25 +49,55 @@ def test_a_registry_is_one(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "words"),
     [
-        "oci://r.example/team/models:v1",
-        f"oci://r.example/team/models@sha256:{DIGEST}",
-        "oci://r.example",
-        "https://m.example/{sha512}",
-        "https://{sha256}.m.example/",
-        "https://me:pw@m.example/{sha256}",
-        "ftp://m.example/",
-        "file://other/m",
-        "",
-        "a\0b",
+        ("https://m.example:99999/{sha256}", "has the port `99999`"),
+        ("https://m.example:0/{sha256}", "has the port `0`"),
+        ("https://m.example:https/{sha256}", "has the port `https`"),
+        ("https://m.example:/{sha256}", "has the port ``"),
+        ("oci://r.example:99999/team/models", "has the port `99999`"),
+        ("oci://[::1]:x/team/models", "has the port `x`"),
+        ("https:///{sha256}", "names no host"),
+        ("https://m..example/{sha256}", "names no host"),
+        ("https://127.1/{sha256}", "names no host"),
+        ("oci://1.2.3.4.5/team/models", "names no host"),
+        ("https://me:pw@m.example/{sha256}", "holds a user or a password"),
+        ("https://me:pw@m.example/{md5}", "holds a user or a password"),
+        ("oci://me:pw@r.example/team/models", "holds a user or a password"),
+        ("https://m.example/{sha256}?sig=pw@x", "has a `?` or a `#`"),
+        ("https://m.example/{sha256}#x", "has a `?` or a `#`"),
+        ("oci://r.example/team/models?x=1", "has a `?` or a `#`"),
+        ("https://m.example/{sha512}", "has braces that mean nothing"),
+        ("https://m.example/{sha256:0}/{sha256}", "has braces that mean nothing"),
+        ("https://m.example/{sha256:65}/{sha256}", "has braces that mean nothing"),
+        ("https://m.example/{sha256", "has braces that mean nothing"),
+        ("/srv/{sha256:3}/{sha256}", "has braces that mean nothing"),
+        ("/srv/{digest}", "has braces that mean nothing"),
+        ("https://{sha256}.m.example/", "has the digest in its host"),
+        ("https://m.example/a/../{sha256}", "has a path with a part `.` or `..`"),
+        ("https://m.example/a b/{sha256}", "is not written as a URL"),
+        ("oci://r.example/team/models:v1", "has a tag or a digest"),
+        (f"oci://r.example/team/models@sha256:{DIGEST}", "has a tag or a digest"),
+        ("oci://r.example", "names no repository"),
+        ("oci://r.example/{sha256}", "names no repository"),
+        ("oci://r.example/Team/models", "has capital letters"),
+        ("ftp://m.example/", "is of no kind that can be a mirror"),
+        ("s3://bucket/{sha256}", "is of no kind that can be a mirror"),
+        ("docker:team/models", "is of no kind that can be a mirror"),
+        ("file://other/m", "names another machine"),
+        ("", "is an empty text"),
+        (" https://m.example/{sha256}", "begins or ends with a blank"),
+        ("a\0b", "has an invisible character"),
     ],
 )
-def test_what_is_no_mirror_is_told(text: str) -> None:
-    """With what one is; a password in it is not repeated."""
+def test_what_is_no_mirror_is_told(text: str, words: str) -> None:
+    """As it was written, with what is wrong and what is right; a password in it is not repeated."""
     with pytest.raises(UriError) as error:
         read(text, HERE)
-    assert "pw@" not in str(error.value)
+    assert words in error.value.message
+    assert error.value.hint
+    assert "pw" not in str(error.value)
+    assert "000" not in error.value.message.replace(DIGEST, "")
 
 
 @pytest.mark.parametrize("text", ["/srv/models", "file:///srv/models", "./models", "models"])

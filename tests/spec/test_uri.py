@@ -177,6 +177,12 @@ def test_a_near_miss_is_answered_with_what_was_meant(text: str, meant: str) -> N
         "https://huggingface.co/u/m/blob/dev/x.gguf#main",
         "https://huggingface.co",
         "https://huggingface.co/docs",
+        "https://files.example:99999/m.gguf",  # hosts that can never be asked
+        "https://files.example:0/m.gguf",
+        "https://127.1/m.gguf",
+        "https://files..example/m.gguf",
+        "oci://r.example:65536/a/b",
+        "oci://1.2.3.4.5/a/b",
         "hf:u/m/x.gguf#",
         "hf:u/m#a..b",
         "hf:u/m#a b",

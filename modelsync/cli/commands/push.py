@@ -11,7 +11,7 @@ from modelsync.cli.report import COLORS
 from modelsync.context import CallOptions
 from modelsync.display import units
 from modelsync.display.columns import table
-from modelsync.errors import ModelsyncError
+from modelsync.errors import CancelledError, ModelsyncError
 from modelsync.ops.options import PushOptions
 from modelsync.registry.forms import FORMS
 
@@ -66,6 +66,11 @@ def push(
     with invocation.context(call, events=events) as context:
         try:
             done = ops_push.push(context, project, target, names, options)
+        except KeyboardInterrupt:
+            raise CancelledError(
+                "interrupted; a file that the registry has whole is not sent again",
+                hint="run the same command again",
+            ) from None
         except ModelsyncError as error:
             if not isinstance(error.report, ops_push.PushReport):
                 raise

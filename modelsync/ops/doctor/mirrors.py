@@ -6,9 +6,11 @@ from pathlib import Path
 
 from modelsync.context import Context
 from modelsync.errors import CancelledError, HttpStatusError, ModelsyncError
+from modelsync.net.body import content_length
 from modelsync.ops.doctor.findings import Finding
 from modelsync.project.project import LoadedProject
 from modelsync.settings import Settings
+from modelsync.sizes import size as size_text
 from modelsync.spec.lock.model import LockedFile
 from modelsync.spec.manifest.model import Manifest
 from modelsync.spec.mirror import Mirror
@@ -38,7 +40,7 @@ def mirrors(context: Context, project: LoadedProject | None, manifest: Manifest 
             "mirrors",
             "nothing but mirrors is to be asked, and none is named",
             "warning",
-            "unset MODELSYNC_MIRROR_ONLY, or name one in MODELSYNC_MIRRORS or models.toml",
+            "unset MODELSYNC_MIRROR_ONLY, or name one in MODELSYNC_MIRRORS, models.toml or your own config.toml",
         )
     file = _a_file(project)
     quick = _quick(context.settings)
@@ -70,17 +72,28 @@ def _finding(context: Context, mirror: Mirror, file: LockedFile | None) -> Findi
         return _folder(name, mirror, file, who)
     if context.offline:
         return Finding(name, f"{who}; not asked: the network is ruled out", "note")
+    sha256 = file.sha256 if file is not None else _NOTHING
     began = time.perf_counter()
     try:
-        has = _has(context, mirror, file.sha256 if file is not None else _NOTHING)
+        size = _size(context, mirror, sha256)
     except CancelledError:
         raise
     except ModelsyncError as error:
-        return Finding(
-            name, f"{who}; {error.message}", "warning", error.hint or "it is left out while it is so"
-        )
+        # The digest of a probe is none that a person knows.
+        words = error.message.replace(_NOTHING, "{sha256}")
+        return Finding(name, f"{who}; {words}", "warning", error.hint or "it is left out while it is so")
     took = f"{who}; answers in {(time.perf_counter() - began) * 1000:.0f} ms"
-    return Finding(name, f"{took}{_about(has, file)}")
+    wanted = file.size if file is not None else 0
+    if size not in (None, -1, wanted):
+        what = "a digest that is no model's" if file is None else printable(file_name(file.path))
+        return Finding(
+            name,
+            f"{took}, but with {size_text(size)} for {what}",
+            "warning",
+            "a login page, or a server's page for what it lacks, looks like that: every file is checked, and it "
+            "is left out while it is so",
+        )
+    return Finding(name, f"{took}{_about(size is not None, file)}")
 
 
 def _folder(name: str, mirror: Mirror, file: LockedFile | None, who: str) -> Finding:
@@ -93,8 +106,10 @@ def _folder(name: str, mirror: Mirror, file: LockedFile | None, who: str) -> Fin
     return Finding(name, f"{who}; a folder of this machine{_about(has, file)}")
 
 
-def _has(context: Context, mirror: Mirror, sha256: str) -> bool:
-    """Whether a mirror has a digest, by one HEAD.
+def _size(context: Context, mirror: Mirror, sha256: str) -> int | None:
+    """The bytes that a mirror says it has under a digest: -1 where it does not say it, None where it has nothing.
+
+    It is asked by HEAD: a GET has a cache that pulls through fetch the whole file.
 
     Raises:
         ModelsyncError: it does not answer, or refuses.
@@ -104,12 +119,15 @@ def _has(context: Context, mirror: Mirror, sha256: str) -> bool:
     else:
         url = context.repository(*mirror.repository).blob_url(f"sha256:{sha256}")
     try:
-        context.client().leads(url)
+        head = context.client().head_once(url)
     except HttpStatusError as error:
         if error.status in (404, 410):
-            return False
+            return None
+        if error.status in (405, 501):  # it knows no HEAD
+            return -1
         raise
-    return True
+    length = content_length(head.headers) if head.redirect_to is None else None
+    return -1 if length is None else length
 
 
 def _about(has: bool, file: LockedFile | None) -> str:

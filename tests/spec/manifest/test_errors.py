@@ -64,7 +64,16 @@ _KEYS = st.sampled_from(
         ),
         ('["chat"]\nend', '["chat", 1]\nend', "3: modelsync.default-groups[1]: text in quotes is expected"),
         ('"https://huggingface.co"', '"huggingface.co"', "4: modelsync.endpoint: `huggingface.co` is no URL"),
-        ("team/models", "team/models:tag", "5: modelsync.mirrors[0]: a mirror has neither tag nor digest"),
+        (
+            "team/models",
+            "team/models:tag",
+            "5: modelsync.mirrors[0]: the mirror `oci://registry.example.com/team/models:tag` has a tag or a digest",
+        ),
+        (
+            "registry.example.com/team",
+            "registry.example.com:99999/team",
+            "5: modelsync.mirrors[0]: the mirror `oci://registry.example.com:99999/team/models` has the port `99999`",
+        ),
         ("embed = ", "Embed = ", "9: models.Embed: `Embed` cannot be a name; did you mean `embed`?"),
         ("embed = ", '"a b" = ', '9: models."a b": `a b` cannot be a name; did you mean `a-b`?'),
         ("embed = ", "nul = ", "9: models.nul: `nul` cannot be a name: Windows"),
