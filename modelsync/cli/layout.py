@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from modelsync.cells import shortened
+from modelsync.cells import width as columns_of
+
 COLORS = "\033\\[[0-9;]*m"
 LEAST = 12  # columns that a shortened cell keeps, where it can
 
@@ -38,14 +41,6 @@ def wrapped(line: str, width: int | None) -> list[str]:
     return out
 
 
-def shortened(text: str, width: int) -> str:
-    """`text` in at most `width` columns, without its middle where it is longer: names differ at their ends."""
-    if len(text) <= width:
-        return text
-    tail = (width - 1) * 3 // 5
-    return text[: width - 1 - tail] + "…" + text[len(text) - tail :]
-
-
 def fitted(
     rows: Sequence[Sequence[str]], width: int | None, *, right: Iterable[int] = (), give: Iterable[int] = ()
 ) -> list[list[str]]:
@@ -60,7 +55,7 @@ def fitted(
     cells = [list(row) for row in rows]
     if width is None or not cells:
         return cells
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(columns_of, column)) for column in zip(*cells, strict=True)]
     over = sum(widths) + 2 * (sum(map(bool, widths)) - 1) - width
     numbers = set(right)
     for index in give:
@@ -75,4 +70,5 @@ def fitted(
 
 
 def _columns(text: str) -> int:
-    return len(re.sub(COLORS, "", text))
+    """The columns of a text that may have colours."""
+    return columns_of(re.sub(COLORS, "", text))

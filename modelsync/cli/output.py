@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
+from modelsync import cells
 from modelsync.display.terminal import encodable, wants_color, width
 from modelsync.errors import StoreError
 
@@ -208,7 +209,7 @@ def titled(
     columns = width(sys.stdout)
     columns = columns - len(indent) if columns is not None else None
     used = [index for index in range(len(titles)) if any(row[index] for row in rows)]
-    widest = [max(len(titles[index]), *(len(row[index]) for row in rows)) for index in used]
+    widest = [max(len(titles[index]), *(cells.width(row[index]) for row in rows)) for index in used]
     under = [
         index
         for index in used

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from modelsync import cells
+
 
 def table(rows: Sequence[Sequence[str]], *, right: Iterable[int] = (), indent: str = "") -> list[str]:
     """Rows as lines with their columns aligned; empty columns are left out, and so is white space at the end.
@@ -13,15 +15,15 @@ def table(rows: Sequence[Sequence[str]], *, right: Iterable[int] = (), indent: s
     """
     if not rows:
         return []
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(cells.width, column)) for column in zip(*rows, strict=True)]
     ends = set(right)
 
     def line(row: Sequence[str]) -> str:
-        cells = (
-            text.rjust(width) if index in ends else text.ljust(width)
+        shown = (
+            cells.rjust(text, width) if index in ends else cells.ljust(text, width)
             for index, (text, width) in enumerate(zip(row, widths, strict=True))
             if width
         )
-        return (indent + "  ".join(cells)).rstrip()
+        return (indent + "  ".join(shown)).rstrip()
 
     return [line(row) for row in rows]

@@ -97,7 +97,14 @@ class Plan(NamedTuple):
         return rest.keeping_links({model.name for model in models})
 
 
-def make(models: "Sequence[LockedModel]", here: Here, *, linked: bool, exact: bool) -> Plan:
+def make(
+    models: "Sequence[LockedModel]",
+    here: Here,
+    *,
+    linked: bool,
+    exact: bool,
+    exact_names: Collection[str] = (),
+) -> Plan:
     """Plans how `models` come to be here.
 
     Args:
@@ -105,6 +112,7 @@ def make(models: "Sequence[LockedModel]", here: Here, *, linked: bool, exact: bo
         here: What there is.
         linked: Whether the files are wanted in the project's folder too.
         exact: Whether links in that folder that are wanted no more are removed.
+        exact_names: Names of models whose links are removed so, where `exact` is False.
     """
     blobs: dict[str, Step] = {}
     views: list[Step] = []
@@ -124,7 +132,11 @@ def make(models: "Sequence[LockedModel]", here: Here, *, linked: bool, exact: bo
                 wanted.add(target)
                 if new and here.links.get(target) != file.sha256:
                     links.append(Step("link", model, target, file))
-    gone = _unwanted(here.links, wanted) if linked and exact else ()
+    gone = [
+        Step("unlink", None, target)
+        for target in sorted(here.links.keys() - wanted if linked else ())
+        if exact or target.partition("/")[0] in exact_names
+    ]
     return Plan((*blobs.values(), *views, *links, *gone))
 
 
@@ -254,7 +266,3 @@ def _blob_step(model: "LockedModel", file: "LockedFile", here: Here) -> Step:
         return step._replace(verb="adopt")
     offer = here.offers.get(file.sha256)
     return step if offer is None else step._replace(verb="adopt", place=offer.place, links=offer.links)
-
-
-def _unwanted(links: Mapping[str, str], wanted: set[str]) -> Iterable[Step]:
-    return (Step("unlink", None, target) for target in sorted(links.keys() - wanted))

@@ -100,6 +100,8 @@ class SyncOptions(NamedTuple):
         upgrade: The models that upstream is asked about first.
         as_synced: Whether a model of which no variant is asked stays as it was synced last, for a command that syncs
             on its way; a plain sync means the entry itself.
+        replaced: Names whose entry was just replaced: their links that are no longer wanted are removed, although the
+            sync is of a part.
     """
 
     selection: Selection = Selection()
@@ -113,6 +115,7 @@ class SyncOptions(NamedTuple):
     replace: bool = False
     upgrade: Upgrade = Upgrade()
     as_synced: bool = False
+    replaced: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:

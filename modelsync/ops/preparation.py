@@ -175,7 +175,9 @@ def _planned(
             hint=f"name one of them: --variant {other.name}={other.variant}",
         )
     here = look(context, models, target)
-    steps = plan.make(models, here, linked=target is not None, exact=options.exact)
+    steps = plan.make(
+        models, here, linked=target is not None, exact=options.exact, exact_names=options.replaced
+    )
     left = {entry.name for entry in entries if entry not in wanted}
     kept = left | {entry.name for entry in chosen} - {entry.name for entry in entries}
     steps = steps.keeping_links(kept)

@@ -2,9 +2,10 @@
 
 import re
 
+from modelsync import cells
 from modelsync.spec.names import printable
 
-WIDTH = 72  # columns of the line that are shown, around the place
+WIDTH = 68  # columns of the line that are shown, around the place
 
 _ADDRESS = r"//[^/\s\"']*@|\?[^\s\"']*"  # users and queries of addresses: they may hold a secret
 _PRIVATE = r"(?i)token|secret|passw|credential|api[_-]?key|authorization|bearer|\bhf_\w{8}"
@@ -28,10 +29,12 @@ def excerpt(text: str, line: int, column: int) -> tuple[str, ...]:
     if not shown.strip():
         return ()
     at = min(max(1, column), len(shown) + 1) - 1
-    start = max(0, min(at - WIDTH // 2, len(shown) - WIDTH))
-    before, after = printable(shown[start:at], 10 * WIDTH), printable(shown[at : start + WIDTH], 10 * WIDTH)
+    before = printable(shown[max(0, at - WIDTH) : at], 10 * WIDTH)
+    after = printable(shown[at : at + WIDTH], 10 * WIDTH)
+    before = cells.tail(before, max(WIDTH // 2, WIDTH - cells.width(after)))
+    after = cells.head(after, WIDTH - cells.width(before))
     number = str(line)
-    return f"{number} | {before}{after}", f"{' ' * len(number)} | {' ' * len(before)}^"
+    return f"{number} | {before}{after}", f"{' ' * len(number)} | {' ' * cells.width(before)}^"
 
 
 def column_of(text: str, line: int, key: str | None) -> int:

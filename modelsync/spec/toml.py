@@ -35,7 +35,7 @@ class Fault(Exception):  # noqa: N818 - stays inside spec/: becomes an error wit
         if line is None:
             return found
         key = next((key for key in reversed(self.path) if isinstance(key, str)), None)
-        return _shown(found.at(Place(where, line)), text, line, column_of(text, line, key))
+        return _shown(found.at(Place(where, line)), text, (line, column_of(text, line, key)))
 
 
 def loads(text: str, where: str, error: type[ModelsyncError], *, limit: int) -> dict[str, Any]:
@@ -66,30 +66,59 @@ def _worded(text: str, where: str, error: type[ModelsyncError], fault: str) -> M
     at = re.search(_AT, fault)
     if at is None:
         return error(f"{where}: not TOML: {printable(fault)}")
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")  # as the parser counts
     line = int(at[1]) if at[1] else text.count("\n") + (not text.endswith("\n"))
+    column = int(at[2]) if at[2] else len(text.split("\n")[line - 1]) + 1
     if re.search(r"^(?:<{7}|={7}|>{7})( |$)", text, re.MULTILINE):
         return error(
             f"{where}:{line}: a merge conflict is not resolved here", hint="choose between its two sides"
         ).at(Place(where, line))
     what = fault[: at.start()]
+    from modelsync.spec.toml_faults import ParseFault, explained
+
+    found = explained(ParseFault(what, text, line if at[1] else None, column))
+    if found is not None:
+        place = Place(where, found.line)
+        told = error(f"{where}:{found.line}: {found.message}", hint=found.hint).at(place)
+        return _shown(told, text, (found.line, found.column))
     if what.startswith("Cannot "):  # overwrite a value, declare a table twice, …: always a key defined twice
-        from modelsync.spec.locate import statements
-
-        here = next((one for one in statements(text) if one.first <= line <= one.last), None)
-        if here is not None:
-            twice = error(f"{where}:{line}: {dotted(here.path)}: it is defined twice; keep one of the two")
-            return twice.at(Place(where, line))
-    hint = "text stands in double quotes" if what == "Invalid value" else None
-    found = error(f"{where}:{line}: not TOML: {printable(what[:1].lower() + what[1:])}", hint=hint)
-    column = int(at[2]) if at[2] else len(text.split("\n")[line - 1]) + 1
-    return _shown(found.at(Place(where, line)), text, line, column)
+        twice = _twice(text, where, error, line)
+        if twice is not None:
+            return twice
+    told = error(f"{where}:{line}: not TOML: {printable(what[:1].lower() + what[1:])}")
+    return _shown(told.at(Place(where, line)), text, (line, column))
 
 
-def _shown(error: ModelsyncError, text: str, line: int, column: int) -> ModelsyncError:
-    """The error with its line and a caret below it; not one about the user's config, which may hold secrets."""
+def _twice(text: str, where: str, error: type[ModelsyncError], line: int) -> ModelsyncError | None:
+    """The error for a key or table that is there before, with both lines."""
+    from modelsync.spec.excerpt import column_of
+    from modelsync.spec.locate import statements
+
+    before = []
+    for here in statements(text):
+        if here.first <= line <= here.last:
+            break
+        before.append(here)
+    else:
+        return None
+    path = here.path
+    told = error(f"{where}:{line}: {dotted(path)}: it is defined twice; keep one of the two")
+    told = told.at(Place(where, line))
+    first = next((one.first for one in before if path and one.path[: len(path)] == path), None)
+    key = path[-1] if path else None
+    return _shown(told, text, *((each, column_of(text, each, key)) for each in (first, here.first) if each))
+
+
+def _shown(error: ModelsyncError, text: str, *places: tuple[int, int]) -> ModelsyncError:
+    """The error with each line, and a caret below its column.
+
+    Not one about the user's config, which may hold secrets.
+    """
     from modelsync.spec.excerpt import excerpt
 
-    return error if isinstance(error, ConfigError) else error.detailed(excerpt(text, line, column))
+    if isinstance(error, ConfigError):
+        return error
+    return error.detailed(line for place in places for line in excerpt(text, *place))
 
 
 def dotted(path: tuple[str | int, ...]) -> str:

@@ -73,6 +73,33 @@ def test_force_replaces_an_entry_with_all_its_keys(cli: Cli) -> None:
     assert (cli.folder / "models.toml").read_text() == before
 
 
+def test_force_removes_the_links_of_what_it_replaced(cli: Cli) -> None:
+    """In the project's folder, of that model alone; what a person put there stays."""
+    cli.write(
+        f'[modelsync]\ndir = "models"\n[models]\ntiny = "hf:{REPO}:Q4_K_M"\nother = "hf:{REPO}:Q4_K_M"\n'
+    )
+    cli("sync", "-q")
+    folder = cli.folder / "models"
+    (folder / "tiny" / "notes.txt").write_text("mine")
+    cli.write((cli.folder / "models.toml").read_text().replace("other =", "kept ="))
+    cli("add", "tiny", f"hf:{REPO}:Q8_0", "--force", "-q")
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("[!.]*") if path.is_file())
+    assert names == ["other/tiny-Q4_K_M.gguf", "tiny/notes.txt", "tiny/tiny-Q8_0.gguf"]
+    cli("add", "tiny", f"hf:{REPO}:Q4_K_M", "--force", "--no-sync", "-q")
+    assert (folder / "tiny" / "tiny-Q8_0.gguf").exists()
+
+
+def test_force_of_a_variant_removes_the_link_of_what_it_replaced(cli: Cli) -> None:
+    """Of the variant that is synced."""
+    cli.write(VARIANTS.replace("[models", '[modelsync]\ndir = "models"\n[models', 1))
+    cli("sync", "-q", "--variant", "large")
+    before = {path.name for path in (cli.folder / "models" / "tiny").iterdir()}
+    cli("add", "tiny", f"hf:{REPO}:Q4_K_M", "--variant", "large", "--force", "-q")
+    after = {path.name for path in (cli.folder / "models" / "tiny").iterdir()}
+    assert before == {"tiny-Q8_0.gguf"}
+    assert after == {"tiny-Q4_K_M.gguf"}
+
+
 def test_a_dry_run_of_add_writes_nothing(cli: Cli) -> None:
     """It says what would be added; what cannot be locked fails as it would."""
     cli("lock", "-q")

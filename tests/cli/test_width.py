@@ -8,7 +8,9 @@ import pytest
 
 pytest.importorskip("pty", reason="this system has no pseudo terminals")
 
-from modelsync.cli.layout import LEAST, fitted, shortened, wrapped
+from modelsync import cells
+from modelsync.cells import shortened
+from modelsync.cli.layout import LEAST, fitted, wrapped
 from tests.support.command_line import COMMAND, Cli
 from tests.support.content import gguf
 from tests.support.project import REPO
@@ -103,3 +105,22 @@ def test_what_upstream_says_otherwise_is_a_line_each(synced: Cli) -> None:
     assert hint.startswith("hint: ")
     error = synced("lock", "--verify", "--format", "json", status=1).json["error"]
     assert error["details"] == [line.strip() for line in details]
+
+
+def test_columns_stand_below_each_other_whatever_the_names_are_written_in(cli: Cli) -> None:
+    """A Chinese character takes two columns, in tables of files and of the store, on a terminal and in a pipe."""
+    name = "千问模型千问模型-一个很长的名字-Q8_0.gguf"
+    cli.repo.commit({name: gguf("wide"), "tiny-Q4_K_M.gguf": gguf("tiny")})
+    cli.write(f'[models]\nwide = "hf:{REPO}/{name}"\ntiny = "hf:{REPO}/tiny-Q4_K_M.gguf"\n')
+    cli("sync", "-q")
+    for words, last in ((["verify"], "ok"), (["list", "-v"], ""), (["cache", "list", "-v"], "")):
+        piped = cli(*words).out.splitlines()
+        assert name in "".join(piped)
+        if last:
+            assert len({cells.width(line) for line in piped}) > 1  # the title is longer
+            assert len({cells.width(line) for line in piped[1:3]}) == 1
+        narrow = drawn(cli, *words, width=50)
+        rows = [line for line in narrow if "KiB" in line and "%" not in line and "all is well" not in line]
+        assert len(rows) == 2
+        assert max(map(cells.width, rows)) <= 50
+        assert len({cells.width(line.partition(" KiB")[0]) for line in rows}) == 1

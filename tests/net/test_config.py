@@ -63,7 +63,7 @@ def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("x = [", 1, "not TOML"),
+        ("x = [", 1, "the list that begins here is not closed"),
         ("\ninsecure-host = []", 2, "did you mean `insecure-hosts`"),
         ('insecure-hosts = "files.lan"', 1, "insecure-hosts: a list is expected"),
         ('insecure-hosts = ["http://files.lan"]', 1, "a host or host:port"),

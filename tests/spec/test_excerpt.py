@@ -11,13 +11,16 @@ from modelsync.spec.toml import Fault, loads
     ("text", "line", "caret"),
     [
         ("[models]\nx = hf:u/m\n", "2 | x = hf:u/m", 4),
-        ('[models]\nx = "hf:u/m', '2 | x = "hf:u/m', 11),
-        ("a = 1\nb = [1,\n", "2 | b = [1,", 7),
+        ('[models]\nx = "hf:u/m', '2 | x = "hf:u/m', 4),
+        ("a = 1\nb = [1,\n", "2 | b = [1,", 4),
+        ("a = 1\r\nb = 01\r\n", "2 | b = 01", 4),
+        ('\tx = "千问" 模型\n', '1 |  x = "千问" 模型', 12),
+        ('"e\u0301" = "💾" b\n', '1 | "e\u0301" = "💾" b', 11),
         ("\ufeffa = tru\n", "1 | a = tru", 4),
     ],
 )
 def test_text_that_is_no_toml_shows_its_line(text: str, line: str, caret: int) -> None:
-    """With a caret where the parser stopped."""
+    """With a caret below the place, also where characters before it take two columns, or none."""
     with pytest.raises(ManifestError) as wrong:
         loads(text, "models.toml", ManifestError, limit=1000)
     shown, below = wrong.value.details

@@ -202,7 +202,7 @@ def add(
         )
         synced = None
         if not (no_sync or dry_run or locked is None):
-            synced = _sync(context, project, [model.name], tell)
+            synced = _sync(context, project, [model.name], tell, replaced=force)
     if dry_run:
         edit_report.tell_supposed(
             invocation, locked, f"{model.name} would be in {project.manifest_path.name}", more
@@ -254,7 +254,12 @@ def remove(
 
 
 def _sync(
-    context: "Context", project: "Project", names: "Sequence[str]", tell: "Callable[..., None]"
+    context: "Context",
+    project: "Project",
+    names: "Sequence[str]",
+    tell: "Callable[..., None]",
+    *,
+    replaced: bool = False,
 ) -> "SyncReport":
     """Syncs what was just locked. What breaks off here has left manifest and lock as they are meant to be.
 
@@ -263,12 +268,14 @@ def _sync(
         project: The manifest and its lock.
         names: The models; none: all.
         tell: Says what was done, of the report of a sync that failed for some models too.
+        replaced: Whether their entries took the place of others, whose links go.
     """
     from modelsync.ops import sync
 
     hint = f"{project.manifest_path.name} and {project.lock_path.name} are written; `modelsync sync` does the rest"
     try:
-        return sync.sync(context, project, SyncOptions(Selection(names), as_synced=True))
+        chosen = SyncOptions(Selection(names), as_synced=True, replaced=tuple(names) if replaced else ())
+        return sync.sync(context, project, chosen)
     except ModelsyncError as error:
         error.advise(hint)
         tell(cast("SyncReport | None", error.report), failed=error)

@@ -272,7 +272,7 @@ def test_a_split_model_is_whole() -> None:
         ("files = [", "files = [1,", ": empty-license: files: a list of up to 10000 tables"),
         ("files = [", "files = []\nxs = [", ": empty-license: files: not all, or not only, what"),
         ("version = 1", "<<<<<<< ours\nversion = 1", ":2: a merge conflict is not resolved here"),
-        ("version = 1", "version = ", ":2: not TOML: "),
+        ("version = 1", "version = ", ":2: there is no value behind `=`"),
     ],
 )
 def test_a_contradiction_is_named_with_model_and_file(old: str, new: str, words: str) -> None:

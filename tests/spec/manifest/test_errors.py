@@ -127,9 +127,9 @@ _KEYS = st.sampled_from(
             "variants.Server",
             "24: models.llama3.variants.Server: `Server` cannot be a name",
         ),
-        ("= true", "= tru", "14: not TOML: invalid value"),
-        ('"main"', '"main', "13: not TOML: illegal character '\\n'"),
-        ("draft = true", "draft = [", "30: not TOML: "),
+        ("= true", "= tru", "14: this value is not in quotes"),
+        ('"main"', '"main', "13: the text that begins here is not closed"),
+        ("draft = true", "draft = [", "30: the list that begins here is not closed"),
         ("embed", "<<<<<<< ours\nembed", "9: a merge conflict is not resolved here"),
     ],
 )
