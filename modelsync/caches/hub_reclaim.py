@@ -32,15 +32,18 @@ def reclaim(store: Store, needed: Callable[[str], bool]) -> int:
     for root in [known.root for known in given.read_all(store)]:
         if not root.is_dir():  # a disk that is not there now
             continue
-        if all(needed(file.sha256) for file in given.read(store, root).files.values()):
+        record = given.read(store, root)
+        digests = {file.sha256 for files in (record.files, record.checked) for file in files.values()}
+        if all(map(needed, digests)):
             continue
         with given.edited(store, root):
             cache = _Reclaimer(given.read(store, root))
             for path, file in sorted(cache.record.files.items()):
                 if not needed(file.sha256) and path.startswith(REPO_KINDS):
                     count += cache.take(path)
+            checked = {path: file for path, file in cache.record.checked.items() if needed(file.sha256)}
             with suppress(OSError):
-                given.write(store, cache.record)
+                given.write(store, cache.record._replace(checked=checked))
     return count
 
 

@@ -1,23 +1,26 @@
 """Puts files into the Hugging Face cache, in the steps of the tools whose cache it is.
 
 The lock of the etag; the blob, by a rename; a relative link to it in the snapshot; the mark that says that there is no
-such file goes; the branch comes last. What is there already stays as it is, also where it is wrong: it is theirs. The
-list of a whole commit (`trees/`) is never written, since the tools take it as complete.
+such file goes; the branch comes last. What is there already stays as it is, also where it is wrong: it is theirs. It is
+hashed once, and no link of ours leads to other bytes. The list of a whole commit (`trees/`) is never written, since the
+tools take it as complete.
 """
 
 import os
-import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from modelsync.caches import hub_entry
+from modelsync.caches.hub_entry import NewEntry
 from modelsync.caches.hub_lock import BusyLockError, locked
-from modelsync.caches.huggingface import RepoCache, leads_to, repo_folder
+from modelsync.caches.huggingface import RepoCache, repo_folder
 from modelsync.errors import StoreError
-from modelsync.store import atomic, clone, given
-from modelsync.store.given import Given, GivenFile
+from modelsync.spec.names import printable
+from modelsync.store import atomic, clone, given, hashing
+from modelsync.store.given import Given, GivenFile, TheirFile
 from modelsync.store.layout import Store
 from modelsync.store.link_record import LinkMode
 
@@ -30,30 +33,6 @@ _TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# This file marks a cache o
 Outcome = Literal["put", "there", "other", "busy", "failed"]
 
 
-class NewEntry(NamedTuple):
-    """A file that is to be in the cache.
-
-    Attributes:
-        repo: `user/model`.
-        commit: 40 hex digits.
-        path: In the repo.
-        etag: What the hub calls its bytes.
-        sha256: Their digest.
-        size: Bytes.
-        blob: Where they are in the store.
-        branch: The branch or tag that the commit is; None: none is to be written.
-    """
-
-    repo: str
-    commit: str
-    path: str
-    etag: str
-    sha256: str
-    size: int
-    blob: Path
-    branch: str | None = None
-
-
 class PutEntry(NamedTuple):
     """What became of an entry.
 
@@ -61,7 +40,7 @@ class PutEntry(NamedTuple):
         entry: The entry.
         outcome: `put`; `there` before; `other`: something else has its place; `busy`: another program is at work on
             it; `failed`: the system refused it.
-        why: Of a failure, in words.
+        why: In words, where there is more to say.
         copied: Whether its bytes were copied, since no link could be made.
     """
 
@@ -79,6 +58,7 @@ class HubWriter:
         store: Where the bytes are, and the record of what was given.
         links: Whether links may be made; None: where the system can.
         cancel: Ends the wait for locks when set.
+        digest: Hashes another program's file: its sha256 in hex.
     """
 
     def __init__(
@@ -88,19 +68,35 @@ class HubWriter:
         *,
         links: bool | None = None,
         cancel: "threading.Event | None" = None,
+        digest: Callable[[NewEntry, Path], str] = lambda _, path: hashing.sha256_of(path),
     ) -> None:
         self.root = root
         self._store = store
         self._links = links
         self._cancel = cancel
+        self._digest = digest
         self._patience = PATIENCE
         self._record = given.read(store, root)
         self._outdated: set[Path] = set()  # files of ours that are to be replaced
 
     def is_there(self, entry: NewEntry) -> bool:
-        """Whether the entry is in its place, with its size; and, if it was put there, is still what the store has."""
-        place = self.place(entry)
-        return _has_size(place, entry.size) and not self._is_outdated(leads_to(self.root, place), entry)
+        """Whether the entry is in its place: a file of the store, or another program's that was hashed and is right."""
+        return hub_entry.verdict(self._record, self.place(entry), entry) == "right"
+
+    def check(self, entries: Iterable[NewEntry]) -> None:
+        """Hashes what other programs have in the places of entries, or under their etags; what was hashed is not again.
+
+        What cannot be remembered is hashed another time.
+        """
+        before = self._record.checked
+        for entry in entries:
+            for path in (self.place(entry), *([self._repo(entry).blob(entry.etag)] if entry.etag else ())):
+                self._is_right(path, entry)
+        checked = self._record.checked
+        if checked != before:
+            with suppress(OSError, StoreError), given.edited(self._store, self.root, self._cancel):
+                record = given.read(self._store, self.root)
+                self._save(record._replace(checked={**record.checked, **checked}))
 
     def place(self, entry: NewEntry) -> Path:
         """Where tools find the entry by its commit."""
@@ -120,11 +116,13 @@ class HubWriter:
             StoreError: the store cannot be written; nothing was put.
             CancelledError: the wait for another process that does the same was cancelled.
         """
+        self.check(entries)
         with given.edited(self._store, self.root, self._cancel):
             return self._put_all(entries)
 
     def _put_all(self, entries: Sequence[NewEntry]) -> list[PutEntry]:
-        self._record = given.read(self._store, self.root)
+        record = given.read(self._store, self.root)
+        self._record = record._replace(checked={**record.checked, **self._record.checked})
         try:
             self._prepare()
             todo = [entry for entry in entries if not self.is_there(entry)]
@@ -158,7 +156,7 @@ class HubWriter:
             place = repo.snapshot(entry.commit) / entry.path
             bytes_at = repo.blob(entry.etag) if self._can_link(repo, entry) else place
             key, link = self._key(bytes_at), self._key(place)
-            if self._is_outdated(bytes_at, entry):
+            if hub_entry.is_outdated(self._record, bytes_at, entry):
                 self._outdated.add(bytes_at)
             if not os.path.lexists(bytes_at) or bytes_at in self._outdated:
                 files[key] = GivenFile(entry.sha256, entry.size, entry.blob.stat().st_mtime_ns)
@@ -173,16 +171,21 @@ class HubWriter:
     def _key(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
-    def _is_outdated(self, path: Path, entry: NewEntry) -> bool:
-        """Whether a file is one more name of a blob that the store has replaced since: a repair does that."""
-        put = self._record.files.get(self._key(path)) if path.is_relative_to(self.root) else None
-        if put is None or put.mode != "hardlink" or put.sha256 != entry.sha256:
-            return False
+    def _is_right(self, path: Path, entry: NewEntry) -> bool:
+        """Whether a path leads to the entry's bytes; another program's file is hashed if it was not."""
+        verdict = hub_entry.verdict(self._record, path, entry)
+        if verdict != "unknown":
+            return verdict == "right"
         try:
-            seen = path.lstat()
-            return put.describes(seen) and not os.path.samestat(seen, entry.blob.stat())
+            seen = path.stat()
+            found = TheirFile(self._digest(entry, path), entry.size, seen.st_mtime_ns, seen.st_ino)
+            if not found.describes(path.stat()):
+                return False  # it was written to meanwhile
         except OSError:
             return False
+        checked = {**self._record.checked, hub_entry.bytes_key(self.root, path): found}
+        self._record = self._record._replace(checked=checked)
+        return found.sha256 == entry.sha256
 
     def _can_link(self, repo: RepoCache, entry: NewEntry) -> bool:
         if self._links is None:
@@ -218,17 +221,27 @@ class HubWriter:
         if self._can_link(repo, entry):
             blob = repo.blob(entry.etag)
             copied = self._put_bytes(repo, entry, blob)
-            if not _has_size(blob, entry.size):
-                return PutEntry(entry, "other")
+            if not self._is_right(blob, entry):
+                return self._other(blob, entry)
             if not os.path.lexists(place):
                 place.symlink_to(os.path.relpath(blob, place.parent))
         else:
             copied = self._put_bytes(repo, entry, place)
-        if not self.is_there(entry):
-            return PutEntry(entry, "other")
+        if not self._is_right(place, entry):
+            return self._other(place, entry)
         with suppress(OSError):
             repo.absent(entry.commit, entry.path).unlink()
         return PutEntry(entry, "put", copied=copied)
+
+    def _other(self, path: Path, entry: NewEntry) -> PutEntry:
+        if not hub_entry.has_size(path, entry.size):
+            return PutEntry(entry, "other")
+        shown = printable(str(path), 1000)
+        if hub_entry.verdict(self._record, path, entry) == "unknown":
+            return PutEntry(entry, "other", f"the file in its place could not be checked: {shown}")
+        return PutEntry(
+            entry, "other", f"the file in its place has other bytes; remove it to have it put: {shown}"
+        )
 
     def _put_bytes(self, repo: RepoCache, entry: NewEntry, target: Path) -> bool:
         """Puts the bytes at the target, unless something is there; returns whether they were copied."""
@@ -278,15 +291,6 @@ class HubWriter:
 def _temporary(repo: RepoCache, entry: NewEntry) -> Path:
     """A name as the tools themselves give to what is not finished."""
     return repo.root / "blobs" / f"{entry.etag}.{atomic.unique()[:8]}.incomplete"
-
-
-def _has_size(path: Path, size: int) -> bool:
-    """Whether a path leads to a file of that size."""
-    try:
-        seen = path.stat()
-    except OSError:
-        return False
-    return stat.S_ISREG(seen.st_mode) and seen.st_size == size
 
 
 def _commit_in(ref: Path) -> str | None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelsync.caches.home import Home
-from modelsync.caches.hub_writer import HubWriter, NewEntry, PutEntry
+from modelsync.caches.hub_entry import NewEntry
+from modelsync.caches.hub_writer import HubWriter, PutEntry
 from modelsync.caches.huggingface import hub_folder
 from modelsync.context import Context
 from modelsync.errors import StoreError
@@ -15,7 +16,7 @@ from modelsync.resolve.published import HubFile
 from modelsync.settings import truth
 from modelsync.spec.lock.model import LockedModel
 from modelsync.spec.names import printable
-from modelsync.store import blobs
+from modelsync.store import blobs, hashing
 
 
 class GiveReport(NamedTuple):
@@ -62,6 +63,7 @@ def give(context: Context, models: Sequence[LockedModel], root: Path | None = No
                 left[f"{model.title}: it is not in the store"] += 1
             else:
                 wanted.append((file, _entry(file, blob)))
+    writer.check(entry for _, entry in wanted)
     lacking = [
         (file, entry)
         for file, entry in wanted
@@ -118,7 +120,12 @@ def _writer(context: Context, root: Path | None) -> HubWriter:
             hint="HF_HOME or HF_HUB_CACHE says where it is",
         )
     links = False if truth(home.variables.get("HF_HUB_DISABLE_SYMLINKS", "")) else None
-    return HubWriter(folder, context.store, links=links, cancel=context.cancel)
+
+    def digest(entry: NewEntry, path: Path) -> str:
+        told = context.teller(printable(f"{entry.repo}/{entry.path}"), entry.size, "checking")
+        return hashing.sha256_of(path, on_bytes=told)
+
+    return HubWriter(folder, context.store, links=links, cancel=context.cancel, digest=digest)
 
 
 def _entry(file: HubFile, blob: Path) -> NewEntry:
@@ -145,7 +152,7 @@ def _told(writer: HubWriter, done: Sequence[PutEntry], wanted: Sequence[NewEntry
         entry = one.entry
         name = f"{printable(entry.repo)}/{printable(entry.path)}"
         if one.outcome not in ("put", "there"):
-            why = words.get(one.outcome, one.why)
+            why = one.why or words[one.outcome]
             notes[f"left out of the Hugging Face cache: {name}: {why}"] = None
         elif one.copied:
             notes["the Hugging Face cache is on another file system than the store: the files are copies"] = (

@@ -3,10 +3,12 @@
     {"root": "/home/me/.cache/huggingface/hub",
      "files": {"models--user--model/blobs/<etag>": ["<sha256>", 1024, 17…, "hardlink"]},
      "links": {"models--user--model/snapshots/<commit>/tiny.gguf": "models--user--model/blobs/<etag>"},
-     "refs": {"models--user--model/refs/main": "<commit>"}}
+     "refs": {"models--user--model/refs/main": "<commit>"},
+     "checked": {"models--user--model/blobs/<etag>": ["<sha256>", 1024, 17…, 4711]}}
 
 It is written before a name appears, so that what a killed process left is known too. A name is ours only while what it
 leads to has the size and time that are recorded here: what another program has put there since is that program's.
+`checked` are files of other programs that were hashed: they are hashed once.
 """
 
 import hashlib
@@ -46,6 +48,26 @@ class GivenFile(NamedTuple):
         return same and stat.S_ISREG(seen.st_mode)
 
 
+class TheirFile(NamedTuple):
+    """What another program's file was when it was hashed.
+
+    Attributes:
+        sha256: Its digest, in hex.
+        size: Bytes.
+        mtime_ns: Modification time in ns.
+        inode: The number of its inode.
+    """
+
+    sha256: str
+    size: int
+    mtime_ns: int
+    inode: int
+
+    def describes(self, seen: os.stat_result) -> bool:
+        """Whether a file that looks so, by its stat, still is that one."""
+        return (seen.st_size, seen.st_mtime_ns, seen.st_ino) == self[1:]
+
+
 class Given(NamedTuple):
     """What was put into one cache. All paths are relative to its root, with `/`.
 
@@ -54,12 +76,14 @@ class Given(NamedTuple):
         files: Real files.
         links: Links, each with the file that it leads to.
         refs: Files that name a commit, each with it.
+        checked: Files of other programs that were hashed.
     """
 
     root: Path
     files: Mapping[str, GivenFile] = {}
     links: Mapping[str, str] = {}
     refs: Mapping[str, str] = {}
+    checked: Mapping[str, TheirFile] = {}
 
 
 def read(store: Store, root: Path) -> Given:
@@ -86,7 +110,7 @@ def write(store: Store, given: Given) -> None:
         StoreError: a folder of the store leads out of it.
     """
     place = _place(store, given.root)
-    if not (given.files or given.links or given.refs):
+    if not any(given[1:]):
         atomic.unlink(place)
         return
     value = {
@@ -94,6 +118,7 @@ def write(store: Store, given: Given) -> None:
         "files": {path: list(given.files[path]) for path in sorted(given.files)},
         "links": dict(sorted(given.links.items())),
         "refs": dict(sorted(given.refs.items())),
+        "checked": {path: list(given.checked[path]) for path in sorted(given.checked)},
     }
     atomic.write(store, place, json.dumps(value).encode())
 
@@ -119,15 +144,16 @@ def _parse(value: Any) -> Given | None:
     root = Path(value["root"])
     files = {path: GivenFile(*file) for path, file in value["files"].items()}
     links, refs = dict(value["links"]), dict(value["refs"])
-    paths = (*files, *links, *links.values(), *refs)
+    checked = {path: TheirFile(*file) for path, file in value.get("checked", {}).items()}
+    paths = (*files, *links, *links.values(), *refs, *checked)
     typed = all(
         (type(file.sha256), type(file.size), type(file.mtime_ns), type(file.mode)) == (str, int, int, str)
         for file in files.values()
-    )
+    ) and all(tuple(map(type, file)) == (str, int, int, int) for file in checked.values())
     right = typed and all(isinstance(commit, str) for commit in refs.values())
     if not right or not root.is_absolute() or not all(map(_is_inside, paths)):
         return None
-    return Given(root, files, links, refs)
+    return Given(root, files, links, refs, checked)
 
 
 def _is_inside(path: str) -> bool:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
+from modelsync.caches.hub_entry import NewEntry
 from modelsync.caches.hub_reclaim import reclaim
-from modelsync.caches.hub_writer import HubWriter, NewEntry
+from modelsync.caches.hub_writer import HubWriter
 from modelsync.store import given
 from modelsync.store.layout import Store
 from tests.support.content import gguf, sha256

@@ -20,7 +20,7 @@ from modelsync.ops import hf_cache, pull, repair, sync, verify
 from modelsync.ops import path as ops_path
 from modelsync.ops import prune as pruning
 from modelsync.ops.options import SyncOptions, Upgrade
-from modelsync.store import blobs, prune
+from modelsync.store import blobs, hashing, prune
 from tests.support.content import gguf
 from tests.support.hub_cache import FILE, GIVE, offline, repo_of
 from tests.support.hub_cache import hub_folder as hub_folder
@@ -434,25 +434,98 @@ def test_a_lock_that_another_program_holds_is_respected(
     assert synced().given == 1
 
 
-@pytest.mark.parametrize("put_there", [b"half", b"", QUANTS[FILE]], ids=["half", "empty", "same"])
+@pytest.mark.parametrize(
+    ("put_there", "why"),
+    [
+        (b"half", "something else has its place"),
+        (b"", "something else has its place"),
+        (QUANTS[FILE][:-1] + b"?", "the file in its place has other bytes"),
+        (QUANTS[FILE], None),
+    ],
+    ids=["half", "empty", "rotten", "same"],
+)
 def test_what_is_there_stays_as_it_is(
-    put_there: bytes, synced: Callable[..., SyncReport], place: Place, hub_folder: Path
+    put_there: bytes, why: str | None, synced: Callable[..., SyncReport], place: Place, hub_folder: Path
 ) -> None:
-    """A blob of another program is used where it has the size, and else left with a word: it is not ours."""
+    """A blob of another program is used where it is right, and else left with a word: it is not ours."""
     blob = repo_of(hub_folder) / "blobs" / hashlib.sha256(QUANTS[FILE]).hexdigest()
     blob.parent.mkdir(parents=True)
     blob.write_bytes(put_there)
     seen = blob.stat()
-    done = synced()
+    done = synced(options=CallOptions(hf_cache=True, adopt=False))
     assert (blob.stat().st_ino, blob.stat().st_mtime_ns, blob.read_bytes()) == (
         seen.st_ino,
         seen.st_mtime_ns,
         put_there,
     )
-    assert done.given == (1 if put_there == QUANTS[FILE] else 0)
-    assert any("something else has its place" in note for note in done.notes) is (done.given == 0)
+    assert done.given == (1 if why is None else 0)
+    assert [note for note in done.notes if "left out" in note and (why or "") in note] == list(done.notes)
     entry = repo_of(hub_folder) / "snapshots" / place.commit / FILE
-    assert os.path.lexists(entry) is (repo_of(hub_folder) / "refs" / "main").exists() is (done.given == 1)
+    assert os.path.lexists(entry) is (repo_of(hub_folder) / "refs" / "main").exists() is (why is None)
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+@pytest.mark.parametrize("right", [True, False], ids=["right", "rotten"])
+def test_what_another_program_has_put_there_is_hashed_once(
+    right: bool,
+    links: bool,
+    synced: Callable[..., SyncReport],
+    place: Place,
+    hub_folder: Path,
+    opened: Opened,
+    store_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is "there" only with the right bytes; told from then on by a stat, until it is another file."""
+    if not links:
+        monkeypatch.setenv("HF_HUB_DISABLE_SYMLINKS", "1")
+    synced(options=CallOptions())
+    models = place.project.loaded().lock.models  # type: ignore[union-attr]
+    repo, data = repo_of(hub_folder), QUANTS[FILE] if right else QUANTS[FILE][:-1] + b"?"
+    entry, blob = repo / "snapshots" / place.commit / FILE, repo / "blobs" / "etag"
+    for path in (entry, blob):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    (blob if links else entry).write_bytes(data)
+    if links:
+        entry.symlink_to("../../blobs/etag")
+    hashed: list[Path] = []
+    sha256_of = hashing.sha256_of
+
+    def counted(path: Path, **options: Any) -> str:
+        hashed.append(path)
+        return sha256_of(path, **options)
+
+    monkeypatch.setattr(hashing, "sha256_of", counted)
+    for _ in range(3):
+        done = hf_cache.give(opened(), models)
+        assert (done.put, done.there) == ((), (entry,) if right else ())
+        assert any("has other bytes" in note for note in done.notes) is not right
+    assert len(hashed) == 1
+    os.utime(entry)
+    hf_cache.give(opened(), models)
+    assert len(hashed) == 2
+    (place.folder / "models.lock").unlink()
+    pruning.execute(opened().store, prune.prune(opened().store, at_once=True, unseen=True))
+    assert entry.read_bytes() == data
+    assert not list((store_root / "given-v1").iterdir()) or (repo / "refs" / "main").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="nothing tells here how much is read")
+def test_giving_reads_nothing_of_a_file(
+    synced: Callable[..., SyncReport], place: Place, hub_folder: Path
+) -> None:
+    """Its size does not matter: the store knows what it is, and it gets one more name."""
+    put(place, {FILE: gguf("large", 32 << 20)})
+    synced(options=CallOptions())
+    before = _bytes_read()
+    assert synced().given == 1
+    assert _bytes_read() - before < 8 << 20
+
+
+def _bytes_read() -> int:
+    """How much this process has read so far."""
+    lines = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(lines["rchar"])
 
 
 def test_a_full_disk_leaves_nothing_half_written(
