@@ -16,7 +16,7 @@ from modelsync.resolve.published import HubFile
 from modelsync.settings import truth
 from modelsync.spec.lock.model import LockedModel
 from modelsync.spec.names import printable
-from modelsync.store import blobs, hashing
+from modelsync.store import hashing, views
 
 
 class GiveReport(NamedTuple):
@@ -57,8 +57,9 @@ def give(context: Context, models: Sequence[LockedModel], root: Path | None = No
     for model in models:
         files, others = published.files_of(context, model)
         left[f"{model.title}: it is of no hub's commit"] += len(others)
+        stored = dict(zip(model.files, views.bytes_of(context.store, model.files), strict=True))
         for file in files:
-            blob = blobs.find(context.store, file.file.sha256, file.file.size)
+            blob = stored[file.file]
             if blob is None:
                 left[f"{model.title}: it is not in the store"] += 1
             else:

@@ -164,6 +164,8 @@ class _Look:
                     self.context.store, file.sha256, full=self.full, on_bytes=told
                 )
             found = self.findings[file.sha256]
+            if found.state == "missing":
+                found = self.findings[file.sha256] = self._shown(model, file, told)
             status: Status = "ok" if found.state == "good" else found.state
             row = VerifiedFile(
                 model.name,
@@ -245,6 +247,24 @@ class _Look:
         elif not described and row.status == "ok":
             checked.remember(self.context.store, self.folder, target, seen, row.sha256 if good else "")
         return row if good else row._replace(status="damaged", damaged=where)
+
+    def _shown(self, model: LockedModel, file: LockedFile, told: Callable[[int], None]) -> BlobCheck:
+        """What a view shows of a blob that is gone, as may be in a read-only store: that is what `path` gives."""
+        store = self.context.store
+        paths = views.ready(store, model.files)
+        if paths is None:
+            return BlobCheck("missing")
+        place = paths[model.files.index(file)]
+        with atomic.told(f"cannot read {place}"):
+            try:
+                seen = place.stat()
+                good, where = check_copy(self.context, place, file, full=self.full, on_bytes=told)
+            except FileNotFoundError:  # another process has just removed it
+                return BlobCheck("missing")
+        if good:
+            return BlobCheck("good", place)
+        receipts.condemn(store, file.sha256, seen)
+        return BlobCheck("damaged", place, file.size if where else None, where)
 
     def _view(
         self, row: VerifiedFile, shown: Path, file: LockedFile, told: Callable[[int], None]

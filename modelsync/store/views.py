@@ -52,6 +52,16 @@ def ready(store: Store, files: "Sequence[LockedFile]") -> tuple[Path, ...] | Non
     return None
 
 
+def bytes_of(store: Store, files: "Sequence[LockedFile]") -> "list[Path | None]":
+    """Where the store has the bytes of each of a model's files: the blob, else what a whole view shows of it.
+
+    In a read-only store, whose blobs are `lost` for good, the view alone has them.
+    """
+    found = [blobs.find(store, file.sha256, file.size) for file in files]
+    shown = ready(store, files) if None in found else None
+    return [blob or path for blob, path in zip(found, shown, strict=True)] if shown else found
+
+
 def lost(store: Store, files: "Sequence[LockedFile]") -> list[tuple[Path, Path]]:
     """Blobs that somebody removed under their own names, and that the view of `files` in the own root still shows.
 

@@ -15,6 +15,7 @@ from modelsync.context import CallOptions, Context
 from modelsync.errors import HashMismatchError, HttpStatusError, OfflineError
 from modelsync.fit import variants
 from modelsync.ops import ensure, repair, sync, verify
+from modelsync.ops.export import mirror
 from modelsync.project.project import Project
 from modelsync.spec.blocks import SIZE
 from modelsync.store import blobs, digest_lock, receipts
@@ -263,6 +264,34 @@ def test_a_damaged_blob_of_a_read_only_store_is_repaired_into_the_own(
     assert context.store.blob_path(SHA).read_bytes() == BIG
     assert sent(place.hub) <= SIZE + SMALL
     assert {path: path.lstat().st_mtime_ns for path in team.rglob("*")} == before
+
+
+def test_what_a_readonly_store_shows_alone_is_verified_and_given_on(
+    place: Place,
+    big: Project,
+    opened: Opened,
+    store_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Blobs are gone and the view is whole: `path` gives that, so it is hashed, mirrored, and mended when it rots."""
+    shutil.rmtree(store_root / "blobs-v1")
+    monkeypatch.setenv("MODELSYNC_READONLY_STORES", str(store_root))
+    monkeypatch.setenv("MODELSYNC_STORE", str(tmp_path / "own"))
+    (row,) = verify.verify(opened(), big, full=True)
+    assert row.status == "ok"
+    assert row.path is not None
+    assert row.path.is_relative_to(store_root / "views-v1")
+    assert sync.sync(opened(), big).changes == ()
+    assert mirror.write(opened(), big, sync_options().selection, tmp_path / "mirror").put == (SHA,)
+    assert (tmp_path / "mirror" / SHA).read_bytes() == BIG
+    assert place.hub.seen() == []
+    damage(row.path, SIZE + 5)
+    (row,) = verify.verify(opened(), big)
+    assert (row.status, row.damaged) == ("damaged", ((SIZE, 2 * SIZE),))
+    sync.sync(opened(), big)
+    assert blobs.find(opened().store, SHA, TOTAL) == tmp_path / "own" / "blobs-v1" / SHA[:2] / SHA
+    assert statuses(verify.verify(opened(), big, full=True)) == ["ok"]
 
 
 def test_without_the_network_damage_is_an_error(context: Context, big: Project, opened: Opened) -> None:

@@ -21,7 +21,7 @@ from modelsync.project.selection import Selection
 from modelsync.spec.digest import sha256_hex
 from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.names import printable
-from modelsync.store import atomic, blobs, clone, small_files
+from modelsync.store import atomic, clone, small_files, views
 
 RECORD = ".modelsync-mirror.json"
 _HINT = "give a folder that you can write, on a disk with space, with --output"
@@ -89,7 +89,7 @@ def _sources(
     names, keys = {model.name for model in chosen}, {model.key for model in chosen}
     others = [model for model in locked if model.name in names and model.key not in keys]
     for model in (*chosen, *others):
-        found = [(file, blobs.find(context.store, file.sha256, file.size)) for file in model.files]
+        found = list(zip(model.files, views.bytes_of(context.store, model.files), strict=True))
         lacking = next((file for file, blob in found if blob is None), None)
         if lacking is not None and model.key in keys:
             raise NotSyncedError(
