@@ -38,9 +38,9 @@ def files(
         StaleLockError: the lock does not answer the manifest.
     """
     if not model_files.is_name(text):
-        from modelsync.ops import pull
+        from modelsync.ops import pulled_files
 
-        return pull.files(context, text, download=download, directory=directory)
+        return pulled_files.files(context, text, download=download, directory=directory)
     named = model_files.from_environment(text)
     if named is not None:
         return named

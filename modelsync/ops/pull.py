@@ -2,23 +2,21 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.context import Context
 from modelsync.errors import ModelsyncError, UsageError
 from modelsync.fetch import disk_space
 from modelsync.fit import preflight
-from modelsync.install import link, plan, present, snapshot
+from modelsync.install import link, plan, snapshot
 from modelsync.install.target import Standing, Target
-from modelsync.ops import ensure, pull_places
+from modelsync.ops import pull_places
 from modelsync.ops.failures import Failures
-from modelsync.ops.options import PLAIN_PULL, FolderOptions, PullOptions
+from modelsync.ops.options import PLAIN_PULL, PullOptions
+from modelsync.ops.pulled_request import model_of, recall, remember, request_of, title_of
 from modelsync.project.model_files import ModelFiles, of_model
-from modelsync.spec.globs import check_glob
 from modelsync.spec.lock.model import LockedFile, LockedModel
 from modelsync.spec.request import Request
-from modelsync.spec.uri import FileUri, HfUri, Reference
 from modelsync.store import link_folder, views
 from modelsync.store import pulled as store_pulled
 from modelsync.store.brought import Brought
@@ -99,7 +97,7 @@ def pull(
         raise UsageError(
             "--filename names one file, and --include makes a folder", hint="leave one of them out"
         )
-    each = [_request(context, text, asked) for text in texts]
+    each = [request_of(context, text, asked) for text in texts]
     requests = list(dict.fromkeys(each))
     if filename is not None and len(requests) != 1:
         raise UsageError("--filename names one file", hint="pull one URI at a time with it")
@@ -120,7 +118,7 @@ def pull(
     fetched, reused, notes = meant.fetched, 0, meant.notes
     warnings: tuple[str, ...] = ()
     brought: tuple[Brought, ...] = ()
-    titles = {id(model): _title(request) for request, model in zip(requests, models, strict=True)}
+    titles = {id(model): title_of(request) for request, model in zip(requests, models, strict=True)}
     lost: set[int] = set()
 
     def on_error(model: LockedModel, error: ModelsyncError) -> None:
@@ -130,7 +128,7 @@ def pull(
     if steps.steps and not asked.dry_run:
         from modelsync.install.execute import carry_out
 
-        described = [(_title(each), model, _NO_LOAD) for each, model in zip(requests, models, strict=True)]
+        described = [(title_of(each), model, _NO_LOAD) for each, model in zip(requests, models, strict=True)]
         warnings = preflight.check_plan(context, steps, described, Path.cwd(), on_error)
         room = disk_space.Room(context.store)
         for index, model in enumerate(models):
@@ -148,7 +146,7 @@ def pull(
                 on_error(model, full)
         steps = plan.Plan(tuple(step for step in steps.steps if id(step.model) not in lost))
         # Prune must know the digests before the first byte; but what a URI meant before stays known while it is here.
-        _remember(context, requests, models, unless_here=True)
+        remember(context, requests, models, unless_here=True)
         done = carry_out(
             context,
             steps._replace(allowed={model.key: asked.globs.allow_code for model in models}),
@@ -167,7 +165,7 @@ def pull(
         if id(model) in lost:
             continue
         if not asked.dry_run:
-            _remember(context, (request,), (model,))
+            remember(context, (request,), (model,))
         mine = [step for step in steps.steps if step.model is model]
         if target is None:
             where, placed = of_model(model.files, views.view_paths(context.store, model.files)), False
@@ -182,7 +180,7 @@ def pull(
                 on_error(model, error)
                 continue
         wire = sum(step.bytes for step in mine if step.verb == "fetch")
-        pulled[request] = Pulled(_title(request), model, where, wire, bool(mine) or placed)
+        pulled[request] = Pulled(title_of(request), model, where, wire, bool(mine) or placed)
     changed = (one.model for one in pulled.values() if one.changed)
     reused += max(0, plan.bytes_here(changed, here) - meant.fetched)
     there = tuple(pulled[request] for request in each if request in pulled)
@@ -194,43 +192,6 @@ def pull(
         report = report._replace(given=len(gave.put), left_out=gave.notes)
     failures.raise_first(report)
     return report
-
-
-def files(context: Context, text: str, *, download: bool = True, directory: Path | None = None) -> ModelFiles:
-    """The files of a URI: resolved and fetched once, answered without a network from then on.
-
-    Args:
-        context: What to work with.
-        text: The URI.
-        download: Whether what is not here is fetched.
-        directory: A folder to answer from, as `pull` fills it; None: the store.
-
-    Raises:
-        NotSyncedError: it was never pulled, and was not to be.
-    """
-    request = _request(context, text)
-    known = _recall(context, request)
-    if known is not None:
-        model = _model(request, known)
-        ready: Sequence[Path] | None
-        if directory is not None:
-            wanted = list(zip(known, pull_places.places([model], None)[0], strict=True))
-            target = Target(directory.absolute(), "auto", None)
-            came: list[None] = []
-            ready = ensure.in_folder(
-                context, model, target, wanted, download=download, keep=lambda: came.append(None)
-            )
-            ensure.offer(context, model, came=bool(came))
-            return of_model(known, ready)
-        found = present.right_in_store(context, model)
-        ready = found or ensure.obtain(context, model, Path.cwd(), keep=lambda: None, download=download)
-        ensure.offer(context, model, came=found is None)
-        return of_model(known, ready)
-    if context.offline or not download:
-        raise store_pulled.unknown(_title(request), hint=f"run `modelsync pull {_title(request)}`")
-    (one,) = pull(context, [text], directory=directory, offered=False).pulled
-    ensure.offer(context, one.model, came=True)
-    return one.files
 
 
 class _Meant(NamedTuple):
@@ -249,17 +210,17 @@ def _resolve(
     from modelsync.resolve.published import learn
     from modelsync.resolve.resolver import Query, resolve_each
 
-    queries = [Query(request, _recall(context, request) or ()) for request in requests]
+    queries = [Query(request, recall(context, request) or ()) for request in requests]
     resolved: list[tuple[Request, ResolvedRequest]] = []
     answers = resolve_each(context, queries, Path.cwd())
     if not options.dry_run:
         learn(context, zip((query.request for query in queries), answers, strict=True))
     for query, answer in zip(queries, answers, strict=True):
         if isinstance(answer, ModelsyncError):
-            failures.add(_title(query.request), answer)
+            failures.add(title_of(query.request), answer)
         else:
             asked = ResolvedRequest(
-                _name(query.request),
+                query.request.uri.short_name,
                 query.request.to_dict(),
                 answer,
                 query.previous,
@@ -271,13 +232,13 @@ def _resolve(
         [asked for _, asked in resolved],
         Path.cwd(),
         read=not options.dry_run,
-        on_error=lambda index, error: failures.add(_title(resolved[index][0]), error),
+        on_error=lambda index, error: failures.add(title_of(resolved[index][0]), error),
     )
     notes = tuple(f"{asked.name}: {note}" for _, asked in resolved for note in asked.answer.notes)
     models = {
         request: _pulled_model(request, files, asked.answer)
         for (request, asked), files in zip(resolved, reading.files, strict=True)
-        if _title(request) not in failures
+        if title_of(request) not in failures
     }
     return _Meant(list(models), tuple(models.values()), notes + reading.notes, reading.fetched)
 
@@ -286,80 +247,20 @@ def _pulled_model(request: Request, files: Sequence[LockedFile], answer: "Resolu
     """What a pull has found; files out of layers remember the manifest, which spares reading them again."""
     from modelsync.fetch.layer_rows import with_manifest
 
-    model = _model(request, files)._replace(revision=answer.revision, license=answer.license)
+    model = model_of(request, files)._replace(revision=answer.revision, license=answer.license)
     return model._replace(files=with_manifest(model))
 
 
 def _remembered(context: Context, requests: Sequence[Request], failures: Failures) -> _Meant:
     models = {}
     for request in requests:
-        known = _recall(context, request)
+        known = recall(context, request)
         if known is None:
-            error = store_pulled.unknown(_title(request), hint="pull it once without --offline")
-            failures.add(_title(request), error)
+            error = store_pulled.unknown(title_of(request), hint="pull it once without --offline")
+            failures.add(title_of(request), error)
         else:
-            models[request] = _model(request, known)
+            models[request] = model_of(request, known)
     return _Meant(list(models), tuple(models.values()))
-
-
-def _remember(
-    context: Context, requests: Sequence[Request], models: Sequence[LockedModel], *, unless_here: bool = False
-) -> None:
-    for request, model in zip(requests, models, strict=True):
-        known = _recall(context, request) if unless_here else None
-        if known is None or present.in_store(context, known) is None:
-            store_pulled.remember(context.store, _title(request), model.files)
-
-
-def _recall(context: Context, request: Request) -> tuple[LockedFile, ...] | None:
-    return store_pulled.recall(context.store, _title(request))
-
-
-def _request(context: Context, text: str, options: PullOptions = PLAIN_PULL) -> Request:
-    """What a URI asks for, as it is remembered: a relative path means something else in another folder.
-
-    Raises:
-        UsageError: globs cannot be of that URI, or one cannot be a glob; or a projector goes with globs.
-    """
-    reference, globs = context.reference(text), options.globs
-    if options.revision is not None and isinstance(reference.uri, HfUri):
-        reference = reference._replace(revision=reference.revision or options.revision)
-    if options.mmproj is not None and globs.include:
-        raise UsageError("--mmproj goes with a GGUF model, and --include makes a folder of files")
-    if globs.exclude and not globs.include:
-        raise UsageError("--exclude takes files away from those of --include", hint="add --include '*'")
-    if globs.include:
-        return _folder_request(reference, globs)
-    if isinstance(reference.uri, FileUri):
-        reference = reference._replace(uri=FileUri(Path(reference.uri.path).absolute().as_posix()))
-    return Request(reference.uri, reference.revision, mmproj=options.mmproj)
-
-
-def _folder_request(reference: Reference, globs: FolderOptions) -> Request:
-    uri = reference.uri
-    if not isinstance(uri, HfUri) or uri.path is not None or uri.quant is not None:
-        whole = f"hf:{uri.repo}" if isinstance(uri, HfUri) else "hf:user/model"
-        raise UsageError(f"--include goes with a whole repo, and {reference} is none", hint=f"give {whole}")
-    include, exclude = (tuple(map(check_glob, each)) for each in (globs.include, globs.exclude))
-    return Request(uri, reference.revision, include=include, exclude=exclude)
-
-
-def _title(request: Request) -> str:
-    """The URI, and the globs of a folder model as a person types them: what messages and the store call it."""
-    globs = [("--include", glob) for glob in request.include] + [
-        ("--exclude", glob) for glob in request.exclude
-    ]
-    beside = [] if request.mmproj is None else ["--mmproj"]
-    beside += [str(request.mmproj)] if isinstance(request.mmproj, Reference) else []
-    return " ".join((str(request.reference), *beside, *(f"{option} {quote(glob)}" for option, glob in globs)))
-
-
-def _model(request: Request, files: Sequence[LockedFile]) -> LockedModel:
-    return LockedModel(name=_name(request), request=request.to_dict(), files=tuple(files))
-
-
-def _name(request: Request) -> str:
-    return request.uri.short_name
 
 
 def _each_place(

@@ -7,7 +7,7 @@ import pytest
 
 from modelsync.context import CallOptions, Context
 from modelsync.errors import UsageError
-from modelsync.ops import pull
+from modelsync.ops import pull, pulled_files
 from modelsync.store import leftovers
 from tests.support.content import gguf, sha256
 from tests.support.project import REPO, Opened, Place
@@ -37,12 +37,12 @@ def test_pull_remembers_for_when_there_is_no_network(place: Place, context: Cont
     uri = f"hf:{REPO}:Q4_K_M"
     pulled = pull.pull(context, [uri]).pulled[0].files
     place.hub.clear()
-    assert pull.files(opened(CallOptions(offline=True)), uri) == pulled
-    assert pull.files(context, uri) == pulled
+    assert pulled_files.files(opened(CallOptions(offline=True)), uri) == pulled
+    assert pulled_files.files(context, uri) == pulled
     assert pull.pull(opened(CallOptions(offline=True)), [uri]).pulled[0].files == pulled
     assert place.hub.seen() == []
     with pytest.raises(Exception, match="never pulled"):
-        pull.files(opened(CallOptions(offline=True)), f"hf:{REPO}:Q8_0")
+        pulled_files.files(opened(CallOptions(offline=True)), f"hf:{REPO}:Q8_0")
 
 
 def test_pull_names_one_file(place: Place, context: Context, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_pages_of_the_hub_that_is_asked_are_uris_of_it(
     (same,) = pull.pull(context, [f"hf:{REPO}{uri}"]).pulled
     assert found.uri.startswith(f"hf:{REPO}")
     assert found.files == same.files
-    assert pull.files(context, url) == found.files
+    assert pulled_files.files(context, url) == found.files
 
 
 def test_each_uri_has_its_answer(place: Place, context: Context) -> None:
@@ -119,9 +119,9 @@ def test_a_relative_path_is_of_the_folder_it_was_pulled_in(
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.gguf").write_bytes(gguf(name))
         monkeypatch.chdir(tmp_path / name)
-        assert pull.files(context, "./model.gguf").model.read_bytes() == gguf(name)
+        assert pulled_files.files(context, "./model.gguf").model.read_bytes() == gguf(name)
     (tmp_path / "two/model.gguf").unlink()
-    assert pull.files(context, "./model.gguf").model.read_bytes() == gguf("two")
+    assert pulled_files.files(context, "./model.gguf").model.read_bytes() == gguf("two")
 
 
 def test_a_link_that_came_with_a_repository_is_not_taken_for_the_file(
