@@ -11,8 +11,9 @@ from modelsync.ops.options import Merging, Upgrade
 from modelsync.ops.proposal import NO_UPGRADE, LockReport, propose, write
 from modelsync.project import freshness, license_check, lookup
 from modelsync.project.project import LoadedProject, Project, about
-from modelsync.resolve.pin import ResolvedRequest, settle
+from modelsync.resolve.pin import settle
 from modelsync.resolve.pinned_commits import at_pinned_commits
+from modelsync.resolve.resolved import ResolvedRequest
 from modelsync.resolve.resolver import Query, resolve_each
 from modelsync.spec.lock.model import Lock, LockedModel
 from modelsync.spec.manifest.model import Entry

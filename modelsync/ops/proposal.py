@@ -12,9 +12,10 @@ from modelsync.ops.options import Upgrade
 from modelsync.project import freshness, license_check
 from modelsync.project.lock_diff import Change, compare_locks
 from modelsync.project.project import LoadedProject
-from modelsync.resolve.pin import PinnedFiles, ResolvedRequest, settle
+from modelsync.resolve.pin import PinnedFiles, settle
 from modelsync.resolve.pinned_commits import at_pinned_commits, confirms, unmoved, with_licenses
 from modelsync.resolve.published import learn
+from modelsync.resolve.resolved import ResolvedRequest
 from modelsync.resolve.resolver import Query, resolve_each
 from modelsync.spec.lock import text as lock_text
 from modelsync.spec.lock.model import Lock, LockedModel

@@ -206,8 +206,9 @@ class _Meant(NamedTuple):
 def _resolve(
     context: Context, requests: Sequence[Request], failures: Failures, options: PullOptions
 ) -> _Meant:
-    from modelsync.resolve.pin import ResolvedRequest, settle
+    from modelsync.resolve.pin import settle
     from modelsync.resolve.published import learn
+    from modelsync.resolve.resolved import ResolvedRequest
     from modelsync.resolve.resolver import Query, resolve_each
 
     queries = [Query(request, recall(context, request) or ()) for request in requests]

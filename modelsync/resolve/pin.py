@@ -2,39 +2,31 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelsync.content.policy import named_data
 from modelsync.context import Context
-from modelsync.errors import CancelledError, HashMismatchError, ModelsyncError, NotSyncedError
+from modelsync.errors import HashMismatchError, ModelsyncError, NotSyncedError
 from modelsync.fetch import disk_space
 from modelsync.fetch.blobs import fetch
 from modelsync.fetch.wanted import WantedFile, blob_of, label, wanted_file
 from modelsync.fit import preflight
 from modelsync.resolve.content_check import Asked, joined, objections
 from modelsync.resolve.git_objects import check_git_ids
+from modelsync.resolve.layer_answers import without_layers
+from modelsync.resolve.resolved import ResolvedRequest
+from modelsync.resolve.rows import by_path, locked_row, unread_row
 from modelsync.spec.globs import Globs
 from modelsync.spec.lock.model import LockedFile, Piece
 from modelsync.spec.names import printable
-from modelsync.spec.roles import Role
 from modelsync.spec.uri import HfUri
 
 if TYPE_CHECKING:
-    from modelsync.sources.base import Found, FoundPiece, Resolution
+    from modelsync.sources.base import Found, FoundPiece
     from modelsync.transfer.jobs import Fetched
-
-
-class ResolvedRequest(NamedTuple):
-    """One request with its answer; `request` is as the lock writes it."""
-
-    name: str
-    request: Mapping[str, Any]
-    answer: "Resolution"
-    previous: tuple[LockedFile, ...] = ()
-    allow_code: tuple[str, ...] = ()
 
 
 class PinnedFiles(NamedTuple):
@@ -82,7 +74,7 @@ def settle(
             raise error
         failed[index] = joined([failed[index], error]) if index in failed else error
 
-    asked, layer_notes, layer_bytes = _without_layers(context, asked, folder, read=read, keep=keep, fail=fail)
+    asked, layer_notes, layer_bytes = without_layers(context, asked, folder, read=read, keep=keep, fail=fail)
     settled_before = _confirmed(context, asked) if confirm else {}
     needs, in_git = _unknown(context, asked, folder) if read else ((), frozenset())
     needs = tuple((index, need) for index, need in needs if index not in failed)
@@ -139,26 +131,28 @@ def settle(
         on_error=on_lost if on_error is not None else None,
     )
     by_file = {(index, need.file): need for index, need in needs}
-    before = [_by_path(ask.previous) for ask in asked]
+    before = [by_path(ask.previous) for ask in asked]
 
     def settled(index: int, file: "Found") -> LockedFile:
         if file.sha256 is not None and file.size is not None:
-            return _locked(file, file.size, file.sha256, tuple(piece.sha256 or "" for piece in file.pieces))
+            return locked_row(
+                file, file.size, file.sha256, tuple(piece.sha256 or "" for piece in file.pieces)
+            )
         if (index, file) in settled_before:
             return settled_before[index, file]
         need = by_file.get((index, file))
         if need is None:
-            return _unread(file, before[index].get((file.role, file.path), ()))
+            return unread_row(file, before[index].get((file.role, file.path), ()))
         here = _size_here(context, file) if need.key not in learnt else None
         if need.key not in learnt and here is None:  # it was here, and another process emptied the store
             fetch(context, [need], on_read=on_read)
         fetched = learnt.get(need.key)
         if fetched is not None:
-            return _locked(file, fetched.size, fetched.sha256, fetched.pieces)
+            return locked_row(file, fetched.size, fetched.sha256, fetched.pieces)
         here = _size_here(context, file) if here is None else here
         if here is None:
             raise NotSyncedError(f"{need.label} went from the store", hint="run the same command again")
-        return _locked(file, here, file.sha256 or "", ())  # pinned, and here before it was asked for
+        return locked_row(file, here, file.sha256 or "", ())  # pinned, and here before it was asked for
 
     notes = _read_notes(asked, [(index, need) for index, need in needs if need.key in learnt])
     if learnt:
@@ -176,69 +170,6 @@ def settle(
     )
     notes = layer_notes + notes + _index_notes(context, asked, files)
     return PinnedFiles(files, notes, totals.fetched + layer_bytes)
-
-
-def _without_layers(
-    context: Context,
-    asked: Sequence[ResolvedRequest],
-    folder: Path,
-    *,
-    read: bool,
-    keep: Callable[[str], None] | None,
-    fail: Callable[[int, ModelsyncError], None],
-) -> tuple[Sequence[ResolvedRequest], tuple[str, ...], int]:
-    """The requests with the files of tar layers in the place of the layers; notes, and the bytes that it took."""
-    if not any(file.layer is not None for ask in asked for file in ask.answer.files):
-        return asked, (), 0
-    from modelsync.fetch import layer_rows
-    from modelsync.resolve import layers
-    from modelsync.sources.request import owners
-
-    done: list[ResolvedRequest] = []
-    notes: tuple[str, ...] = ()
-    total = 0
-    for index, ask in enumerate(asked):
-        answer = ask.answer
-        if layer_rows.has_layers(answer):
-            try:
-                same = layer_rows.known(answer, ask.previous)
-                if same is not None:
-                    answer = same
-                elif read:
-                    _require_fit(context, ask, folder)
-                    source = owners(ask.request, answer.files, context.sources())[0].source
-                    found = layers.read(context, ask.name, answer, source, ask.allow_code, keep)
-                    answer, notes, total = found.answer, notes + found.notes, total + found.fetched
-            except CancelledError:
-                raise
-            except ModelsyncError as error:
-                fail(index, error)
-                answer = answer._replace(files=())
-        done.append(ask._replace(answer=answer))
-    return done, notes, total
-
-
-def _require_fit(context: Context, ask: ResolvedRequest, folder: Path) -> None:
-    """Warns of a model in tar layers that does not fit this machine, before it is read.
-
-    Raises:
-        MisfitError: it does not, and the context requires that.
-    """
-    from modelsync.fetch.layer_list import listed
-    from modelsync.sources.request import owners
-
-    def files() -> list[WantedFile]:
-        endpoint = context.endpoint(ask.request.get("endpoint"))
-        return [
-            wanted_file(label(ask.name, file), file, owner, owner.locate(file, endpoint, folder))
-            for file, _, owner in owners(ask.request, listed(context, ask.answer).files, context.sources())
-        ]
-
-    def refuse(error: ModelsyncError) -> None:
-        raise error
-
-    size = sum(file.layer.size for file in ask.answer.files if file.layer is not None)
-    preflight.check_layers(context, ask.name, size, files, refuse)
 
 
 def _read_notes(
@@ -281,13 +212,13 @@ def _confirmed(
 
     rows: dict[tuple[int, LockedFile | Found], LockedFile] = {}
     for index, ask in enumerate(asked):
-        before = _by_path(ask.previous)
+        before = by_path(ask.previous)
         for file in ask.answer.files:
             if file.sha256 is None or file.size is None:
                 old = confirmed(context, file, before.get((file.role, file.path), ()))
                 if old is not None:
                     pieces = tuple(piece.sha256 for piece in old.pieces)
-                    rows[index, file] = _locked(file, old.size, old.sha256, pieces)
+                    rows[index, file] = locked_row(file, old.size, old.sha256, pieces)
     return rows
 
 
@@ -331,51 +262,3 @@ def _check_pieces(file: "LockedFile | Found", fetched: "Fetched") -> None:
                 f"{printable(piece.path)}: expected sha256 {piece.sha256}, got {sha256}",
                 hint="run the command again; if it stays so, the source's file is damaged",
             )
-
-
-def _locked(file: "Found", size: int, sha256: str, pieces: Sequence[str]) -> LockedFile:
-    return LockedFile(
-        role=file.role,
-        path=file.path,
-        size=size,
-        sha256=sha256,
-        url=file.url,
-        etag=file.etag,
-        repo=file.repo,
-        revision=file.revision,
-        pieces=tuple(
-            Piece(path=piece.path, url=piece.url, size=piece.size or 0, sha256=digest, etag=piece.etag)
-            for piece, digest in zip(file.pieces, pieces, strict=True)
-        ),
-        license=file.license,
-    )
-
-
-def _by_path(files: Sequence[LockedFile]) -> Mapping[tuple[Role, str], Sequence[LockedFile]]:
-    by_path: dict[tuple[Role, str], list[LockedFile]] = {}
-    for file in files:
-        by_path.setdefault((file.role, file.path), []).append(file)
-    return by_path
-
-
-def _unread(file: "Found", previous: Sequence[LockedFile]) -> LockedFile:
-    same = (
-        old
-        for old in previous
-        if (old.role, old.path, old.url, old.etag) == (file.role, file.path, file.url, file.etag)
-        and file.size in (None, old.size)
-    )
-    known = next(same, None)
-    if known is not None:
-        return known._replace(license=file.license)
-    return LockedFile(
-        role=file.role,
-        path=file.path,
-        size=file.size or 0,
-        sha256="",
-        url=file.url,
-        etag=file.etag,
-        repo=file.repo,
-        revision=file.revision,
-        license=file.license,
-    )
