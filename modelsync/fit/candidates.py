@@ -13,6 +13,7 @@ from modelsync.spec.labels import quant_of
 from modelsync.spec.names import file_name, listed, printable, safe_path
 from modelsync.spec.request import NO_COMPANIONS, Companions, Request
 from modelsync.spec.uri import HfUri, OciUri, Reference, Uri
+from modelsync.spec.uri_forms import DOCKER_HUB
 from modelsync.system.parallel import run_all
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 
 _MOST_TAGS = 48  # of a repository that are looked at; each is a request
-_DOCKER_HUB = "docker.io"
 
 
 class RepoQuant(NamedTuple):
@@ -169,7 +169,7 @@ def _of_tags(context: Context, uri: OciUri, companions: Companions) -> Candidate
         notes.append(
             f"of {len(tags)} tags the first {_MOST_TAGS} were looked at, not {listed(tags[_MOST_TAGS:])}"
         )
-    if uri.registry == _DOCKER_HUB:
+    if uri.registry == DOCKER_HUB:
         notes.append(f"Docker Hub counts this as {min(len(tags), _MOST_TAGS)} pulls")
     return Candidates("", tuple(sorted(found.values(), key=lambda quant: quant.size)), tuple(notes))
 

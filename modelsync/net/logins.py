@@ -5,25 +5,19 @@ import binascii
 import json
 import os
 import re
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from modelsync.errors import ConfigError
-from modelsync.net.server_text import server_text
+from modelsync.net import login_helpers
+from modelsync.net.login_helpers import DOCKER_HUB
 from modelsync.spec.names import printable
 from modelsync.spec.uri_forms import DOCKER_HUB_NAMES
 from modelsync.system import user_files
 
-DOCKER_HUB = "index.docker.io"
-_DOCKER_HUB_KEY = "https://index.docker.io/v1/"  # what docker and its helpers call it
 _IDENTITY = "<token>"  # the user in place of which a helper gives an identity token
-_HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
-_HELPER_SECONDS = 60.0
-_NONE_THERE = "credentials not found"
 _VARIABLE = "DOCKER_AUTH_CONFIG"
 
 
@@ -85,13 +79,9 @@ class Logins:
     The first of these that has something for a registry counts: `DOCKER_AUTH_CONFIG` (JSON), the file of
     `REGISTRY_AUTH_FILE`, docker's `config.json` (in `DOCKER_CONFIG`, else in `~/.docker`), podman's `auth.json` in
     `XDG_RUNTIME_DIR` and in the user's configuration.
-
-    Args:
-        environ: The variables; None: those of this process.
     """
 
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
-        self._environ = os.environ if environ is None else environ
+    def __init__(self) -> None:
         self._files: list[_File] | None = None
         self._asked: dict[tuple[str, str], Login | None] = {}
         self._lock = threading.RLock()
@@ -126,9 +116,13 @@ class Logins:
             files = self._read()
         for file in files:
             for registry, helper in file.helpers.items():
-                yield KnownRegistry(registry, _program(helper), file.source, _helper_fault(helper))
+                yield KnownRegistry(
+                    registry, login_helpers.program(helper), file.source, login_helpers.fault(helper)
+                )
             if file.store is not None:
-                yield KnownRegistry("", _program(file.store), file.source, _helper_fault(file.store))
+                yield KnownRegistry(
+                    "", login_helpers.program(file.store), file.source, login_helpers.fault(file.store)
+                )
             for registry, said in file.auths.items():
                 try:
                     login = _login(said, file.source)
@@ -156,7 +150,7 @@ class Logins:
 
     def _from_helper(self, helper: str, server: str, source: str) -> Login | None:
         if (helper, server) not in self._asked:
-            self._asked[helper, server] = _ask(helper, server, source)
+            self._asked[helper, server] = _of_helper(helper, server, source)
         return self._asked[helper, server]
 
     def _read(self) -> list[_File]:
@@ -165,7 +159,7 @@ class Logins:
         return self._files
 
     def _all(self) -> Iterator[_File | None]:
-        said = self._environ.get(_VARIABLE, "").strip()
+        said = os.environ.get(_VARIABLE, "").strip()
         if said:
             yield _parsed(said.encode(), _VARIABLE)
         for path, named in self._paths():
@@ -186,7 +180,7 @@ class Logins:
 
     def _paths(self) -> Iterator[tuple[Path, bool]]:
         """The files, and whether a variable names each."""
-        get = self._environ.get
+        get = os.environ.get
         if named := get("REGISTRY_AUTH_FILE"):
             yield Path(named), True
         home = _home()
@@ -275,59 +269,10 @@ def _login(said: Mapping[str, Any], source: str) -> Login | None:
     return Login(source, user, password) if user and password else None
 
 
-def _program(helper: str) -> str:
-    return f"docker-credential-{printable(helper, 60)}"
-
-
-def _helper_fault(helper: str) -> str | None:
-    if not _HELPER.fullmatch(helper):
-        return "that is no name of a helper"
-    return None if shutil.which(f"docker-credential-{helper}") else "it is not on the PATH"
-
-
-def _ask(helper: str, server: str, source: str) -> Login | None:
-    """What a credential helper says about a server; None where it knows nothing, or is not here.
-
-    A helper that is not here is no error: a public repository needs no login. `doctor` tells of it.
-
-    Raises:
-        ConfigError: it failed.
-    """
-    if _helper_fault(helper) is not None:
+def _of_helper(helper: str, server: str, source: str) -> Login | None:
+    found = login_helpers.ask(helper, server, source)
+    if found is None:
         return None
-    name = _program(helper)
-    program = shutil.which(f"docker-credential-{helper}") or name
-    asked = _DOCKER_HUB_KEY if server == DOCKER_HUB else server
-    try:
-        done = subprocess.run(
-            [program, "get"], input=asked.encode(), capture_output=True, timeout=_HELPER_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise ConfigError(
-            f"{name} did not answer within {_HELPER_SECONDS:g} s",
-            hint=f"it is the credential helper that {printable(source)} names",
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"{name} cannot be run: {error.strerror}") from None
-    if done.returncode:
-        said = (done.stdout or done.stderr).decode("utf-8", "replace").strip()
-        if _NONE_THERE in said:
-            return None
-        raise ConfigError(
-            f"{name} has no answer for {printable(server, 100)}: {server_text(said) or done.returncode}",
-            hint=f"it is the credential helper that {printable(source)} names",
-        )
-    try:
-        answer = json.loads(done.stdout)
-        user, secret = answer["Username"], answer["Secret"]
-        if not (isinstance(user, str) and isinstance(secret, str)):
-            raise TypeError
-    except (ValueError, LookupError, TypeError, RecursionError):
-        raise ConfigError(
-            f"{name} answered with something other than a login",
-            hint=f"it is the credential helper that {printable(source)} names",
-        ) from None
-    if not secret:
-        return None
-    where = f"{name}, which {source} names"
+    user, secret = found
+    where = f"{login_helpers.program(helper)}, which {source} names"
     return Login(where, identity=secret) if user == _IDENTITY else Login(where, user, secret)

@@ -9,20 +9,21 @@ import re
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from typing import NamedTuple, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2
 
-from modelsync.errors import GatedError, HttpStatusError, RefusedError, UriError
+from modelsync.errors import GatedError, HttpStatusError
+from modelsync.net import realms
 from modelsync.net.challenges import BearerChallenge, bearer_challenge, covers, wants_basic
 from modelsync.net.credentials import Credentials
 from modelsync.net.drain import finish
 from modelsync.net.headers import header_fault
 from modelsync.net.host_limits import retry_after
 from modelsync.net.logins import Login
-from modelsync.net.origin import Origin, is_local, is_safe, of, public_url
+from modelsync.net.origin import Origin, is_safe, of, public_url
 from modelsync.net.retry import FinalNetworkError
 from modelsync.net.transport import PUBLIC, PUBLIC_ONLY
 from modelsync.spec.uri_forms import DOCKER_HUB, DOCKER_HUB_NAMES
@@ -30,7 +31,6 @@ from modelsync.spec.uri_forms import DOCKER_HUB, DOCKER_HUB_NAMES
 # Extension of a request: an address of the same origin, whose token this request needs too.
 LIKE = "modelsync.like"
 
-CLIENT_ID = "modelsync"
 _NAME = re.compile(r"/v2/(.+?)/(?:blobs|manifests|tags|referrers)(?:/|$)")
 _LIFE = 60.0  # seconds that a token lives of which the realm does not say it
 _MARGIN = 10.0  # seconds before its end from which a token is renewed
@@ -165,7 +165,7 @@ class Tokens:
             return None
         if login.bearer:
             return _Grant(f"Bearer {login.bearer}")
-        return _Grant(_basic(login)) if login.password else None
+        return _Grant(realms.basic(login)) if login.password else None
 
     def _ask(self, area: _Area, challenge: BearerChallenge, *, public: bool) -> _Flow:
         """Asks the realm for a token.
@@ -178,12 +178,12 @@ class Tokens:
         login = self._login(area)
         if login is not None and login.bearer:
             return _Grant(f"Bearer {login.bearer}", challenge, public=public)
-        realm = _checked_realm(area.origin, challenge.realm, public=public)
+        realm = realms.checked(area.origin, challenge.realm, public=public)
         if not is_safe(realm):
             login = None
         extensions = {PUBLIC_ONLY: public and realm != area.origin}
         status, headers, data = 0, {}, b""
-        for request in self._requests(challenge, login, extensions):
+        for request in realms.requests(challenge, login, self._user_agent, extensions):
             response = yield request
             status, headers, data = response.status_code, dict(response.headers), finish(response)
             if status not in _NO_SUCH_WAY:
@@ -191,43 +191,6 @@ class Tokens:
         if status != 200:
             raise self._refused(area, challenge, login, status, headers)
         return self._granted(challenge, data)._replace(public=public)
-
-    def _requests(
-        self, challenge: BearerChallenge, login: Login | None, extensions: Mapping[str, object]
-    ) -> "list[httpx2.Request]":
-        """The ways to ask a realm, the likeliest first: a GET with the login, or an OAuth2 POST."""
-        said = [("service", challenge.service)] if challenge.service else []
-        scopes = challenge.scope.split() if challenge.scope else []
-        get = [*said, *(("scope", scope) for scope in scopes)]
-        form = [*said, ("client_id", CLIENT_ID), ("scope", " ".join(scopes))]
-        if login is None:
-            return [self._request("GET", challenge.realm, get, extensions)]
-        if login.identity:
-            refresh = [("grant_type", "refresh_token"), ("refresh_token", login.identity), *form]
-            return [
-                self._request("POST", challenge.realm, refresh, extensions),
-                self._request("GET", challenge.realm, get, extensions),
-            ]
-        password = [("grant_type", "password"), ("username", login.user), ("password", login.password), *form]
-        with_login = self._request("GET", challenge.realm, [*get, ("account", login.user)], extensions)
-        with_login.headers["Authorization"] = _basic(login)
-        return [with_login, self._request("POST", challenge.realm, password, extensions)]
-
-    def _request(
-        self, method: str, realm: str, said: list[tuple[str, str]], extensions: Mapping[str, object]
-    ) -> httpx2.Request:
-        headers = {
-            "User-Agent": self._user_agent,
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-        }
-        if method == "GET":
-            joint = "&" if "?" in realm else "?"
-            url = f"{realm}{joint}{urlencode(said)}" if said else realm
-            return httpx2.Request("GET", url, headers=headers, extensions=dict(extensions))
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-        content = urlencode(said).encode()
-        return httpx2.Request("POST", realm, headers=headers, content=content, extensions=dict(extensions))
 
     def _granted(self, challenge: BearerChallenge, data: bytes) -> _Grant:
         shown = public_url(challenge.realm)
@@ -302,30 +265,3 @@ def _covers(grant: _Grant | None, challenge: BearerChallenge | None) -> bool:
     if grant is None or grant.challenge is None or challenge is None:
         return grant is not None
     return covers(grant.challenge.scope, challenge.scope)
-
-
-def _basic(login: Login) -> str:
-    return "Basic " + base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
-
-
-def _checked_realm(origin: Origin, realm: str, *, public: bool) -> Origin:
-    """The origin of a realm that may be asked.
-
-    Raises:
-        RefusedError: it is no address, plain http elsewhere than on loopback or at the registry itself, or an address
-            of this network while the registry is a public one.
-    """
-    try:
-        there = of(realm)
-    except UriError:
-        raise RefusedError(
-            f"{origin} asks for a token of `{public_url(realm)}`, which is no address"
-        ) from None
-    if public and there != origin and is_local(there.host):
-        raise RefusedError(f"{origin} asks for a token of {public_url(realm)}, an address of this network")
-    if is_safe(there) or there == origin:
-        return there
-    raise RefusedError(
-        f"{origin} asks for a token of {public_url(realm)}, which is plain http: a login could be read on the way",
-        hint="its administrator has to give it a realm that begins with https://",
-    )

@@ -7,28 +7,17 @@ gzip.
 
 import zlib
 from collections.abc import Container, Generator, Iterator, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from modelsync.content import heads, tars
+from modelsync.content import tars
 from modelsync.content.packed import most_unpacked
-from modelsync.errors import NotFoundError, RefusedError
 from modelsync.registry.arrange import place
 from modelsync.registry.contents import StoredFile
+from modelsync.registry.layer_reader import LayerReader, Readable, refusal
 from modelsync.spec.lock.model import MAX_FILE_SIZE, MAX_FILES
 
-_PIECE = 1 << 20
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
-_UNREAD = {"zstd": "Zstandard", "xz": "xz", "bzip2": "bzip2", "lz4": "LZ4"}
-_REPACK = "push the model again with raw or gzip layers: weights hardly get smaller"
-
-
-class Readable(Protocol):
-    """Where the bytes of a layer come from."""
-
-    def read(self, size: int, /) -> bytes:
-        """The next bytes, at most `size`; none at the end."""
-        ...
 
 
 class PackedFile(NamedTuple):
@@ -74,7 +63,7 @@ def members(layer: StoredFile, reader: Readable) -> Iterator[Member]:
             model has.
         NotFoundError: it is compressed with what is not read.
     """
-    source = _Source(layer, reader)
+    source = LayerReader(layer.digest, reader)
     count = 0
     try:
         for member in _through(layer, source):
@@ -85,7 +74,7 @@ def members(layer: StoredFile, reader: Readable) -> Iterator[Member]:
             yield member
         source.drain()
     except (tars.TarError, zlib.error) as error:
-        raise _refusal(layer, error) from None
+        raise refusal(layer.digest, error) from None
 
 
 def named(digest: str, names: Container[str], reader: Readable) -> Iterator[PackedFile]:
@@ -100,7 +89,7 @@ def named(digest: str, names: Container[str], reader: Readable) -> Iterator[Pack
         RefusedError: it is no tar, or damaged.
         NotFoundError: it is compressed with what is not read.
     """
-    source = _Source(StoredFile("", digest, 0, "file", True, ""), reader)
+    source = LayerReader(digest, reader)
     try:
         walk = tars.walk(lambda _: None)
         step: tars.Step | None = next(walk)
@@ -115,8 +104,7 @@ def named(digest: str, names: Container[str], reader: Readable) -> Iterator[Pack
             source.skip_to_end_of_member()
             step = _send(walk, b"")
     except (tars.TarError, zlib.error) as error:
-        what = "it is compressed and damaged" if isinstance(error, zlib.error) else str(error)
-        raise RefusedError(f"the layer {digest} cannot be unpacked: {what}") from None
+        raise refusal(digest, error) from None
 
 
 def merged(layers: Sequence[tuple[Sequence[StoredFile], Sequence[Removed]]]) -> tuple[StoredFile, ...]:
@@ -144,7 +132,7 @@ def _up(path: str) -> list[str]:
     return ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
 
 
-def _through(layer: StoredFile, source: "_Source") -> Iterator[Member]:
+def _through(layer: StoredFile, source: LayerReader) -> Iterator[Member]:
     skipped: list[str] = []
     walk = tars.walk(skipped.append)
     step: tars.Step | None = next(walk)
@@ -171,7 +159,7 @@ def _send(walk: Generator[tars.Step, bytes, None], answer: bytes) -> tars.Step |
         return None
 
 
-def _member(layer: StoredFile, member: tars.Member, source: "_Source") -> Member | None:
+def _member(layer: StoredFile, member: tars.Member, source: LayerReader) -> Member | None:
     """What a member means for the model; None: nothing."""
     if member.size > MAX_FILE_SIZE:
         raise tars.TarError("a size in it makes no sense")
@@ -231,108 +219,3 @@ def _placed(layer: StoredFile, name: str) -> str | None:
             own = f"{name}/".startswith(f"{last}/")
             name = "/".join(filter(None, (folder if own else layer.path, name)))
     return place(name)
-
-
-def _refusal(layer: StoredFile, error: Exception) -> RefusedError:
-    what = "it is compressed and damaged" if isinstance(error, zlib.error) else str(error)
-    return RefusedError(f"the layer {layer.digest} cannot be unpacked: {what}")
-
-
-class _Source:
-    """The unpacked bytes of a layer, and how far the present member has been read."""
-
-    def __init__(self, layer: StoredFile, reader: Readable) -> None:
-        self._reader = reader
-        self._layer = layer
-        self._head = self._exactly(heads.HEAD)
-        self._packed = len(self._head)
-        self._unpacked = 0
-        self._left = self._padding = 0
-        self._gzip: zlib._Decompress | None = None
-        packing = heads.packing(self._head) if not heads.is_tar(self._head) else None
-        if packing == "gzip":
-            self._gzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        elif packing in _UNREAD:
-            raise NotFoundError(
-                f"a layer of it is compressed with {_UNREAD[packing]}, which modelsync does not read",
-                hint=_REPACK,
-            )
-        elif self._head and not heads.is_tar(self._head) and self._head.strip(b"\0"):
-            raise RefusedError(f"the layer {layer.digest} should be a tar, and is none")
-
-    def take(self, size: int) -> bytes:
-        """The next `size` unpacked bytes; fewer at the end."""
-        data = bytearray()
-        while len(data) < size and (piece := self._read(size - len(data))):
-            data += piece
-        return bytes(data)
-
-    def begin_member(self, size: int) -> None:
-        """The next bytes are those of a member, and the padding behind it."""
-        self._left, self._padding = size, tars.padded(size) - size
-
-    def chunks(self) -> Iterator[bytes]:
-        """The bytes of the present member that have not been read.
-
-        Raises:
-            RefusedError: the layer is damaged, or ends before them.
-        """
-        try:
-            yield from self._member_bytes()
-        except (tars.TarError, zlib.error) as error:
-            raise _refusal(self._layer, error) from None
-
-    def skip_to_end_of_member(self) -> None:
-        """Passes over what is left of the present member."""
-        for _ in self._member_bytes():
-            pass
-        self.take(self._padding)
-        self._padding = 0
-
-    def drain(self) -> None:
-        """Reads the rest of the layer without unpacking it."""
-        while self._reader.read(_PIECE):
-            pass
-
-    def _member_bytes(self) -> Iterator[bytes]:
-        while self._left:
-            piece = self._read(min(self._left, _PIECE))
-            if not piece:
-                raise tars.TarError("it ends in the middle of a file")
-            self._left -= len(piece)
-            yield piece
-
-    def _read(self, size: int) -> bytes:
-        """Some of the next unpacked bytes; none at the end."""
-        if self._gzip is None:
-            return self._next(size)
-        while True:
-            if self._gzip.eof:
-                rest = self._gzip.unused_data.lstrip(b"\0")
-                if not rest and not (rest := self._next(_PIECE).lstrip(b"\0")):
-                    return b""
-                self._gzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
-                data = rest
-            else:
-                data = self._gzip.unconsumed_tail or self._next(_PIECE)
-            out = self._gzip.decompress(data, size)
-            self._unpacked += len(out)
-            if self._unpacked > most_unpacked(self._packed):
-                raise tars.TarError("it unpacks to far more than its size")
-            if out or (not data and not self._gzip.eof):
-                return out
-
-    def _next(self, size: int) -> bytes:
-        """Some of the next bytes of the layer as they are."""
-        if self._head:
-            data, self._head = self._head[:size], self._head[size:]
-            return data
-        data = self._reader.read(size)
-        self._packed += len(data)
-        return data
-
-    def _exactly(self, size: int) -> bytes:
-        data = bytearray()
-        while len(data) < size and (piece := self._reader.read(size - len(data))):
-            data += piece
-        return bytes(data)
