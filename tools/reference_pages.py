@@ -53,7 +53,9 @@ def command_line() -> str:
     """Every command with its options, in the order of `modelsync --help`."""
     top = click.Context(program, info_name=NAME)
     parts = ["# Command line\n\n", f"{prose(program.help or '')}\n\n"]
-    parts.append("`modelsync help COMMAND` shows the same in a terminal.\n\n")
+    parts.append(
+        "`modelsync help COMMAND` and `--help` show the same in a terminal, `-h` the most of it on one screen.\n\n"
+    )
     for heading, names in program.sections.items():
         parts.append(f"## {heading}\n\n")
         for name in names:

@@ -46,6 +46,7 @@ program = Program(
     NAME,
     help="Model files, pinned and synced: models.toml says what a project needs, models.lock which bytes those"
     " are, and `modelsync sync` makes this machine hold them.",
+    short_help="Model files, pinned and synced.",
     examples=(
         ("modelsync init", "begin a project"),
         ("modelsync add llama3 hf:user/model:Q4_K_M", "name a model, lock and fetch it"),

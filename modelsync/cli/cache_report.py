@@ -29,9 +29,7 @@ def model_lines(found: "StoredModels", *, every: bool) -> list[str]:
         (model.title, _size(model), _arrived(model), day(model.used), _needed_by(model))
         for model in found.models
     ]
-    head, *lines = titled(
-        ["model", "size", "arrived", "used", "needed by"], rows, right=[1, 2], give=["needed by", "model"]
-    )
+    head, *lines = titled(["model", "size", "arrived", "used", "needed by"], rows, right=[1, 2])
     if not every:
         return [head, *lines]
     out = [head]

@@ -1,5 +1,7 @@
 """Commands of click's that take the global options, in modules that are imported when they run."""
 
+import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -10,7 +12,15 @@ from click.shell_completion import CompletionItem
 from modelsync.cli import usage
 from modelsync.cli.exit import InterruptedRunError
 from modelsync.cli.global_options import GLOBAL
-from modelsync.cli.help_page import HELP_NAMES, Documented, write_global_line
+from modelsync.cli.help_page import (
+    HELP_NAMES,
+    SHORT_HELP,
+    Documented,
+    RareOption,
+    literal,
+    one_line,
+    write_global_line,
+)
 from modelsync.cli.invocation import Invocation
 from modelsync.errors import UsageError
 from modelsync.spec.names import nearest, printable
@@ -28,6 +38,10 @@ class Command(Documented):
         """Writes examples, then the command's own options."""
         self.write_examples(formatter)
         write_options(self, ctx, formatter)
+
+    def format_short(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the options, each in one line."""
+        write_short_options(self, ctx, formatter)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Reads the words; the error for one too many names it."""
@@ -125,6 +139,11 @@ class Group(Documented, click.Group):
         self.format_commands(ctx, formatter)
         write_options(self, ctx, formatter)
 
+    def format_short(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands, then the options in one line each."""
+        self.format_commands(ctx, formatter)
+        write_short_options(self, ctx, formatter)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
         """The commands that begin so, each with its whole line of help; then options."""
         found = [
@@ -149,10 +168,31 @@ class Group(Documented, click.Group):
 
 def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
     """Writes the options of this command alone, and where the global ones are told."""
-    own = [p for p in command.get_params(ctx) if p not in GLOBAL and not isinstance(p, click.Argument)]
     with formatter.section("Options"):
-        formatter.write_dl(records(ctx, own), col_max=26)
+        formatter.write_dl(records(ctx, _own(command, ctx)), col_max=26)
     write_global_line(formatter)
+
+
+def _own(command: click.Command, ctx: click.Context) -> list[click.Parameter]:
+    return [p for p in command.get_params(ctx) if p not in GLOBAL and not isinstance(p, click.Argument)]
+
+
+def write_short_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """Writes a line for each option of this command alone, then the names of those for special cases."""
+    own = [p for p in _own(command, ctx) if p is not SHORT_HELP and "--help" not in p.opts]
+    usual = records(ctx, [p for p in own if not isinstance(p, RareOption)])
+    if usual:
+        width = max(len(names) for names, _ in usual)
+        room = formatter.width - width - 4
+        with formatter.section("Options"):
+            formatter.write_dl([(names, one_line(words, room)) for names, words in usual], col_max=width)
+    rare = [name for p in own if isinstance(p, RareOption) for name in (*p.opts[-1:], *p.secondary_opts)]
+    if rare:
+        lines = textwrap.wrap(", ".join(rare), formatter.width - 2, break_on_hyphens=False)
+        with formatter.section("More options"):
+            formatter.write(
+                "".join(f"  {re.sub('[^ ,]+', lambda name: literal(name[0]), line)}\n" for line in lines)
+            )
 
 
 def records(ctx: click.Context, parameters: Sequence[click.Parameter]) -> list[tuple[str, str]]:

@@ -115,7 +115,7 @@ class _PageError(UsageError):
         from modelsync.cli import help_page
 
         super().__init__("there is no command", hint=f"`{context.command_path} --help` lists them")
-        self.page = help_page.page(context)
+        self.page = help_page.short_page(context)
 
 
 def _usage(cause: BaseException) -> UsageError | None:

@@ -1,5 +1,10 @@
-"""Pages of help: headings, examples, options, in colours where these are shown."""
+"""Pages of help: headings, examples, options, in colours where these are shown.
 
+`--help` shows the whole page. `-h` shows it on one screen: an option in one line, and of options for special cases
+the names alone.
+"""
+
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,9 +14,10 @@ from modelsync.cli.invocation import Invocation
 from modelsync.errors import EXIT_CODES
 
 WIDTH = 100  # columns, at most: longer lines are hard to read
-HELP_NAMES = {"help_option_names": ["-h", "--help"], "max_content_width": WIDTH}
+HELP_NAMES = {"help_option_names": ["--help"], "max_content_width": WIDTH}
 GLOBAL_LINE = "Global options (-q, -v, --offline, --json, …): modelsync help options"
 
+_SHORT_EXAMPLES = 2
 _LITERAL = 42  # columns of what stands on the left, at most, before its meaning goes to the next line
 
 Example = tuple[str, str]  # a line to type, and what it does
@@ -53,8 +59,12 @@ class PageContext(click.Context):
     formatter_class = Formatter
 
 
+class RareOption(click.Option):
+    """An option for special cases, of which the short page has the name alone."""
+
+
 class Documented(click.Command):
-    """A command whose page has examples.
+    """A command whose page has examples, and a short page.
 
     Args:
         name: Its name.
@@ -80,28 +90,61 @@ class Documented(click.Command):
         """The page in colours."""
         return super().get_help(ctx)
 
+    def short_page(self, ctx: click.Context) -> str:
+        """The page on one screen, in colours."""
+        formatter = ctx.make_formatter()
+        self.format_usage(ctx, formatter)
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(self.get_short_help_str(WIDTH))
+        self.write_examples(formatter, _SHORT_EXAMPLES)
+        self.format_short(ctx, formatter)
+        write_global_line(formatter)
+        formatter.write(f"All of this page: {ctx.command_path} --help\n")
+        return formatter.getvalue().rstrip("\n")
+
+    def format_short(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes what the short page has below the examples."""
+        raise NotImplementedError
+
     def get_help(self, ctx: click.Context) -> str:
         """The page without colours."""
         return click.unstyle(self.page(ctx))
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The parameters; those that show a page are the last two."""
+        *others, whole = super().get_params(ctx)
+        return [*others, SHORT_HELP, whole]
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """`--help`, which shows the page as `--color` says, wherever on the line that is."""
         option = super().get_help_option(ctx)
         if option is not None:
-            option.callback, option.help = _show, "Show this page."
+            option.callback, option.help = _show, "Show all of this page."
         return option
 
-    def write_examples(self, formatter: click.HelpFormatter) -> None:
-        """Writes the examples."""
+    def write_examples(self, formatter: click.HelpFormatter, most: int | None = None) -> None:
+        """Writes the examples, or as many of the first."""
         if self.examples:
             with formatter.section("Examples"):
-                formatter.write_dl(self.examples, col_max=_LITERAL)
+                formatter.write_dl(self.examples[:most], col_max=_LITERAL)
 
 
 def write_global_line(formatter: click.HelpFormatter) -> None:
     """Writes where the global options are told."""
     formatter.write_paragraph()
     formatter.write(f"{GLOBAL_LINE}\n")
+
+
+def one_line(words: str, width: int) -> str:
+    """What an option does, in one line: its first sentence, or as much of it as has room."""
+    sentence = re.match(r"(.*?\w.*?)(?:\.?$|\.? {2}\[|\. )", words)
+    first = sentence[1] if sentence else words
+    if len(first) <= width:
+        return first
+    while len(first) + 2 > width and " " in first:
+        first = first.rpartition(" ")[0]
+    return f"{first.rstrip(',:;')} …"
 
 
 def write_exit_codes(formatter: click.HelpFormatter) -> None:
@@ -112,18 +155,43 @@ def write_exit_codes(formatter: click.HelpFormatter) -> None:
 
 def _show(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        show(context)
+        _print(context, page(context))
         context.exit()
+
+
+def _show_short(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        _print(context, short_page(context))
+        context.exit()
+
+
+SHORT_HELP = click.Option(
+    ["-h"],
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_short,
+    help="Show this page in short.",
+)
 
 
 def page(context: click.Context) -> str:
     """The page of a context's command, in colours."""
-    command = context.command
-    return command.page(context) if isinstance(command, Documented) else command.get_help(context)
+    return _documented(context).page(context)
 
 
-def show(context: click.Context) -> None:
-    """Writes the page of a context's command to stdout."""
+def short_page(context: click.Context) -> str:
+    """The same on one screen."""
+    return _documented(context).short_page(context)
+
+
+def _documented(context: click.Context) -> Documented:
+    assert isinstance(context.command, Documented)
+    return context.command
+
+
+def _print(context: click.Context, text: str) -> None:
+    """Writes a page to stdout."""
     invocation = context.ensure_object(Invocation)
     invocation.reread()
-    invocation.output.page(page(context))
+    invocation.output.page(text)

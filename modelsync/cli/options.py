@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from modelsync.cli import completion
+from modelsync.cli.help_page import RareOption
 from modelsync.context import CallOptions
 from modelsync.errors import UriError
 from modelsync.ops.options import FolderOptions, SyncOptions, Upgrade
@@ -81,6 +82,7 @@ class Rate(click.ParamType[int]):
 
 events = click.option(
     "--events",
+    cls=RareOption,
     metavar="FILE",
     envvar="MODELSYNC_EVENTS",
     show_envvar=True,
@@ -89,6 +91,7 @@ events = click.option(
 )
 _MAX_RATE = click.option(
     "--max-rate",
+    cls=RareOption,
     metavar="RATE",
     type=Rate(),
     envvar=variable_of("max_rate"),
@@ -115,6 +118,7 @@ require_fit = value(
     CallOptions,
     click.option(
         "--require-fit",
+        cls=RareOption,
         is_flag=True,
         default=None,
         envvar=variable_of("require_fit"),
@@ -127,6 +131,7 @@ adopt = value(
     CallOptions,
     click.option(
         "--adopt/--no-adopt",
+        cls=RareOption,
         default=None,
         envvar=variable_of("adopt"),
         show_envvar=True,
@@ -158,6 +163,7 @@ mirrors = value(
         "--mirror",
         "mirrors",
         metavar="URL|DIR",
+        cls=RareOption,
         multiple=True,
         callback=_mirrors,
         help="Ask this place for files by their digests first: oci://registry/repo, https://host/{sha256} or a folder; "
@@ -165,6 +171,7 @@ mirrors = value(
     ),
     click.option(
         "--no-mirrors",
+        cls=RareOption,
         is_flag=True,
         default=None,
         envvar=variable_of("no_mirrors"),
@@ -173,6 +180,7 @@ mirrors = value(
     ),
     click.option(
         "--mirror-only",
+        cls=RareOption,
         is_flag=True,
         default=None,
         envvar=variable_of("mirror_only"),
@@ -185,6 +193,7 @@ hf_cache = value(
     CallOptions,
     click.option(
         "--hf-cache/--no-hf-cache",
+        cls=RareOption,
         default=None,
         envvar=variable_of("hf_cache"),
         show_envvar=True,
@@ -208,6 +217,7 @@ upgrades = value(
     ),
     click.option(
         "--repin",
+        cls=RareOption,
         is_flag=True,
         help="Move pins to the newest commit even where it has the same files; without -P, of all models.",
     ),
@@ -217,11 +227,13 @@ groups = value(
     Groups,
     click.option("--all-groups", "everything", is_flag=True, help="Take all groups."),
     *(
-        click.option(name, key, metavar="G", multiple=True, shell_complete=completion.groups, help=words)
-        for name, key, words in (
-            ("--group", "plus", "Take this group too."),
-            ("--only-group", "only", "Take only this group, without the ungrouped."),
-            ("--no-group", "minus", "Leave this group out."),
+        click.option(
+            name, key, cls=kind, metavar="G", multiple=True, shell_complete=completion.groups, help=words
+        )
+        for name, key, kind, words in (
+            ("--group", "plus", click.Option, "Take this group too."),
+            ("--only-group", "only", RareOption, "Take only this group, without the ungrouped."),
+            ("--no-group", "minus", RareOption, "Leave this group out."),
         )
     ),
 )
@@ -278,6 +290,7 @@ GLOBS = (
     ),
     click.option(
         "--allow-code",
+        cls=RareOption,
         metavar="GLOB",
         multiple=True,
         help="Take those that match although they can run code when they are loaded; may be repeated.",

@@ -123,3 +123,9 @@ def test_prune_by_size_takes_what_was_used_longest_ago(synced: Cli, store_root: 
     last = synced("cache", "prune", "--max-size", "1KiB").err
     assert "2.9 KiB stay, more than 1.0 KiB" in last
     assert set(titles(synced)) == {f"{REPO}:Q4_K_M"}
+
+
+def test_a_dry_run_that_would_remove_nothing_says_so(synced: Cli) -> None:
+    """As the removal itself does."""
+    for words in (["prune"], ["prune", "--dry-run"]):
+        assert synced("cache", *words).err == "nothing to remove\n"

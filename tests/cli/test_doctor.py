@@ -38,7 +38,7 @@ def test_a_machine_that_is_well_is_told_so(synced: Cli, store_root: Path) -> Non
     before = sorted(path for path in store_root.rglob("*"))
     done = synced("doctor")
     assert done.out.endswith("\nall is well\n")
-    for words in ("modelsync", "Python", "RAM", "llama-cpp-python", "endpoint", "models.lock answers it"):
+    for words in ("modelsync", "Python", "RAM", "llama-cpp-python", "endpoint", "models.lock is up to date"):
         assert words in done.out
     assert f"{store_root} (MODELSYNC_STORE)" in " ".join(done.out.split())
     paths = (str(store_root.parent), str(synced.folder), sys.executable)

@@ -72,6 +72,27 @@ def test_a_page_points_to_the_global_options_in_one_line(typed: Typed) -> None:
     assert re.search(r"MODEL_ENDPOINT,\s+HF_ENDPOINT", told)
 
 
+def test_the_short_page_of_a_command_is_one_screen(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option is one line, those for special cases are names; none is left out, and the whole page is pointed to."""
+    for path, command in {(): program, **commands()}.items():
+        page = typed(*path, "-h").out
+        lines = page.splitlines()
+        assert len(lines) <= (32 if path else 45), path
+        assert max(map(len, lines)) <= 80, path
+        assert lines[0] == typed(*path, "--help").out.splitlines()[0]
+        assert lines[-1] == f"All of this page: {' '.join(('modelsync', *path))} --help"
+        assert GLOBAL_LINE in lines
+        assert "env var" not in page
+        for option in command.params:
+            if isinstance(option, click.Option) and option not in GLOBAL:
+                for name in (max(option.opts, key=len), *option.secondary_opts):
+                    assert re.search(rf"(?<![\w-]){name}(?![\w-])", page), (path, name)
+        assert isinstance(command, Documented)
+        assert [line for line, _ in command.examples[:2] if line not in page] == []
+    monkeypatch.setenv("MODELSYNC_COLOR", "always")
+    assert COLOR in typed("sync", "-h").out
+
+
 def test_help_shows_the_page_of_a_command(typed: Typed) -> None:
     """The page that `--help` shows, of commands in groups too; for programs as an object."""
     assert typed("help").out == typed("--help").out

@@ -124,3 +124,15 @@ def test_columns_stand_below_each_other_whatever_the_names_are_written_in(cli: C
         assert len(rows) == 2
         assert max(map(cells.width, rows)) <= 50
         assert len({cells.width(line.partition(" KiB")[0]) for line in rows}) == 1
+
+
+def test_what_is_told_of_a_model_keeps_what_people_look_for(cli: Cli) -> None:
+    """A link to open is whole, and the store's table shows both ends of who needs a model."""
+    name = LONG.lower()[:64]
+    cli.write(f'[models]\n{name} = "hf:{REPO}:Q4_K_M"\ntiny = "hf:{REPO}:Q8_0"\n')
+    cli("sync", "-q")
+    licenses = drawn(cli, "licenses")
+    assert any(line.strip().endswith(f"/{REPO}") and "…" not in line for line in licenses)
+    listed = drawn(cli, "cache", "list")
+    assert max(map(len, listed)) <= 80
+    assert all(len(line.rpartition("  ")[2]) >= 20 for line in listed[1:])

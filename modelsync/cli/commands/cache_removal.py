@@ -156,7 +156,10 @@ def _carry_out(
     going = cache_report.going_lines(models.stored(store), plan) if plan.things else []
     if dry_run:
         output.lines(going)
-        output.words(f"would remove {units.count(plan.blobs, 'file')}, {units.size(plan.bytes)}")
+        if plan.blobs or plan.bytes:
+            output.words(f"would remove {units.count(plan.blobs, 'file')}, {units.size(plan.bytes)}")
+        elif not plan.later:
+            output.words("nothing to remove")
         _tell_later(invocation, plan)
         output.result(
             blobs=plan.blobs,

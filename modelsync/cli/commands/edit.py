@@ -7,6 +7,7 @@ import click
 
 from modelsync.cli import completion, edit_report, options, sizes
 from modelsync.cli.command import command
+from modelsync.cli.help_page import RareOption
 from modelsync.cli.invocation import Invocation
 from modelsync.cli.output import safe
 from modelsync.context import CallOptions
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from modelsync.spec.uri import Reference
 
 no_sync = click.option("--no-sync", is_flag=True, help="Lock, and fetch nothing.")
-frozen = click.option("--frozen", is_flag=True, help="Edit the manifest alone; make no request.")
+frozen = click.option(
+    "--frozen", cls=RareOption, is_flag=True, help="Edit the manifest alone; make no request."
+)
 
 
 def _new_model(
@@ -75,6 +78,7 @@ def _new_model(
     click.option("--lora", "loras", metavar="URI", multiple=True, help="A LoRA adapter; may be repeated."),
     click.option(
         "--draft",
+        cls=RareOption,
         metavar="[URI]",
         is_flag=False,
         flag_value="",
@@ -88,9 +92,10 @@ def _new_model(
         shell_complete=completion.groups,
         help="Put the model in this group; may be repeated.",
     ),
-    click.option("--sha256", metavar="HEX", help="What the model's file must be."),
+    click.option("--sha256", cls=RareOption, metavar="HEX", help="What the model's file must be."),
     click.option(
         "--license",
+        cls=RareOption,
         metavar="ID",
         help="State its license, where its source names none: apache-2.0, LicenseRef-NAME.",
     ),

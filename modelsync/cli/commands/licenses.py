@@ -39,6 +39,6 @@ def licenses(invocation: Invocation, names: tuple[str, ...], groups: Groups) -> 
     output.notes(report.notes)
     if not report.rows:
         output.words(f"no models in {project.manifest_path.name}; `modelsync add NAME URI` adds one")
-    lines = titled(ops_licenses.TITLES, [row.cells for row in report.rows])
+    lines = titled(ops_licenses.TITLES, [row.cells for row in report.rows], below=["source"])
     output.lines(lines if report.rows else [])
     output.result(**report.to_dict())

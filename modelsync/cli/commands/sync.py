@@ -7,6 +7,7 @@ import click
 from modelsync.cli import completion, options
 from modelsync.cli.command import command
 from modelsync.cli.fast import sync as act
+from modelsync.cli.help_page import RareOption
 from modelsync.cli.invocation import Invocation
 from modelsync.context import CallOptions
 from modelsync.ops.options import SyncOptions, Upgrade
@@ -47,15 +48,17 @@ LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
     ),
     click.option(
         "--link-mode",
+        cls=RareOption,
         type=click.Choice(LINK_MODES),
         default="auto",
         envvar="MODELSYNC_LINK_MODE",
         show_envvar=True,
         help="How files come into that folder; auto: reflink, else hardlink, else copy.",
     ),
-    click.option("--inexact", is_flag=True, help="Keep links that are wanted no more."),
+    click.option("--inexact", cls=RareOption, is_flag=True, help="Keep links that are wanted no more."),
     click.option(
         "--replace",
+        cls=RareOption,
         is_flag=True,
         help="Free the old versions first, for a disk that cannot hold two. Then nothing of them is reused, and a "
         "fetch that fails leaves neither.",

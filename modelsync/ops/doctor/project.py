@@ -71,7 +71,7 @@ def project(context: Context, project: LoadedProject, manifest: Manifest) -> Ite
         words = printable(fresh.reasons[0], 300)
         yield Finding("lock", f"{name} is stale: {words}{more}", "wrong", "`modelsync sync`, then commit it")
     else:
-        yield Finding("lock", f"{name} answers it")
+        yield Finding("lock", f"{name} is up to date")
     rows = listing.rows(context, project)
     names = {row.name for row in rows}
     here = {row.name for row in rows if row.state == "here"}
