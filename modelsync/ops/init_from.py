@@ -1,7 +1,7 @@
 """`init --from`: a first manifest, of models that are on this machine or that another tool's script fetches."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,32 +9,37 @@ from modelsync.caches import huggingface, llama_cpp
 from modelsync.caches.home import Home
 from modelsync.caches.hub_contents import HubSnapshot, snapshots
 from modelsync.caches.huggingface import HubCache
-from modelsync.caches.listing import DEEPEST, MOST, is_unfinished
+from modelsync.caches.model_files import model_files
 from modelsync.content.policy import code_of, is_suspect
 from modelsync.context import Context
 from modelsync.display.units import size as shown_size
-from modelsync.errors import NotFoundError, StoreError, UriError, UsageError
+from modelsync.errors import NotFoundError, RefusedError, StoreError, UriError, UsageError
 from modelsync.spec.file_kinds import by_kind
 from modelsync.spec.globs import MAX_GLOBS, literal
 from modelsync.spec.manifest.moved_in import FoundEntry, manifest_text, to_uncomment
-from modelsync.spec.names import file_name, path_fault
+from modelsync.spec.names import file_name, path_fault, printable
+from modelsync.spec.parts import siblings
 from modelsync.spec.pull_scripts import PullScript, pull_scripts
 from modelsync.spec.uri import FileUri, HfUri, parse
-from modelsync.spec.uri_forms import has_model_suffix
+from modelsync.spec.uri_forms import is_model_file
 from modelsync.store import hashing
 from modelsync.system import user_files
 
 HF_CACHE = "hf-cache"
 _SCRIPT_BYTES = 4 << 20  # of a package.json
+_SHOWN = 3  # names in one note
 
 
-def text_from(context: Context, source: str, folder: Path) -> str:
+def text_from(
+    context: Context, source: str, folder: Path, tell: Callable[[str], None] = lambda _: None
+) -> str:
     """The text of a manifest.
 
     Args:
         context: What to work with.
         source: `hf-cache`, a `package.json`, or a folder of models.
         folder: The manifest's folder.
+        tell: Is told of each file that has no place in it, and why.
 
     Raises:
         NotFoundError: there is nothing of that name, or no model in it.
@@ -44,9 +49,9 @@ def text_from(context: Context, source: str, folder: Path) -> str:
     path = Path(source).expanduser()
     place: str | None = None
     if source == HF_CACHE:
-        entries, shown = _from_cache(), "the Hugging Face cache"
+        entries, shown = _from_cache(tell), "the Hugging Face cache"
     elif path.is_dir():
-        entries, shown = _from_folder(context, path, folder), source
+        entries, shown = _from_folder(context, path, folder, tell), source
     elif path.is_file():
         pulls = _scripts(path)
         entries, shown, place = list(_from_scripts(pulls)), path.name, _one_folder(pulls)
@@ -59,17 +64,40 @@ def text_from(context: Context, source: str, folder: Path) -> str:
     return manifest_text(entries, shown, place)
 
 
-def _hub_snapshots() -> list[HubSnapshot]:
+def _hub_snapshots(tell: Callable[[str], None]) -> Iterator[HubSnapshot]:
+    """The commits in the hub's caches, without the repos, branches and files that no URI can name."""
     home = Home.of_process()
     roots = dict.fromkeys((huggingface.hub_folder(home), llama_cpp.hub_folder(home)))
-    return [each for root in roots if root is not None for each in snapshots(HubCache(root))]
+    for found in (each for root in roots if root is not None for each in snapshots(HubCache(root))):
+        shown = printable(found.repo)
+        try:
+            parse(f"hf:{found.repo}#{found.commit}")
+        except UriError as error:
+            tell(f"{shown} is left out: {error.message}")
+            continue
+        faults = {path: path_fault(path) for path in found.files}
+        for path, fault in faults.items():
+            if fault is not None:
+                tell(f"{shown}/{printable(path)} is left out: {fault}")
+        files = {path: size for path, size in found.files.items() if faults[path] is None}
+        digests = {path: digest for path, digest in found.digests.items() if path in files}
+        branches = tuple(name for name in found.branches if _is_revision(found.repo, name))
+        if files:
+            yield found._replace(files=files, digests=digests, branches=branches)
 
 
-def _from_cache() -> list[FoundEntry]:
+def _is_revision(repo: str, name: str) -> bool:
+    try:
+        return parse(f"hf:{repo}#{name}").revision == name
+    except UriError:
+        return False
+
+
+def _from_cache(tell: Callable[[str], None]) -> list[FoundEntry]:
     """An entry for each model of each repo; of a repo with several commits, of the first: that of `main`."""
     entries: list[FoundEntry] = []
     seen: set[str] = set()
-    for snapshot in _hub_snapshots():
+    for snapshot in _hub_snapshots(tell):
         if snapshot.repo in seen:
             words = f"hf:{snapshot.repo} is there at {_revision(snapshot) or 'main'} too"
             entries.append(FoundEntry("", comments=[words]))
@@ -104,7 +132,7 @@ def _of_snapshot(snapshot: HubSnapshot) -> Iterator[FoundEntry]:
 def _folder_entry(snapshot: HubSnapshot) -> FoundEntry:
     """A repo without GGUF models: the files that are here, but those that can run code."""
     comments = [f"in the cache at commit {snapshot.commit}"]
-    taken = [path for path in sorted(snapshot.files) if path_fault(path) is None]
+    taken = sorted(snapshot.files)
     code = [path for path in taken if is_suspect(path) or code_of(path) is not None]
     taken = [path for path in taken if path not in code and file_name(path) != ".gitattributes"]
     if code:
@@ -121,18 +149,27 @@ def _folder_entry(snapshot: HubSnapshot) -> FoundEntry:
     return FoundEntry(HfUri(snapshot.repo).short_name, f"hf:{snapshot.repo}", values, comments)
 
 
-def _from_folder(context: Context, source: Path, folder: Path) -> list[FoundEntry]:
+def _from_folder(
+    context: Context, source: Path, folder: Path, tell: Callable[[str], None]
+) -> list[FoundEntry]:
     """An entry for each model whose digest a hub's cache on this machine knows; comments for the others."""
-    files = dict(_model_files(source))
-    sizes = {path: size for path, size in files.items() if size > 0}
-    known = [each for each in _hub_snapshots() if each.digests]
+    sizes = dict(model_files(source, tell))
+    known = [each for each in _hub_snapshots(lambda _: None) if each.digests]
     entries = []
     kinds = by_kind(sizes, sizes)
-    others = [path for path in sizes if not path.lower().endswith(".gguf") and not is_suspect(path)]
+    others = [path for path in sizes if not is_model_file(path)]
     for path in (*kinds.models, *others):
-        found = _recognised(context, source / path, sizes.get(path, 0), known)
+        if is_suspect(path):
+            tell(
+                f"{printable(path)} is left out: it may run code when it is loaded (`allow-code` permits it)"
+            )
+            continue
+        lacking = [name for name in _parts(path) if name not in sizes]
+        if lacking:
+            tell(f"{printable(path)} is not whole: {_names(lacking)} not there")
+        found = _recognised(context, source / path, sizes[path], known, tell)
         entries.append(
-            _unknown_entry(source, path, sizes.get(path, 0), folder)
+            _unknown_entry(source, path, sizes[path], folder)
             if found is None
             else FoundEntry(
                 file_name(found[1]),
@@ -141,40 +178,43 @@ def _from_folder(context: Context, source: Path, folder: Path) -> list[FoundEntr
                 [f"{path}: its bytes are those of hf:{found[0].repo} at commit {found[0].commit}"],
             )
         )
-    for path in (*kinds.projectors, *(head for head in kinds.heads if head not in kinds.models)):
+    heads = [head for head in kinds.heads if head not in kinds.models]
+    for path in (*kinds.projectors, *heads):
         words = (
             "a projector: name it with `mmproj`"
             if path in kinds.projectors
             else "a draft head: `draft` names it"
         )
         entries.append(FoundEntry("", comments=[f"{path} is {words} of the model that it belongs to"]))
+    spoken = {part for path in (*kinds.models, *kinds.projectors, *heads) for part in _parts(path)}
+    for path in sizes:
+        if is_model_file(path) and path not in spoken:
+            tell(f"{printable(path)} is left out: its name says that it is no model")
     return entries
 
 
-def _model_files(source: Path) -> Iterator[tuple[str, int]]:
-    """Files that may be models, by their path in the folder, with their sizes."""
-    count = 0
+def _parts(path: str) -> tuple[str, ...]:
+    """All parts of the model that a file is of; itself alone, where its name counts more than any model has."""
     try:
-        next(source.iterdir(), None)
-    except OSError as error:
-        raise StoreError(f"{source} cannot be read: {error.strerror}") from None
-    for above, folders, names in os.walk(source):
-        depth = len(Path(above).relative_to(source).parts)
-        folders[:] = sorted(name for name in folders if not name.startswith(".")) if depth < DEEPEST else []
-        for name in sorted(names):
-            count += 1
-            if count > MOST:
-                return
-            path = Path(above, name)
-            inside = path.relative_to(source).as_posix()
-            right = has_model_suffix(name) and not name.startswith(".") and not is_unfinished(name)
-            with suppress(OSError):
-                if right and path_fault(inside) is None and path.is_file():
-                    yield inside, path.stat().st_size
+        return siblings(path)
+    except RefusedError:
+        return (path,)
+
+
+def _names(paths: Sequence[str]) -> str:
+    """A few names, with how many more there are."""
+    more = (
+        f" and {len(paths) - _SHOWN} more are"
+        if len(paths) > _SHOWN
+        else " is"
+        if len(paths) == 1
+        else " are"
+    )
+    return ", ".join(printable(file_name(path)) for path in paths[:_SHOWN]) + more
 
 
 def _recognised(
-    context: Context, path: Path, size: int, known: Iterable[HubSnapshot]
+    context: Context, path: Path, size: int, known: Iterable[HubSnapshot], tell: Callable[[str], None]
 ) -> tuple[HubSnapshot, str] | None:
     """The repo's file that has the same digest; the file is only hashed where one has its size."""
     same = [
@@ -187,7 +227,8 @@ def _recognised(
         return None
     try:
         digest = hashing.sha256_of(path, on_bytes=context.teller(path.name, size, "checking"))
-    except OSError:
+    except OSError as error:
+        tell(f"{printable(str(path), 1000)} cannot be read: {error.strerror}")
         return None
     return next(((snapshot, inside) for snapshot, inside in same if snapshot.digests[inside] == digest), None)
 

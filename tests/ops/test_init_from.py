@@ -1,6 +1,8 @@
 """A first manifest from what is on the machine: folders of models, scripts, the Hugging Face cache."""
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,6 +96,73 @@ def test_a_folders_files_are_known_by_their_digests(
         lines = [line for line in part.splitlines() if not line.startswith("#")]
         for at in range(0, len(lines) - 1, 2):
             read.parse("\n".join(lines[at : at + 2]), where="models.toml")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_each_file_that_is_left_out_is_told(
+    home: Path, tmp_path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a folder: names that no path may have; files that are empty, unfinished, unreadable, pickles; lost links."""
+    folder = tmp_path / "models"
+    names = ["a?.gguf", "sub/con.gguf", "half.gguf.incomplete", "downloading_x.gguf.part", "pickle.bin"]
+    names += ["imatrix-x.gguf", "s-00002-of-00003.gguf", "t-00001-of-99999.gguf", "locked.gguf"]
+    for name in ("good.gguf", *names):
+        put(folder / name, gguf(name))
+    put(Path(os.fsdecode(os.fsencode(folder) + b"/undecodable-\xff.gguf")), gguf("raw"))
+    put(folder / "empty.gguf", b"")
+    (folder / "lost.gguf").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe.gguf")
+    put(folder / "README.md", b"#")
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != folder / "locked.gguf" and access(path, mode)
+    )
+    told: list[str] = []
+    text = text_from(opened(), str(folder), tmp_path, told.append)
+    read.parse(text, where="models.toml")
+    assert sorted(told) == [
+        "a?.gguf is left out: it has the character `?`",
+        "downloading_x.gguf.part is left out: it is not finished",
+        "empty.gguf is left out: it is empty",
+        "half.gguf.incomplete is left out: it is not finished",
+        "imatrix-x.gguf is left out: its name says that it is no model",
+        "locked.gguf is left out: it cannot be read",
+        "lost.gguf is left out: it leads nowhere",
+        "pickle.bin is left out: it may run code when it is loaded (`allow-code` permits it)",
+        "pipe.gguf is left out: it is no regular file",
+        "s-00002-of-00003.gguf is not whole: s-00001-of-00003.gguf, s-00003-of-00003.gguf are not there",
+        "sub/con.gguf is left out: Windows keeps the name `con.gguf` for a device",
+        "undecodable-\\udcff.gguf is left out: it has a control or invisible character",
+    ]
+    assert "good.gguf" in text
+    assert not any(
+        name in text for name in ("a?", "con.gguf", "half", "empty", "lost", "pipe", "undecodable")
+    )
+
+
+def test_what_no_uri_can_name_in_a_cache_is_told(
+    home: Path, tmp_path: Path, opened: Opened, written: Callable[[str], Manifest]
+) -> None:
+    """One odd name of a repo, a branch or a file keeps no other model from being moved in."""
+    made.hugging_face(home, MODEL)
+    made.hugging_face(home, MODEL._replace(path="a?.gguf", data=gguf("odd")))
+    made.hugging_face(home, MODEL._replace(repo="user/b c"))
+    repo = made.repo_folder(home / ".cache" / "huggingface" / "hub", MODEL.repo)
+    (repo / "refs" / "main").rename(repo / "refs" / "odd name")
+    told: list[str] = []
+    text_from(opened(), "hf-cache", tmp_path, told.append)
+    assert [line.partition(" is left out")[0] for line in told] == ["user/b c", "user/tiny-GGUF/a?.gguf"]
+    assert uris(written("hf-cache")) == {"tiny-q4_k_m": f"hf:user/tiny-GGUF/tiny-Q4_K_M.gguf#{'c' * 40}"}
+
+
+def test_the_command_tells_what_is_left_out(empty: Cli) -> None:
+    """On stderr, and in its object."""
+    put(empty.folder / "models" / "empty.gguf", b"")
+    put(empty.folder / "models" / "x.gguf", gguf("x"))
+    run = empty("init", "--from", "models", "--format", "json")
+    assert run.json["notes"] == ["empty.gguf is left out: it is empty"]
+    (empty.folder / "models.toml").unlink()
+    assert "empty.gguf is left out: it is empty" in empty("init", "--from", "models").err
 
 
 def test_scripts_of_a_package_json_are_read_line_by_line(

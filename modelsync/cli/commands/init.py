@@ -32,17 +32,19 @@ def init(invocation: Invocation, source: str | None) -> None:
 
     folder = Path.cwd()
     output = invocation.output
+    left: list[str] = []
     if source is None:
         done = edit.init(folder)
     else:
         from modelsync.ops.init_from import text_from
 
         with invocation.context() as context:
-            done = edit.init(folder, lambda: text_from(context, source, folder))
+            done = edit.init(folder, lambda: text_from(context, source, folder, left.append))
     output.words(*(f"made {path.name}" for path in done.made))
-    output.notes(done.notes)
+    notes = (*left, *done.notes)
+    output.notes(notes)
     if source is None:
         output.words("`modelsync add NAME URI` adds a model")
     else:
         output.words("look it through; then `modelsync sync`")
-    output.result(files=[str(path) for path in done.made], notes=list(done.notes))
+    output.result(files=[str(path) for path in done.made], notes=list(notes))
