@@ -19,7 +19,7 @@ _REPO = f"{_REPO_PART}/{_REPO_PART}"
 _QUANT = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?"
 _MANIFEST = r"(?a)sha256:[0-9a-f]{64}"
 REVISION = r"[^\s~^:?*\[\]\\#]{1,255}"
-_BAD_REVISION = r"\.\.|//|@\{|/\.|^[./-]|[/.]$|\.lock$"
+BAD_REVISION = r"\.\.|//|@\{|/\.|^[./-]|[/.]$|\.lock$"
 
 
 class HfUri(NamedTuple):
@@ -195,7 +195,7 @@ def check_revision(text: str) -> str:
     Raises:
         UriError: git has no such names.
     """
-    if re.fullmatch(REVISION, text) and text.isprintable() and not re.search(_BAD_REVISION, text):
+    if re.fullmatch(REVISION, text) and text.isprintable() and not re.search(BAD_REVISION, text):
         return text
     raise UriError(
         f"`{printable(text, 80)}` cannot be a revision: git has no such names",

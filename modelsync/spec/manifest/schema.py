@@ -22,7 +22,7 @@ from modelsync.spec.manifest.keys import (
 from modelsync.spec.manifest.model import MAX_ENTRIES
 from modelsync.spec.names import MAX_PATH
 from modelsync.spec.roles import COMPANIONS
-from modelsync.spec.uri import REVISION
+from modelsync.spec.uri import BAD_REVISION, REVISION
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -30,9 +30,18 @@ FILE = "models.schema.json"
 DIRECTIVE = f"#:schema ./{FILE}"  # what editors look for in the first line
 
 _HEX = r"^\s*([Ss][Hh][Aa]256[:-])?[0-9A-Fa-f]{64}\s*$"
-_URL = "^[Hh][Tt][Tt][Pp][Ss]?://"
+_URL = "^[Hh][Tt][Tt][Pp][Ss]?://[^/]"
 _MIRROR = "^([Oo][Cc][Ii]|[Hh][Tt][Tt][Pp][Ss]?):"
-_DEVICES = r"^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)"  # names that Windows keeps
+_NO_URL = r"^[A-Za-z]+://[^/?]*@|\?."  # a user, a query
+_SCHEMES = "hf|huggingface|[Hh][Tt][Tt][Pp][Ss]?|file|oci|docker|ollama"
+_FORM = rf"^({_SCHEMES}|[A-Za-z]):|^[^:]*[/\\]"  # a known scheme, a drive, or the path or page of a host
+_NO_REPO = r"^(file|oci|docker|ollama):|^(hf|huggingface):(//)?[^/#@]+/[^/#@]*:"  # a file, or one quant
+_CONTROL = r"[\x00-\x1f\x7f]"
+_DEVICE = r"(con|prn|aux|nul|com[0-9]|lpt[0-9])"  # names that Windows keeps
+_DEVICES = rf"^{_DEVICE}(\.|$)"
+# What no path in a folder has: a drive, empty parts, `..`, a dot or a blank at the end of a part.
+_NO_PATH = rf'^/|\\|[:*?"<>|]|{_CONTROL}|//+[^/]|[^/][. ](/|$)|(^|/) (/|$)|(^|/)\.\.(/|$)|/\.(/|$)|^\./?$'
+_NO_DIR = rf"{_NO_PATH}|(^|/)\.[^/]|(^|/){_DEVICE}(\.[^/]*)?(/|$)"  # a hidden folder
 
 
 def schema() -> Schema:
@@ -67,17 +76,23 @@ def _text(**more: Any) -> Schema:
     return {"type": "string", **more}
 
 
+def _without(pattern: str) -> Schema:
+    return {"not": {"pattern": pattern}}
+
+
 def _list(items: Schema, most: int = MAX_TEXTS, **more: Any) -> Schema:
     return {"type": "array", "items": items, "maxItems": most, **more}
 
 
 def _name() -> Schema:
-    return _text(pattern="^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9_-])?$", **{"not": {"pattern": _DEVICES}})
+    return _text(pattern="^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9_-])?$", **_without(_DEVICES))
 
 
 _NAMES: Schema = {"$ref": "#/definitions/name"}
 _URI: Schema = _text(
     minLength=1,
+    pattern=_FORM,
+    **_without(rf"{_CONTROL}|^[Hh][Tt][Tt][Pp][Ss]?://[^/?]*@"),
     examples=[
         "hf:user/model:Q4_K_M",
         "hf:user/model/path/model.gguf",
@@ -88,7 +103,7 @@ _URI: Schema = _text(
     ],
 )
 _A_URI: Schema = {"$ref": "#/definitions/uri"}
-_GLOBS = _list(_text(minLength=1, maxLength=MAX_PATH), MAX_GLOBS)
+_GLOBS = _list(_text(minLength=1, maxLength=MAX_PATH, **_without(_CONTROL)), MAX_GLOBS)
 
 
 def _project() -> Schema:
@@ -96,7 +111,7 @@ def _project() -> Schema:
         "dir": _text(
             minLength=1,
             description="Link the files here too, as <dir>/<name>/<file>; a folder inside the project.",
-            **{"not": {"pattern": r"^/|\\|(^|/)\.\.(/|$)"}},
+            **_without(_NO_DIR),
             examples=["models"],
         ),
         "default-groups": _list(
@@ -105,11 +120,14 @@ def _project() -> Schema:
         ),
         "endpoint": _text(
             pattern=_URL,
+            **_without(_NO_URL),
             description="The hub to ask in place of https://huggingface.co. HF_TOKEN never goes to one named here.",
         ),
         "mirrors": _list(
             _text(
-                pattern=_MIRROR, examples=["oci://registry.example.com/team/models", "https://host/{sha256}"]
+                pattern=_MIRROR,
+                **_without(_NO_URL),
+                examples=["oci://registry.example.com/team/models", "https://host/{sha256}"],
             ),
             description="Places that have files by their sha256; asked in this order before the origin.",
         ),
@@ -159,7 +177,12 @@ def _entry() -> Schema:
         required=["uri"],
         **{
             "if": {"required": ["include"]},
-            "then": {"properties": {each.key: _none(many=each.many) for each in COMPANIONS}},
+            "then": {
+                "properties": {
+                    "uri": _without(_NO_REPO),
+                    **{each.key: _none(many=each.many) for each in COMPANIONS},
+                }
+            },
             "else": {"properties": {"exclude": _none(many=True)}},
         },
     )
@@ -178,7 +201,9 @@ def _shapes() -> dict[str, Schema]:
             "description": "Where the model is: hf:user/model[:QUANT], hf:user/model/file, https://…, file:… or oci://….",
         },
         "revision": _text(
-            pattern=f"^{REVISION}$", description="A branch, a tag or a commit of a hub's repo."
+            pattern=f"^{REVISION}$",
+            **_without(BAD_REVISION),
+            description="A branch, a tag or a commit of a hub's repo.",
         ),
         "include": {
             **_GLOBS,
@@ -201,12 +226,15 @@ def _shapes() -> dict[str, Schema]:
                 {
                     "type": "object",
                     "minProperties": 1,
+                    "propertyNames": _without(_NO_PATH),
                     "additionalProperties": {"$ref": "#/definitions/sha256"},
                 },
             ],
         },
         "endpoint": _text(
-            pattern=_URL, description="The hub of this model. HF_TOKEN never goes to one named here."
+            pattern=_URL,
+            **_without(_NO_URL),
+            description="The hub of this model. HF_TOKEN never goes to one named here.",
         ),
         "license": {
             **_license(STATED),
@@ -233,19 +261,19 @@ def _companion(noun: str, many: bool, beside: bool) -> Schema:
 def _license(pattern: str) -> Schema:
     """A license that names terms, whatever the case."""
     none = "|".join("".join(f"[{letter.upper()}{letter}]" for letter in each) for each in NO_LICENSE)
-    return _text(pattern=f"^{pattern}$", maxLength=MAX_LICENSE, **{"not": {"pattern": f"^({none})$"}})
+    return _text(pattern=f"^{pattern}$", maxLength=MAX_LICENSE, **_without(f"^({none})$"))
 
 
 def _load() -> Schema:
     return {
         "type": "object",
         "description": "Arguments of llama_cpp.Llama for `modelsync.load()`; none that names a path or code.",
-        "propertyNames": {"pattern": f"^{KEY}$", "not": {"pattern": f"^({REFUSED_KEY})$"}},
+        "propertyNames": {"pattern": f"^{KEY}$", **_without(f"^({REFUSED_KEY})$")},
         "additionalProperties": {
             "anyOf": [
                 {"type": "boolean"},
                 {"type": "number"},
-                _text(maxLength=MAX_WORD, **{"not": {"pattern": r"[/\\]"}}),
+                _text(maxLength=MAX_WORD, **_without(rf"[/\\]|{_CONTROL}")),
                 _list({"type": "number"}, MAX_NUMBERS),
             ]
         },

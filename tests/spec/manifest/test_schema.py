@@ -144,6 +144,115 @@ def test_single_values_too(key: str, value: Any) -> None:
         assert refusal(document) is not None
 
 
+PIECES = [
+    *(
+        "hf",
+        "hf.co",
+        "huggingface.co",
+        "https",
+        "HTTPS",
+        "oci",
+        "docker",
+        "ollama",
+        "file",
+        "s3",
+        "C",
+        "localhost",
+    ),
+    *(
+        ":",
+        "://",
+        "/",
+        "//",
+        "\\",
+        ".",
+        "..",
+        "./",
+        "@",
+        "#",
+        "?",
+        "%2e",
+        "=",
+        "-",
+        "~",
+        "*",
+        " ",
+        "\n",
+        "\x01",
+    ),
+    *(
+        "user",
+        "user/model",
+        "model",
+        "Q4_K_M",
+        ".gguf",
+        "{sha256}",
+        "h.example",
+        "con",
+        "Con",
+        ".git",
+        "a",
+        ".lock",
+    ),
+]
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=7).map("".join)
+
+
+@given(TEXTS, st.sampled_from(["dir", "endpoint", "mirrors", "uri", "folder", "revision", "sha256", "word"]))
+def test_what_a_text_may_not_have(text: str, place: str) -> None:
+    """Paths, URIs, revisions: patterns refuse nothing that the parser takes, however odd it looks."""
+    entry: dict[str, Any] = {"uri": "hf:user/model"}
+    entry |= {
+        "uri": {"uri": text},
+        "folder": {"uri": text, "include": ["*"]},
+        "revision": {"revision": text},
+        "sha256": {"sha256": {text: SHA256}},
+        "word": {"load": {"chat_format": text}},
+    }.get(place, {})
+    project: dict[str, Any] = {
+        "dir": {"dir": text},
+        "endpoint": {"endpoint": text},
+        "mirrors": {"mirrors": [text]},
+    }
+    document = {"modelsync": project.get(place, {}), "models": {"llama3": entry}}
+    if told(document):
+        assert refusal(document) is not None, told(document)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[modelsync]\ndir = ".git"',
+        '[modelsync]\ndir = "models/.cache"',
+        '[modelsync]\ndir = "a//b"',
+        '[modelsync]\ndir = "C:/models"',
+        '[modelsync]\ndir = "aux"',
+        '[modelsync]\nendpoint = "https://me:secret@hub.example"',
+        '[modelsync]\nmirrors = ["https://h.example/?token=1"]',
+        '[modelsync]\nallowed-license = ["mit"]',
+        '[models]\nllama3 = "llama3"',
+        '[models]\nllama3 = "s3://bucket/x.gguf"',
+        '[models]\nllama3 = "https://me:secret@h.example/x.gguf"',
+        '[models.llama3]\nrevision = "main"',
+        '[models.llama3]\nuri = "hf:user/model"\nrevision = "a..b"',
+        '[models.llama3]\nuri = "hf:user/model:Q4_K_M"\ninclude = ["*"]',
+        '[models.llama3]\nuri = "hf:user/model"\nexclude = ["*"]',
+        '[models.llama3]\nuri = "hf:user/model"\nloras = "hf:user/a/a.gguf"',
+        f'[models.llama3]\nuri = "hf:user/model"\nsha256 = {{ "../x" = "{SHA256}" }}',
+        '[models.llama3]\nuri = "hf:user/model"\nload = { model_path = "x" }',
+        '[models.llama3]\nuri = "hf:user/model"\nvariant = {}',
+        '[models.llama3]\nuri = "hf:user/model"\nvariants = { auto = {} }',
+        '[models.llama3]\nuri = "hf:user/model"\nvariants = { big = { groups = ["a"] } }',
+        '[model.llama3]\nuri = "hf:user/model"',
+    ],
+)
+def test_what_an_editor_marks(text: str) -> None:
+    """Mistakes that people make are refused by both."""
+    document = tomllib.loads(text)
+    assert told(document)
+    assert refusal(document) is not None
+
+
 def test_every_key_is_described() -> None:
     """What an editor shows beside a key; the reference is made of it too."""
     whole = schema.schema()
