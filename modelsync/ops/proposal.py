@@ -18,6 +18,7 @@ from modelsync.resolve.published import learn
 from modelsync.resolve.resolved import ResolvedRequest
 from modelsync.resolve.resolver import Query, resolve_each
 from modelsync.spec.lock import text as lock_text
+from modelsync.spec.lock.keys import needed_version
 from modelsync.spec.lock.model import Lock, LockedModel
 from modelsync.spec.lock.read import MAX_TEXT
 from modelsync.spec.manifest.model import Entry
@@ -198,7 +199,8 @@ def write(project: LoadedProject, proposal: Proposal) -> bool:
         UsageError: the lock would be larger than what is read.
     """
     old, new = proposal.old, proposal.new
-    if not proposal.whole or (old is not None and new == old and not proposal.merged):
+    merged = proposal.merged or _says_less(project, new)
+    if not proposal.whole or (old is not None and new == old and not merged):
         return False
     text = lock_text.dumps(new)
     if len(text) > MAX_TEXT:
@@ -206,10 +208,18 @@ def write(project: LoadedProject, proposal: Proposal) -> bool:
             f"the lock would be larger than {MAX_TEXT >> 20} MiB, and would not be read again",
             hint="take fewer files into folder models, or divide the models between projects",
         )
-    if old is not None and not proposal.merged and text == lock_text.dumps(old):
+    if old is not None and not merged and text == lock_text.dumps(old):
         return False
     project.write_lock(new, text)
     return True
+
+
+def _says_less(project: LoadedProject, lock: Lock) -> bool:
+    """Whether the file claims a lower version than it needs: git merges the line that says it without a word."""
+    needed = needed_version(lock)
+    return needed > 1 and f"\nversion = {needed}\n" not in f"\n{project.lock_text or ''}".replace(
+        "\r\n", "\n"
+    )
 
 
 def _leave_pins(

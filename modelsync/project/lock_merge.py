@@ -29,7 +29,7 @@ class Merged(NamedTuple):
     """What both sides come to.
 
     Attributes:
-        lock: Each entry of the manifest that a side answers, with that answer.
+        lock: Each entry of the manifest that a side answers, with that answer; none that may be of both sides.
         faults: By the key of an entry, why its answer cannot be chosen.
     """
 
@@ -67,7 +67,7 @@ def merge(
     """
     models: list[LockedModel] = []
     faults: dict[tuple[str, str | None], DriftError] = {}
-    ours, theirs = both.ours.by_key, both.theirs.by_key
+    ours, theirs = _unmixed(both.ours, both.theirs), _unmixed(both.theirs, both.ours)
     for entry in manifest.entries:
         found = [each[entry.key] for each in (ours, theirs) if entry.key in each]
         answers = [model for model in found if freshness.answers(model, entry)]
@@ -77,6 +77,21 @@ def merge(
         models += _chosen(answers or found, take_ours)
     unknown = dict(both.theirs.unknown) | dict(both.ours.unknown)
     return Merged(Lock(tuple(models), tuple(unknown.items())), faults)
+
+
+def _unmixed(side: Lock, other: Lock) -> dict[tuple[str, str | None], LockedModel]:
+    """The models of a side that are surely its own, by name and variant.
+
+    git puts a change of one side into the text of both where the other left those lines alone: a request of this side
+    may stand above the files of the other. Both sides then have these files, under different requests.
+    """
+    mine, others = side.by_key, other.by_key
+    there = {model.files: model for key, model in others.items() if mine.get(key) != model}
+    return {
+        key: model
+        for key, model in mine.items()
+        if others.get(key) == model or model.files not in there or there[model.files].request == model.request
+    }
 
 
 def _chosen(found: list[LockedModel], take_ours: bool | None) -> list[LockedModel]:

@@ -196,3 +196,71 @@ def test_a_broken_side_is_told(
     with pytest.raises(LockfileError, match=said):
         relocked(context, place)
     assert place.lock_text == text
+
+
+FOLDER = f'[models.weights]\nuri = "hf:{REPO}"\ninclude = ["*Q8_0.gguf"]\n'
+LAST = f'zebra = "hf:{REPO}:Q8_0"\n'
+OTHER_FOLDER = f'[models.aside]\nuri = "hf:{REPO}"\ninclude = ["*F16.gguf"]\n'
+
+
+def test_one_renames_and_the_other_changes(branches: Branches, place: Place, context: Context) -> None:
+    """No request gets the files of another, although git mixes them: what is not surely of one side is asked for."""
+    renamed = MANIFEST.replace("tiny =", "renamed =")
+    branches.locked("one", renamed)
+    branches.locked("two", MANIFEST.replace("Q4_K_M", "Q8_0"))
+    branches.merge(renamed)
+    ours, theirs = place.lock_text.split("=======")
+    assert "Q4_K_M" in ours
+    assert "tiny-Q4_K_M.gguf" not in ours + theirs  # a request of one, above files of the other
+    for settled, file in (
+        (renamed, "tiny-Q4_K_M.gguf"),
+        (renamed.replace("Q4_K_M", "Q8_0"), "tiny-Q8_0.gguf"),
+    ):
+        branches.git("checkout", "--merge", "models.lock")
+        place.write(settled)
+        (model,) = relocked(context, place, merging=Merging(True)).lock.models
+        assert (model.name, model.files[0].path) == ("renamed", file)
+        lock.verify(context, place.project)
+
+
+def test_each_side_removes_another(branches: Branches, place: Place, context: Context) -> None:
+    """Both are gone, and nobody is asked."""
+    branches.locked("main", MANIFEST + Q8 + F16)
+    one = branches.locked("one", MANIFEST + Q8)
+    branches.locked("two", MANIFEST + F16)
+    branches.merge(MANIFEST)
+    before = asked_of_hub(place)
+    assert [model.name for model in relocked(context, place).lock.models] == ["tiny"]
+    assert asked_of_hub(place) == before
+    assert one.find("third") is None
+
+
+@pytest.mark.parametrize("newer", ["one", "two"])
+def test_one_side_needs_a_later_lock(branches: Branches, place: Place, context: Context, newer: str) -> None:
+    """One branch added a folder of files, the other a model: the lock is of the version that has both."""
+    added = {newer: MANIFEST + FOLDER, ("two" if newer == "one" else "one"): MANIFEST + LAST}
+    locks = {name: branches.locked(name, added[name]) for name in ("one", "two")}
+    branches.merge(MANIFEST + LAST + FOLDER)
+    before = asked_of_hub(place)
+    report = relocked(context, place)
+    assert report.lock.by_key == {**locks["one"].by_key, **locks["two"].by_key}
+    assert asked_of_hub(place) == before
+    assert "version = 2\n" in place.lock_text
+    assert lock.check(place.project).by_key == report.lock.by_key
+
+
+def test_a_version_that_git_merged_by_itself(branches: Branches, place: Place, context: Context) -> None:
+    """One branch removed the only folder, and went back to version 1; the other added a folder: git takes the 1."""
+    branches.locked("main", MANIFEST + FOLDER)
+    branches.locked("one", MANIFEST)
+    branches.locked("two", MANIFEST + FOLDER + OTHER_FOLDER)
+    branches.git("switch", "--quiet", "one")
+    branches.git("merge", "two", "--strategy-option", "ours", check=False)
+    place.write(MANIFEST + OTHER_FOLDER)
+    assert "version = 1\n" in place.lock_text
+    assert 'role = "file"' in place.lock_text
+    report = relocked(context, place)
+    assert report.written
+    assert [model.name for model in report.lock.models] == ["aside", "tiny"]
+    assert not relocked(context, place).written
+    assert "version = 2\n" in place.lock_text

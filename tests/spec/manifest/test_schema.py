@@ -202,13 +202,14 @@ TEXTS = st.lists(st.sampled_from(PIECES), max_size=7).map("".join)
 def test_what_a_text_may_not_have(text: str, place: str) -> None:
     """Paths, URIs, revisions: patterns refuse nothing that the parser takes, however odd it looks."""
     entry: dict[str, Any] = {"uri": "hf:user/model"}
-    entry |= {
+    own: dict[str, dict[str, Any]] = {
         "uri": {"uri": text},
         "folder": {"uri": text, "include": ["*"]},
         "revision": {"revision": text},
         "sha256": {"sha256": {text: SHA256}},
         "word": {"load": {"chat_format": text}},
-    }.get(place, {})
+    }
+    entry |= own.get(place, {})
     project: dict[str, Any] = {
         "dir": {"dir": text},
         "endpoint": {"endpoint": text},
