@@ -123,7 +123,7 @@ def page(results: Sequence[Result], rounds: int, more: Sequence[str] = ()) -> st
         "machine takes back what lies idle. What a run leaves is emptied at once, and removed when all have run: some "
         "file systems take long to give out an inode that was just freed.",
         "",
-        "Peak memory is no less than the bench's own, which a process has before it becomes the contender.",
+        "Peak memory is the program's own; what takes less than a bare interpreter, some 9 MB, counts as that.",
         "",
         "Updates and the repair go over a line of 100 MB/s, all connections to the CDN together. The old version is "
         "here before the time runs, for hf too; `modelsync, whole` has an empty store. What the server sent is counted "

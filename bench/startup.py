@@ -8,6 +8,7 @@ header is never kept: what it takes over the interpreter's own start.
 Its rows are for `--against` alone: there modelsync is compared with itself.
 """
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -31,8 +32,10 @@ MANY = 1_000
 SMALL = 4096  # bytes of the model that is here
 
 
-def main() -> None:
+def main(words: Sequence[str] = ()) -> None:
     """Prints one line for each promise: the ratio, its bound, and the medians behind it."""
+    usage = "python -m bench.startup; to compare with a commit: python -m bench --against REF --row startup"
+    argparse.ArgumentParser(usage=usage).parse_args(words)
     with tempfile.TemporaryDirectory(prefix="modelsync-bench-") as place, Hub() as hub:
         one, many = (_project(Path(place), hub, count) for count in (1, MANY))
         python = [sys.executable]
@@ -151,4 +154,4 @@ def _large_header(place: Path) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

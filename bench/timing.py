@@ -3,15 +3,17 @@
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from bench.builds import Build
 
+LAUNCHER = Path(__file__).with_name("launcher.py")
+UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in which a system counts peak memory
 TOUCHED = 1 << 20  # bytes of memory that are written to at once
 TOUCHES = 1280  # how often; a run brings at most about a GiB
 
@@ -157,16 +159,42 @@ def timed(contender: Contender, folder: Path) -> Run:
         if not key.startswith(("HF_", "MODELSYNC_", "MODEL_", "PYTHON"))
         and not key.lower().endswith("_proxy")
     } | {key: value.format(folder=folder) for key, value in contender.environment.items()}
-    command = list(contender.command(folder))
     with tempfile.TemporaryFile() as said:
-        begun = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=said)
-        _, status, used = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+        try:
+            run = _launched(list(contender.command(folder)), folder, environment, said)
+        except _FailedError as failure:
             said.seek(0)
             words = said.read()[-2000:].decode(errors="replace")
-            raise RuntimeError(f"{contender.name} failed ({process.returncode}): {command}\n{words}")
+            raise RuntimeError(
+                f"{contender.name} failed ({failure.status}): {failure.command}\n{words}"
+            ) from None
     contender.check(folder)
-    return Run(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+    return run
+
+
+class _FailedError(Exception):
+    """A command that could not be started, or did not end well."""
+
+    def __init__(self, command: Sequence[str], status: int) -> None:
+        super().__init__(command, status)
+        self.command, self.status = command, status
+
+
+def _launched(command: Sequence[str], folder: Path, environment: Mapping[str, str], said: IO[bytes]) -> Run:
+    """Runs a command by `bench.launcher`, since a process counts the memory of the one that started it as its own."""
+    ours, theirs = os.pipe()
+    try:
+        words = [sys.executable, "-I", "-S", str(LAUNCHER), str(theirs), *command]
+        process = subprocess.Popen(
+            words, cwd=folder, env=environment, stdout=said, stderr=said, pass_fds=[theirs]
+        )
+    finally:
+        os.close(theirs)
+    with process, open(ours, "rb") as pipe:
+        told = pipe.read().split()
+    if len(told) != 4:
+        raise _FailedError(command, process.returncode)
+    wall, status, cpu, memory = float(told[0]), int(told[1]), float(told[2]), int(told[3])
+    if status:
+        raise _FailedError(command, os.waitstatus_to_exitcode(status))
+    return Run(wall, cpu, memory * UNIT)

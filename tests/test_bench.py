@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import builds, fleet, pairs, registries, report
+from bench import builds, fleet, pairs, registries, report, startup
 from bench.__main__ import apart, chosen, main, measured
 from bench.builds import INSTALLED, NEW, OLD, OURS, Build, NoSuchCommitError, make_pair, pair
 from bench.line import Line
 from bench.ratio import ratio_of_medians
 from bench.rows import Row
-from bench.timing import Contender, Run, Setting
+from bench.timing import Contender, Run, Setting, timed
 from tests.hub.wire import text
 from tests.support.servers import answering
 
@@ -122,6 +122,54 @@ def test_two_builds_alternate_evenly(tmp_path: Path) -> None:
     assert [first for first, _ in halves] == [OLD, NEW] * 3
 
 
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="runs are timed by wait4")
+def test_peak_memory_is_the_programs_own(tmp_path: Path) -> None:
+    """However large the bench itself is: a small program stays small, and one that takes 60 MB more has them."""
+    large = bytearray(b"x") * (150 << 20)
+    kept = "import sys; kept = bytearray(b'x') * (int(sys.argv[1]) << 20)"
+
+    def run(mebibytes: int) -> Run:
+        words = [sys.executable, "-c", kept, str(mebibytes)]
+        return timed(Contender("python", lambda _: words, lambda _: None), tmp_path)
+
+    small, more = run(0).memory, run(60).memory
+    assert len(large) > small
+    assert 4e6 < small < 60e6
+    assert 55e6 < more - small < 75e6
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="runs are timed by wait4")
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [([sys.executable, "-c", "print('so bad'); raise SystemExit(3)"], "3"), (["./so bad"], "1")],
+)
+def test_a_command_that_fails_is_told_with_what_it_said(
+    tmp_path: Path, words: list[str], status: str
+) -> None:
+    """Whether it ends with another status than 0, or is not there."""
+    with pytest.raises(RuntimeError, match=rf"python failed \({status}\)[\s\S]*so bad"):
+        timed(Contender("python", lambda _: words, lambda _: None), tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="runs are timed by wait4")
+def test_a_command_gets_its_folder_variables_and_nothing_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variables that would change what is measured are left out, and no descriptor is left open."""
+    monkeypatch.setenv("MODELSYNC_OFFLINE", "1")
+    code = (
+        "import os; assert os.getcwd() == os.environ['HERE'], os.getcwd()\n"
+        "assert 'MODELSYNC_OFFLINE' not in os.environ; assert os.environ['PYTHONHASHSEED'] == '1'\n"
+        "inherited = os.listdir('/dev/fd'); open('seen', 'w').write(' '.join(sorted(inherited)))"
+    )
+    words = [sys.executable, "-c", code]
+    variables = {"HERE": "{folder}", "PYTHONHASHSEED": "1"}
+    run = timed(Contender("python", lambda _: words, lambda _: None, variables), tmp_path)
+    assert run.wall > 0
+    assert run.cpu > 0
+    assert (tmp_path / "seen").read_text() == "0 1 2 3"  # the last is that of the listing
+
+
 def _git(folder: Path, *words: str) -> None:
     who = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgsign=false"]
     subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
@@ -166,6 +214,23 @@ def test_a_commit_that_does_not_exist_is_said_before_anything_runs(tmp_path: Pat
     assert done.returncode == 2
     assert "git knows no commit 'no-such-commit'" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_startup_rows_of_a_comparison_run_to_their_end(tmp_path: Path) -> None:
+    """A sync with nothing to do and `path`, of both builds; what they take is no test's business."""
+    table = {row.key: row for row in startup.rows()}
+    two = [INSTALLED._replace(name=name) for name in (NEW, OLD)]
+    for key in ("startup-sync", "startup-path"):
+        runs = measured(table[key], Setting(tmp_path, 1, two))
+        assert "failure" not in runs, runs
+        assert {name: len(each) for name, each in runs["runs"].items()} == {NEW: 1, OLD: 1}
+
+
+def test_startup_alone_compares_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """A commit to compare with is not left out in silence: it says which command takes one."""
+    with pytest.raises(SystemExit):
+        startup.main(["--against", "HEAD"])
+    assert "python -m bench --against REF --row startup" in capsys.readouterr().err
 
 
 def test_a_name_stands_for_its_row_or_for_all_that_begin_with_it() -> None:
