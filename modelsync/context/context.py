@@ -147,17 +147,6 @@ class Context:
         """
         return self.links_into_hf_cache if self.hf_cache_asked is None else self.hf_cache_asked
 
-    def wants_gift(self, *, came: bool) -> bool:
-        """Whether a model whose path was asked for is put into the Hugging Face cache too.
-
-        Where the call or the environment asks: each time. The user's config counts where it has just come, so the path
-        of a file that is here costs no more for it.
-
-        Raises:
-            ConfigError: the user's config cannot be read.
-        """
-        return (came or bool(self.hf_cache_asked)) and self.hf_cache
-
     def teller(self, label: str, total: int, phase: "Phase") -> Callable[[int], None]:
         """Makes a function that counts bytes of one thing and reports progress.
 
@@ -193,33 +182,15 @@ class Context:
             )
         with self._guard:
             if self._client is None:
-                from modelsync.net import credentials
-                from modelsync.net.client import Client
-                from modelsync.net.logins import Logins
+                from modelsync.context.connect import connect
 
-                user = self.user
-                known = credentials.gather(
+                self._client = connect(
                     self.settings,
-                    user,
-                    token=self.options.token,
+                    self.options,
+                    self.user,
+                    self.telling,
                     endpoint=self._endpoint,
-                    headers=self.options.headers,
-                )
-                tracer = None
-                self.telling.redact = known.redact
-                if self.telling.hears_requests:
-                    from modelsync.net.trace import Tracer
-
-                    tracer = Tracer(self.telling.request, known.redact)
-                self._client = Client(
-                    credentials=known,
-                    insecure_hosts=user.insecure_hosts,
-                    timeout=(self.settings.http_timeout, self.settings.body_timeout),
                     cancel=self.cancel,
-                    transport=self.options.transport,
-                    auth=self.options.auth,
-                    logins=Logins(),
-                    tracer=tracer,
                 )
             return self._client
 

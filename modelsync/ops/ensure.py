@@ -153,12 +153,18 @@ def in_folder(
 def offer(context: Context, model: LockedModel, *, came: bool) -> None:
     """Puts a model whose path was asked for into the Hugging Face cache too, if that is wanted.
 
+    Where the call or the environment asks: each time. The user's config counts where it has just come, so the path of a
+    file that is here costs no more for it.
+
     Args:
         context: What to work with.
         model: The model, which is here.
         came: Whether it has just come.
+
+    Raises:
+        ConfigError: the user's config cannot be read.
     """
-    if context.wants_gift(came=came):
+    if (came or context.hf_cache_asked) and context.hf_cache:
         from modelsync.ops import hf_cache
 
         tell = context.warn if came or context.options.hf_cache else context.detail
