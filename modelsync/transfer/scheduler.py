@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,10 +17,11 @@ from modelsync.transfer.progress import Event
 from modelsync.transfer.rate_limit import RateLimit
 from modelsync.transfer.remote import RemoteSource
 from modelsync.transfer.responses import ByteSource
+from modelsync.transfer.run_files import RunFiles, is_small
 from modelsync.transfer.small_files import Attempt, receive
 from modelsync.transfer.small_queue import SmallQueue
 from modelsync.transfer.stream import BUFFER, RangeDownload
-from modelsync.transfer.track import SMALLEST, Claim
+from modelsync.transfer.track import Claim
 
 if TYPE_CHECKING:
     from modelsync.net.client import Client
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 FIRST_STREAMS = (
     2  # streams to begin with, or as many as there are small files, which mostly wait for the server
 )
-INCOMPLETE_PER_STREAM = (
-    2  # open files per stream that are not whole yet: one is fetched while another is located
-)
-OPEN_PER_STREAM = 3  # open files per stream in all, those included that are being published
 
 
 class Scheduler:
@@ -73,26 +69,20 @@ class Scheduler:
         self._on_error = on_error
         self._work = threading.Condition(self.lock)  # free streams wait for work
         self._surplus = threading.Condition(self.lock)  # streams above the limit wait to be needed
-        # The largest first: the small ones fill the time in which its last ranges arrive.
-        self._waiting = deque(sorted(jobs, key=_largest_first))
+        self._files = RunFiles(self, jobs)
         self._small = SmallQueue(self, direct, on_small, on_error)
-        self._attempts: dict[int, Attempt] = {}  # by the id of the job: what came of small ones
         self._redirecting: dict[str, bool] = {}
-        self._files: list[FileState] = []
-        self._opening: set[FileState] = set()  # large ones of which nothing can be claimed yet
-        self._offered: dict[FileState, None] = {}  # those of which streams may claim ranges, in order
-        self._ended: list[FileState] = []
         self._threads: list[threading.Thread] = []
         self._spawned = 0  # streams that exist, busy or not
         self._busy = 0  # streams that have a claim
         self._received = 0  # bytes so far
         self._worked = 0.0  # seconds so far, over all streams
-        small = sum(_is_small(job) for job in (*jobs, *direct)) if limit is None else 0
+        small = sum(is_small(job) for job in (*jobs, *direct)) if limit is None else 0
         self._tuner = Tuner(streams, max(FIRST_STREAMS, small))
 
     def start(self) -> None:
         """Starts the streams, which open the files. The thread of a file that has ended opens the next small one."""
-        if not (self._waiting or self._small):
+        if not self._left:
             self.over.set()
             return
         with self.lock:
@@ -124,12 +114,11 @@ class Scheduler:
             self._work.notify_all()
             self._surplus.notify_all()
             self._small.stop()
-            for file in self._files:
-                file.notify()
+            self._files.notify()
         # only streams start the threads of files: once those have ended, the list does not grow
         for thread in self._threads:
             thread.join()
-        self.incomplete = self.incomplete or bool(self._waiting or self._small)
+        self.incomplete = self.incomplete or self._files.waiting or bool(self._small)
 
     def source(self, segment: Segment) -> ByteSource:
         """The source of a segment's bytes."""
@@ -146,19 +135,17 @@ class Scheduler:
 
     def wake(self) -> None:
         """Wakes a free stream, if there may be work for it. Needs the lock."""
-        if self._offered or self._small.has_next or (self._waiting and self._room):
+        if self._files.have_work or self._small.has_next:
             self._work.notify()
 
     def offer(self, file: FileState) -> None:
         """Lets streams claim ranges of a file. Needs the lock."""
-        self._offered[file] = None
-        self._opening.discard(file)
+        self._files.offer(file)
         self._work.notify()
 
     def withdraw(self, file: FileState) -> None:
         """Ends that: nothing of the file will be claimed any more, and there is room for another. Needs the lock."""
-        self._offered.pop(file, None)
-        self._opening.discard(file)
+        self._files.withdraw(file)
         self.wake()
 
     def claim(self, file: FileState) -> tuple[OpenSegment, Claim] | None:
@@ -166,7 +153,7 @@ class Scheduler:
 
         Not while a larger file is being opened, which comes first.
         """
-        if self._busy >= self._tuner.limit or self._opening:
+        if self._busy >= self._tuner.limit or self._files.opening:
             return None
         claimed = file.claim(time.monotonic(), self._tuner.stream_rate, 1)
         self._busy += claimed is not None
@@ -179,20 +166,8 @@ class Scheduler:
 
     def events(self) -> list[Event]:
         """Progress of the files that have changed since the last call; a file's first event says what it began with."""
-        events = []
         with self.lock:
-            for file in (*self._ended, *(file for file in self._files if file.segments or file.in_memory)):
-                event = file.event()
-                if event != file.last_event:
-                    if event.phase != "waiting" and (
-                        file.last_event is None or file.last_event.phase == "waiting"
-                    ):
-                        before = max(0, event.done - file.fetched - file.reused)
-                        events.append(event._replace(phase="fetching", done=before, reused=0))
-                    file.last_event = event
-                    events.append(event)
-            self._ended.clear()
-        return events
+            return self._files.events()
 
     # --- the streams ---------------------------------------------------------------------------------
 
@@ -217,7 +192,7 @@ class Scheduler:
         """Waits for the next work of a free stream, which is done with a buffer; None when none is left."""
         with self.lock:
             self._busy -= was_busy
-            while not self.stopped and (self._waiting or self._small or self._files):
+            while not self.stopped and self._left:
                 if number >= self._tuner.limit:
                     self._work.notify()
                     self._surplus.wait()
@@ -226,61 +201,33 @@ class Scheduler:
                 if self._busy >= self._tuner.limit:  # files' own threads work too
                     self._work.wait()
                     continue
-                large = sum(not (file.closed or _is_small(file.job)) for file in self._offered)
-                share = max(1, self._tuner.limit // max(1, large))
-                if (
-                    self._small.has_next
-                    and self._small.receiving < self._tuner.limit // 2
-                    and not self._opening
-                ):
+                small_may = self._small.has_next and not self._files.opening
+                if small_may and self._small.receiving < self._tuner.limit // 2:
                     return self._take_small()
-                for file in self._offered:
-                    claimed = file.claim(now, self._tuner.stream_rate, 1 if _is_small(file.job) else share)
-                    if claimed is not None:
-                        self._busy += 1
-                        self._work.notify()
-                        return partial(_download, file, *claimed)
-                if self._waiting and self._room:
-                    self._spawn_for(self._open(self._waiting.popleft()))
-                    while (small := self._open_small()) is not None:
+                claimed = self._files.claim(now, self._tuner.stream_rate, self._tuner.limit)
+                if claimed is not None:
+                    self._busy += 1
+                    self._work.notify()
+                    return partial(_download, *claimed)
+                if (file := self._files.open()) is not None:
+                    self._spawn_for(file)
+                    while (small := self._files.open_small()) is not None:
                         self._spawn_for(small)
-                elif self._small.has_next and not self._opening:
+                elif small_may:
                     return self._take_small()
                 else:
-                    self._work.wait(self._seconds_to_retry(now))
+                    self._work.wait(self._files.seconds_to_retry(now))
             return None
 
-    def _seconds_to_retry(self, now: float) -> float | None:
-        """Seconds until the next segment may be retried; None if none waits."""
-        times = [segment.track.not_before for file in self._files for segment in file.segments]
-        return min((then - now for then in times if then > now), default=None)
+    @property
+    def _left(self) -> bool:
+        """Whether any file has not ended."""
+        return bool(self._files or self._small)
 
     # --- the files -----------------------------------------------------------------------------------
 
-    def _open(self, job: Job) -> FileState:
-        file = FileState(job, self, self._attempts.pop(id(job), None))
-        self._files.append(file)
-        if not _is_small(job):
-            self._opening.add(file)
-        return file
-
-    def _open_small(self) -> FileState | None:
-        """Opens the next file if it is small, before a stream is free for it, so that it can be located meanwhile."""
-        if self.stopped or not (self._waiting and self._room and _is_small(self._waiting[0])):
-            return None
-        return self._open(self._waiting.popleft())
-
     def _spawn_for(self, file: FileState) -> None:
         self._spawn("file", lambda: self._run_files(file))
-
-    @property
-    def _room(self) -> bool:
-        """Whether one more file may be open."""
-        coming = sum(not file.closed for file in self._files)
-        return (
-            coming < INCOMPLETE_PER_STREAM * self.streams
-            and len(self._files) < OPEN_PER_STREAM * self.streams
-        )
 
     def _run_files(self, first: FileState) -> None:
         file: FileState | None = first
@@ -296,14 +243,13 @@ class Scheduler:
         """Removes a file that has ended; returns the next one for its thread, or None."""
         with self.lock:
             self.end(file)
-            return self._open_small()
+            return self._files.open_small()
 
     def end(self, file: FileState) -> None:
         """Removes a file that has ended. Needs the lock."""
-        self._files.remove(file)
-        self._ended.append(file)
+        self._files.end(file)
         self.wake()
-        if not (self._files or self._waiting or self._small):
+        if not self._left:
             self.over.set()
             self._work.notify_all()
             self._surplus.notify_all()
@@ -328,8 +274,7 @@ class Scheduler:
 
     def _take_small(self) -> Callable[[memoryview], None]:
         """Takes the next small file for a stream. Needs the lock."""
-        file = FileState(self._small.take(), self)
-        self._files.append(file)
+        file = self._files.add(self._small.take())
         self._busy += 1
         self._work.notify()
         return partial(self._receive, file)
@@ -341,9 +286,7 @@ class Scheduler:
         with self.lock:
             if isinstance(came, Attempt):
                 self._small.left()
-                self._files.remove(file)
-                self._attempts[id(file.job)] = came
-                self._waiting.append(file.job)
+                self._files.put_back(file, came)
                 self.wake()
                 return
             self._small.arrived(file, came)
@@ -378,13 +321,3 @@ class Scheduler:
 
 def _download(file: FileState, segment: OpenSegment, claim: Claim, buffer: memoryview) -> None:
     RangeDownload(file, segment, claim, buffer).run()
-
-
-def _is_small(job: Job) -> bool:
-    """Whether one stream fetches the whole file with one request."""
-    return job.size is not None and job.size <= SMALLEST
-
-
-def _largest_first(job: Job) -> tuple[bool, int]:
-    """Sort key of the queue. A job of unknown size may be the largest."""
-    return job.size is not None, -(job.size or 0)
