@@ -26,31 +26,12 @@ THEIRS = DATA[:-1] + b"?"
 
 # Kills itself before its nth effect on the disk, for every n, each time in a fork.
 EVERY_STEP = """
-import os, signal, sys
+import sys
 from pathlib import Path
 from tests.caches.test_killed_giving import Machine
+from tests.support.killed import before_each_step
 
-EFFECTS = {"os.rename", "os.remove", "os.chmod", "os.mkdir", "os.utime", "os.link", "os.symlink", "os.rmdir"}
-
-def count_down(n):
-    left = [n]
-    def hook(event, arguments):
-        if event in EFFECTS or (event == "open" and isinstance(arguments[2], int) and arguments[2] & 3):
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-    sys.addaudithook(hook)
-
-for n in range(1, 200):
-    machine = Machine.made(Path(sys.argv[1]) / str(n))
-    child = os.fork()
-    if child == 0:
-        count_down(n)
-        machine.give()
-        os._exit(0)
-    if os.waitpid(child, 0)[1] == 0:
-        print(n)
-        break
+before_each_step(lambda n: Machine.made(Path(sys.argv[1]) / str(n)).give)
 """
 
 

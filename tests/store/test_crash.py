@@ -39,38 +39,23 @@ while True:
 
 # Kills itself before its nth effect on the disk, for every n, each time in a fork.
 EVERY_STEP = """
-import os, signal, sys
+import sys
 from pathlib import Path
+from tests.support.killed import before_each_step
 from tests.support.store import arrive, blocks, publish
 from tests.support.content import sha256
 from modelsync.store.layout import Store
 import hashlib, shutil, json, modelsync.store.blobs
 
-EFFECTS = {"os.rename", "os.remove", "os.chmod", "os.mkdir", "os.utime", "os.link", "os.truncate", "os.rmdir"}
 data = b"GGUF" + bytes(range(256)) * 100
 
-def count_down(n):
-    left = [n]
-    def hook(event, arguments):
-        effect = event in EFFECTS or (event == "open" and isinstance(arguments[2], int) and arguments[2] & 3)
-        if effect:
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-    sys.addaudithook(hook)
-
-for n in range(1, 200):
+def work(n):
     store = Store(Path(sys.argv[1]) / str(n))
     arrive(store, data)
-    child = os.fork()
-    if child == 0:
-        count_down(n)
-        modelsync.store.blobs.publish(
-            store, store.partial_path(sha256(data)) / "data", sha256=sha256(data), blocks=blocks(data))
-        os._exit(0)
-    if os.waitpid(child, 0)[1] == 0:
-        print(n)
-        break
+    return lambda: modelsync.store.blobs.publish(
+        store, store.partial_path(sha256(data)) / "data", sha256=sha256(data), blocks=blocks(data))
+
+before_each_step(work)
 """
 
 

@@ -403,36 +403,23 @@ def test_removing_what_is_gone(store: Store, folder: Path) -> None:
 # --- at any moment, and at the same time -------------------------------------------------------------
 
 EVERY_STEP = """
-import os, signal, sys
+import sys
 from pathlib import Path
 from modelsync.store import claim, clone, leftovers, links, swap
 from tests.support.content import sha256
+from tests.support.killed import before_each_step
 import modelsync.system.disks
-EFFECTS = {"os.rename", "os.remove", "os.mkdir", "os.utime", "os.link", "os.rmdir", "os.symlink"}
-
-def count_down(n):
-    left = [n]
-    def hook(event, arguments):
-        if event in EFFECTS or (event == "open" and isinstance(arguments[2], int) and arguments[2] & 3):
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-    sys.addaudithook(hook)
 
 mode, base, old, new = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
 def want(blob):
     return links.NewLink("m/one.gguf", blob, blob.name, blob.stat().st_size)
-for n in range(1, 200):
+
+def work(n):
     folder = base / str(n)
     links.place(folder, [want(old)], mode=mode)
-    child = os.fork()
-    if child == 0:
-        count_down(n)
-        links.place(folder, [want(new)], mode=mode)
-        os._exit(0)
-    if os.waitpid(child, 0)[1] == 0:
-        print(n)
-        break
+    return lambda: links.place(folder, [want(new)], mode=mode)
+
+before_each_step(work)
 """
 
 

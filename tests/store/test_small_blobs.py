@@ -124,33 +124,20 @@ def test_bytes_are_synced_before_their_name_and_folders_at_the_end(
 
 # Kills itself before its nth effect on the disk, for every n, each time in a fork.
 EVERY_STEP = """
-import os, signal, sys
+import sys
 from pathlib import Path
 from tests.store.test_small_blobs import FILES, small
+from tests.support.killed import before_each_step
 from modelsync.store.layout import Store
 from modelsync.store.small_blobs import SmallBlobs
 
-EFFECTS = {"os.rename", "os.remove", "os.chmod", "os.mkdir"}
-
-def count_down(n):
-    left = [n]
-    def hook(event, arguments):
-        if event in EFFECTS or (event == "open" and isinstance(arguments[2], int) and arguments[2] & 3):
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-    sys.addaudithook(hook)
-
-for n in range(1, 200):
-    child = os.fork()
-    if child == 0:
-        count_down(n)
+def work(n):
+    def publish():
         with SmallBlobs(Store(Path(sys.argv[1]) / str(n))) as publisher:
             publisher.publish([small(data) for data in FILES[:3]])
-        os._exit(0)
-    if os.waitpid(child, 0)[1] == 0:
-        print(n)
-        break
+    return publish
+
+before_each_step(work)
 """
 
 
