@@ -1,7 +1,8 @@
 """What a shell runs to complete a line, where click's own scripts fall short, and a script for PowerShell.
 
 bash divides words at `=` and `:`, so `--variant llama3=s` comes as four of them: its script puts them together again.
-fish cut a description at its first comma.
+fish cut a description at its first comma. zsh, fish and PowerShell replace the whole of `--variant=s`, so what is
+offered for it begins with the option.
 """
 
 import os
@@ -12,6 +13,7 @@ from click.shell_completion import (
     CompletionItem,
     FishComplete,
     ShellComplete,
+    ZshComplete,
     add_completion_class,
     split_arg_string,
 )
@@ -104,19 +106,37 @@ Register-ArgumentCompleter -Native -CommandName %(prog_name)s -ScriptBlock {
 """
 
 
+class _WholeWords(ShellComplete):
+    """A shell that takes `--option=value` for one word, which what is offered replaces."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[Any]]:
+        """What is offered, as whole words."""
+        found = super().get_completions(args, incomplete)
+        option, equals, _ = incomplete.partition("=")
+        if equals and option.startswith("--"):
+            for item in found:
+                if item.type == "plain":
+                    item.value = f"{option}={item.value}"
+        return found
+
+
 class Bash(BashComplete):
     """bash, with the words that it divides put together again."""
 
     source_template = _BASH
 
 
-class Fish(FishComplete):
+class Zsh(_WholeWords, ZshComplete):
+    """zsh."""
+
+
+class Fish(_WholeWords, FishComplete):
     """fish, with whole descriptions."""
 
     source_template = _FISH
 
 
-class PowerShell(ShellComplete):
+class PowerShell(_WholeWords):
     """PowerShell. Where nothing is offered it completes paths by itself."""
 
     name = "powershell"
@@ -132,5 +152,5 @@ class PowerShell(ShellComplete):
         return f"{item.type}\t{item.value}\t{(item.help or str(item.value)).replace(chr(10), ' ')}"
 
 
-for _each in (Bash, Fish, PowerShell):
+for _each in (Bash, Zsh, Fish, PowerShell):
     add_completion_class(_each)

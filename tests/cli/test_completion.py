@@ -1,5 +1,6 @@
 """Completion: the scripts, in a real shell where there is one, and what is offered."""
 
+import os
 import re
 import shlex
 import shutil
@@ -168,3 +169,64 @@ def test_bash_completes_model_names(offered: Offered) -> None:
     first, *names = done.stdout.splitlines()
     assert first.endswith("-F _modelsync_completion modelsync")
     assert names == ["llama3", "llava", "server", "auto", "server"]  # bash divides words at `=`
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
+def test_fish_completes_words_descriptions_and_paths(offered: Offered) -> None:
+    """The script, read by a real fish: commands with whole descriptions, names, values behind `=`, files."""
+    (offered.cli.folder / "my models").mkdir()
+    lines = {
+        "modelsync est": ["estimate\tSay what memory a model will need, and whether it fits here."],
+        "modelsync path ll": ["llama3", "llava"],
+        "modelsync sync --variant llama3=": ["llama3=auto", "llama3=server"],
+        "modelsync sync --variant=llama3=s": ["--variant=llama3=server"],
+        "modelsync sync --link-mode=c": ["--link-mode=copy"],
+        "modelsync inspect ./m": ["./models.toml", "./my models/"],
+    }
+    script = "modelsync completion fish | source\n" + "".join(
+        f"complete -C {shlex.quote(line)}; echo end\n" for line in lines
+    )
+    done = _with_program(["fish", "--no-config", "-c", script], offered.cli.folder)
+    answers = [answer.strip("\n").split("\n") for answer in done.split("end\n")[:-1]]
+    assert dict(zip(lines, answers, strict=True)) == lines
+
+
+def _with_program(words: list[str], folder: Path) -> str:
+    """What a shell prints that finds `modelsync` on its path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    home = {
+        "HOME": str(folder),
+        "XDG_DATA_HOME": str(folder / ".share"),
+        "XDG_CONFIG_HOME": str(folder / ".config"),
+    }
+    environment = {**os.environ, **home, "PATH": path}
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True, env=environment)
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
+def test_zsh_completes_what_is_typed(offered: Offered) -> None:
+    """The script, read by a real zsh on a terminal: a tab completes the word, and what stands there then is run."""
+    terminal = pytest.importorskip("tests.support.terminal", reason="this system has no pseudo terminals")
+    folder = offered.cli.folder
+    (folder / ".zshrc").write_text(
+        f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH\n"
+        "autoload -Uz compinit && compinit -u -D\n"
+        "source <(modelsync completion zsh)\n"
+        'modelsync() { print -r -- "line<$*>" }\n'
+        "PROMPT='ready> '\n"
+    )
+    with terminal.Terminal(
+        ["zsh", "-d", "-i"], folder, width=200, stdout=True, variables={"ZDOTDIR": str(folder)}
+    ) as shown:
+        shown.wait_for(lambda text: "ready> " in text)
+        for typed, line in (
+            ("modelsync esti\t", "estimate"),
+            ("modelsync path llam\t", "path llama3"),
+            ("modelsync sync --variant llama3=s\t", "sync --variant llama3=server"),
+            ("modelsync sync --variant=llama3=s\t", "sync --variant=llama3=server"),
+            ("modelsync inspect ./mod\t", "inspect ./models.toml"),
+        ):
+            shown.type(f"{typed}\n")
+            shown.wait_for(lambda text, line=line: f"\nline<{line}>" in text.replace("\r", ""))
