@@ -28,7 +28,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the pages speak
 # Each block that does not run, by its page, with the reason that stands before it.
 NOT_RUN = [
     ("README.md", "needs a package index"),
-    ("README.md", "needs sentence-transformers"),
     ("docs/explained/reliability.md", "takes more than an hour"),
     ("docs/guides/docker.md", "needs Docker"),
     ("docs/guides/docker.md", "needs Docker"),

@@ -94,6 +94,24 @@ def test_every_public_name_is_there(pages: dict[str, str]) -> None:
         assert name == "__version__" or f".{name}\n" in pages["python.md"]
 
 
+def test_what_the_readme_links_to_is_there() -> None:
+    """The manual's own links are held by its build; those of README.md lead into the repository."""
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / "README.md").read_text("utf-8"))
+    assert len(links) > 20
+    assert [each for each in links if ":" not in each and not (ROOT / each).exists()] == []
+
+
+def test_the_readmes_figure_is_the_benchs() -> None:
+    """What an update of metadata and a repair made a server send, as a part of the file."""
+    if not (ROOT / "bench" / "results.md").is_file():
+        pytest.skip("there is no bench beside these tests")
+    assert "[under 1 % of the file](bench/results.md)" in (ROOT / "README.md").read_text("utf-8")
+    rows = (ROOT / "bench" / "results.md").read_text("utf-8").splitlines()
+    for what in ("update: metadata alone changed", "repair: one bit"):
+        (row,) = (row for row in rows if row.startswith(f"| {what}"))
+        assert 0 < float(row.split("|")[4]) < 0.01
+
+
 @pytest.mark.parametrize("name", ["cli.md", "manifest.md", "configuration.md", "errors.md"])
 def test_markdown_takes_nothing_from_the_words(pages: dict[str, str], name: str) -> None:
     """A place like <dir>/<name> is no HTML, and a glob or an underscore makes nothing slanted."""
