@@ -15,9 +15,9 @@ from modelsync.errors import ModelsyncError
 from modelsync.install.report import SyncReport
 from modelsync.ops import lock, sync
 from modelsync.project.project import Project
-from tests.hub.wire import Delivery, Reply, Request, text
+from tests.hub.wire import Reply, Request, text
 from tests.support.content import gguf, sha256
-from tests.support.mirrors import Odd, body, ranged, registry_mirror
+from tests.support.mirrors import BAD_ANSWERS, Odd, places_of, ranged, registry_mirror
 from tests.support.project import REPO, Opened, Place, sync_options
 from tests.support.registries import (
     BASIC,
@@ -66,10 +66,6 @@ def synced(
     return sync.sync(opened(options, warn=warn), project, FROZEN)
 
 
-def places(report: SyncReport) -> list[str | None]:
-    return [one.place for one in report.brought]
-
-
 @needs_registry
 def test_a_login_over_tls(
     place: Place, locked: Project, opened: Opened, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
@@ -83,7 +79,7 @@ def test_a_login_over_tls(
             synced(opened, locked, mirror, only=True)
         assert "docker login" in f"{error.value} {error.value.hint}"
         log_in(home, there.host)
-        assert places(synced(opened, locked, mirror, only=True)) == [mirror]
+        assert places_of(synced(opened, locked, mirror, only=True)) == [mirror]
     assert place.hub.seen() == []
 
 
@@ -93,7 +89,7 @@ def test_a_registry_that_wants_a_login_costs_a_word(locked: Project, opened: Ope
     said: list[str] = []
     with registry(tmp_path / "r", auth=htpasswd(tmp_path / "r")) as there:
         mirror = f"oci://{there.host}/team/models"
-        assert places(synced(opened, locked, mirror, said)) == [None]
+        assert places_of(synced(opened, locked, mirror, said)) == [None]
     assert [words for words in said if "is left alone" in words and mirror in words] == said
     assert len(said) == 1
 
@@ -117,20 +113,14 @@ def test_a_token_server(
         tokens.said = life
         tokens.asked.clear()
         report = synced(opened, project, mirror, only=True)
-        assert places(report) == [mirror]
+        assert places_of(report) == [mirror]
         assert {each["scope"] for each in tokens.asked} == {"repository:team/models:pull"}
         assert (len(tokens.asked) > 1) is (life < 1)
     assert place.hub.seen() == []
 
 
 ODD: dict[str, Odd] = {
-    "other bytes": lambda request, data: ranged(request, data[:-1] + b"?"),
-    "truncation": lambda request, data: replace(ranged(request, data), delivery=Delivery(stop=100)),
-    "a login page": lambda _, __: Reply(
-        200, {"Content-Type": "text/html"}, body(b"<!DOCTYPE html><p>Log in")
-    ),
-    "a drip": lambda request, data: replace(ranged(request, data), delivery=Delivery(rate=20.0)),
-    "no answer": lambda _, __: replace(text(200, ""), delivery=Delivery(drop=True)),
+    **BAD_ANSWERS,
     "a failure": lambda _, __: text(503, "no"),
     "a realm over http": lambda _, __: text(
         401, "", {"WWW-Authenticate": 'Bearer realm="http://realm.example/token",service="s",scope="x"'}
@@ -156,7 +146,7 @@ def test_a_bad_registry_costs_one_try_and_a_word(
         log_in(home, host, username="me", password="s3cret-of-me")
         report = synced(opened, locked, mirror.url, said)
         blobs = [digest for method, digest, _ in mirror.asked if method == "GET" and len(digest) == 64]
-    assert places(report) == [None]
+    assert places_of(report) == [None]
     assert [words for words in said if "is left alone" in words and mirror.url in words] == said
     assert len(said) == 1
     assert len(blobs) == 1
@@ -174,7 +164,7 @@ def test_a_registry_that_says_it_has_and_has_not(locked: Project, opened: Opened
         text(200, "") if request.method == "HEAD" else text(404, '{"errors": [{"code": "BLOB_UNKNOWN"}]}')
     )
     with registry_mirror([DATA], odd) as mirror:
-        assert places(synced(opened, locked, mirror.url, said)) == [None]
+        assert places_of(synced(opened, locked, mirror.url, said)) == [None]
     assert said == []
 
 
@@ -189,7 +179,7 @@ def test_the_digest_that_a_registry_names_does_not_matter(
         return replace(reply, headers={**reply.headers, **({"Docker-Content-Digest": name} if name else {})})
 
     with registry_mirror([DATA], odd) as mirror:
-        assert places(synced(opened, locked, mirror.url, only=True)) == [mirror.url]
+        assert places_of(synced(opened, locked, mirror.url, only=True)) == [mirror.url]
     assert place.hub.seen() == []
 
 
@@ -231,7 +221,7 @@ def test_a_token_that_ends_in_the_middle_is_renewed(place: Place, opened: Opened
         log_in(home, mirror.url.split("/")[2])
         # One connection: of two, one could use up the token that the other has just got.
         report = synced(opened, project, mirror.url, only=True, jobs=1)
-    assert places(report) == [mirror.url]
+    assert places_of(report) == [mirror.url]
     assert report.bytes_fetched == len(LARGE)
     assert guard.given > 1
     assert place.hub.seen() == []
@@ -245,7 +235,7 @@ def test_a_401_in_the_middle_goes_on_elsewhere(place: Place, opened: Opened, hom
     with registry_mirror([LARGE], guard) as mirror:
         log_in(home, mirror.url.split("/")[2])
         report = synced(opened, project, mirror.url, said)
-    assert places(report) == [None]
+    assert places_of(report) == [None]
     assert report.bytes_fetched == len(LARGE)
     assert sum(seen.sent for seen in place.hub.seen("cdn", method="GET")) < len(LARGE)
     assert len(said) == 1
@@ -283,7 +273,7 @@ def test_storage_gets_no_credentials(place: Place, opened: Opened, home: Path) -
             log_in(home, mirror.url.split("/")[2])
             report = synced(opened, project, mirror.url, only=True)
             tokens = [headers["authorization"] for headers in mirror.headers if "authorization" in headers]
-    assert places(report) == [mirror.url]
+    assert places_of(report) == [mirror.url]
     assert "Bearer t0ken-1" in tokens
     assert seen
     assert any("range" in headers for headers in seen)
@@ -314,5 +304,5 @@ def test_mirrors_of_one_registry_have_tokens_of_their_own(opened: Opened, place:
         host = server.url.partition("://")[2]
         mirrors = [f"oci://{host}/team/first", f"oci://{host}/team/second"]
         report = sync.sync(opened(CallOptions(mirrors=mirrors, mirror_only=True)), project, FROZEN)
-    assert places(report) == [mirrors[1]]
+    assert places_of(report) == [mirrors[1]]
     assert set(scopes) == {"repository:team/first:pull", "repository:team/second:pull"}

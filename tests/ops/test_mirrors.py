@@ -15,7 +15,7 @@ from tests.hub import Hub
 from tests.hub.wire import Delivery, Reply, Request, text
 from tests.support.command_line import Cli
 from tests.support.content import gguf, sha256
-from tests.support.mirrors import Odd, body, ranged, web_mirror
+from tests.support.mirrors import BAD_ANSWERS, Odd, places_of, ranged, web_mirror
 from tests.support.project import MANIFEST, QUANTS, REPO, Opened, Place, brought, sync_options
 from tests.support.registries import needs_registry, registry
 from tests.support.servers import answering
@@ -38,11 +38,6 @@ def locked(place: Place, opened: Opened, home: Path) -> Project:
 def synced(opened: Opened, project: Project, *mirrors: str, only: bool = False, **more: object) -> SyncReport:
     """Syncs as the lock says."""
     return sync.sync(opened(CallOptions(mirrors=mirrors or None, mirror_only=only), **more), project, FROZEN)
-
-
-def places_of(report: SyncReport) -> list[str | None]:
-    """Where each file came from."""
-    return [one.place for one in report.brought]
 
 
 def test_a_web_mirror_gives_the_bytes(place: Place, locked: Project, opened: Opened) -> None:
@@ -72,14 +67,8 @@ def test_a_folder_is_a_mirror_without_a_network(
 
 
 ODD: dict[str, Odd] = {
-    "wrong bytes": lambda request, data: ranged(request, data[:-1] + b"?"),
-    "a truncated body": lambda request, data: replace(ranged(request, data), delivery=Delivery(stop=100)),
-    "a login page": lambda _, __: Reply(
-        200, {"Content-Type": "text/html"}, body(b"<!DOCTYPE html><p>Log in")
-    ),
-    "a drip": lambda request, data: replace(ranged(request, data), delivery=Delivery(rate=20.0)),
+    **BAD_ANSWERS,
     "silence": lambda _, __: replace(text(200, ""), delivery=Delivery(delay=3.0, drop=True)),
-    "no answer": lambda _, __: replace(text(200, ""), delivery=Delivery(drop=True)),
     "a failure": lambda _, __: text(500, "no"),
     "a refusal": lambda _, __: text(401, "who are you?"),
     "a lying 416": lambda _, data: replace(

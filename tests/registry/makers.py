@@ -1,6 +1,5 @@
 """Makes manifests to the letter of each format."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -8,17 +7,15 @@ from typing import Any
 from modelsync.registry import arrange, manifests
 from modelsync.registry.contents import Contents
 from modelsync.registry.repository import DOCKER_MANIFEST, MANIFEST
+from tests.support.artifacts import FILEPATH, OLLAMA_CONFIG, TITLE, descriptor, digest_of
 
-FILEPATH, TITLE = "org.cncf.model.filepath", "org.opencontainers.image.title"
 CNCF = "application/vnd.cncf.model."
 DOCKER_AI = "application/vnd.docker.ai."
-OLLAMA = "application/vnd.ollama.image."
-IMAGE_CONFIG = "application/vnd.docker.container.image.v1+json"
 
 
 def digest(text: str | bytes) -> str:
     """The digest of some bytes; of a text, of its UTF-8."""
-    return f"sha256:{hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()}"
+    return digest_of(text.encode() if isinstance(text, str) else text)
 
 
 def layer(
@@ -41,8 +38,8 @@ def manifest(config_type: str, *layers: dict[str, Any], config: Any = None, **ot
     data = json.dumps(config or {}).encode()
     return {
         "schemaVersion": 2,
-        "mediaType": DOCKER_MANIFEST if config_type == IMAGE_CONFIG else MANIFEST,
-        "config": {"mediaType": config_type, "digest": digest(data), "size": len(data)},
+        "mediaType": DOCKER_MANIFEST if config_type == OLLAMA_CONFIG else MANIFEST,
+        "config": descriptor(config_type, data),
         "layers": list(layers),
         "_config": config or {},
     } | other

@@ -8,9 +8,6 @@ from modelsync.registry.arrange import chosen
 from tests.registry.makers import (
     CNCF,
     DOCKER_AI,
-    FILEPATH,
-    IMAGE_CONFIG,
-    OLLAMA,
     contents,
     digest,
     layer,
@@ -18,6 +15,7 @@ from tests.registry.makers import (
     model_of,
     roles,
 )
+from tests.support.artifacts import FILEPATH, OLLAMA, OLLAMA_CONFIG
 
 MODELPACK = f"{CNCF}config.v1+json"
 DOCKER = f"{DOCKER_AI}model.config.v0.1+json"
@@ -173,7 +171,7 @@ def test_a_docker_model_of_safetensors_is_a_folder_model() -> None:
 
 def ollama(*kinds: str, **config: object) -> dict[str, object]:
     return manifest(
-        IMAGE_CONFIG,
+        OLLAMA_CONFIG,
         *(layer(f"{OLLAMA}{kind}", size=number) for number, kind in enumerate(kinds, 1)),
         config=config,
     )
@@ -324,7 +322,7 @@ def test_an_artifact_without_names() -> None:
         contents(manifest(EMPTY, layer(ANY)))
 
 
-@pytest.mark.parametrize("config", [OCI_CONFIG, IMAGE_CONFIG])
+@pytest.mark.parametrize("config", [OCI_CONFIG, OLLAMA_CONFIG])
 def test_an_image(config: str) -> None:
     """Its layers in their order, of whichever compression; files are those below /models."""
     made = manifest(
@@ -433,7 +431,7 @@ def test_an_unknown_configuration_is_refused() -> None:
     [
         (MODELPACK, f"{CNCF}weight.v1.tar+zstd"),
         (OCI_CONFIG, "application/vnd.oci.image.layer.v1.tar+zstd"),
-        (IMAGE_CONFIG, "application/vnd.docker.image.rootfs.diff.tar.zstd"),
+        (OLLAMA_CONFIG, "application/vnd.docker.image.rootfs.diff.tar.zstd"),
         (OCI_CONFIG, "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"),
     ],
 )

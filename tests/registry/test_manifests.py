@@ -23,16 +23,13 @@ from modelsync.spec.names import clash, path_fault
 from tests.registry.makers import (
     CNCF,
     DOCKER_AI,
-    FILEPATH,
-    IMAGE_CONFIG,
-    OLLAMA,
-    TITLE,
     contents,
     digest,
     layer,
     manifest,
     roles,
 )
+from tests.support.artifacts import FILEPATH, OLLAMA, OLLAMA_CONFIG, TITLE
 
 RAW = f"{CNCF}weight.v1.raw"
 MODELPACK = f"{CNCF}config.v1+json"
@@ -329,7 +326,7 @@ _SCALARS = st.one_of(
             INDEX,
             f"{DOCKER_AI}gguf.v3",
             f"{OLLAMA}model",
-            IMAGE_CONFIG,
+            OLLAMA_CONFIG,
             digest("x"),
             "m.gguf",
         ]
@@ -364,7 +361,12 @@ _TYPES = st.sampled_from(
 )
 _CONFIGS = st.sampled_from(
     [
-        *(MODELPACK, f"{DOCKER_AI}model.config.v0.1+json", IMAGE_CONFIG, "application/vnd.oci.empty.v1+json"),
+        *(
+            MODELPACK,
+            f"{DOCKER_AI}model.config.v0.1+json",
+            OLLAMA_CONFIG,
+            "application/vnd.oci.empty.v1+json",
+        ),
         *("application/vnd.kitops.modelkit.config.v1+json", "application/vnd.oci.image.config.v1+json"),
     ]
 )
@@ -427,7 +429,7 @@ def test_paths_never_leave_the_model(
 @given(st.dictionaries(st.sampled_from(["num_ctx", "seed", "use_mmap", "stop", "x\x1b"]), _JSON, max_size=4))
 def test_any_parameters_of_ollama_are_told(said: dict[str, Any]) -> None:
     """What is no setting of a load is shown as it is, in characters that a terminal may get."""
-    found = contents(manifest(IMAGE_CONFIG, layer(f"{OLLAMA}model"), layer(f"{OLLAMA}params")))
+    found = contents(manifest(OLLAMA_CONFIG, layer(f"{OLLAMA}model"), layer(f"{OLLAMA}params")))
     told = texts.with_texts(found, {found.small[0].digest: json.dumps(said).encode()})
     check(told)
     assert bool(told.notes) == bool(said)
@@ -435,6 +437,6 @@ def test_any_parameters_of_ollama_are_told(said: dict[str, Any]) -> None:
 
 def test_the_name_of_a_repository_names_a_file() -> None:
     """Its last part and the tag, in characters that every file system takes."""
-    made = manifest(IMAGE_CONFIG, layer(f"{OLLAMA}model"))
+    made = manifest(OLLAMA_CONFIG, layer(f"{OLLAMA}model"))
     assert roles(contents(made, "a/B_1.5", "sha256:ab")) == [("B_1.5-sha256-ab.gguf", "model")]
     assert roles(contents(made, "", "")) == [("model.gguf", "model")]

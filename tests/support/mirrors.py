@@ -4,8 +4,10 @@ import contextlib
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
-from tests.hub.wire import BytesBody, Reply, Request, text
+from modelsync.install.report import SyncReport
+from tests.hub.wire import BytesBody, Delivery, Reply, Request, text
 from tests.support.content import sha256
 from tests.support.servers import answering
 
@@ -82,3 +84,20 @@ def registry_mirror(blobs: Iterable[bytes] = (), odd: Odd | None = None) -> Iter
     with answering(mirror.answer) as server:
         mirror.url = f"oci://{server.url.partition('://')[2]}/team/models"
         yield mirror
+
+
+# What a place may answer that is not the file, whatever kind of place it is.
+BAD_ANSWERS: dict[str, Odd] = {
+    "wrong bytes": lambda request, data: ranged(request, data[:-1] + b"?"),
+    "a truncated body": lambda request, data: replace(ranged(request, data), delivery=Delivery(stop=100)),
+    "a login page": lambda _, __: Reply(
+        200, {"Content-Type": "text/html"}, body(b"<!DOCTYPE html><p>Log in")
+    ),
+    "a drip": lambda request, data: replace(ranged(request, data), delivery=Delivery(rate=20.0)),
+    "no answer": lambda _, __: replace(text(200, ""), delivery=Delivery(drop=True)),
+}
+
+
+def places_of(report: SyncReport) -> list[str | None]:
+    """Where each file came from; None: its origin."""
+    return [one.place for one in report.brought]
