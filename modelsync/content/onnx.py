@@ -1,8 +1,8 @@
-"""Tells whether a file is an ONNX model, and which other files it names. Pure.
+"""Tells whether a file is an ONNX model. Pure.
 
 ONNX is protobuf, which has no magic number: the top-level fields are followed to the exact end of the file.
 
-Source: `onnx.proto` of ONNX 1.23 (ModelProto, GraphProto, TensorProto) and the protobuf wire format.
+Source: `onnx.proto` of ONNX 1.23 (ModelProto) and the protobuf wire format.
 """
 
 from collections.abc import Iterator
@@ -11,14 +11,12 @@ from typing import NamedTuple
 from modelsync.content.view import View
 
 MAX_FIELDS = 1_000_000  # of one message
-MAX_LOCATIONS = 10_000
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 # Fields of a model with their wire types: ir_version, producer_name and _version, domain, model_version, doc_string,
 # graph, opset_import, metadata_props, training_info, functions, configuration.
 _MODEL = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
-_GRAPH, _INITIALIZER, _EXTERNAL, _KEY, _VALUE = 7, 5, 13, 1, 2
+_GRAPH = 7
 _NEWEST = 1000  # ir_version; 14 is the newest now
-_MAX_NAME = 4096  # bytes
 
 
 class _Field(NamedTuple):
@@ -42,32 +40,6 @@ def is_model(view: View) -> bool:
     except ValueError:
         return False
     return {1, _GRAPH} <= seen
-
-
-def external_data(view: View) -> tuple[str, ...]:
-    """The files that hold weights of a model: paths relative to its folder, each once, as the model writes them.
-
-    Raises:
-        ValueError: it is no valid model, or has more than can be told.
-    """
-    found: dict[str, None] = {}
-    for graph in _inside(view, _GRAPH):
-        for tensor in _inside(graph, _INITIALIZER):
-            for pair in _inside(tensor, _EXTERNAL):
-                said = {
-                    field.number: pair.at(field.start, min(field.size, _MAX_NAME)) for field in _fields(pair)
-                }
-                if said.get(_KEY) == b"location":
-                    found[said.get(_VALUE, b"").decode("utf-8", "replace")] = None
-                    if len(found) > MAX_LOCATIONS:
-                        raise ValueError("it names too many files")
-    return tuple(found)
-
-
-def _inside(view: View, number: int) -> Iterator[View]:
-    for field in _fields(view):
-        if field.number == number and field.wire == _LENGTH:
-            yield view.part(field.start, field.size)
 
 
 def _fields(view: View) -> Iterator[_Field]:

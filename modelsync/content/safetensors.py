@@ -69,11 +69,6 @@ def look(view: View) -> Content:
     return Content("safetensors")
 
 
-def fault_of(view: View) -> str | None:
-    """Why the file is not valid; None if it is."""
-    return look(view).fault
-
-
 def read(view: View) -> TensorHeader:
     """Reads and checks the header against the size of the file."""
     first = view.at(0, 8)

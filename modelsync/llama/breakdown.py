@@ -77,14 +77,10 @@ class Breakdown:
         why_not: Why the last request has no answer, for people; None if it has one.
     """
 
-    def __init__(self, *, answer_seconds: float = ANSWER_SECONDS) -> None:
-        """The process starts with the first request.
-
-        Args:
-            answer_seconds: How long an answer may take.
-        """
+    def __init__(self) -> None:
+        """The process starts with the first request."""
         self.why_not: str | None = None
-        self._seconds = answer_seconds
+        self._seconds = ANSWER_SECONDS  # that an answer may take
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._devices: tuple[GgmlDevice, ...] = ()

@@ -15,18 +15,18 @@ _PARAMETER = re.compile(
 
 _SECRET = 8  # characters: a signature has more, and what is shorter is in many words
 _MOST = 2000  # characters that are looked at
+_SHOWN = 200  # characters
 
 
-def server_text(text: str, limit: int = 200) -> str:
+def server_text(text: str) -> str:
     """What a server said, without the users and the query strings of addresses in it: those hold signatures.
 
     Args:
         text: The text; secrets of this machine were taken out of it before, where they are known.
-        limit: The most characters that are shown.
     """
     text = _USER.sub(r"\1", text[:_MOST])
     text = _QUERY.sub(r"\1***", text)
-    return printable(_PARAMETER.sub(r"\1\2***", text), limit)
+    return printable(_PARAMETER.sub(r"\1\2***", text), _SHOWN)
 
 
 def repeats_query(text: str, urls: Iterable[str]) -> bool:

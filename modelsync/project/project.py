@@ -82,19 +82,6 @@ class Project(NamedTuple):
                 f"there is no {self.manifest_path}", hint="`modelsync init` makes a models.toml"
             ) from None
 
-    def read_lock(self) -> "Lock | None":
-        """Reads and checks the lock; None where there is none.
-
-        Raises:
-            LockfileError: it cannot be read, is too new, or contradicts itself.
-            RefusedError: it is a link that leads out of the project, or no regular file.
-        """
-        from modelsync.spec.lock import read as lock_reader
-
-        text = self.read_lock_text()
-        with about(self.lock_path):
-            return lock_reader.parse(text, where=self.lock_path.name) if text is not None else None
-
     def read_lock_text(self) -> str | None:
         """Reads the lock as it is written; None where there is none.
 

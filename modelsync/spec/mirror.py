@@ -15,8 +15,6 @@ from modelsync.spec.names import printable
 from modelsync.spec.uri import OciUri, parse
 from modelsync.spec.uri_forms import MAX_URI, authority_fault, shown
 
-MAX_MIRRORS = 64
-
 _FIELD = re.compile(r"\{sha256(?::2)?\}")
 _UNKNOWN_FIELD = re.compile(r"\{(?!sha256(?::2)?\})[a-z0-9_]+(?::[0-9]*)?\}")
 _EXPECTED = "a mirror is oci://registry/repo or https://host/{sha256}, or a folder that the user names"

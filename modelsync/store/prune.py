@@ -59,13 +59,13 @@ def clean(store: Store, *, now: float | None = None) -> PrunePlan:
     return plan(take(store, now), now, everything=True)
 
 
-def replaced(store: Store, lock_path: Path, *, now: float | None = None) -> PrunePlan:
+def replaced(store: Store, lock_path: Path) -> PrunePlan:
     """Plans to remove what a lock needed before it changed, and nobody else needs: room for what it needs now.
 
     Raises:
         StoreError: the store cannot be looked at.
     """
-    now = time.time() if now is None else now
+    now = time.time()
     survey = take(store, now)
     lock = str(lock_path.absolute())
     known = {key: root for key, root in survey.roots.items() if root is not None}

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelsync.content import onnx, packed, tars, zips
+from modelsync.content import packed, tars, zips
 from modelsync.content.findings import Content
 from modelsync.content.look import look
 from modelsync.content.packed import PackedLook
@@ -291,14 +291,6 @@ def test_members_of_archives_are_those_of_pythons_readers(members: dict[str, byt
         )
         data = zips.data_of(view, member).at(0, 9999)
         assert (zlib.decompress(data, -15) if deflate else data) == members[info.filename]
-
-
-def test_an_onnx_model_names_its_data() -> None:
-    """The files that hold its weights are told as the model writes them."""
-    assert onnx.external_data(of_bytes(files.onnx("weights.data"))) == ("weights.data",)
-    assert onnx.external_data(of_bytes(files.onnx())) == ()
-    with pytest.raises(ValueError, match="does not end"):
-        onnx.external_data(of_bytes(files.onnx("x")[:-1]))
 
 
 def test_few_bytes_of_a_large_file_are_read() -> None:

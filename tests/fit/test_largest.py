@@ -75,7 +75,7 @@ def test_none_that_fits_is_an_error_and_stops_no_other(
     ) as caught:
         sync.sync(opened(), two, sync_options(variant="auto"))
     assert "--variant NAME" in str(caught.value.hint)
-    lock = two.read_lock()
+    lock = two.loaded().lock
     plain = lock.find("plain") if lock else None
     blobs = (opened().store.root / "blobs-v1").rglob("?" * 64)
     assert plain is not None

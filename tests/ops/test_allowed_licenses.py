@@ -27,7 +27,7 @@ def refusals(raised: pytest.ExceptionInfo[ModelsyncError]) -> dict[str | None, M
 
 def locked(place: Place, name: str = "tiny") -> LockedModel:
     """A model in the lock."""
-    lock_now = place.project.read_lock()
+    lock_now = place.project.loaded().lock
     assert lock_now is not None
     model = lock_now.find(name)
     assert model is not None

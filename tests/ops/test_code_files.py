@@ -47,7 +47,7 @@ def test_lock_names_each_file_and_both_ways_out(folder: Place, context: Context)
     assert "config.json" not in told.message
     assert "exclude = [" in (told.hint or "")
     assert "allow-code = [" in (told.hint or "")
-    assert not folder.project.read_lock()
+    assert not folder.project.loaded().lock
 
 
 def test_globs_permit_or_leave_out(folder: Place, context: Context, opened: Opened) -> None:

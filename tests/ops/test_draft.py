@@ -43,7 +43,7 @@ EAGLE = made({"general.architecture": "eagle3", "eagle3.block_count": 1}, "fc.we
 
 def locked(project: Project, variant: str | None) -> LockedModel:
     """What the lock has of the model."""
-    lock = project.read_lock()
+    lock = project.loaded().lock
     found = lock.find("tiny", variant) if lock is not None else None
     assert found is not None
     return found

@@ -97,6 +97,6 @@ def given_bytes(context: Context, project: Project) -> str:
 
 
 def locked_digest(project: Project) -> str:
-    lock = project.read_lock()
+    lock = project.loaded().lock
     assert lock is not None
     return sha256_hex(lock.models[0].files[0].sha256)

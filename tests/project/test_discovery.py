@@ -105,7 +105,7 @@ def test_files_that_are_not_text_are_errors(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="UTF-8"):
         _ = found.loaded().manifest
     with pytest.raises(LockfileError, match="UTF-8"):
-        found.read_lock()
+        _ = found.loaded().lock
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there, a working directory cannot be removed")

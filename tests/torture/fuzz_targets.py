@@ -16,7 +16,6 @@ import httpx2
 
 from modelsync.content.heads import HEAD, packing
 from modelsync.content.look import look
-from modelsync.content.onnx import external_data
 from modelsync.content.packed import PackedLook
 from modelsync.content.view import of_bytes
 from modelsync.errors import ModelsyncError
@@ -76,8 +75,6 @@ def content(data: bytes) -> None:
         told = unpacking.end()
         # Of a damaged stream small pieces may bring more, so they may decide before the damage.
         assert told.good or found.kind != "packed" or not found.good, "it depends on the pieces"
-    with contextlib.suppress(ValueError):
-        external_data(of_bytes(data))
 
 
 def manifest(data: bytes) -> None:
