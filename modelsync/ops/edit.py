@@ -122,7 +122,7 @@ def add(
 def _supposed(context: Context, project: LoadedProject, manifest: str) -> LockReport:
     """What a lock would come to with that manifest; nothing is written."""
     project.suppose_manifest(manifest)
-    failures = Failures(project)
+    failures = Failures()
     proposal = propose(context, project, failures, dry_run=True)
     failures.raise_first()
     return proposal.report(written=False)

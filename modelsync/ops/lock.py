@@ -83,11 +83,12 @@ def update(
         upgrade: See `lock`.
         merging: See `lock`; None: a lock that git could not merge is an error.
         dry_run: See `lock`.
-        strict: Write nothing if any model could not be resolved.
+        strict: Write nothing if any model could not be resolved. Errors name no line: the manifest is an edit that
+            they undo.
     """
 
     def attempt() -> LockReport:
-        failures = Failures(project)
+        failures = Failures(None if strict else project)
         both = merge_sides(project, failures, upgrade, merging) if merging is not None else None
         proposal = propose(context, project, failures, upgrade, dry_run=dry_run)
         if both is not None:

@@ -100,6 +100,16 @@ def test_force_of_a_variant_removes_the_link_of_what_it_replaced(cli: Cli) -> No
     assert after == {"tiny-Q4_K_M.gguf"}
 
 
+def test_an_edit_that_is_undone_names_no_line(cli: Cli) -> None:
+    """What `add` cannot have is told without a line of the manifest, in which it does not stand."""
+    cli("lock", "-q")
+    before = (cli.folder / "models.toml").read_bytes()
+    for more in ([], ["--dry-run"]):
+        done = cli("add", "gone", "hf:user/nothing", *more, status=1)
+        assert done.err.startswith("error: gone: 127.0.0.1"), done
+        assert (cli.folder / "models.toml").read_bytes() == before
+
+
 def test_a_dry_run_of_add_writes_nothing(cli: Cli) -> None:
     """It says what would be added; what cannot be locked fails as it would."""
     cli("lock", "-q")

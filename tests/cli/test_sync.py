@@ -163,6 +163,8 @@ def test_check_and_dry_run_change_nothing_and_say_what_would_be_done(synced: Cli
     assert "more is not in the lock" in synced("sync", "--check", status=1).err
     assert "more" in synced("sync", "--locked", status=1).err
     assert synced.lock.read_text() == text
+    synced.write(f'[modelsync]\ndir = "linked"\n{MANIFEST}')
+    assert synced("sync", "--dry-run").err.splitlines()[-1] == "would fetch nothing"
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,10 @@ def tell(invocation: Invocation, done: "SyncReport", *, dry_run: bool = False, f
     changes = report.changed(done.changes)
     output.words(*report.change_lines(changes))
     if dry_run and done.steps:
-        output.words(*report.plan_lines(done.plan), f"would fetch {units.size(done.plan.bytes_to_fetch)}")
+        count = done.plan.bytes_to_fetch
+        output.words(
+            *report.plan_lines(done.plan), f"would fetch {units.size(count) if count else 'nothing'}"
+        )
     elif changes or not failed:
         output.words(report.totals(done.bytes_fetched, done.bytes_reused, invocation.seconds))
         output.words(*report.given_lines(done.given))

@@ -149,5 +149,5 @@ def _lines(rows: "Sequence[VerifiedFile]") -> list[str]:
             for row in _together(rows)
         ],
         right=[3],
-        give=["file", "damaged"],
+        give=["damaged"],
     )
