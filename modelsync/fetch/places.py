@@ -160,17 +160,18 @@ class LocalPlace(ABC):
         what, found = self._offers[job.folder]
         for candidate in found:
             told = self._context.teller(job.label, what.size, "checking")
+            shutil.rmtree(job.folder, ignore_errors=True)  # what a killed process left there is in the way
             try:
                 taken = adopt.take(candidate, job, what, told)
             except CancelledError:
                 raise
             except ModelsyncError as error:
                 self._context.detail(printable(error.message, 1000))
-                shutil.rmtree(job.folder, ignore_errors=True)
                 continue
             self._taken[taken.fetched.path] = candidate, taken.way
             done([(job, taken.fetched)])
             return
+        shutil.rmtree(job.folder, ignore_errors=True)
 
 
 class ProjectCopy(LocalPlace):
