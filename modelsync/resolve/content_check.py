@@ -1,8 +1,7 @@
 """Looks at files while they are locked: headers and directories are read by ranges, before anything is fetched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelsync.content.findings import Content, OutOfReach
 from modelsync.content.look import look
@@ -13,10 +12,8 @@ from modelsync.errors import CodeRefusedError, ModelsyncError, NetworkError
 from modelsync.fetch.file_check import claim_of, content_of, permission_of
 from modelsync.fetch.range_reader import WindowReader
 from modelsync.fetch.wanted import WantedFile, blob_of, label, wanted_file
+from modelsync.resolve.resolved import ResolvedRequest
 from modelsync.system.parallel import run_all
-
-if TYPE_CHECKING:
-    from modelsync.sources.base import Found
 
 MAX_RANGES = 24  # requests for one file; what needs more is looked at as it arrives
 MAX_BYTES = 48 << 20
@@ -24,30 +21,21 @@ _WINDOW = 128 << 10
 _SMALL = 64 << 10  # bytes
 
 
-class Asked(NamedTuple):
-    """The files of one request, what its entry permits, and digests that were looked at when they were locked."""
-
-    name: str
-    request: Mapping[str, Any]
-    files: "Sequence[Found]"
-    allow_code: tuple[str, ...]
-    known: frozenset[str] = frozenset()
-
-
-def objections(context: Context, asked: Sequence[Asked], folder: Path) -> dict[int, ModelsyncError]:
+def objections(context: Context, asked: Sequence[ResolvedRequest], folder: Path) -> dict[int, ModelsyncError]:
     """Why requests must not be locked, by their index. Those of which nothing is known yet are left out.
 
     Args:
         context: What to work with.
-        asked: The requests with what they were found to mean.
+        asked: The requests and their answers. What the lock had before was looked at when it was locked.
         folder: What relative `file:` paths are relative to.
 
     Raises:
         CancelledError: the call was cancelled.
     """
+    known = [frozenset(file.sha256 for file in ask.previous) for ask in asked]
     wanted = [(index, each) for index, ask in enumerate(asked) for each in _wanted(context, ask, folder)]
     found = run_all(
-        lambda pair: _objection(context, pair[1], asked[pair[0]].known),
+        lambda pair: _objection(context, pair[1], known[pair[0]]),
         wanted,
         name="content",
         cancel=context.cancel,
@@ -65,16 +53,16 @@ def joined(errors: Sequence[ModelsyncError]) -> ModelsyncError:
     return combined(refused) if refused and errors[0] in refused else errors[0]
 
 
-def _wanted(context: Context, ask: Asked, folder: Path) -> list[WantedFile]:
+def _wanted(context: Context, ask: ResolvedRequest, folder: Path) -> list[WantedFile]:
     from modelsync.sources.request import owners
 
-    data = named_data([file.path for file in ask.files])
+    data = named_data([file.path for file in ask.answer.files])
     endpoint = context.endpoint(ask.request.get("endpoint"))
     return [
         wanted_file(label(ask.name, file), file, source, source.locate(file, endpoint, folder))._replace(
             allow_code=ask.allow_code, names_data=file.path in data
         )
-        for file, _, source in owners(ask.request, ask.files, context.sources())
+        for file, _, source in owners(ask.request, ask.answer.files, context.sources())
     ]
 
 

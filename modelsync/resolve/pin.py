@@ -14,7 +14,7 @@ from modelsync.fetch import disk_space
 from modelsync.fetch.blobs import fetch
 from modelsync.fetch.wanted import WantedFile, blob_of, label, wanted_file
 from modelsync.fit import preflight
-from modelsync.resolve.content_check import Asked, joined, objections
+from modelsync.resolve.content_check import joined, objections
 from modelsync.resolve.git_objects import check_git_ids
 from modelsync.resolve.layer_answers import without_layers
 from modelsync.resolve.resolved import ResolvedRequest
@@ -90,17 +90,7 @@ def settle(
         learnt[need.key] = fetched
 
     if read:
-        each = [
-            Asked(
-                ask.name,
-                ask.request,
-                ask.answer.files,
-                ask.allow_code,
-                frozenset(file.sha256 for file in ask.previous),
-            )
-            for ask in asked
-        ]
-        for index, error in objections(context, each, folder).items():
+        for index, error in objections(context, asked, folder).items():
             fail(index, error)
     room = disk_space.Room(context.store)
     for index, ask in enumerate(asked):
