@@ -5,6 +5,7 @@ that the file's origin was seen to publish: else an edited lock and a mirror tha
 """
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -23,6 +24,7 @@ from modelsync.net.retry import FinalNetworkError
 from modelsync.spec.names import printable
 from modelsync.transfer.jobs import Segment
 from modelsync.transfer.least_rate import Trial
+from modelsync.transfer.responses import OtherSizeError
 
 if TYPE_CHECKING:
     from modelsync.sources.base import Found
@@ -73,6 +75,24 @@ def in_folder(mirror: "Mirror", file: "LockedFile | Found") -> Path | None:
     except (OSError, ValueError):
         return None
     return Path(path) if right else None
+
+
+def folder_fault(mirror: "Mirror") -> str | None:
+    """Why nothing can be in a folder of this machine, as words; None: it is there."""
+    try:
+        is_folder = stat.S_ISDIR(os.stat(mirror.folder).st_mode)  # noqa: PTH116
+    except FileNotFoundError:
+        return "there is no such folder"
+    except (OSError, ValueError) as error:
+        return f"it cannot be read: {getattr(error, 'strerror', None) or error}"
+    return None if is_folder else "it is no folder"
+
+
+def leave(context: Context, mirror: "Mirror", words: str) -> None:
+    """Asks a mirror for nothing more in this call, and says why, once."""
+    if mirror not in context.left_alone:
+        context.left_alone.add(mirror)
+        context.warn(f"the mirror {mirror} is left alone for the rest of this run: {printable(words, 300)}")
 
 
 class NetworkMirror:
@@ -151,9 +171,18 @@ class NetworkMirror:
                 f"{wanted.label}: {self._mirror} does not have it (sha256 {wanted.file.sha256})",
                 hint="without --mirror-only its origin is asked too",
             )
+        error = self._other_file(wanted.label, error)
         if isinstance(error, (CancelledError, HttpStatusError)) or str(self._mirror) in error.message:
             return error
         return type(error)(f"{wanted.label}: {self._mirror}: {error.message}", hint=error.hint)
+
+    def _other_file(self, label: str, error: ModelsyncError) -> ModelsyncError:
+        """The error about another file than was asked for: here it says nothing of what is upstream."""
+        if not isinstance(error, OtherSizeError):
+            return error
+        words = f"{label}: {self._mirror} has another file by this sha256: {error.sizes}"
+        hint = "whoever keeps the mirror has to mend it; --no-mirrors asks none"
+        return OtherSizeError(words if error.sizes else error.message, sizes=error.sizes, hint=hint)
 
     def _url(self, sha256: str) -> str:
         if self._mirror.kind == "web":
@@ -161,12 +190,12 @@ class NetworkMirror:
         return self._context.repository(*self._mirror.repository).blob_url(f"sha256:{sha256}")
 
     def _leave(self, error: ModelsyncError) -> None:
-        if self._mirror in self._context.left_alone or self.last:
+        if self.last:
             return
-        self._context.left_alone.add(self._mirror)
-        self._context.warn(
-            f"the mirror {self._mirror} is left alone for the rest of this run: {printable(error.message, 300)}"
-        )
+        words = error.message
+        if isinstance(error, OtherSizeError) and error.sizes:
+            words = f"it has another file by a sha256: {error.sizes}"
+        leave(self._context, self._mirror, words)
 
 
 def read_part(

@@ -121,16 +121,14 @@ class HeaderDownload:
         validator: "Validator | None",
     ) -> "Validator | None":
         """Holds an answer against what is known of the file; returns the version that it is of."""
-        from modelsync.transfer.responses import Expectation, OtherSizeError, judge, validator_of
+        from modelsync.transfer.other_size import other_size
+        from modelsync.transfer.responses import Expectation, judge, validator_of
 
         label = self._label
         known = Expectation(promised, size, self._known, validator)
         match judge(answer, known):
             case "other-size":
-                raise OtherSizeError(
-                    f"{label} is another file at its source: {answer.total} bytes instead of {promised}",
-                    hint="if it has changed upstream, `modelsync lock --upgrade` locks the new one",
-                )
+                raise other_size(label, promised, answer.total)
             case "whole" if at:
                 raise NetworkError(f"{label}: its server sent the whole file when asked for a part of it")
             case "changed":

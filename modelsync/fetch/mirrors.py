@@ -55,6 +55,13 @@ class FolderMirrorPlace(LocalPlace):
         path = by_digest.in_folder(self._mirror, wanted.file)
         return (Candidate(path, str(self._mirror)),) if path is not None else ()
 
+    def job(self, wanted: WantedFile, folder: Path) -> "Job | None":
+        """As of any local place; a folder that is not there is told of, as a server that does not answer is."""
+        job = super().job(wanted, folder)
+        if job is None and (fault := by_digest.folder_fault(self._mirror)) is not None:
+            by_digest.leave(self._context, self._mirror, fault)
+        return job
+
 
 class NetworkMirrorPlace:
     """A registry's repository, or a folder of a web server.

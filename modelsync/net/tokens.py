@@ -206,7 +206,7 @@ class Tokens:
                 hint="a login page of the network gives such answers",
             )
         known = isinstance(life, int | float) and life > 0
-        seconds = min(float(life), _LONGEST_LIFE) if known else _LIFE
+        seconds = float(min(life, _LONGEST_LIFE)) if known else _LIFE
         self._credentials.keep_secret(token)
         return _Grant(f"Bearer {token}", challenge, time.monotonic() + seconds - min(_MARGIN, seconds / 2))
 

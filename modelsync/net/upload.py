@@ -6,6 +6,8 @@ from typing import BinaryIO
 
 import httpx2
 
+from modelsync.errors import StoreError
+
 _PIECE = 256 * 1024  # bytes
 
 
@@ -39,8 +41,15 @@ class UploadBody(httpx2.SyncByteStream):
         if self._told and self._on_bytes is not None:
             self._on_bytes(-self._told)
         self._told = 0
-        while piece := self._file.read(self._piece):
+        left = self.length  # a file that grows meanwhile is sent as long as it was
+        while left and (piece := self._file.read(min(self._piece, left))):
+            left -= len(piece)
             if self._on_bytes is not None:
                 self._told += len(piece)
                 self._on_bytes(len(piece))
             yield piece
+        if left:
+            raise StoreError(
+                f"a file became {left} bytes shorter while it was sent",
+                hint="`modelsync verify --repair` fetches what is damaged",
+            )

@@ -1,10 +1,18 @@
 """Push: what is locked and here goes to a repository of an OCI registry."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from modelsync.context import Context
-from modelsync.errors import CancelledError, LicenseRefusedError, ModelsyncError, NotSyncedError, UsageError
+from modelsync.errors import (
+    CancelledError,
+    LicenseRefusedError,
+    ModelsyncError,
+    NotSyncedError,
+    UriError,
+    UsageError,
+)
 from modelsync.fetch.wanted import label
 from modelsync.install import present
 from modelsync.ops.failures import Failures
@@ -142,7 +150,14 @@ def _target(context: Context, text: str) -> tuple[str, str]:
         UsageError: the text names no repository alone.
     """
     hint = "for example `modelsync push oci://registry.example.com/team/models`"
-    uri = context.reference(text).uri
+    if re.match(r"[^/@]+[.:][^/@]*/", text) and "://" not in text:
+        raise UsageError(
+            f"`{printable(text, 100)}` has no scheme; did you mean oci://{printable(text, 100)}?", hint=hint
+        )
+    try:
+        uri = context.reference(text.rstrip("/")).uri
+    except UriError as error:
+        raise UriError(error.message, hint=hint) from None
     if not isinstance(uri, OciUri):
         raise UsageError(f"`{printable(text, 100)}` is no repository of a registry", hint=hint)
     if "@" in text or ":" in text.rpartition("/")[2]:

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar, cast
 
 from modelsync.context import Context
-from modelsync.errors import CancelledError, HttpStatusError, ModelsyncError, StoreError, UsageError
+from modelsync.errors import (
+    CancelledError,
+    GatedError,
+    HttpStatusError,
+    ModelsyncError,
+    RefusedError,
+    StoreError,
+    UsageError,
+)
 from modelsync.fetch.wanted import label
 from modelsync.ops.failures import Failures
 from modelsync.ops.options import PushOptions
@@ -23,6 +31,7 @@ from modelsync.transfer.progress import Event
 
 STREAMS = 4  # blobs side by side
 _NO_SUCH_BLOB = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"})
+_LATER = frozenset({408, 425, 429})  # refusals that may be none later
 _PIECE = 256 * 1024
 
 Item = TypeVar("Item")
@@ -129,7 +138,7 @@ class Sending:
         answers = self._run(ask, ordered)
         for each, answer in zip(ordered, answers, strict=True):
             if isinstance(answer, ModelsyncError):
-                self._failures.add(each.job.model.title, answer)
+                self._failures.add(each.job.model.title, _as_ours(answer))
             elif answer:
                 there += each.blob.size
             else:
@@ -214,6 +223,10 @@ class Sending:
             error.advise("where tags cannot be moved, leave out `--tag`: the model is there by its first tag")
         elif error.error_code in _NO_SUCH_BLOB:
             return
+        elif error.status == 409:
+            error.advise(
+                "its tag is there with another manifest: remove that, or push into another repository"
+            )
         elif error.status in {400, 415, 422} and self._options.form == "modelpack":
             error.advise("a registry that takes images alone takes `--as image`")
 
@@ -300,6 +313,9 @@ def _open_bytes(data: bytes) -> BinaryIO:
 
 
 def _as_ours(error: Exception) -> ModelsyncError:
+    if isinstance(error, HttpStatusError) and 400 <= error.status < 500 and error.status not in _LATER:
+        kind = GatedError if error.status in {401, 403} else RefusedError  # a person has to do something
+        return kind(error.message, hint=error.hint)
     if isinstance(error, ModelsyncError):
         return error
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -83,13 +83,15 @@ class Repository:
     def has_blob(self, digest: str, size: int | None) -> bool:
         """Whether the registry says that this repository has a blob of that size; None: of any.
 
+        One that knows no HEAD says of none that it is there.
+
         Raises:
             NetworkError: there is no answer, or a refusal.
         """
         try:
             head = self.client.head(self.blob_url(digest))
         except HttpStatusError as error:
-            if error.status == 404:
+            if error.status == 404 or error.status in _NO_HEAD:
                 return False
             raise
         if head.redirect_to is not None:  # to where the bytes are; a signed address may refuse a HEAD

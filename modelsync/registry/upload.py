@@ -178,6 +178,8 @@ def _explained(error: NetworkError, repository: Repository, blob: Blob) -> Excep
         error.advise(
             f"make the repository {repository.name} there first: not every registry makes one for a push"
         )
+    if error.status == 405:
+        error.advise("a cache that pulls through takes no pushes: name the registry behind it")
     if error.status == 413:
         error.advise(
             "the registry, or a proxy before it, takes no blob of this size; its administrator can raise the limit"

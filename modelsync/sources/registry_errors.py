@@ -67,6 +67,7 @@ def other_size(error: OtherSizeError, url: BlobUrl) -> OtherSizeError:
     """The error about a layer of another size than its manifest says: a digest never gets another one."""
     return OtherSizeError(
         error.message,
+        sizes=error.sizes,
         hint=f"a manifest in {url.registry}/{url.repository} says the wrong size: its owner has to push it again",
     )
 

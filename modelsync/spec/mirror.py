@@ -43,6 +43,12 @@ class Mirror(NamedTuple):
         return _filled(whole, sha256)
 
     @property
+    def folder(self) -> str:
+        """The folder that all its files are in. For `folder` alone."""
+        before, field, _ = self.text.partition("{sha256")
+        return before.rpartition("/")[0] or "/" if field else self.text
+
+    @property
     def repository(self) -> tuple[str, str]:
         """Registry and repository. For `oci` alone."""
         registry, _, name = self.text.removeprefix("oci://").partition("/")

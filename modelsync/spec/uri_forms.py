@@ -226,6 +226,10 @@ def registry_parts(text: str, scheme: str, rest: str) -> tuple[str, str, str]:
     rest = rest.removeprefix("//")
     if scheme in WELL_KNOWN:
         rest = _with_registry(scheme, rest)
+    authority, slash, _ = rest.partition("/")
+    if slash and "@" in authority:
+        where = "logins come from docker's or podman's files, or the environment"
+        raise UriError(f"`{shown(text)}` holds a user or a password", hint=where)
     match = re.fullmatch(_OCI, rest)
     if not match:
         form = "oci://registry/repo" if scheme == "oci" else f"{scheme}:name"

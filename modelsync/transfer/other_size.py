@@ -8,10 +8,11 @@ _HEAD = 512  # bytes that tell what it is
 
 def other_size(label: str, promised: int | None, total: int | None) -> OtherSizeError:
     """The error for a response of another size; `total` None: it has more bytes than were promised."""
-    has = "more" if total is None else str(total)
+    sizes = f"{'more' if total is None else total} bytes instead of {promised}"
     return OtherSizeError(
-        f"{label} is another file at its source: {has} bytes instead of {promised}",
+        f"{label} is another file at its source: {sizes}",
         hint="if it has changed upstream, `modelsync lock --upgrade` locks the new version",
+        sizes=sizes,
     )
 
 

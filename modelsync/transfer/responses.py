@@ -16,7 +16,15 @@ class ChangedError(NetworkError):
 
 
 class OtherSizeError(HashMismatchError):
-    """The source has more or fewer bytes than promised: another file."""
+    """The source has more or fewer bytes than promised: another file.
+
+    Attributes:
+        sizes: `5 bytes instead of 6`, or "" where other words tell what came.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, sizes: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.sizes = sizes
 
 
 class NoFileError(OtherSizeError):

@@ -90,6 +90,19 @@ def test_a_challenge_is_answered_with_a_token() -> None:
         assert logins.asked == [(of(server.url).authority, "a/b")]
 
 
+@pytest.mark.parametrize("life", ["9" * 400, "1e400", "NaN", "-5", '"300"', "null", "0.001"])
+def test_any_life_of_a_token_is_bounded(life: str) -> None:
+    """What a realm says of how long its token lives is data: the token is taken all the same."""
+
+    def serve(request: Request) -> Reply:
+        if request.path == "/token":
+            return text(200, f'{{"access_token": "t0ken", "expires_in": {life}}}')
+        return registry(request)
+
+    with answering(serve) as server, Client() as client:
+        assert client.get_json(server.url + PATH).value == {"a": 1}
+
+
 def test_a_token_that_does_not_help_is_tried_once() -> None:
     """A second 401 is the answer."""
 

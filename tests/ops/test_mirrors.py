@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from modelsync.context import CallOptions
-from modelsync.errors import ModelsyncError, NotFoundError, NotSyncedError, OfflineError, UsageError
+from modelsync.errors import (
+    HashMismatchError,
+    ModelsyncError,
+    NotFoundError,
+    NotSyncedError,
+    OfflineError,
+    UsageError,
+)
 from modelsync.install.report import SyncReport
 from modelsync.ops import sync
 from modelsync.project.project import Project
@@ -64,6 +71,44 @@ def test_a_folder_is_a_mirror_without_a_network(
     assert [one.taken_from for one in report.brought] == [file]
     assert place.hub.seen() == []
     assert file.read_bytes() == DATA
+
+
+def test_a_folder_that_is_not_there_is_told_once(
+    place: Place, locked: Project, opened: Opened, tmp_path: Path
+) -> None:
+    """A misspelt folder is no silence, and costs nothing; an empty one is only told of with details."""
+    said: list[str] = []
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    folders = [str(tmp_path / name) for name in ("nowhere", "file", "loop", "empty", "empty/x{sha256:2}")]
+    report = synced(opened, locked, *folders, warn=said.append)
+    assert places_of(report) == [None]
+    words = ["there is no such folder", "it is no folder", "it cannot be read: "]
+    assert len(said) == len(words)
+    for folder, line, each in zip(folders, said, words, strict=False):
+        assert line.startswith(f"the mirror {folder} is left alone for the rest of this run: {each}")
+
+
+@pytest.mark.parametrize("size", [-5, 5])
+def test_a_mirror_with_another_file_says_so(size: int, place: Place, locked: Project, opened: Opened) -> None:
+    """Of another size is no news from upstream: the hint names the mirror, and no upgrade."""
+    said: list[str] = []
+    other: Odd = lambda _, data: Reply(200, {}, body((data + b"more!")[: len(data) + size]))  # noqa: E731
+    sizes = f"{len(DATA) + size} bytes instead of {len(DATA)}"
+    with web_mirror([DATA], other) as mirror:
+        synced(opened, locked, mirror.url, warn=said.append)
+        assert said == [
+            f"the mirror {mirror.url} is left alone for the rest of this run: "
+            f"it has another file by a sha256: {sizes}"
+        ]
+        from modelsync.store import prune
+
+        prune.execute(opened().store, prune.clean(opened().store))
+        with pytest.raises(HashMismatchError, match=sizes) as error:
+            synced(opened, locked, mirror.url, only=True)
+    assert f"{mirror.url} has another file by this sha256" in error.value.message
+    assert "the mirror has to mend it" in str(error.value.hint)
 
 
 ODD: dict[str, Odd] = {

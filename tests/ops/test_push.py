@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -192,6 +193,25 @@ def test_a_target_is_a_repository(wrong: str, project: Place) -> None:
     """A tag, a digest, or something else is told before anything is asked."""
     with pytest.raises(UsageError):
         modelsync.push(wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ("r.example/a/b", "did you mean oci://r.example/a/b"),
+        ("localhost:5000/a", "did you mean oci://localhost:5000/a"),
+        ("oci://me:s3cret@r.example/a", "holds a user or a password"),
+        ("oci://r.example:99999/a", "has the port `99999`"),
+        ("oci://r.example/A", "did you mean oci://r.example/a"),
+        ("oci://r.example/a//b", "names no model"),
+    ],
+)
+def test_a_target_that_is_misspelt_is_told(wrong: str, words: str, project: Place) -> None:
+    """With what is right, for a push; a password is not repeated."""
+    with pytest.raises(UsageError, match=re.escape(words)) as error:
+        modelsync.push(wrong)
+    assert "modelsync push oci://" in str(error.value.hint)
+    assert "s3cret" not in str(error.value)
 
 
 @needs_skopeo

@@ -10,7 +10,15 @@ import pytest
 
 import modelsync
 from modelsync.context import CallOptions
-from modelsync.errors import CancelledError, ModelsyncError, UsageError
+from modelsync.errors import (
+    CancelledError,
+    GatedError,
+    HttpStatusError,
+    ModelsyncError,
+    RefusedError,
+    StoreError,
+    UsageError,
+)
 from modelsync.net.client import Client
 from modelsync.ops import push
 from modelsync.ops.options import PushOptions
@@ -241,6 +249,74 @@ def test_a_tag_that_cannot_be_moved_is_told(split: Place, opened: Opened) -> Non
     with answering(taking) as server, pytest.raises(ModelsyncError, match="immutable") as error:
         push.push(opened(), split.project, named(server.url), options=PushOptions(tag=True))
     assert "--tag" in str(error.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "hint"),
+    [
+        (403, GatedError, "docker login"),
+        (405, RefusedError, "takes no pushes"),
+        (413, RefusedError, "administrator can raise the limit"),
+        (429, HttpStatusError, "login"),
+        (507, HttpStatusError, None),
+    ],
+)
+def test_a_refusal_that_stays_is_a_persons_business(
+    status: int, kind: type[ModelsyncError], hint: str | None, split: Place, opened: Opened
+) -> None:
+    """Exit status 1; one that may be over later is the server's, with status 3."""
+
+    def serve(request: Request) -> Reply:
+        if request.method == "POST":
+            return text(status, "", {"Retry-After": "86400"})
+        return text(200, "{}") if request.path == "/v2/" else text(404, "")
+
+    with answering(serve) as server, pytest.raises(kind, match=f"answered {status}") as error:
+        push.push(opened(), split.project, named(server.url))
+    assert error.value.exit_code == (3 if kind is HttpStatusError else 1)
+    assert hint is None or hint in str(error.value.hint)
+
+
+def test_a_digest_tag_that_cannot_be_moved_is_told(split: Place, opened: Opened) -> None:
+    """Where the registry has another manifest by it, the hint says what helps, and not to leave out `--tag`."""
+    taking = Taking()
+    [job] = push._here(opened(), split.project.loaded(), ())[0]
+    taking.answers[digest_tag(job.model, "modelpack")] = refusal("DENIED", "immutable", 409)
+    with answering(taking) as server, pytest.raises(RefusedError, match="immutable") as error:
+        push.push(opened(), split.project, named(server.url))
+    assert "push into another repository" in str(error.value.hint)
+
+
+def test_a_registry_without_head_is_sent_all(split: Place, opened: Opened) -> None:
+    """405 for a HEAD says nothing of what is there."""
+    taking = Taking()
+
+    def serve(request: Request) -> Reply:
+        odd = request.method == "HEAD" and "/blobs/" in request.path
+        return text(405, "") if odd else taking(request)
+
+    with answering(serve) as server:
+        report = push.push(opened(), split.project, named(server.url))
+    assert len(taking.stored) == len(SPLIT) + 1  # and its configuration
+    assert report.pushed[0].changed
+
+
+def test_a_file_that_shrinks_while_it_is_sent_is_told(tmp_path: Path) -> None:
+    """A clear error of this machine's, not one of the protocol; nothing is stored."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 3000)
+    taking = Taking()
+
+    def shrink(_: int) -> None:
+        with path.open("r+b") as file:
+            file.truncate(2000)
+
+    blob = Blob(f"sha256:{'0' * 64}", 3000, lambda: path.open("rb", buffering=0))
+    with answering(taking) as server, Client() as client:
+        repository = Repository(client, server.url.partition("://")[2], "a")
+        with pytest.raises(StoreError, match="1000 bytes shorter while it was sent"):
+            upload(repository, blob, on_bytes=shrink, piece=1500)
+    assert taking.stored == []
 
 
 def test_a_registry_that_takes_images_alone_is_told(split: Place, opened: Opened) -> None:

@@ -97,8 +97,7 @@ def _finding(context: Context, mirror: Mirror, file: LockedFile | None) -> Findi
 
 
 def _folder(name: str, mirror: Mirror, file: LockedFile | None, who: str) -> Finding:
-    root = Path(mirror.text.partition("{sha256")[0])
-    if not root.is_dir():
+    if not Path(mirror.folder).is_dir():
         return Finding(
             name, f"{who}; there is no such folder", "warning", "`modelsync export --to mirror` makes one"
         )
