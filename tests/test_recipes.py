@@ -177,7 +177,7 @@ def test_the_init_container_brings_what_the_server_loads(site: Site, machine: Pa
     }
     places = {
         "/models": machine / "models",
-        "/project": mounted_config(site, machine / "project"),
+        "/project/llama": mounted_config(site, machine / "project"),
         "/login": site.login,
     }
     variables = {each["name"]: with_places(each["value"], places) for each in first["env"]}
@@ -185,8 +185,23 @@ def test_the_init_container_brings_what_the_server_loads(site: Site, machine: Pa
     site.run(words, machine / "home", cwd=machine, **variables)
     brought = Path(with_places(server["args"][1], places))
     assert brought.read_bytes() == DATA
-    assert {path.name for path in (machine / "models").iterdir()} == {"by-name", "store"}
+    assert {path.name for path in (machine / "models").iterdir()} == {"llama", "store"}
     site.run(f"{words} --check", machine / "home", cwd=machine, **variables)  # a restart has nothing to do
+
+    other = mounted_config(site, machine / "other")  # another deployment on the same node
+    for path in (other / "models.toml", other / "models.lock"):
+        path.write_text(path.read_text().replace("llama3", "other"))
+    words = words.replace(str(places["/project/llama"]), str(other)).replace("/llama", "/other")
+    site.run(words, machine / "home", cwd=machine, **variables)
+    assert (machine / "models" / "other" / "other" / brought.name).read_bytes() == DATA
+    assert brought.read_bytes() == DATA
+
+
+def test_the_init_container_is_pulled_with_the_login_that_it_syncs_with() -> None:
+    """Its image is in the registry, which is none that lets everyone in."""
+    spec = parsed("kubernetes/sync.yaml")["spec"]["template"]["spec"]
+    [login] = [volume["secret"]["secretName"] for volume in spec["volumes"] if "secret" in volume]
+    assert [each["name"] for each in spec["imagePullSecrets"]] == [login]
 
 
 def test_the_kustomization_names_what_is_there() -> None:

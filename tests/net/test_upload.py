@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from modelsync.errors import CancelledError, HttpStatusError, NetworkError
+from modelsync.errors import CancelledError, HttpStatusError, StoreError
 from modelsync.net.client import Client
 from tests.hub.wire import Reply, Request, text
 from tests.support.servers import Listener, answering
@@ -127,6 +127,6 @@ class Short(io.BytesIO):
 def test_a_file_that_became_shorter_is_not_sent_as_if_it_were_whole() -> None:
     """The length was promised: an upload of fewer bytes is an error, and no server takes it for the file."""
     with answering(lambda _: text(201, "made")) as server, Client() as client:
-        with pytest.raises(NetworkError, match="cannot be sent"):
+        with pytest.raises(StoreError, match="bytes shorter while it was sent"):
             client.put(f"{server.url}/blob", Short(DATA))
         assert server.log == []
