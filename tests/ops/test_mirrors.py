@@ -22,7 +22,7 @@ from tests.hub import Hub
 from tests.hub.wire import Delivery, Reply, Request, text
 from tests.support.command_line import Cli
 from tests.support.content import gguf, sha256
-from tests.support.mirrors import BAD_ANSWERS, Odd, places_of, ranged, web_mirror
+from tests.support.mirrors import BAD_ANSWERS, Odd, body, places_of, ranged, web_mirror
 from tests.support.project import MANIFEST, QUANTS, REPO, Opened, Place, brought, sync_options
 from tests.support.registries import needs_registry, registry
 from tests.support.servers import answering
