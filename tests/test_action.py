@@ -20,6 +20,8 @@ FILE = ROOT / "action.yml"
 PYTHON = f"""#!{sys.executable}
 import os, pathlib, subprocess, sys
 words = sys.argv[1:]
+isolated = words[:1] == ["-I"]
+words = words[isolated:]
 if words[:2] == ["-m", "venv"]:
     there = pathlib.Path(words[-1], "bin")
     there.mkdir(parents=True)
@@ -27,10 +29,10 @@ if words[:2] == ["-m", "venv"]:
 elif words[:3] == ["-m", "pip", "install"]:
     assert words[-1] == os.environ["GITHUB_ACTION_PATH"], words
     command = pathlib.Path(sys.argv[0]).parent / "modelsync"
-    command.write_text('#!/bin/sh\\nexec "{sys.executable}" -m modelsync "$@"\\n')
+    command.write_text('#!/bin/sh\\nexec "{sys.executable}" -P -m modelsync "$@"\\n')
     command.chmod(0o755)
 else:
-    sys.exit(subprocess.run(["{sys.executable}", *words]).returncode)
+    sys.exit(subprocess.run(["{sys.executable}", *["-I"][:isolated], *words]).returncode)
 """
 
 pytestmark = [
@@ -206,6 +208,20 @@ def test_inputs_are_words_and_no_code(job: Job) -> None:
     assert job.step("prune", max_size=evil).status == 2
     assert job.step("prepare", mode="; touch made").status == 2
     assert not (job.checkout / "made").exists()
+
+
+def test_no_python_of_a_pull_request_is_run(job: Job) -> None:
+    """What the checkout has beside its manifest is imported by none of the action's own calls of Python."""
+    for name in ("venv", "pip", "json", "sys", "os", "sitecustomize"):
+        (job.checkout / f"{name}.py").write_text(f"open('{job.folder}/run', 'w')\n")
+    action = yaml.safe_load(FILE.read_text("utf-8"))
+    scripts = "\n".join(step.get("run", "") for step in action["runs"]["steps"])
+    calls = re.findall(r'"\$(?:python|PYTHON|bin/python)" (-\S+)', scripts)
+    assert calls == ["-I"] * 5
+    job.step("prepare", store="store")
+    assert job.step("sync").status == 0
+    assert job.step("prune").status == 0
+    assert not (job.folder / "run").exists()
 
 
 def test_no_script_has_an_expression_in_it() -> None:

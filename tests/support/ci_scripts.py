@@ -29,8 +29,8 @@ def write_command(folder: Path, name: str, text: str) -> Path:
 
 
 def write_modelsync(folder: Path) -> Path:
-    """The `modelsync` command of this source tree."""
-    return write_command(folder, "modelsync", f'#!/bin/sh\nexec "{sys.executable}" -m modelsync "$@"\n')
+    """The `modelsync` command of this source tree; as an installed one it imports nothing of the working directory."""
+    return write_command(folder, "modelsync", f'#!/bin/sh\nexec "{sys.executable}" -P -m modelsync "$@"\n')
 
 
 def pairs(path: Path) -> dict[str, str]:
