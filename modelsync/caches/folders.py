@@ -1,11 +1,25 @@
-"""Folders of models that the user's config names (`extra-caches`), of any layout: by name and size."""
+"""Folders of models that the user's config names (`extra-caches`): a tool's cache that was moved, or any layout."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from modelsync.caches import docker_model_runner, huggingface, ollama
 from modelsync.caches.huggingface import local_folder_digests
-from modelsync.caches.model import Sought
+from modelsync.caches.model import Cache, Sought
 from modelsync.caches.named_files import NamedFiles
+
+
+def caches_in(root: Path) -> Iterator[Cache]:
+    """What a folder is: the cache of a tool, by its layout, where it is one; and a folder of files in any case."""
+    for place in (root, root / "hub"):
+        if huggingface.is_cache(place):
+            yield huggingface.HubCache(place)
+    for place in (root, root / "models"):
+        if (place / "blobs" / "sha256").is_dir():
+            yield docker_model_runner.DockerStore(place)
+        elif ollama.is_store(place):
+            yield ollama.OllamaStore(place)
+    yield ModelFolder(root)
 
 
 class ModelFolder(NamedFiles):

@@ -40,6 +40,13 @@ def hub_folder(home: Home) -> Path | None:
     return above / "hub" if above is not None else None
 
 
+def is_cache(root: Path) -> bool:
+    """Whether a folder is laid out as the hub's cache."""
+    with suppress(OSError):
+        return any(name.startswith(REPO_KINDS) for name in os.listdir(root))  # noqa: PTH208
+    return False
+
+
 def repo_folder(repo: str, kind: str = "models--") -> str:
     """The name of a repo's folder: `models--org--name`."""
     return kind + repo.replace("/", "--")

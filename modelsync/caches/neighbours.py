@@ -54,9 +54,13 @@ def all_caches(home: Home, extra: Iterable[Path] = ()) -> tuple[Cache, ...]:
         lm_studio.LmStudioModels(studio) if studio is not None else None,
         node_llama_cpp.NodeLlamaCppModels(node) if node is not None else None,
         llama_cpp.FlatCache(flat) if flat is not None else None,
-        *(folders.ModelFolder(root) for root in dict.fromkeys(extra)),
+        *(cache for root in dict.fromkeys(extra) for cache in folders.caches_in(root)),
     ]
-    return tuple(cache for cache in named if cache is not None and _is_folder(cache.root))
+    found: dict[tuple[type, Path], Cache] = {}
+    for cache in named:
+        if cache is not None and _is_folder(cache.root):
+            found.setdefault((type(cache), cache.root), cache)
+    return tuple(found.values())
 
 
 class Neighbours:

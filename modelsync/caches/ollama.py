@@ -1,4 +1,4 @@
-"""The store of Ollama: `blobs/sha256-<hex>`.
+"""The store of Ollama: `blobs/sha256-<hex>`; of its first versions `blobs/sha256:<hex>`.
 
 A blob appears by a rename and is not rewritten, but older versions rename before they verify. `-partial` files have the
 whole size from the start.
@@ -20,6 +20,11 @@ def folders(home: Home) -> list[Path]:
     return [folder for folder in (mine, _SERVICE if sys.platform == "linux" else None) if folder is not None]
 
 
+def is_store(root: Path) -> bool:
+    """Whether a folder is laid out as Ollama's `models`."""
+    return (root / "manifests").is_dir() and (root / "blobs").is_dir()
+
+
 class OllamaStore:
     """One such folder.
 
@@ -35,9 +40,10 @@ class OllamaStore:
 
     def by_digest(self, sought: Sought) -> Iterator[Path]:
         """The blob of that digest."""
-        path = self.root / "blobs" / f"sha256-{sought.sha256}"
-        if sought.sha256 is not None and (path.is_symlink() or path.exists()):
-            yield path
+        for mark in "-:" if sought.sha256 is not None else "":
+            path = self.root / "blobs" / f"sha256{mark}{sought.sha256}"
+            if path.is_symlink() or path.exists():
+                yield path
 
     def by_name(self, sought: Sought) -> Iterator[Path]:  # noqa: ARG002
         """None: all names are digests."""

@@ -138,6 +138,31 @@ def test_a_users_folder_gives_files_by_name_and_size(home: Path, tmp_path: Path)
     assert [candidate.path for candidate in found(home, WANTED, tmp_path)] == [file]
 
 
+@pytest.mark.parametrize(
+    "build", [made.hugging_face, made.ollama, made.docker], ids=lambda build: build.__name__
+)
+@pytest.mark.parametrize("above", [0, 1])
+def test_a_cache_that_was_moved_is_found_by_its_layout(
+    build: Callable[[Path, Wanted], Path], above: int, home: Path, tmp_path: Path
+) -> None:
+    """As other programs' `cache_dir` is, or a disk with Ollama's models: by digest, under names that tell nothing."""
+    file = build(tmp_path / "disk", WANTED)
+    inner = "models--user--tiny-GGUF" if build is made.hugging_face else "blobs"
+    root = next(path for path in file.parents if path.name == inner).parent
+    if build is made.ollama:
+        (root / "manifests").mkdir()
+    folder = root.parent if above else root
+    assert [one.path for one in found(home, WANTED._replace(path="other.gguf"), folder)] == [file]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_the_first_versions_of_ollama_had_other_names(home: Path) -> None:
+    """A colon in the place of the dash."""
+    file = made.ollama(home, WANTED)
+    old = file.rename(file.with_name(file.name.replace("-", ":")))
+    assert [one.path for one in found(home)] == [old]
+
+
 def test_few_guesses_are_hashed(home: Path, tmp_path: Path) -> None:
     """A thousand files of one name and size are not all read."""
     for number in range(GUESSES + 3):
