@@ -113,29 +113,33 @@ transfer = value(
     ),
     _MAX_RATE,
 )
-require_fit = value(
-    "call",
-    CallOptions,
-    click.option(
-        "--require-fit",
+
+
+def _switch(names: str, setting: str, words: str) -> Callable[[Function], Function]:
+    """A flag that wins over a setting of the environment; None where it is not given."""
+    return click.option(
+        names,
         cls=RareOption,
         is_flag=True,
         default=None,
-        envvar=variable_of("require_fit"),
+        envvar=variable_of(setting),
         show_envvar=True,
-        help="Fetch no model that cannot fit this machine.",
-    ),
+        help=words,
+    )
+
+
+require_fit = value(
+    "call",
+    CallOptions,
+    _switch("--require-fit", "require_fit", "Fetch no model that cannot fit this machine."),
 )
 adopt = value(
     "call",
     CallOptions,
-    click.option(
+    _switch(
         "--adopt/--no-adopt",
-        cls=RareOption,
-        default=None,
-        envvar=variable_of("adopt"),
-        show_envvar=True,
-        help="Take from other tools' caches what is there already (as by default), or not.",
+        "adopt",
+        "Take from other tools' caches what is there already (as by default), or not.",
     ),
 )
 
@@ -169,35 +173,18 @@ mirrors = value(
         help="Ask this place for files by their digests first: oci://registry/repo, https://host/{sha256} or a folder; "
         "may be repeated. In place of MODELSYNC_MIRRORS.",
     ),
-    click.option(
-        "--no-mirrors",
-        cls=RareOption,
-        is_flag=True,
-        default=None,
-        envvar=variable_of("no_mirrors"),
-        show_envvar=True,
-        help="Ask no mirror, whoever names it.",
-    ),
-    click.option(
-        "--mirror-only",
-        cls=RareOption,
-        is_flag=True,
-        default=None,
-        envvar=variable_of("mirror_only"),
-        show_envvar=True,
-        help="Ask nothing but mirrors: no hub, and no server that a URI names.",
+    _switch("--no-mirrors", "no_mirrors", "Ask no mirror, whoever names it."),
+    _switch(
+        "--mirror-only", "mirror_only", "Ask nothing but mirrors: no hub, and no server that a URI names."
     ),
 )
 hf_cache = value(
     "call",
     CallOptions,
-    click.option(
+    _switch(
         "--hf-cache/--no-hf-cache",
-        cls=RareOption,
-        default=None,
-        envvar=variable_of("hf_cache"),
-        show_envvar=True,
-        help="Put what is synced into the Hugging Face cache too, for other programs, or not.",
+        "hf_cache",
+        "Put what is synced into the Hugging Face cache too, for other programs, or not.",
     ),
 )
 upgrades = value(

@@ -17,20 +17,19 @@ from modelsync.errors import (
 )
 from modelsync.fetch import disk_space
 from modelsync.fetch.arrivals import Arrival, Arrivals
+from modelsync.fetch.batch import first_of
 from modelsync.fetch.order import places
 from modelsync.fetch.places import Place
 from modelsync.fetch.wanted import WantedFile, blob_of
 from modelsync.spec import oci_url
 from modelsync.spec.names import printable
-from modelsync.store.brought import Brought
+from modelsync.store.brought import Brought, taken_notes
 from modelsync.store.small_blobs import SmallBlobs
 
 if TYPE_CHECKING:
     from modelsync.store.digest_lock import Held
     from modelsync.transfer.jobs import Fetched, Job
     from modelsync.transfer.progress import Phase
-
-BATCH = 512  # digests that are locked at once
 
 
 class FetchTotals(NamedTuple):
@@ -85,7 +84,7 @@ def fetch(
         fetcher = _BlobFetcher(context, tried, small, on_read)
         patient = False
         while waiting:
-            batch, waiting = _first_of(waiting)
+            batch, waiting = first_of(waiting)
             # A process that waits for a lock holds no other: two processes never wait for each other.
             missed = fetcher.fetch(batch, patient=patient)
             waiting = missed + waiting
@@ -104,38 +103,8 @@ def fetch(
         assert on_error is not None
         on_error(wanted, error)
     brought = tuple(sorted(fetcher.brought, key=lambda one: (one.label, one.path)))
-    notes = (*fetcher.notes, *_taken_notes(brought))
+    notes = (*fetcher.notes, *taken_notes(brought))
     return FetchTotals(fetcher.fetched, fetcher.reused, notes, brought)
-
-
-def _first_of(waiting: list[WantedFile]) -> tuple[list[WantedFile], list[WantedFile]]:
-    """The files that are fetched next, and the others; what is in one layer stays together, so that it comes once."""
-    batch, rest = waiting[:BATCH], waiting[BATCH:]
-    if rest and (layers := {_layer(each) for each in batch} - {None}):
-        batch += [each for each in rest if _layer(each) in layers]
-        rest = [each for each in rest if _layer(each) not in layers]
-    return batch, rest
-
-
-def _layer(wanted: WantedFile) -> str | None:
-    """The address of the layer that a file is in, or None."""
-    segment = wanted.segments[0]
-    return segment.url.partition("#")[0] if segment.is_packed else None
-
-
-def _taken_notes(brought: Sequence[Brought]) -> tuple[str, ...]:
-    """A line for each place of this machine that files were taken from."""
-    from modelsync.sizes import size
-
-    taken: dict[str, list[Brought]] = {}
-    for one in brought:
-        if one.place is not None and one.taken_from is not None:
-            taken.setdefault(one.place, []).append(one)
-    return tuple(
-        f"{files[0].label if len(files) == 1 else f'{len(files)} files'}: taken from {place}, "
-        f"{size(sum(one.bytes for one in files))}"
-        for place, files in taken.items()
-    )
 
 
 class _BlobFetcher:
