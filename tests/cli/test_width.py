@@ -53,6 +53,14 @@ def test_a_word_is_never_broken(width: int) -> None:
     assert wrapped(line, None) == [line]
 
 
+def test_a_sentence_is_wrapped_by_columns() -> None:
+    """A Chinese character takes two, so half as many of them have room."""
+    lines = wrapped("error: " + "千问模型 " * 10, 40)
+    assert len(lines) == 4
+    assert max(map(cells.width, lines)) <= 40
+    assert all(line.startswith("       千") for line in lines[1:])
+
+
 def test_names_lose_their_middles_and_numbers_nothing() -> None:
     """What gives way first is said; then the widest; a column keeps what tells it apart."""
     rows = [[LONG, "12.3 GiB", "chat,vision,big,small"], ["b", "1 B", ""]]

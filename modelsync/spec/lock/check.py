@@ -35,7 +35,7 @@ MAX_MODELS = 20_000
 MAX_TEXT = 4_096  # characters of a url, a license, …
 
 _HEX = "0123456789abcdef"
-_AGAIN = "restore it; or delete it, and `modelsync lock` writes a new one"
+AGAIN = "restore it; or delete it, and `modelsync lock` writes a new one"
 _UPGRADE = "upgrade modelsync: a newer one wrote this lock"
 _FILE_KEYS = frozenset((*FILE_KEYS, "pieces"))
 _MODEL_KEYS, _PIECE_KEYS, _LOCK_KEYS = map(frozenset, (MODEL_KEYS, PIECE_KEYS, LOCK_KEYS))
@@ -54,7 +54,7 @@ def lock(document: Mapping[str, Any], where: str) -> Lock:
     """
     version = document.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise LockfileError(f"{where}: it has no version, so it is no lock", hint=_AGAIN)
+        raise LockfileError(f"{where}: it has no version, so it is no lock", hint=AGAIN)
     if version > VERSION:
         raise LockfileError(
             f"{where}: its version is {min(version, 10**9)}, and this modelsync reads up to {VERSION}",
@@ -77,7 +77,7 @@ def lock(document: Mapping[str, Any], where: str) -> Lock:
         unknown = _unknown(document, _LOCK_KEYS)
     except ModelsyncError as error:
         kind = RefusedError if isinstance(error, RefusedError) else LockfileError
-        hint = _UPGRADE if isinstance(error, _NewerError) else _AGAIN
+        hint = _UPGRADE if isinstance(error, _NewerError) else AGAIN
         raise kind(f"{where}: {label}{error.message}", hint=hint) from None
     return Lock(tuple(models.values()), unknown)
 

@@ -17,7 +17,7 @@ def parse(text: str, *, where: str = "models.lock") -> Lock:
         LockfileError: it cannot be read, is of a later version, or contradicts itself.
         RefusedError: a URL, a path or a repo in it is not what the request gives.
     """
-    from modelsync.spec.lock.check import lock
+    from modelsync.spec.lock.check import AGAIN, lock
     from modelsync.spec.toml import loads
 
     try:
@@ -26,6 +26,7 @@ def parse(text: str, *, where: str = "models.lock") -> Lock:
         from modelsync.spec.lock.conflict import conflicted
 
         if not conflicted(text):
+            fault.hint = AGAIN  # nobody is to mend a lock by hand
             raise
         hint = "`modelsync lock` reads both sides of the merge"
         raise LockfileError(fault.message, hint=hint).at(*fault.places) from None

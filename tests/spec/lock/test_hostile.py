@@ -357,3 +357,12 @@ def test_nothing_comes_along_that_nobody_asked_for(role: Role, words: str) -> No
     assert parse(dumps(Lock((right,)))) == Lock((right,))
     more = right._replace(files=(*files, file(role, "more.gguf")))
     assert words in _wrong(dumps(Lock((more,))))
+
+
+@pytest.mark.parametrize("text", [TEXT + "[[model\n", TEXT[: len(TEXT) // 2], "version ="])
+def test_a_lock_that_is_no_toml_is_to_be_restored(text: str) -> None:
+    """What is wrong with it is told, but nobody is to mend by hand what a program wrote."""
+    with pytest.raises(LockfileError) as wrong:
+        parse(text)
+    assert "restore it" in str(wrong.value.hint)
+    assert wrong.value.details
