@@ -305,3 +305,12 @@ def test_a_program_reads_the_licenses(place: Place, monkeypatch: pytest.MonkeyPa
     assert place.hub.seen() == []
     with pytest.raises(NotFoundError, match="tniy"):
         modelsync.licenses("tniy")
+
+
+def test_a_pull_reads_no_manifest(place: Place, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a person fetches by its URI is no model of the project in whose folder that happens."""
+    place.hub.repo("user/gpl", license="gpl-3.0").commit({"m-Q4_K_M.gguf": gguf("a")})
+    place.write(ALLOWED + TINY)
+    monkeypatch.chdir(place.folder)
+    (files,) = modelsync.pull("hf:user/gpl:Q4_K_M")
+    assert files.model.read_bytes() == gguf("a")
