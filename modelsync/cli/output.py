@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
-from modelsync import cells
 from modelsync.display.terminal import encodable, wants_color, width
 from modelsync.errors import StoreError
 
@@ -203,6 +202,7 @@ def titled(
         below: Titles of columns that stand on lines of their own, whole, where the table would be too wide.
         indent: What each line begins with.
     """
+    from modelsync import cells
     from modelsync.cli.layout import fitted
     from modelsync.display.columns import table
 
