@@ -28,7 +28,7 @@ test: $(VENV)/.test ## Install all that tests need (llama-cpp-python compiles on
 check: $(VENV)/.test ## The tests alone
 	$(BIN)/python -m pytest -n $(JOBS)
 
-lint: $(VENV)/.test ## Style, types, the layers of the house, CI's workflows and recipes
+lint: $(VENV)/.test ## Style, types, the layers of the house, the security of CI's workflows and recipes
 	@$(MAKE) --no-print-directory --jobs=4 --keep-going $(SYNC) $(LINTS)
 
 lint-style:
@@ -43,13 +43,6 @@ lint-layers:
 
 lint-workflows:
 	$(BIN)/zizmor --offline --quiet .github recipes/github action.yml
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml recipes/github/*.yml
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
-	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci recipes/ci/gitlab.yml
-	$(BIN)/check-jsonschema --builtin-schema vendor.circle-ci recipes/ci/circleci.yml
-	$(BIN)/check-jsonschema --regex-variant nonunicode --builtin-schema vendor.azure-pipelines recipes/ci/azure-pipelines.yml
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec recipes/docker/compose.yaml
-	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
 format: $(VENV)/.test ## Put the code into its shape
 	$(BIN)/ruff check --fix .

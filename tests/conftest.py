@@ -1,7 +1,9 @@
 """What every test stands on: an environment of its own, and a hub to talk to."""
 
 import os
+import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,9 +42,12 @@ settings.load_profile("short")
 
 
 def pytest_configure() -> None:
-    """Lets the processes that tests start be interrupted, where the suite itself runs in a shell's background."""
+    """Lets processes that tests start keep bytecode, and be interrupted where the suite runs in a shell's background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Hundreds of processes follow, and without bytecode each would compile the program anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 @pytest.fixture(autouse=True)
@@ -53,8 +58,11 @@ def short_waits(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
 
 
 @pytest.fixture(autouse=True)
-def home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty home of the test's own: no settings, tokens, proxies or caches of the person's are seen."""
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty home of the test's own: no settings, tokens, proxies or caches of the person's are seen.
+
+    It has the test's store, and goes with it: thousands of stores are gigabytes.
+    """
     for name in list(os.environ):
         upper = name.upper()
         if upper.startswith(_LEAKS) or upper.endswith("_PROXY") or upper in _LEAK_NAMES:
@@ -73,7 +81,8 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFacto
     }
     for name, folder in places.items():
         monkeypatch.setenv(name, str(folder))
-    return home
+    yield home
+    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Each recipe is read, and the commands in it are run, against a registry that wants a login."""
 
-import importlib.util
 import json
 import os
 import re
@@ -318,20 +317,6 @@ class TestGitHub:
             pytest.skip("an sdist has no workflows")
         known = {used for path in ours.glob("*.yml") for used in uses.findall(path.read_text("utf-8"))}
         assert set(uses.findall(recipe("github/models.yml"))) <= known
-
-
-@pytest.mark.skipif(importlib.util.find_spec("check_jsonschema") is None, reason="needs check-jsonschema")
-@pytest.mark.parametrize(
-    ("schema", "name"),
-    [("vendor.github-workflows", "github/models.yml"), ("vendor.compose-spec", "docker/compose.yaml")],
-)
-def test_has_the_form_that_its_schema_says(schema: str, name: str) -> None:
-    """Where there is a schema that check-jsonschema brings along."""
-    words = ["--builtin-schema", schema, str(FOLDER / name)]
-    done = subprocess.run(
-        [sys.executable, "-m", "check_jsonschema", *words], capture_output=True, check=False
-    )
-    assert done.returncode == 0, done
 
 
 def test_every_file_is_named_on_the_page() -> None:

@@ -93,6 +93,13 @@ def test_the_short_page_of_a_command_is_one_screen(typed: Typed, monkeypatch: py
     assert COLOR in typed("sync", "-h").out
 
 
+def test_help_has_both_its_names_in_any_context() -> None:
+    """A page that was first made in a bare context, as the manual's are, takes nothing from the command."""
+    made = Command("made")
+    shown = made.get_params(click.Context(made))[-2:]
+    assert [name for option in shown for name in option.opts] == ["-h", "--help"]
+
+
 def test_help_shows_the_page_of_a_command(typed: Typed) -> None:
     """The page that `--help` shows, of commands in groups too; for programs as an object."""
     assert typed("help").out == typed("--help").out

@@ -4,13 +4,13 @@ import json
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft7Validator
 
 from modelsync.spec.manifest import keys, schema
 from modelsync.spec.manifest.edit import template
@@ -20,10 +20,17 @@ from modelsync.version import __version__
 from tests.support.strategies import SCALARS, hostile_values
 
 ROOT = Path(__file__).parents[3]
-VALIDATOR = Draft7Validator(schema.schema())
 TAPLO = Path(sys.executable).with_name("taplo")
 
 SHA256 = "0123456789abcdefABCDEF" + "0" * 42
+
+
+@cache
+def validator() -> Any:
+    """A reader of the schema. Its import takes seconds: those of the test that needs it, not of every collection."""
+    from jsonschema import Draft7Validator
+
+    return Draft7Validator(schema.schema())
 
 
 def mostly(right: list[Any], wrong: list[Any]) -> st.SearchStrategy[Any]:
@@ -108,7 +115,7 @@ def refusal(document: dict[str, Any]) -> Fault | None:
 
 def told(document: dict[str, Any]) -> list[str]:
     """What the schema says against it."""
-    return [f"{list(error.absolute_path)}: {error.message}" for error in VALIDATOR.iter_errors(document)]
+    return [f"{list(error.absolute_path)}: {error.message}" for error in validator().iter_errors(document)]
 
 
 def beyond(fault: Fault) -> bool:
@@ -265,7 +272,7 @@ def test_every_key_is_described() -> None:
     for shapes in (models, project, models["variants"]["additionalProperties"]["properties"]):
         for key, shape in shapes.items():
             assert shape["description"].endswith("."), key
-    Draft7Validator.check_schema(whole)
+    validator().check_schema(whole)
     assert json.loads(schema.text()) == whole
 
 
