@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from tests.hub import Hub
 from tests.support.command_line import cli as cli
 from tests.support.command_line import empty as empty
+from tests.support.command_line import here as here
 from tests.support.command_line import synced as synced
 from tests.support.machines import sized as sized
 from tests.support.old_version import old_version as old_version
@@ -42,7 +43,7 @@ settings.load_profile("short")
 
 
 def pytest_configure() -> None:
-    """Lets processes that tests start keep bytecode, and be interrupted where the suite runs in a shell's background."""
+    """Lets processes of tests keep bytecode, and be interrupted where the suite runs in a shell's background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # Hundreds of processes follow, and without bytecode each would compile the program anew.
@@ -55,6 +56,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
     """A request of this process that failed is tried again at once, but where the waits are what is tested."""
     if request.module.__name__ != "tests.net.test_retry":
         monkeypatch.setattr("modelsync.net.retry.FIRST_WAIT", 0.02)
+        monkeypatch.setattr("modelsync.net.transport.UNSAID_WAIT", 0.02)
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import pytest
 import modelsync
 from modelsync.errors import ManifestError, ModelsyncError, RefusedError
 from tests.hub import Headers, Hub, Redirect
+from tests.support.command_line import Here
 from tests.support.content import gguf, sha256
 from tests.support.project import REPO
 
@@ -222,17 +223,17 @@ def test_a_redirect_to_another_scheme_or_in_circles(
         hub.behave()
 
 
-def test_no_secret_reaches_the_terminal(project: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_secret_reaches_the_terminal(
+    project: Path, hub: Hub, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither the token nor a signed URL is printed, by an error or under -v."""
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     (project / "models.toml").write_text(f'[models]\ntiny = "hf:{REPO}:Q4_K_M"\n')
     modelsync.lock()
     hub.misbehave(Headers({"content-encoding": "gzip"}), where="cdn", times=None)
-    done = subprocess.run(
-        [sys.executable, "-m", "modelsync", "-v", "sync"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode != 0
+    done = here("-v", "sync")
+    assert done.status != 0
     for seen in hub.seen("cdn"):
         for value in str(seen.query).replace("=", " ").replace("&", " ").split():
-            assert len(value) < 16 or value not in done.stderr
-    assert SECRET not in done.stdout + done.stderr
+            assert len(value) < 16 or value not in done.err
+    assert SECRET not in done.out + done.err

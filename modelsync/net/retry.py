@@ -7,6 +7,7 @@ from modelsync.errors import HttpStatusError, NetworkError
 TRIES = 5
 FIRST_WAIT = 0.5  # seconds
 LONGEST_WAIT = 30.0
+UNSAID_WAIT = 1.0  # after a 429 that does not say how long
 LONGEST_ASKED_WAIT = 330.0  # a hub's own window is 300 s; a longer wait is reported instead
 
 _TRANSIENT = frozenset({408, 429})

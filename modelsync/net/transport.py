@@ -17,7 +17,7 @@ from modelsync.net.origin import Origin, is_local, is_public
 from modelsync.net.patience import Patience, Wait
 from modelsync.net.pool import ConnectionPool
 from modelsync.net.redirects import check_scheme
-from modelsync.net.retry import LONGEST_ASKED_WAIT
+from modelsync.net.retry import LONGEST_ASKED_WAIT, UNSAID_WAIT
 from modelsync.net.trace import TracedRequest, Tracer
 
 _PIECE = 64 * 1024  # bytes
@@ -261,6 +261,6 @@ class Transport(httpx2.BaseTransport):
         if response.status_code in {429, 503}:
             self._pacing.crowded(origin)
         if response.status_code == 429:
-            seconds = retry_after(response.headers) or 1.0
+            seconds = retry_after(response.headers) or UNSAID_WAIT
             if seconds <= LONGEST_ASKED_WAIT:
                 self._pacing.hold(origin, seconds)

@@ -4,10 +4,12 @@ import shutil
 from pathlib import Path
 from threading import Thread
 
+import pytest
+
 from modelsync.store import digest_lock
 from modelsync.store.layout import Store
 from modelsync.transfer.partial import Partial
-from tests.support.command_line import Cli, Run
+from tests.support.command_line import Cli, Here, Run
 from tests.support.content import gguf, sha256
 from tests.support.project import LINKED, REPO
 
@@ -135,9 +137,13 @@ def test_a_quiet_verify_shows_what_is_wrong_alone(synced: Cli, store_root: Path)
     assert len(synced("-q", "verify", "--format", "json", status=1).json["rows"]) == 2
 
 
-def test_an_endpoint_that_fails_is_blamed_by_the_flag_that_named_it(cli: Cli) -> None:
+def test_an_endpoint_that_fails_is_blamed_by_the_flag_that_named_it(
+    cli: Cli, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """First of what may name a hub."""
-    done = cli("lock", "--endpoint", "http://127.0.0.1:9", status=3)
+    monkeypatch.chdir(cli.folder)
+    done = here("lock", "--endpoint", "http://127.0.0.1:9")
+    assert done.status == 3
     assert "127.0.0.1:9 is set by --endpoint, " in done.err
 
 

@@ -111,7 +111,7 @@ def test_a_warning_stands_above_the_bars(real: Cli) -> None:
     """On a line of its own, though files were being asked about when it came; it is there when they are gone."""
     from tests.support.terminal import Terminal
 
-    real.hub.misbehave(Slow(200_000), where="cdn", times=None)
+    real.hub.misbehave(Slow(1_000_000), where="cdn", times=None)
     real.write(f'[models.tiny]\nuri = "hf:{REPO}:Q8_0"\nload = {{ n_ctx = {HUGE} }}\n')
     with Terminal([*COMMAND, "sync"], real.folder, width=200) as shown:
         assert shown.end() == (0, "")

@@ -3,8 +3,6 @@
 import ast
 import re
 import shlex
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -12,34 +10,23 @@ import pytest
 
 import modelsync
 from modelsync import settings
-from modelsync.cli import app, elsewhere
+from modelsync.cli import elsewhere
 from modelsync.cli.app import program
 from modelsync.cli.command import Command, Group
-from modelsync.cli.exit import finish
 from modelsync.cli.global_options import GLOBAL
 from modelsync.cli.help_page import GLOBAL_LINE, Documented
-from modelsync.cli.invocation import Invocation
 from modelsync.errors import EXIT_CODES, ModelsyncError
-from tests.support.command_line import Run
+from tests.support.command_line import Here
 from tests.support.commands import commands, parse
-
-Typed = Callable[..., Run]
 
 COLOR = "\x1b["
 
 
 @pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Typed:
+def typed(here: Here, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Here:
     """Runs a command line in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> Run:
-        monkeypatch.setattr(sys, "argv", ["modelsync", *words])
-        status = finish(app.work, Invocation())
-        shown = capsys.readouterr()
-        return Run(status, shown.out, shown.err)
-
-    return run
+    return here
 
 
 def test_every_command_has_examples_that_it_takes() -> None:
@@ -57,7 +44,7 @@ def test_every_command_has_examples_that_it_takes() -> None:
                 assert read.command is command or isinstance(command, Group), line
 
 
-def test_a_page_points_to_the_global_options_in_one_line(typed: Typed) -> None:
+def test_a_page_points_to_the_global_options_in_one_line(typed: Here) -> None:
     """Every page ends its options with it; the topic has them all, each with its variables."""
     for words in (["--help"], ["cache", "-h"], ["cache", "rm", "--help"], ["sync", "--help"]):
         page = typed(*words).out
@@ -72,7 +59,7 @@ def test_a_page_points_to_the_global_options_in_one_line(typed: Typed) -> None:
     assert re.search(r"MODEL_ENDPOINT,\s+HF_ENDPOINT", told)
 
 
-def test_the_short_page_of_a_command_is_one_screen(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_short_page_of_a_command_is_one_screen(typed: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     """An option is one line, those for special cases are names; none is left out, and the whole page is pointed to."""
     for path, command in {(): program, **commands()}.items():
         page = typed(*path, "-h").out
@@ -100,7 +87,7 @@ def test_help_has_both_its_names_in_any_context() -> None:
     assert [name for option in shown for name in option.opts] == ["-h", "--help"]
 
 
-def test_help_shows_the_page_of_a_command(typed: Typed) -> None:
+def test_help_shows_the_page_of_a_command(typed: Here) -> None:
     """The page that `--help` shows, of commands in groups too; for programs as an object."""
     assert typed("help").out == typed("--help").out
     for path in commands():
@@ -109,7 +96,7 @@ def test_help_shows_the_page_of_a_command(typed: Typed) -> None:
     assert value["text"] in typed("sync", "--help").out
 
 
-def test_an_unknown_page_names_the_nearest(typed: Typed) -> None:
+def test_an_unknown_page_names_the_nearest(typed: Here) -> None:
     """A command, a topic, or what another tool's word means here."""
     for words, message, hint in (
         ("snyc", "there is no page `snyc`; did you mean `sync`?", "`modelsync --help` lists the commands"),
@@ -123,7 +110,7 @@ def test_an_unknown_page_names_the_nearest(typed: Typed) -> None:
         assert done.err.startswith(f"error: {message}\nhint: {hint or ''}")
 
 
-def test_a_misspelt_word_of_another_tool_is_told_what_it_means(typed: Typed) -> None:
+def test_a_misspelt_word_of_another_tool_is_told_what_it_means(typed: Here) -> None:
     """Not what merely looks like it here."""
     done = typed("instal")
     assert done.status == 2
@@ -132,7 +119,7 @@ def test_a_misspelt_word_of_another_tool_is_told_what_it_means(typed: Typed) -> 
     )
 
 
-def test_the_top_page_ends_with_the_exit_codes(typed: Typed) -> None:
+def test_the_top_page_ends_with_the_exit_codes(typed: Here) -> None:
     """Those of the table of errors, and the topic has each error's code."""
     page = typed("--help").out
     codes = page.partition("Exit codes:\n")[2]
@@ -149,7 +136,7 @@ def test_the_top_page_ends_with_the_exit_codes(typed: Typed) -> None:
             assert kind.code == "error" or f"  {kind.code} " in section, kind
 
 
-def test_the_page_of_the_environment_leaves_no_variable_out(typed: Typed) -> None:
+def test_the_page_of_the_environment_leaves_no_variable_out(typed: Here) -> None:
     """Each that the code reads: by its settings, by an option, or by name where it is needed."""
     told = typed("help", "environment").out
     for name in settings.VARIABLES:
@@ -240,7 +227,7 @@ def _names_read(path: Path) -> set[str]:
     ],
 )
 def test_a_line_that_makes_no_sense_is_told_in_our_words(
-    typed: Typed, words: str, message: str, hint: str
+    typed: Here, words: str, message: str, hint: str
 ) -> None:
     """What is taken there instead, in one line without escapes, and where to read on."""
     done = typed(*words.split())
@@ -250,7 +237,7 @@ def test_a_line_that_makes_no_sense_is_told_in_our_words(
     assert second.startswith(f"hint: {hint}")
 
 
-def test_a_variable_with_a_wrong_value_is_named(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_with_a_wrong_value_is_named(typed: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside the option that it stands for."""
     for name, value, words in (
         ("MODELSYNC_JOBS", "0", "(--jobs) takes a number from 1 to 64, not `0`"),
@@ -277,7 +264,7 @@ def test_a_variable_with_a_wrong_value_is_named(typed: Typed, monkeypatch: pytes
         "search",
     ],
 )
-def test_a_word_of_another_tool_is_told_what_it_is_here(typed: Typed, words: str) -> None:
+def test_a_word_of_another_tool_is_told_what_it_is_here(typed: Here, words: str) -> None:
     """One answer, and no other word that merely looks like it."""
     done = typed(*words.split())
     assert done.status == 2
@@ -313,7 +300,7 @@ def test_what_other_words_mean_is_there() -> None:
                 assert all(part in options for part in rest if part.startswith("-")), line
 
 
-def test_nothing_points_from_one_model_to_all_of_them(typed: Typed) -> None:
+def test_nothing_points_from_one_model_to_all_of_them(typed: Here) -> None:
     """What removes a model elsewhere is never answered with what empties the store alone."""
     for words in (
         "cache clear x",
@@ -327,7 +314,7 @@ def test_nothing_points_from_one_model_to_all_of_them(typed: Typed) -> None:
         assert "clean" not in hint or "cache rm" in hint
 
 
-def test_pages_have_colours_where_these_are_shown(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_have_colours_where_these_are_shown(typed: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     """Headings and what is typed, wherever `--color` stands; none in a pipe, or where NO_COLOR says so."""
     plain = typed("sync", "--help").out
     assert COLOR not in plain

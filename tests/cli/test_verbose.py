@@ -14,7 +14,7 @@ from modelsync.ops import sync
 from modelsync.system import log_file
 from modelsync.system.log_file import LogFile
 from tests.hub.faults import Cut, Status
-from tests.support.command_line import Cli
+from tests.support.command_line import Cli, Here
 from tests.support.content import gguf
 from tests.support.project import MANIFEST, Opened, Place
 
@@ -49,7 +49,9 @@ def test_vv_shows_headers_without_secrets(cli: Cli) -> None:
     assert "?" not in location
 
 
-def test_the_log_has_what_vv_shows(cli: Cli, tmp_path: Path) -> None:
+def test_the_log_has_what_vv_shows(
+    cli: Cli, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With or without `-v`, for its owner alone; the error that ends a call too."""
     cli.hub.tokens = {TOKEN}
     log = tmp_path / "run.log"
@@ -64,7 +66,9 @@ def test_the_log_has_what_vv_shows(cli: Cli, tmp_path: Path) -> None:
     assert len(told) > 10
     assert sorted(told) == sorted(line for line in lines if line in set(told))
     assert cli("sync", MODELSYNC_LOG=str(log)).err == "nothing to do: everything is here\n"
-    cli("lock", "-U", "--endpoint", "http://127.0.0.1:9", status=3, MODELSYNC_LOG=str(log))
+    monkeypatch.chdir(cli.folder)
+    monkeypatch.setenv("MODELSYNC_LOG", str(log))
+    assert here("lock", "-U", "--endpoint", "http://127.0.0.1:9").status == 3
     assert "error: " in log.read_text()
     assert "set by --endpoint" not in shown
     wrong = cli("sync", status=2, MODELSYNC_LOG=str(tmp_path))

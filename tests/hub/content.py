@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -49,7 +50,7 @@ class Content:
 def content(data: bytes | Path) -> Content:
     """Read and digest `data` once."""
     if isinstance(data, bytes):
-        return Content(data, len(data), hashlib.sha256(data).hexdigest(), git_blob(data))
+        return _digested(data)
     size = data.stat().st_size
     sha256, sha1 = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     with data.open("rb") as file:
@@ -57,6 +58,12 @@ def content(data: bytes | Path) -> Content:
             sha256.update(chunk)
             sha1.update(chunk)
     return Content(data, size, sha256.hexdigest(), sha1.hexdigest())
+
+
+@lru_cache(maxsize=8)
+def _digested(data: bytes) -> Content:
+    """Digests bytes once, however many hubs and answers have them."""
+    return Content(data, len(data), hashlib.sha256(data).hexdigest(), git_blob(data))
 
 
 def git_blob(data: bytes) -> str:

@@ -8,6 +8,7 @@ import gzip
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -144,8 +145,12 @@ class Replaced(Fault):
     data: bytes | Path
     etag: str | None = '"another"'
 
+    @cached_property
+    def _what(self) -> Content:
+        return content(self.data)
+
     def edit(self, file: File) -> File:
-        return replace(file, what=content(self.data), etag=file.etag if self.etag is None else self.etag)
+        return replace(file, what=self._what, etag=file.etag if self.etag is None else self.etag)
 
 
 @dataclass(frozen=True)

@@ -211,8 +211,11 @@ def test_a_cache_that_has_it_not_yet_costs_no_file(place: Place, opened: Opened)
 
 
 @pytest.mark.parametrize("size", [3000, 2 * SIZE])
-def test_a_416_with_a_lying_length_costs_a_try(place: Place, opened: Opened, size: int) -> None:
+def test_a_416_with_a_lying_length_costs_a_try(
+    place: Place, opened: Opened, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its body is not waited for: the next mirror gives the file, from where the last one broke off."""
+    monkeypatch.setenv("MODELSYNC_HTTP_TIMEOUT", "0.5")
     data = gguf("lie", size)
     project = locked(place, opened, data)
     cut: Odd = lambda request, whole: replace(ranged(request, whole), delivery=Delivery(stop=1000))  # noqa: E731

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -138,3 +138,22 @@ def synced(cli: Cli) -> Cli:
     cli("-q", "sync")
     cli.hub.clear()
     return cli
+
+
+Here = Callable[..., Run]
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """Runs a command line in this process and folder: without the waits between two tries of a request."""
+    from modelsync.cli import app
+    from modelsync.cli.exit import finish
+    from modelsync.cli.invocation import Invocation
+
+    def run(*words: str) -> Run:
+        monkeypatch.setattr(sys, "argv", ["modelsync", *words])
+        status = finish(app.work, Invocation())
+        shown = capsys.readouterr()
+        return Run(status, shown.out, shown.err)
+
+    return run

@@ -22,9 +22,8 @@ REBOOTED = {"TORTURE_BOOT": "second-boot"}
 
 def run(lab: Lab, budget: Budget, tally: Tally) -> None:
     """Works through all operations and actions evenly until the budget is used up."""
-    known = prepared(lab, tally)
-    operations = {name: operation for name, (operation, _) in known.items()}
-    turns = _Turns(lab, {name: operations[name] for name in budget.operations or operations}, budget)
+    known = prepared(lab, tally, budget.operations)
+    turns = _Turns(lab, {name: operation for name, (operation, _) in known.items()}, budget)
     seen: Counter[Key] = Counter()
     for (name, action), at in itertools.islice(turns, budget.cases):
         if budget.over:
@@ -38,7 +37,7 @@ def run(lab: Lab, budget: Budget, tally: Tally) -> None:
 
 def one(lab: Lab, tally: Tally, name: str, action: Action, at: int) -> None:
     """One case again, by its name."""
-    _case(lab, tally, *prepared(lab, tally)[name], action, at)
+    _case(lab, tally, *prepared(lab, tally, [name])[name], action, at)
 
 
 class _Turns:

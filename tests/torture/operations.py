@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,14 +40,15 @@ class Reference(NamedTuple):
     received: int
 
 
-def prepared(lab: Lab, tally: Tally) -> dict[str, tuple[Operation, Reference]]:
-    """Makes a template of each operation, named as it is, and runs each once."""
-    for operation in OPERATIONS:
+def prepared(lab: Lab, tally: Tally, names: Collection[str] = ()) -> dict[str, tuple[Operation, Reference]]:
+    """Makes a template of each operation, named as it is, and runs each once; `names`: of these alone."""
+    operations = [operation for operation in OPERATIONS if not names or operation.name in names]
+    for operation in operations:
         operation.prepare(lab)
         lab.keep(operation.name)
     lab.ask_hub("update")  # what moves has moved for all that follows
     found = {}
-    for operation in OPERATIONS:
+    for operation in operations:
         lab.fresh(operation.name)
         before = papers(lab.project)
         done = lab.command(*operation.words)

@@ -31,7 +31,8 @@ PROJECTS = {
     "two": LINKED + BOTH.replace("parts =", f'small = "hf:{STILL}:Q8_0"\nparts ='),
     "three": SMALL + f'other = "hf:{PARTS}:Q4_K_M"\n',
 }
-EACH = 6  # operations of a process in a round
+MANY = 12, 6  # processes of a round, and operations of each
+FEW = 4, 3  # the same where the cases are counted
 
 
 def run(lab: Lab, budget: Budget, tally: Tally) -> None:
@@ -74,7 +75,7 @@ def _apart(name: str, variables: dict[str, str], budget: Budget, tally: Tally) -
 
 def _rounds(lab: Lab, budget: Budget, tally: Tally, flock: str) -> None:
     """Rounds until the budget is used up; one in three has someone who empties the store."""
-    processes = 12 if budget.cases is None else 4
+    size = MANY if budget.cases is None else FEW
     lab.empty()
     for name, manifest in PROJECTS.items():
         (lab.scope / name).mkdir()
@@ -85,22 +86,24 @@ def _rounds(lab: Lab, budget: Budget, tally: Tally, flock: str) -> None:
     for number in rounds:
         if budget.over and number:
             break
-        _round(lab, tally, flock, budget.seed * 1000 + number, processes, cleans=number % 3 == 2)
+        _round(lab, tally, flock, budget.seed * 1000 + number, size, cleans=number % 3 == 2)
         tally.count(f"races: rounds, {flock} flock")
 
 
-def _round(lab: Lab, tally: Tally, flock: str, seed: int, processes: int, *, cleans: bool) -> None:
+def _round(lab: Lab, tally: Tally, flock: str, seed: int, size: tuple[int, int], *, cleans: bool) -> None:
     lab.fresh("races")
     results = lab.root / "results"
     shutil.rmtree(results, ignore_errors=True)
     results.mkdir()
     children = []
+    processes, operations = size
     for number in range(processes):
         child = os.fork()
         if child == 0:
             status = 1
             try:
-                _runner(lab, results / str(number), number, random.Random(seed * 100 + number), cleans=cleans)
+                dice = random.Random(seed * 100 + number)
+                _runner(lab, results / str(number), number, operations, dice, cleans=cleans)
                 status = 0
             finally:
                 os._exit(status)
@@ -113,11 +116,11 @@ def _round(lab: Lab, tally: Tally, flock: str, seed: int, processes: int, *, cle
     _afterwards(lab, tally, f"races, {flock} flock, round {seed}, afterwards", rows)
 
 
-def _runner(lab: Lab, results: Path, number: int, dice: random.Random, *, cleans: bool) -> None:
+def _runner(lab: Lab, results: Path, number: int, times: int, dice: random.Random, *, cleans: bool) -> None:
     """One of the processes: operation after operation, each in a process of its own; a line of JSON about each."""
     operations = ["sync", "sync", "sync --link-mode copy", "path", "path", "verify", "prune", "add", "list"]
     added = 0
-    for _ in range(EACH):
+    for _ in range(times):
         mine = replace(lab, place=dice.choice(list(PROJECTS)), tag=f"-{number}")
         what = dice.choice([*operations, "clean"] if cleans else operations)
         row: dict[str, Any] = {"what": what, "place": mine.place}
