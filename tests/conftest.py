@@ -63,13 +63,18 @@ def short_waits(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An empty home of the test's own: no settings, tokens, proxies or caches of the person's are seen.
 
-    It has the test's store, and goes with it: thousands of stores are gigabytes.
+    It goes with the test, and so does what libraries leave in the folder for temporary files: thousands of stores are
+    gigabytes.
     """
     for name in list(os.environ):
         upper = name.upper()
         if upper.startswith(_LEAKS) or upper.endswith("_PROXY") or upper in _LEAK_NAMES:
             monkeypatch.delenv(name)
-    home = tmp_path_factory.mktemp("home")
+    outer = tmp_path_factory.mktemp("user")
+    home, temporary = outer / "home", outer / "tmp"
+    home.mkdir()
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
     places = {
         "HOME": home,
         "USERPROFILE": home,
@@ -80,11 +85,12 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFacto
         "LOCALAPPDATA": home / "AppData" / "Local",
         "APPDATA": home / "AppData" / "Roaming",
         "MODELSYNC_STORE": home / "store",
+        **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary),
     }
     for name, folder in places.items():
         monkeypatch.setenv(name, str(folder))
     yield home
-    shutil.rmtree(home, ignore_errors=True)
+    shutil.rmtree(outer, ignore_errors=True)
 
 
 @pytest.fixture
