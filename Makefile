@@ -23,10 +23,10 @@ demo: $(VENV)/.demo ## Show the whole story on a hub of its own, under a minute
 
 test: $(VENV)/.test ## Install all that tests need (llama-cpp-python compiles once), then lint, types, layers, tests
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 check: $(VENV)/.test ## The tests alone
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: $(VENV)/.test ## Style, types, the layers of the house, the security of CI's workflows and recipes
 	@$(MAKE) --no-print-directory --jobs=4 --keep-going $(SYNC) $(LINTS)
