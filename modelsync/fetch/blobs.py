@@ -191,6 +191,13 @@ class _BlobFetcher:
         """The error where no place has anything of a file."""
         if not self.context.mirror_only:
             return NotSyncedError(f"{wanted.label} is nowhere on this machine")
+        if self.context.mirrors and not any(mirror.trusted for mirror in self.context.mirrors):
+            return NotSyncedError(
+                f"{wanted.label} is not on this machine, and the manifest alone names mirrors: without the origin, "
+                "nothing confirms what they have",
+                hint="name one with --mirror, MODELSYNC_MIRRORS, or `mirrors` or `trusted-mirrors` in your own "
+                "config.toml",
+            )
         if self.context.mirrors:
             return NotSyncedError(
                 f"{wanted.label} is not on this machine, and no mirror may be asked for it or has it",

@@ -240,6 +240,17 @@ class TestManifest:
         assert places_of(report) == [mirror.url]
         assert place.hub.seen() == []
 
+    def test_alone_is_asked_for_nothing_and_the_hint_says_where_one_may_stand(
+        self, place: Place, locked: Project, opened: Opened
+    ) -> None:
+        """With `mirror_only` nothing confirms a digest: the user has to name the mirror."""
+        with web_mirror([DATA]) as mirror:
+            with pytest.raises(ModelsyncError, match="the manifest alone names mirrors") as error:
+                sync.sync(opened(CallOptions(mirror_only=True)), self.write(place, mirror.url), FROZEN)
+            assert mirror.asked == []
+        for where in ("--mirror", "MODELSYNC_MIRRORS", "`trusted-mirrors` in your own config.toml"):
+            assert where in str(error.value.hint)
+
     def test_may_be_no_folder(self, place: Place, locked: Project, opened: Opened) -> None:
         """A repository names no folder of this machine."""
         with pytest.raises(UsageError, match="a folder, and a manifest may name none"):
