@@ -241,9 +241,10 @@ class TestManifest:
         assert place.hub.seen() == []
 
     def test_alone_is_asked_for_nothing_and_the_hint_says_where_one_may_stand(
-        self, place: Place, locked: Project, opened: Opened
+        self, place: Place, locked: Project, opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """With `mirror_only` nothing confirms a digest: the user has to name the mirror."""
+        """With `mirror_only` nothing confirms a digest that this machine never saw: the user has to name the mirror."""
+        monkeypatch.setenv("MODELSYNC_STORE", str(tmp_path / "another machine"))
         with web_mirror([DATA]) as mirror:
             with pytest.raises(ModelsyncError, match="the manifest alone names mirrors") as error:
                 sync.sync(opened(CallOptions(mirror_only=True)), self.write(place, mirror.url), FROZEN)
