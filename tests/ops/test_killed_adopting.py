@@ -19,40 +19,21 @@ WANTED = Wanted(QUANTS["tiny-Q4_K_M.gguf"], "tiny-Q4_K_M.gguf", REPO)
 
 # Kills itself before its nth effect on the disk, for every n, each time in a fork with a store and a folder of its own.
 EVERY_STEP = """
-import os, shutil, signal, sys
+import os, shutil, sys
 from pathlib import Path
 import modelsync
+from tests.support.killed import before_each_step
 
-EFFECTS = {"os.rename", "os.remove", "os.chmod", "os.mkdir", "os.utime", "os.link", "os.symlink", "os.rmdir"}
-
-def count_down(n):
-    left = [n]
-    def hook(event, arguments):
-        if event in EFFECTS or (event == "open" and isinstance(arguments[2], int) and arguments[2] & 3):
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-    sys.addaudithook(hook)
-
-def project(n):
+def work(n):
     mine = Path(sys.argv[1]) / str(n)
     mine.mkdir(parents=True)
     for name in ("models.toml", "models.lock"):
         shutil.copy(Path(sys.argv[2]) / name, mine / name)
     os.environ["MODELSYNC_STORE"] = str(mine / "store")
-    return mine / "models.toml"
+    return lambda: modelsync.sync(manifest=mine / "models.toml", frozen=True, offline=True)
 
-modelsync.sync(manifest=project(0), frozen=True, offline=True)  # imports all that there is to import
-for n in range(1, 400):
-    manifest = project(n)
-    child = os.fork()
-    if child == 0:
-        count_down(n)
-        modelsync.sync(manifest=manifest, frozen=True, offline=True)
-        os._exit(0)
-    if os.waitpid(child, 0)[1] == 0:
-        print(n)
-        break
+work(0)()  # imports all that there is to import
+before_each_step(work)
 """
 
 
