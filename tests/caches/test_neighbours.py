@@ -81,12 +81,13 @@ def test_a_cache_is_listed_once_for_all_files(home: Path, monkeypatch: pytest.Mo
     def listed_again(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(os, "listdir", listed_again)
-    monkeypatch.setattr(os, "scandir", listed_again)
-    for number in range(5):
-        wanted = Wanted(f"{number}".encode(), repo=f"user/{number}")
-        assert [found.path.name for found in neighbours.find(wanted.sought)] == [wanted.sha256]
-        assert neighbours.find(Wanted(f"other {number}".encode()).sought) == ()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "listdir", listed_again)
+        patched.setattr(os, "scandir", listed_again)
+        for number in range(5):
+            wanted = Wanted(f"{number}".encode(), repo=f"user/{number}")
+            assert [found.path.name for found in neighbours.find(wanted.sought)] == [wanted.sha256]
+            assert neighbours.find(Wanted(f"other {number}".encode()).sought) == ()
 
 
 def test_the_store_that_all_repos_share_is_reached_through_two_links(home: Path) -> None:

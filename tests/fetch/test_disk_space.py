@@ -6,7 +6,7 @@ import pytest
 
 from modelsync.context import Context
 from modelsync.errors import DiskFullError
-from modelsync.fetch import blobs
+from modelsync.fetch import batch
 from modelsync.ops import pull, sync
 from modelsync.store.links import LinkMode
 from modelsync.system import disks as system_disks
@@ -44,7 +44,7 @@ def test_files_that_are_fetched_one_after_the_other_count_together(
     place: Place, context: Context, disks: Disks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many are locked and fetched at once: of the model that does not fit beside the others, none is asked."""
-    monkeypatch.setattr(blobs, "BATCH", 1)
+    monkeypatch.setattr(batch, "BATCH", 1)
     project = place.write(BOTH)
     disks(7999, 0)
     with pytest.raises(DiskFullError, match=r"large: .*7\.8 KiB needed") as error:

@@ -20,7 +20,7 @@ from modelsync.errors import (
     ModelsyncError,
     RefusedError,
 )
-from modelsync.fetch import blobs
+from modelsync.fetch import batch
 from modelsync.ops import lock, outdated
 from modelsync.spec.lock.read import parse
 from modelsync.transfer.progress import Event
@@ -170,7 +170,7 @@ def test_a_layer_of_many_files_comes_once(
     project: Place, target: str, running: Registry, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many digests are locked at a time."""
-    monkeypatch.setattr(blobs, "BATCH", 2)
+    monkeypatch.setattr(batch, "BATCH", 2)
     files = {f"part-{number}.json": f'{{"a": {number}}}'.encode() for number in range(7)}
     layer = tar({"model.safetensors": safetensors(), **files}, "w:gz")
     store(target, artifact(KIT_CONFIG, {}, [Layer(KIT_MODEL, layer)]), "v1")
