@@ -20,7 +20,7 @@ _HUB_PATH = re.compile(r"/api/models/|/resolve/[^?]*$")  # in addresses of hubs,
 _HINTS = {
     401: _CREDENTIALS,
     403: _CREDENTIALS,
-    429: "try again later; with a token (HF_TOKEN) the hub allows more",
+    429: "try again later",
 }
 
 
@@ -50,6 +50,8 @@ def refusal(answer: FinalAnswer, credentials: Credentials, data: bytes = b"") ->
     if registry and answer.status == 429:
         hint = _limit_hint(answer)
     hub = str(answer.origin) if (code and not registry) or _HUB_PATH.search(answer.url) else None
+    if hub is not None and answer.status == 429:
+        hint = "try again later; with a token (HF_TOKEN) the hub allows more"
     if answer.redirected and hub is None and answer.status in {401, 403}:
         hint = "the address that the hub redirected to may have expired: try again"
     return HttpStatusError(

@@ -433,11 +433,12 @@ def test_an_interrupted_update_goes_on_where_it_was(
     assert came(place.hub) <= 600 * KiB + 128 * KiB + len(new) // 50
 
 
+MOST = settings().max_examples // 2  # each is two syncs
 names = st.sampled_from([f"t{n}" for n in range(7)])
 versions = st.dictionaries(names, st.tuples(st.integers(0, 1), st.integers(1, 90)), min_size=1, max_size=7)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=MOST, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     versions,
     st.sets(names, max_size=3),

@@ -200,6 +200,15 @@ def test_nobody_waits_for_a_limit_of_hours(client: Client, hub: Hub, url: str) -
     assert client.get_json(url).value == {"sha": "é"}
 
 
+def test_a_hub_that_asks_to_wait_allows_more_with_a_token(client: Client, hub: Hub) -> None:
+    """A hub's limits are told apart from those of other servers, which take no token of a hub."""
+    hub.repo("user/model").commit({"x.gguf": b"GGUF"})
+    hub.misbehave(TooMany(7200, "seconds"), where="hub", times=1)
+    with pytest.raises(HttpStatusError) as error:
+        client.head(f"{hub.endpoint}/user/model/resolve/main/x.gguf")
+    assert "HF_TOKEN" in str(error.value.hint)
+
+
 def test_304_is_an_answer(client: Client, url: str) -> None:
     """A file that has not changed is no error."""
     etag = client.head(url).headers["etag"]
