@@ -299,6 +299,7 @@ def _adopt(setting: Setting) -> dict[str, list[Run]]:
     """A locked model that is in the Hugging Face cache of the same file system; the store is empty each time."""
     file = source(setting.place, GiB)
     digest = digest_of(file)
+    blobs: list[Path] = []
     with tempfile.TemporaryDirectory(prefix="adopt-", dir=setting.place) as homes, Serving() as hub:
         hub.offer(REPO, {"m.gguf": file})
 
@@ -308,8 +309,12 @@ def _adopt(setting: Setting) -> dict[str, list[Run]]:
             shutil.rmtree(home / "store")
             cached = home / ".cache" / "huggingface" / "hub" / "models--bench--models" / "blobs" / digest
             cached.parent.mkdir(parents=True)
-            shutil.copyfile(file, cached)
+            with file.open("rb") as read, cached.open("wb") as write:
+                shutil.copyfileobj(
+                    read, write, 1 << 20
+                )  # as a download writes it: the page cache keeps it likewise
             seen = cached.stat()
+            blobs.append(cached)
 
             def check(_: Path) -> None:
                 """No byte was copied, and the cache's file is as it was."""
@@ -330,7 +335,7 @@ def _adopt(setting: Setting) -> dict[str, list[Run]]:
             )
 
         adopt = [ours(build) for build in setting.builds]
-        openssl = [tool("openssl") or "openssl", "dgst", "-sha256", str(file)]
+        openssl = [tool("openssl") or "openssl", "dgst", "-sha256", str(blobs[0])]
         peers = [Contender(OPENSSL, lambda _: openssl, lambda _: None)] if installed("openssl") else []
         return setting.in_turn(adopt, peers)
 

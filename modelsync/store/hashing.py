@@ -8,11 +8,13 @@ import errno
 import hashlib
 import mmap
 import os
+import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
+from typing import Self
 
 from modelsync.spec.blocks import UNREADABLE, Blocks, Hasher, Span, spans
 
@@ -92,20 +94,9 @@ def both_of(path: Path, *, on_bytes: OnBytes | None = None) -> tuple[str, Blocks
             sha256.update(chunk)
             blocks.update(chunk)
         return sha256.hexdigest(), blocks.blocks
-    from concurrent.futures import Future, ThreadPoolExecutor
-
-    # What is read is hashed in the same core's cache. The blocks, which take a third of that time, may be behind.
-    rooms: deque[tuple[memoryview, Future[None] | None]] = deque(
-        (_buffer(_HANDED), None) for _ in range(_BEHIND + 1)
-    )
-    with (
-        ThreadPoolExecutor(1, thread_name_prefix="modelsync-hash") as beside,
-        path.open("rb", buffering=0) as file,
-    ):
+    with _Beside() as beside, path.open("rb", buffering=0) as file:
         while True:
-            room, busy = rooms.popleft()
-            if busy is not None:
-                busy.result()
+            room = beside.room()
             filled = 0
             while part := room[filled : filled + _PART]:
                 count = file.readinto(part)
@@ -113,15 +104,12 @@ def both_of(path: Path, *, on_bytes: OnBytes | None = None) -> tuple[str, Blocks
                     break
                 sha256.update(part[:count])
                 filled += count
-                if on_bytes is not None:
-                    on_bytes(count)
             if not filled:
                 break
-            rooms.append((room, beside.submit(blocks.update, room[:filled])))
-        for _, busy in rooms:
-            if busy is not None:
-                busy.result()
-    return sha256.hexdigest(), blocks.blocks
+            beside.take(room, filled)
+            if on_bytes is not None:
+                on_bytes(filled)
+    return sha256.hexdigest(), beside.blocks
 
 
 def whole_of(path: Path, *, on_bytes: OnBytes | None = None) -> tuple[str, Blocks]:
@@ -136,6 +124,54 @@ def whole_of(path: Path, *, on_bytes: OnBytes | None = None) -> tuple[str, Block
         whole.update(chunk)
         blocks.update(chunk)
     return whole.hexdigest(), blocks.blocks
+
+
+class _Beside:
+    """Hashes the blocks of a file in a thread of its own, a little behind the one that reads it and makes its sha256.
+
+    What is read is hashed by both while it is in a core's cache, and read once.
+    """
+
+    def __init__(self) -> None:
+        self._hasher = Hasher()
+        self._error: BaseException | None = None
+        self._rooms: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
+        self._given: queue.SimpleQueue[tuple[memoryview, int] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="modelsync-hash", daemon=True)
+
+    def __enter__(self) -> Self:
+        for _ in range(_BEHIND + 1):
+            self._rooms.put(_buffer(_HANDED))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._given.put(None)
+        self._thread.join()
+
+    def room(self) -> memoryview:
+        """Memory for the next bytes."""
+        return self._rooms.get()
+
+    def take(self, room: memoryview, filled: int) -> None:
+        """Takes so many bytes in a room."""
+        self._given.put((room, filled))
+
+    @property
+    def blocks(self) -> Blocks:
+        """The hashes of all bytes that were taken, after the end."""
+        if self._error is not None:
+            raise self._error
+        return self._hasher.blocks
+
+    def _work(self) -> None:
+        while (given := self._given.get()) is not None:
+            room, filled = given
+            try:
+                self._hasher.update(room[:filled])
+            except BaseException as error:  # noqa: BLE001 - raised where the blocks are asked for
+                self._error = error
+            self._rooms.put(room)
 
 
 class _Effort:
