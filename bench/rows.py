@@ -336,8 +336,8 @@ def _adopt(setting: Setting) -> dict[str, list[Run]]:
 
         adopt = [ours(build) for build in setting.builds]
         openssl = [tool("openssl") or "openssl", "dgst", "-sha256", str(blobs[0])]
-        peers = [Contender(OPENSSL, lambda _: openssl, lambda _: None)] if installed("openssl") else []
-        return setting.in_turn(adopt, peers)
+        beside = Contender(OPENSSL, lambda _: openssl, lambda _: None, place=Path(homes))
+        return setting.in_turn(adopt, [beside] if installed("openssl") else [])
 
 
 def _give(setting: Setting) -> dict[str, list[Run]]:
