@@ -267,7 +267,7 @@ class Scheduler:
         except CancelledError:
             raise
         except ModelsyncError as error:
-            file.phase = "failed"
+            file.phase = "failed" if file.job.trial is None else "waiting"  # for the next place
             self._on_error(file.job, error, file.fetched)
 
     # --- small files ---------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Mirrors give bytes by digest before the origin is asked; whatever one does, the digest and the origin decide."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from modelsync.install.report import SyncReport
 from modelsync.ops import sync
 from modelsync.project.project import Project
 from modelsync.project.selection import Selection
+from modelsync.transfer.progress import Event
 from tests.hub import Hub
 from tests.hub.wire import Delivery, Reply, Request, text
 from tests.support.command_line import Cli
@@ -147,6 +149,19 @@ def test_what_a_mirror_lacks_is_no_fault(place: Place, locked: Project, opened: 
     assert places_of(report) == [None]
     assert said == []
     assert len(mirror.asked) == 1
+
+
+@pytest.mark.parametrize(("answer", "phase"), [("lacks it", "done"), ("is the last place", "failed")])
+def test_a_file_fails_where_its_last_place_does(
+    answer: str, phase: str, place: Place, locked: Project, opened: Opened
+) -> None:
+    """Where the next place brings a file, no progress says that it failed; it ends once, and then well."""
+    told: list[Event] = []
+    only = answer == "is the last place"
+    with web_mirror([]) as mirror, pytest.raises(ModelsyncError) if only else nullcontext():
+        synced(opened, locked, mirror.url, only=only, listener=told.append)
+    ends = [event.phase for event in told if event.phase in ("done", "failed")]
+    assert ends == [phase]
 
 
 def test_a_mirror_that_failed_is_left_alone(place: Place, opened: Opened) -> None:
