@@ -54,12 +54,12 @@ def test_many_files_share_the_streams(hub: Hub, lab: Lab) -> None:
 
 
 def test_the_largest_file_comes_first_wherever_it_was_named(hub: Hub, lab: Lab) -> None:
-    """Small files fill the time that its last parts take: it is asked for while there is something beside it."""
+    """Small files fill the time that it takes to open, and its last parts: most of them are still to come then."""
     files = {f"{n:02}.gguf": noise(n * 99 + 1, n) for n in range(30)} | {"zz.gguf": BIG}
     jobs = [lab.job(hub.file(f"/{name}", data), data, label=name) for name, data in files.items()]
     assert not lab.run(*jobs, streams=1).errors
     asked = [request.path for request in hub.requests]
-    assert "/zz.gguf" in asked[:2], "as many files are open at one time as two streams could be busy with"
+    assert asked.index("/zz.gguf") < len(files) // 2
 
 
 def test_what_nobody_knows_the_size_and_digest_of_is_fetched_and_told(hub: Hub, lab: Lab) -> None:
