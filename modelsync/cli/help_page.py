@@ -5,6 +5,7 @@ the names alone.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -63,7 +64,7 @@ class RareOption(click.Option):
     """An option for special cases, of which the short page has the name alone."""
 
 
-class Documented(click.Command):
+class Documented(click.Command, ABC):
     """A command whose page has examples, and a short page.
 
     Args:
@@ -103,9 +104,9 @@ class Documented(click.Command):
         formatter.write(f"All of this page: {ctx.command_path} --help\n")
         return formatter.getvalue().rstrip("\n")
 
+    @abstractmethod
     def format_short(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes what the short page has below the examples."""
-        raise NotImplementedError
 
     def get_help(self, ctx: click.Context) -> str:
         """The page without colours."""
